@@ -1,0 +1,55 @@
+//! A plain copy of the show's state for watchers: status, console, page, metrics. Its shape is documented in
+//! `docs/status.md` and tested; keys are only ever added.
+
+use serde::Serialize;
+use units::{CueNumber, ShowTime, Span};
+
+/// What the panel, the phones and `downbeat status` may see.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Glance {
+    /// When it was taken, TAI nanoseconds.
+    pub now: ShowTime,
+    /// The show's title.
+    pub title: String,
+    /// Whether everything stands still.
+    pub paused: bool,
+    /// Every list, in the order of the file.
+    pub lists: Vec<ListGlance>,
+    /// Every cue that has begun and not ended, oldest first.
+    pub running: Vec<RunningGlance>,
+    /// Phones that have said `hello` and are still there.
+    pub phones: usize,
+}
+
+/// A list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListGlance {
+    /// Its name.
+    pub name: String,
+    /// What GO would fire; none at its end.
+    pub standby: Option<CueGlance>,
+    /// What was fired last; none before the first.
+    pub last: Option<CueGlance>,
+}
+
+/// A cue by number and name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CueGlance {
+    /// Its number.
+    pub number: CueNumber,
+    /// Its name.
+    pub name: String,
+}
+
+/// A running cue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunningGlance {
+    /// Its number.
+    pub number: CueNumber,
+    /// Its name.
+    pub name: String,
+    /// When its first output began, or will.
+    pub began: ShowTime,
+    /// How long until it ends; none if it sounds until something ends it.
+    pub left: Option<Span>,
+}

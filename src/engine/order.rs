@@ -1,0 +1,124 @@
+//! Orders and receipts: what was asked of an output for which show time, and what became of it.
+
+use serde::Serialize;
+use units::{CueNumber, OrderId, ShowTime, Span, TrackId};
+
+/// Something an output has to do at a show time. Its order of fields is the order of its JSON keys.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Order {
+    /// Counts up from 1 over a run of the show.
+    pub id: OrderId,
+    /// The cue that asked for it; none for a panic and the like.
+    pub cue: Option<CueNumber>,
+    /// Who does it.
+    pub output: Output,
+    /// What.
+    pub what: What,
+    /// When, TAI nanoseconds.
+    pub at: ShowTime,
+}
+
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// The lighting network.
+    Light,
+    /// The box's own sound.
+    Sound,
+    /// The phones.
+    Phones,
+}
+
+/// What is to be done, in words a report can print.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum What {
+    /// Slots go to their levels.
+    Fade {
+        /// How many slots.
+        slots: usize,
+        /// How long it takes.
+        span: Span,
+    },
+    /// Every slot stays at the level it has.
+    Hold,
+    /// Everything goes out.
+    Black {
+        /// How long it takes.
+        span: Span,
+    },
+    /// A voice begins.
+    Play {
+        /// The file, as the show names it.
+        file: String,
+    },
+    /// Voices change their volume.
+    Volume {
+        /// How long it takes.
+        span: Span,
+    },
+    /// Voices end.
+    Stop {
+        /// How long the fade before the end is.
+        span: Span,
+    },
+    /// Everything that moves stands still.
+    Pause,
+    /// Everything goes on.
+    Resume,
+    /// Phones play a track.
+    Track {
+        /// Its name.
+        track: TrackId,
+    },
+    /// Phones end their tracks.
+    StopTracks {
+        /// How long the fade before the end is.
+        span: Span,
+    },
+    /// Phones show something.
+    Screen,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Receipt {
+    /// Which.
+    pub order: OrderId,
+    /// Who did it.
+    pub output: Output,
+    /// When it was to be done.
+    pub at: ShowTime,
+    /// When it really happened; none while nobody can tell.
+    pub happened: Option<ShowTime>,
+    /// How we know.
+    pub evidence: Evidence,
+    /// How many receipts this one sums up: phones of an order, 1 elsewhere.
+    pub count: u32,
+}
+
+impl Receipt {
+    /// How late it was; negative is early, none is unknown.
+    pub fn late(&self) -> Option<Span> {
+        self.happened.map(|happened| happened - self.at)
+    }
+}
+
+/// How we know when something happened, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The sound card's time stamp of the sample.
+    Dac,
+    /// The kernel's time stamp of the packet as it left.
+    KernelTransmit,
+    /// A phone's own report.
+    Phone,
+    /// The program's clock after the call that sent it.
+    AfterSend,
+    /// The simulated world did it exactly then.
+    Simulated,
+    /// Nobody said anything.
+    None,
+}

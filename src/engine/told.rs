@@ -1,0 +1,246 @@
+//! What the engine is told, and what it answers and orders.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId};
+use uuid::Uuid;
+use wire::solusync::{Message, NodeStatus};
+
+use crate::order::{Evidence, Order, Receipt};
+use crate::{light, sound};
+
+/// What an operator may ask for, whoever carries it: terminal, socket, OSC, pin, page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Fire the cue on standby and put the next one there.
+    Go {
+        /// The list; the first one where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<String>,
+    },
+    /// Put the cue before on standby. Nothing changes on stage.
+    Back {
+        /// The list; the first one where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<String>,
+    },
+    /// End every running cue: sound fades out briefly, light stays as it is.
+    Stop,
+    /// Everything that moves stands still.
+    Pause,
+    /// Everything goes on where it stood.
+    Resume,
+    /// Fade everything out, over the show's `panic_fade`.
+    Panic,
+    /// Fire this cue now; its list's standby moves behind it.
+    Fire {
+        /// Which.
+        cue: CueNumber,
+    },
+    /// Put this cue on standby. Nothing changes on stage.
+    Goto {
+        /// Which.
+        cue: CueNumber,
+    },
+}
+
+/// A command with its name and its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Given by the sender: sent twice, done once, answered alike.
+    pub id: CommandId,
+    /// What.
+    pub command: Command,
+    /// Who, for the log: `socket`, `osc 10.0.0.5`, `terminal`.
+    pub from: String,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// A sentence for people: `cue 2 "Sunrise" began`.
+    pub said: String,
+    /// The cue it fired, if it fired one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<CueNumber>,
+    /// The cue on standby now; none at the end of the list.
+    pub standby: Option<CueNumber>,
+}
+
+/// Why a command was not done. Each is a sentence for the person who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Refusal {
+    /// There is none; `goto` puts one there.
+    #[error("nothing is on standby in list `{list}`: it is at its end; `goto` a cue first")]
+    NothingOnStandby {
+        /// The list.
+        list: String,
+    },
+    /// Already at the top.
+    #[error("list `{list}` stands at its first cue already")]
+    AtTheTop {
+        /// The list.
+        list: String,
+    },
+    /// No such cue.
+    #[error("there is no cue {cue}")]
+    NoSuchCue {
+        /// What was asked for.
+        cue: CueNumber,
+    },
+    /// No such list.
+    #[error("there is no cue list `{list}`")]
+    NoSuchList {
+        /// What was asked for.
+        list: String,
+    },
+    /// Paused: resume first.
+    #[error("the show is paused: `resume` first")]
+    Paused,
+}
+
+/// What happened in the world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The alarm that [`crate::Engine::next_wake`] asked for.
+    Wake,
+    /// The local time zone is this far ahead of TAI; sent at the start and when it changes (for cues at a time of day).
+    LocalTime {
+        /// Local minus TAI.
+        ahead: Span,
+    },
+    /// How far ahead the sound card must know what it plays.
+    SoundLead(Span),
+    /// A light frame left the box.
+    LightFrame(FrameReport),
+    /// A voice's first sample reached the output.
+    SoundBegan {
+        /// Which voice.
+        voice: VoiceId,
+        /// When.
+        at: ShowTime,
+        /// How we know.
+        evidence: Evidence,
+    },
+    /// A phone said `hello` and wants all it needs to begin.
+    PhoneJoined {
+        /// Its socket.
+        phone: PhoneId,
+    },
+    /// A phone's socket is gone.
+    PhoneLeft {
+        /// Its socket.
+        phone: PhoneId,
+    },
+    /// A phone did what a message of that id ordered.
+    PhonePlayed {
+        /// Its socket.
+        phone: PhoneId,
+        /// `header.id` of the message that ordered it.
+        message: Uuid,
+        /// When, by the phone's own estimate.
+        at: ShowTime,
+    },
+    /// A phone says how it fares.
+    PhoneStatus {
+        /// Its socket.
+        phone: PhoneId,
+        /// What it says.
+        status: NodeStatus,
+    },
+}
+
+/// A light frame that left the box, all universes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameReport {
+    /// The grid instant it was rendered for.
+    pub instant: ShowTime,
+    /// When its last packet left.
+    pub left: ShowTime,
+    /// How we know.
+    pub evidence: Evidence,
+}
+
+/// What the world should do next, or know.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// An order was given; keep it for the report. Plans and messages carry it out.
+    Ordered(Order),
+    /// An order has its receipt; keep it for the report.
+    Received(Receipt),
+    /// Something that a person watching wants to read.
+    Said(Said),
+    /// Render light by this from now on.
+    Light(Arc<light::Plan>),
+    /// Render sound by this from now on.
+    Sound(Arc<sound::Plan>),
+    /// Tell phones.
+    Tell {
+        /// Whom.
+        to: To,
+        /// `header.id` of the message.
+        id: Uuid,
+        /// What.
+        message: Message,
+    },
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Every phone that has said `hello`.
+    All,
+    /// One.
+    One(PhoneId),
+}
+
+/// One line of the show's story.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Said {
+    /// A cue was fired.
+    Fired {
+        /// Which.
+        cue: CueNumber,
+        /// Its name.
+        name: String,
+        /// Who asked: a sender, `auto-continue`, `auto-follow`, `clock`.
+        by: String,
+    },
+    /// A cue's outputs have all ended.
+    Ended {
+        /// Which.
+        cue: CueNumber,
+    },
+    /// Standby moved.
+    Standby {
+        /// The list.
+        list: String,
+        /// The cue that GO would fire.
+        cue: Option<CueNumber>,
+    },
+    /// A command other than GO was done.
+    Did {
+        /// The sentence that was answered.
+        what: String,
+        /// Who asked.
+        by: String,
+    },
+    /// A command was refused.
+    Refused {
+        /// Why, as a sentence.
+        why: String,
+        /// Who asked.
+        by: String,
+    },
+    /// An order was carried out late, or nobody knows whether it was.
+    Late {
+        /// Which.
+        order: OrderId,
+        /// How late.
+        by: Span,
+    },
+}

@@ -1,0 +1,3 @@
+//! The real world: sockets, sound, disk. Never here: a decision.
+
+pub mod clock;

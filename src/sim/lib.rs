@@ -1,0 +1,1 @@
+//! A world on a desk, seeded, in virtual time: cards, lighting nodes, phones. Never here: real time.

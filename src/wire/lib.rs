@@ -1,0 +1,6 @@
+//! Bytes and JSON to meaning, and back.
+//!
+//! In: bytes from anybody, however hostile. Out: messages, or why they were refused. Parsing never panics.
+//! Never here: sockets, clocks, randomness; message ids and times are handed in.
+
+pub mod solusync;

@@ -1,0 +1,458 @@
+//! SOLUSync-X 0.1: what a box and a phone say to each other over `/ws` (rows SX-07 to SX-12).
+//!
+//! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
+//! ignored (row note 1). The document has no message for a phone's screen and none for a phone's report of
+//! what it did, so two types of ours stand beside it: `screen` and `played`.
+//!
+//! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use units::{Rgb, Span, TrackId, WireTime};
+use uuid::Uuid;
+
+/// The version this room speaks.
+pub const PROTOCOL_VERSION: &str = "0.1.0";
+
+/// Who says it, when, and the how-manieth of its messages it is (SX-07).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The message's own id, uuid v4.
+    pub id: Uuid,
+    /// When it was sent.
+    pub timestamp: WireTime,
+    /// The sender, uuid v4.
+    pub node_id: Uuid,
+    /// Counts the sender's messages.
+    pub sequence: u64,
+}
+
+/// Everything that is said, in either direction.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// A phone's first words (SX-08).
+    Hello(Hello),
+    /// The box's answer, with everything a phone needs to begin (SX-08).
+    Welcome(Welcome),
+    /// What time is it? (SX-09)
+    ClockSync(ClockSync),
+    /// The answer (SX-09).
+    ClockSyncResponse(ClockSyncResponse),
+    /// Play, pause, stop, seek, load, unload (SX-10).
+    MediaControl(MediaControl),
+    /// What a phone's screen shows.
+    Screen(Screen),
+    /// What a phone did with an order, and when.
+    Played(Played),
+    /// How a node fares (SX-12).
+    NodeStatus(NodeStatus),
+    /// A refusal.
+    Error(Refusal),
+    /// A type this room does not know; ignored.
+    Unknown,
+}
+
+/// `hello` as a phone says it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Semantic version; another major version is refused.
+    pub protocol_version: String,
+    /// `audio`, `video`, `clock_sync`, …
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// `client` for a phone.
+    pub node_type: NodeType,
+    /// A JWT, where the phone has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_token: Option<String>,
+}
+
+/// `hello` as the box answers it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Semantic version.
+    pub protocol_version: String,
+    /// What this box can do.
+    pub capabilities: Vec<String>,
+    /// `master` or `replica`.
+    pub node_type: NodeType,
+    /// Who drives, who stands by.
+    pub cluster_info: ClusterInfo,
+    /// The show and the tracks to fetch ahead of time.
+    pub show: ShowInfo,
+}
+
+/// Who drives, who stands by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterInfo {
+    /// The box that drives.
+    pub master_id: Uuid,
+    /// The boxes that stand by.
+    pub replica_ids: Vec<Uuid>,
+}
+
+/// What a phone fetches before it is needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShowInfo {
+    /// The show's title, for people.
+    pub title: String,
+    /// Every track that a cue may play on phones.
+    pub tracks: Vec<TrackInfo>,
+}
+
+/// One track, by the hash of its bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrackInfo {
+    /// Its name in `media_control`.
+    pub track_id: TrackId,
+    /// `/media/<sha256>`, relative to the page.
+    pub url: String,
+    /// Hexadecimal SHA-256 of the file.
+    pub sha256: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Length in seconds.
+    pub duration: f64,
+}
+
+/// Who a node is (SX-03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeType {
+    /// The box that drives.
+    Master,
+    /// A box that stands by.
+    Replica,
+    /// A phone.
+    Client,
+}
+
+/// `clock_sync`: `t1` is kept as the sender wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClockSync {
+    /// The sender's clock when it asked, any JSON number.
+    #[serde(deserialize_with = "number_as_written")]
+    pub t1: Box<RawValue>,
+}
+
+/// `clock_sync_response`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClockSyncResponse {
+    /// The asker's `t1`, digit for digit.
+    #[serde(deserialize_with = "number_as_written")]
+    pub t1: Box<RawValue>,
+    /// The box's clock when the question came.
+    pub t2: WireTime,
+    /// The box's clock when the answer left.
+    pub t3: WireTime,
+}
+
+fn number_as_written<'de, D: Deserializer<'de>>(from: D) -> Result<Box<RawValue>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(from)?;
+    match serde_json::from_str::<f64>(raw.get()) {
+        Ok(_) => Ok(raw),
+        Err(_) => Err(D::Error::custom("t1 must be a number")),
+    }
+}
+
+/// `media_control`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaControl {
+    /// What to do.
+    pub action: MediaAction,
+    /// With which track; all tracks where it is left out of `pause` and `stop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<TrackId>,
+    /// When, in network time. A time gone by means: be now where you would be, had you started then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<WireTime>,
+    /// How.
+    #[serde(default)]
+    pub params: MediaParams,
+}
+
+/// What `media_control` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words are the documentation")]
+pub enum MediaAction {
+    Play,
+    Pause,
+    Stop,
+    Seek,
+    Load,
+    Unload,
+}
+
+/// How `media_control` wants it. What is left out keeps its default.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MediaParams {
+    /// A factor, 0 to 1.
+    pub volume: f64,
+    /// How often it sounds; 0 is for ever.
+    pub loop_count: u32,
+    /// Milliseconds of fade at the start.
+    pub fade_in_ms: u32,
+    /// Milliseconds of fade at the end, and at `stop`.
+    pub fade_out_ms: u32,
+    /// Where in the track it is at `start_at`, in milliseconds (ours; `seek` and resuming use it).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub position_ms: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+impl Default for MediaParams {
+    fn default() -> Self {
+        Self { volume: 1.0, loop_count: 1, fade_in_ms: 0, fade_out_ms: 0, position_ms: 0.0 }
+    }
+}
+
+/// `screen`: what a phone shows from `start_at` on. It carries where the fade comes from, so that a phone that
+/// joins in the middle shows what the others show. What is left out stays as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Screen {
+    /// When it begins.
+    pub start_at: Option<WireTime>,
+    /// The colour to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<Rgb>,
+    /// The colour it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_color: Option<Rgb>,
+    /// Milliseconds from one to the other.
+    #[serde(default)]
+    pub fade_ms: u32,
+    /// Words to show; empty clears them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// A flash on top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash: Option<Flash>,
+}
+
+/// White flashes. A phone shows at most three a second, whatever is asked (DESIGN: Phones).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Flash {
+    /// How many.
+    pub count: u32,
+    /// How many a second.
+    pub per_second: f64,
+}
+
+/// `played`: a phone's receipt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Played {
+    /// The `header.id` of the order.
+    pub order: Uuid,
+    /// When it happened by the phone's estimate of network time.
+    pub at: WireTime,
+    /// How the phone knows.
+    pub source: PlayedSource,
+    /// The phone's own bound on its clock's error, in milliseconds, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_error_ms: Option<f64>,
+}
+
+/// How a phone knows when something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayedSource {
+    /// The audio clock, with the browser's output time stamp.
+    AudioClock,
+    /// The frame in which the screen was painted.
+    Screen,
+}
+
+/// `node_status`; what is not known is left out, never 0 (SX-12).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the document's own words; shares are 0 to 1")]
+pub struct NodeStatus {
+    pub node_type: NodeType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_clients: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_usage: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_usage: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery_level: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_quality: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_rtt_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet_loss_percent: Option<f64>,
+}
+
+/// `error`: a refusal, with a code for programs and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people.
+    pub message: String,
+}
+
+/// Why a message was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// No token, or one that does not hold.
+    Unauthorized,
+    /// The role may not do this.
+    Forbidden,
+    /// Too many in too short a time.
+    RateLimited,
+    /// Not a message of this protocol.
+    InvalidPayload,
+    /// Another major version.
+    VersionMismatch,
+    /// Too many sockets from one address.
+    TooManyConnections,
+}
+
+/// Why text was no message.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, or a field is missing or of the wrong kind.
+    #[error("not a message: {0}")]
+    Invalid(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    header: Header,
+}
+
+/// Text to message.
+///
+/// # Errors
+/// What is not JSON, has no header, or lacks a field of its type. An unknown type is [`Message::Unknown`].
+pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
+    let Envelope { kind, header } = serde_json::from_str(text)?;
+    let message = match kind.as_str() {
+        // The answer to `hello` is told from the question by what only it carries.
+        "hello" if has_cluster_info(text) => Message::Welcome(body(text)?),
+        "hello" => Message::Hello(body(text)?),
+        "clock_sync" => Message::ClockSync(body(text)?),
+        "clock_sync_response" => Message::ClockSyncResponse(body(text)?),
+        "media_control" => Message::MediaControl(body(text)?),
+        "screen" => Message::Screen(body(text)?),
+        "played" => Message::Played(body(text)?),
+        "node_status" => Message::NodeStatus(body(text)?),
+        "error" => Message::Error(body(text)?),
+        _ => Message::Unknown,
+    };
+    Ok((header, message))
+}
+
+fn has_cluster_info(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Probe {
+        #[serde(default)]
+        cluster_info: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Probe>(text).is_ok_and(|probe| probe.cluster_info.is_some())
+}
+
+fn body<T: DeserializeOwned>(text: &str) -> Result<T, ParseError> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// Message to text; [`Message::Unknown`] is never sent and has no text.
+pub fn emit(header: &Header, message: &Message) -> String {
+    match message {
+        Message::Hello(it) => wrap("hello", header, it),
+        Message::Welcome(it) => wrap("hello", header, it),
+        Message::ClockSync(it) => wrap("clock_sync", header, it),
+        Message::ClockSyncResponse(it) => wrap("clock_sync_response", header, it),
+        Message::MediaControl(it) => wrap("media_control", header, it),
+        Message::Screen(it) => wrap("screen", header, it),
+        Message::Played(it) => wrap("played", header, it),
+        Message::NodeStatus(it) => wrap("node_status", header, it),
+        Message::Error(it) => wrap("error", header, it),
+        Message::Unknown => String::new(),
+    }
+}
+
+fn wrap<T: Serialize>(kind: &str, header: &Header, body: &T) -> String {
+    #[derive(Serialize)]
+    struct Whole<'a, T> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        header: &'a Header,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    serde_json::to_string(&Whole { kind, header, body }).expect("every field has a JSON form")
+}
+
+/// A uuid v4 from 128 bits of chance.
+pub fn uuid_v4(chance: u128) -> Uuid {
+    uuid::Builder::from_random_bytes(chance.to_be_bytes()).into_uuid()
+}
+
+/// A span as the protocol's whole milliseconds; negative is none.
+pub fn whole_ms(span: Span) -> u32 {
+    u32::try_from(span.ns() / 1_000_000).unwrap_or(if span < Span::ZERO { 0 } else { u32::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = r#""header":{"id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a11","timestamp":1790000000.123456,"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a12","sequence":7}"#;
+
+    #[test]
+    fn sx09_t1_comes_back_digit_for_digit() {
+        let text = format!(r#"{{"type":"clock_sync",{HEADER},"t1":1790000000.1234560}}"#);
+        let (header, Message::ClockSync(ask)) = parse(&text).expect("a message") else {
+            panic!("another type")
+        };
+        let now = WireTime::from_micros(1_790_000_000_200_000);
+        let answer = Message::ClockSyncResponse(ClockSyncResponse { t1: ask.t1, t2: now, t3: now });
+        assert!(emit(&header, &answer).contains(r#""t1":1790000000.1234560,"#));
+    }
+
+    #[test]
+    fn sx08_a_hello_is_told_from_its_answer() {
+        let hello = format!(
+            r#"{{"type":"hello",{HEADER},"protocol_version":"0.1.0","node_type":"client","more":[1,2]}}"#
+        );
+        assert!(matches!(parse(&hello), Ok((_, Message::Hello(_)))));
+    }
+
+    #[test]
+    fn note1_unknown_types_are_ignored_and_broken_ones_refused() {
+        assert!(matches!(
+            parse(&format!(r#"{{"type":"waltz",{HEADER}}}"#)),
+            Ok((_, Message::Unknown))
+        ));
+        for wrong in [
+            "",
+            "{}",
+            "[]",
+            r#"{"type":"hello"}"#,
+            &format!(r#"{{"type":"clock_sync",{HEADER},"t1":"x"}}"#),
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sx10_params_left_out_keep_their_defaults() {
+        let text = format!(
+            r#"{{"type":"media_control",{HEADER},"action":"play","track_id":"track_001","start_at":1790000001.0,"params":{{"volume":0.5}}}}"#
+        );
+        let Ok((_, Message::MediaControl(it))) = parse(&text) else { panic!("no media_control") };
+        assert_eq!(it.params, MediaParams { volume: 0.5, ..MediaParams::default() });
+    }
+}

@@ -1,0 +1,1 @@
+//! Nothing of its own: the package is its two test binaries.

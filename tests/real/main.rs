@@ -1,0 +1,1 @@
+//! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.

@@ -1,0 +1,1 @@
+//! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.

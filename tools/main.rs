@@ -1,0 +1,3 @@
+//! Chores and benchmarks: `cargo run --release -p tools -- --help`.
+
+fn main() {}
