@@ -3,11 +3,21 @@
 //! In: commands, phones, receipts, each with the time it happened. Out: orders (what, which output, at which
 //! show time), plans for the render threads, words for phones. Same inputs, same outputs, bit for bit.
 //! Never here: a clock, a socket, a file, a thread, randomness.
+//!
+//! ```text
+//! let answer = engine.command(now, &request);
+//! while let Some(effect) = engine.poll() { world.perform(effect) }
+//! ```
 
+mod audience;
 pub mod clock;
+mod cue;
 pub mod glance;
+mod ledger;
 pub mod light;
 pub mod order;
 pub mod show;
 pub mod sound;
 pub mod told;
+
+pub use cue::{Engine, EngineStart, Why};

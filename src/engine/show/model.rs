@@ -317,7 +317,7 @@ pub struct SoundCue {
     pub loops: Loops,
     /// From silence at the start.
     pub fade_in: Span,
-    /// To silence at its own end, and when a cue or `stop` ends it.
+    /// To silence at its own end.
     pub fade_out: Span,
     /// Where in the file it begins.
     pub offset: Span,

@@ -11,4 +11,4 @@ mod plan;
 mod playback;
 
 pub use plan::{Plan, PlanRoute, Ramp, Voice};
-pub use playback::{Playback, Start};
+pub use playback::{Playback, Start, ends};

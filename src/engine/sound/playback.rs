@@ -102,12 +102,17 @@ impl Playback {
     }
 }
 
-fn voice(start: &Start) -> Voice {
-    let (cue, at, length) = (start.cue, start.at, start.info.length());
-    let until = match cue.loops {
+/// When a file that begins at `at` has sounded as often as the cue asks; none if something has to end it.
+pub fn ends(cue: &SoundCue, length: Span, at: ShowTime) -> Option<ShowTime> {
+    match cue.loops {
         Loops::Times(times) => Some(at + (length.times(i64::from(times)) - cue.offset)),
         Loops::Forever => None,
-    };
+    }
+}
+
+fn voice(start: &Start) -> Voice {
+    let (cue, at, length) = (start.cue, start.at, start.info.length());
+    let until = ends(cue, length, at);
     let volume = Ramp { at, span: Span::ZERO, from: cue.volume.gain(), to: cue.volume.gain() };
     let mut edges = Vec::new();
     if cue.fade_in > Span::ZERO {

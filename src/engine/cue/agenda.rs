@@ -1,0 +1,99 @@
+//! What is due, and why: the engine's only alarms.
+
+use units::{CueNumber, ShowTime, Span};
+
+use crate::order::Output;
+use crate::show::CuePlace;
+
+/// One sounding of a cue, from GO to its end; a cue fired twice runs twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(pub u64);
+
+/// Something that will be done at its time, unless it is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    pub at: ShowTime,
+    pub event: Event,
+}
+
+/// What will be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An output gets its orders, ahead of `begin`.
+    Order { run: RunId, output: Output, begin: ShowTime },
+    /// A cue acts on other cues.
+    Act { run: RunId },
+    /// The next cue comes by itself, and begins at `begin`.
+    Next { after: RunId, place: CuePlace, begin: ShowTime, by: &'static str },
+    /// A cue has ended.
+    End { run: RunId },
+}
+
+impl Event {
+    /// Whether it falls away when that run is ended before its time. What continues after its beginning stays.
+    pub fn belongs_to(&self, ended: RunId) -> bool {
+        match self {
+            Self::Order { run, .. } | Self::Act { run } | Self::End { run } => *run == ended,
+            Self::Next { after, by, .. } => *after == ended && *by == AUTO_FOLLOW,
+        }
+    }
+}
+
+/// Who fired a cue that came after the end of another.
+pub const AUTO_FOLLOW: &str = "auto-follow";
+/// Who fired a cue that came after the beginning of another.
+pub const AUTO_CONTINUE: &str = "auto-continue";
+
+/// Why the engine asks to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// An output's order for a cue is due.
+    CueDue(CueNumber),
+    /// A cue ends.
+    CueEnds(CueNumber),
+    /// A cue on standby fires at its time of day.
+    TimeOfDay(CueNumber),
+    /// An order's receipt has not come; say so.
+    ReceiptMissing,
+}
+
+/// Everything that is due, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Agenda {
+    dues: Vec<Due>,
+}
+
+impl Agenda {
+    /// Adds it behind what is due at the same time.
+    pub fn add(&mut self, at: ShowTime, event: Event) {
+        let place = self.dues.partition_point(|due| due.at <= at);
+        self.dues.insert(place, Due { at, event });
+    }
+
+    /// The next thing.
+    pub fn next(&self) -> Option<&Due> {
+        self.dues.first()
+    }
+
+    /// Takes the next thing whose time has come.
+    pub fn take_due(&mut self, now: ShowTime) -> Option<Event> {
+        let due = self.dues.first().is_some_and(|due| due.at <= now);
+        due.then(|| self.dues.remove(0).event)
+    }
+
+    /// Takes back what `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
+        self.dues.retain(|due| keep(&due.event));
+    }
+
+    /// After a pause: everything comes later.
+    pub fn shift(&mut self, by: Span) {
+        for due in &mut self.dues {
+            due.at += by;
+            match &mut due.event {
+                Event::Order { begin, .. } | Event::Next { begin, .. } => *begin += by,
+                Event::Act { .. } | Event::End { .. } => {}
+            }
+        }
+    }
+}

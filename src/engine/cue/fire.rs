@@ -1,0 +1,276 @@
+//! A cue fires: when each of its outputs begins, and the orders they get.
+
+use units::{ShowTime, Span, VoiceId};
+
+use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
+use super::standby::next_place;
+use super::{Engine, Running};
+use crate::audience;
+use crate::light::Take;
+use crate::order::{Output, What};
+use crate::show::{Act, ActOn, Cue, CuePlace, PhoneCue, Start, Then};
+use crate::sound;
+use crate::told::Said;
+
+/// How much earlier than its need an output gets an order that is known beforehand.
+const AHEAD: Span = Span::from_millis(50);
+
+impl Engine {
+    /// Fires a cue that is to begin at `begin` (before its own pre-wait), or as soon after as its outputs can.
+    pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
+        let show = self.show.clone();
+        let Some(cue) = show.at(place) else { return };
+        self.lists[place.list].last = Some(place.index);
+        self.say(Said::Fired { cue: cue.number, name: cue.name.clone(), by: by.to_owned() });
+
+        let starts = self.starts(now, cue, begin + cue.pre_wait);
+        let begin = starts.iter().map(|(_, at)| *at).min().unwrap_or(begin + cue.pre_wait);
+        let ends = self.ends(cue, &starts, begin);
+        self.last_run += 1;
+        let run = RunId(self.last_run);
+        let number = cue.number;
+        self.running.push(Running {
+            id: run,
+            place,
+            number,
+            begin,
+            ends,
+            voices: Vec::new(),
+            track: None,
+        });
+
+        for (output, at) in starts {
+            let due = at - self.need(output) - AHEAD;
+            self.agenda.add(due.max(now), Event::Order { run, output, begin: at });
+        }
+        if !cue.acts.is_empty() {
+            self.agenda.add(begin.max(now), Event::Act { run });
+        }
+        if let Some(ends) = ends {
+            self.agenda.add(ends, Event::End { run });
+        }
+        self.line_up_next(now, place, cue, begin, ends);
+    }
+
+    /// When each output that the cue uses begins.
+    fn starts(&self, now: ShowTime, cue: &Cue, begin: ShowTime) -> Vec<(Output, ShowTime)> {
+        let used = outputs(cue);
+        let earliest = |output: &Output| now + self.need(*output);
+        let longest = used.iter().map(earliest).max().unwrap_or(now);
+        let at = |output: &Output| match cue.start {
+            Start::Now => begin.max(earliest(output)),
+            Start::Together => begin.max(longest),
+        };
+        used.iter().map(|output| (*output, at(output))).collect()
+    }
+
+    /// How much time an output needs between its order and its deed.
+    fn need(&self, output: Output) -> Span {
+        match output {
+            Output::Light => Span::ZERO,
+            Output::Sound => self.sound_lead,
+            Output::Phones => self.phone_lead(),
+        }
+    }
+
+    /// How much earlier than its beginning a cue has to be fired to begin on time.
+    pub(super) fn head_start(&self, cue: &Cue) -> Span {
+        let longest = outputs(cue).into_iter().map(|output| self.need(output)).max();
+        (longest.unwrap_or(Span::ZERO) + AHEAD - cue.pre_wait).max(Span::ZERO)
+    }
+
+    /// When the last of its outputs is through; none if something has to end it.
+    fn ends(&self, cue: &Cue, starts: &[(Output, ShowTime)], begin: ShowTime) -> Option<ShowTime> {
+        let ends = starts.iter().map(|(output, at)| self.output_ends(cue, *output, *at));
+        ends.chain([Some(begin)]).try_fold(begin, |latest, ends| ends.map(|ends| latest.max(ends)))
+    }
+
+    fn output_ends(&self, cue: &Cue, output: Output, at: ShowTime) -> Option<ShowTime> {
+        match output {
+            Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, |light| light.fade)),
+            Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
+                let length = self.show.media[sounding.media.0].info.length();
+                sound::ends(sounding, length, at).map(|ends| latest.max(ends))
+            }),
+            Output::Phones => self.phones_end(cue.phones.as_ref()?, at),
+        }
+    }
+
+    fn phones_end(&self, cue: &PhoneCue, at: ShowTime) -> Option<ShowTime> {
+        let screen = at + cue.colour.map_or(Span::ZERO, |(_, fade)| fade);
+        match &cue.track {
+            Some(track) => audience::ends(track, self.track_length(&track.track), at)
+                .map(|ends| ends.max(screen)),
+            None => Some(screen),
+        }
+    }
+
+    fn track_length(&self, track: &units::TrackId) -> Span {
+        let media = self.show.tracks.get(track).map(|media| &self.show.media[media.0]);
+        media.map_or(Span::ZERO, |media| media.info.length())
+    }
+
+    fn line_up_next(
+        &mut self,
+        now: ShowTime,
+        place: CuePlace,
+        cue: &Cue,
+        begin: ShowTime,
+        ends: Option<ShowTime>,
+    ) {
+        let show = self.show.clone();
+        let Some((next, next_cue)) =
+            next_place(&show, place).and_then(|next| Some((next, show.at(next)?)))
+        else {
+            return;
+        };
+        let (begin, by) = match (cue.then, ends) {
+            (Then::Continue(wait), _) => (begin + wait, AUTO_CONTINUE),
+            (Then::Follow(wait), Some(ends)) => (ends + wait, AUTO_FOLLOW),
+            (Then::Follow(_), None) | (Then::Wait, _) => return,
+        };
+        let after = RunId(self.last_run);
+        let due = (begin - self.head_start(next_cue)).max(now);
+        self.agenda.add(due, Event::Next { after, place: next, begin, by });
+    }
+
+    /// One output of a run gets its orders.
+    pub(super) fn order_output(&mut self, run: RunId, output: Output, begin: ShowTime) {
+        let show = self.show.clone();
+        let Some(place) = self.run(run).map(|run| run.place) else { return };
+        let Some(cue) = show.at(place) else { return };
+        match output {
+            Output::Light => self.order_light(cue, place, begin),
+            Output::Sound => self.order_sound(cue, run, begin),
+            Output::Phones => self.order_phones(cue, run, begin),
+        }
+    }
+
+    fn order_light(&mut self, cue: &Cue, place: CuePlace, at: ShowTime) {
+        let Some(light) = &cue.light else { return };
+        let what = What::Fade { slots: light.targets.len(), span: light.fade };
+        self.order(Some(cue.number), Output::Light, what, at);
+        let (list, span, curve) = (place.list, light.fade, light.curve);
+        self.light.take(&Take { list, at, span, curve, targets: &light.targets });
+        self.light_changed = true;
+    }
+
+    fn order_sound(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
+        let show = self.show.clone();
+        for sounding in &cue.sound {
+            let media = &show.media[sounding.media.0];
+            let order = self.order(
+                Some(cue.number),
+                Output::Sound,
+                What::Play { file: media.file.clone() },
+                at,
+            );
+            self.last_voice += 1;
+            let id = VoiceId(self.last_voice);
+            self.ledger.expect_voice(&order, id);
+            self.sound.start(&sound::Start { id, at, cue: sounding, info: &media.info });
+            self.running.iter_mut().filter(|it| it.id == run).for_each(|it| it.voices.push(id));
+        }
+        self.sound_changed = true;
+    }
+
+    fn order_phones(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
+        let Some(phones) = &cue.phones else { return };
+        if let Some(track) = &phones.track {
+            let order = self.order(
+                Some(cue.number),
+                Output::Phones,
+                What::Track { track: track.track.clone() },
+                at,
+            );
+            let length = self.track_length(&track.track);
+            let message = self.audience.play(track, length, at);
+            self.tell_all(&order, message);
+            self.running
+                .iter_mut()
+                .filter(|it| it.id == run)
+                .for_each(|it| it.track = Some(track.track.clone()));
+        }
+        if let Some(message) = self.audience.show(phones, at) {
+            let order = self.order(Some(cue.number), Output::Phones, What::Screen, at);
+            self.tell_all(&order, message);
+        }
+    }
+
+    /// What a cue does to others.
+    pub(super) fn act(&mut self, now: ShowTime, run: RunId) {
+        let show = self.show.clone();
+        let Some(cue) = self.run(run).and_then(|run| show.at(run.place)) else { return };
+        for ActOn { cue: number, act } in &cue.acts {
+            let targets = self.running.iter().filter(|it| it.number == *number && it.id != run);
+            let targets: Vec<RunId> = targets.map(|it| it.id).collect();
+            for target in targets {
+                match *act {
+                    Act::Stop { fade } => self.stop_run(now, target, fade),
+                    Act::Fade { volume, span, stop: true } => {
+                        self.fade_run(now, target, volume, span);
+                        self.end_run(now, target, span, Span::ZERO);
+                    }
+                    Act::Fade { volume, span, stop: false } => {
+                        self.fade_run(now, target, volume, span)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a run, its sound after a fade; its light stays.
+    pub(super) fn stop_run(&mut self, now: ShowTime, target: RunId, fade: Span) {
+        self.end_run(now, target, Span::ZERO, fade);
+    }
+
+    /// Ends a run's sound with a fade that begins after `wait`, on the box and on phones.
+    fn end_run(&mut self, now: ShowTime, target: RunId, wait: Span, fade: Span) {
+        let Some(run) = self.run(target).cloned() else { return };
+        let at = now + self.sound_lead + wait;
+        if !run.voices.is_empty() {
+            self.order(Some(run.number), Output::Sound, What::Stop { span: fade }, at);
+            run.voices.iter().for_each(|voice| self.sound.stop(*voice, at, fade));
+            self.sound_changed = true;
+        }
+        if let Some(track) = run.track.filter(|track| self.audience.plays(track)) {
+            let at = now + self.phone_lead() + wait;
+            let order =
+                self.order(Some(run.number), Output::Phones, What::StopTracks { span: fade }, at);
+            let message = self.audience.stop(Some(&track), at, fade);
+            self.tell_all(&order, message);
+        }
+        self.agenda.retain(|event| !event.belongs_to(target));
+        let ends = at + fade;
+        self.agenda.add(ends, Event::End { run: target });
+        self.running.iter_mut().filter(|it| it.id == target).for_each(|it| it.ends = Some(ends));
+    }
+
+    fn fade_run(&mut self, now: ShowTime, target: RunId, volume: units::Decibels, span: Span) {
+        let Some(run) = self.run(target).filter(|run| !run.voices.is_empty()) else { return };
+        let (number, voices, at) = (run.number, run.voices.clone(), now + self.sound_lead);
+        self.order(Some(number), Output::Sound, What::Volume { span }, at);
+        voices.iter().for_each(|voice| self.sound.fade(*voice, at, span, volume.gain()));
+        self.sound_changed = true;
+    }
+
+    /// A run is over.
+    pub(super) fn end(&mut self, now: ShowTime, run: RunId) {
+        let Some(index) = self.running.iter().position(|it| it.id == run) else { return };
+        let ended = self.running.remove(index);
+        self.say(Said::Ended { cue: ended.number });
+        self.light.forget(now);
+        self.sound.forget(now);
+        self.audience.forget(now);
+    }
+}
+
+/// The outputs that a cue uses.
+fn outputs(cue: &Cue) -> Vec<Output> {
+    let used = [
+        (Output::Light, cue.light.is_some()),
+        (Output::Sound, !cue.sound.is_empty()),
+        (Output::Phones, cue.phones.is_some()),
+    ];
+    used.into_iter().filter_map(|(output, used)| used.then_some(output)).collect()
+}

@@ -1,0 +1,450 @@
+//! The engine: cue lists, what runs, and the orders that come of it.
+//!
+//! *Run*: one sounding of a cue, from GO to its end. *Chain*: a cue and those that come after it by themselves;
+//! GO puts the first cue behind the chain on standby. *Need*: how much time an output needs between its order and
+//! its deed; a cue that starts `now` makes each output wait for its own need only, `together` for the longest.
+
+mod agenda;
+mod fire;
+mod standby;
+mod whole;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, TrackId, VoiceId};
+use uuid::Uuid;
+use wire::solusync::uuid_v4;
+
+pub use agenda::Why;
+use agenda::{Agenda, Event, RunId};
+use standby::{Standby, list_named};
+
+use crate::audience::Audience;
+use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
+use crate::ledger::{Ledger, can_tell};
+use crate::order::{Order, Output, Receipt, What};
+use crate::show::{Cue, CuePlace, Lead, Show};
+use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
+use crate::{light, sound};
+
+/// Phones on crowded Wi-Fi have their orders by then; a show sets its own with `lead`.
+const AUTO_PHONE_LEAD: Span = Span::from_millis(400);
+
+/// Until the card has said what it needs.
+const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
+
+/// A frame of light, its head start and a little more: later than this is worth a word.
+const LATE: Span = Span::from_millis(30);
+
+/// How many answers are kept for commands that are sent twice.
+const ANSWERS_KEPT: usize = 1024;
+
+/// What an engine begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineStart {
+    /// Show time now.
+    pub now: ShowTime,
+    /// TAI minus UTC, frozen for this show.
+    pub tai_utc: Span,
+    /// Seeds the ids of messages; any number.
+    pub chance: u64,
+}
+
+/// The show as it runs. Told with [`Engine::command`] and [`Engine::handle`], asked with [`Engine::poll`].
+#[derive(Debug, Clone)]
+pub struct Engine {
+    show: Arc<Show>,
+    chance: u64,
+    local_ahead: Span,
+    sound_lead: Span,
+    lists: Vec<Standby>,
+    agenda: Agenda,
+    running: Vec<Running>,
+    paused: Option<ShowTime>,
+    light: light::Playback,
+    sound: sound::Playback,
+    audience: Audience,
+    phones: BTreeSet<PhoneId>,
+    ledger: Ledger,
+    answers: VecDeque<(CommandId, Result<Done, Refusal>)>,
+    effects: VecDeque<Effect>,
+    light_changed: bool,
+    sound_changed: bool,
+    last_order: u64,
+    last_voice: u64,
+    last_run: u64,
+}
+
+/// A cue that has been fired and has not ended.
+#[derive(Debug, Clone)]
+struct Running {
+    id: RunId,
+    place: CuePlace,
+    number: CueNumber,
+    begin: ShowTime,
+    /// None: it sounds until something ends it.
+    ends: Option<ShowTime>,
+    voices: Vec<VoiceId>,
+    track: Option<TrackId>,
+}
+
+impl Engine {
+    /// The first cue of every list on standby, nothing fired; the first plans are there to be polled.
+    pub fn new(show: Arc<Show>, start: EngineStart) -> Self {
+        let mut engine = Self {
+            chance: start.chance,
+            local_ahead: -start.tai_utc,
+            sound_lead: FIRST_SOUND_LEAD,
+            lists: vec![Standby::default(); show.lists.len()],
+            agenda: Agenda::default(),
+            running: Vec::new(),
+            paused: None,
+            light: light::Playback::new(&show),
+            sound: sound::Playback::new(),
+            audience: Audience::new(start.tai_utc),
+            phones: BTreeSet::new(),
+            ledger: Ledger::default(),
+            answers: VecDeque::new(),
+            effects: VecDeque::new(),
+            light_changed: true,
+            sound_changed: true,
+            last_order: 0,
+            last_voice: 0,
+            last_run: 0,
+            show,
+        };
+        engine.set_alarms(start.now);
+        engine.send_plans();
+        engine
+    }
+
+    /// Does what an operator asks, or says why not. The same id again gets the same answer and does nothing.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which is a sentence for the operator.
+    pub fn command(&mut self, now: ShowTime, request: &Request) -> Result<Done, Refusal> {
+        if let Some((_, answer)) = self.answers.iter().find(|(id, _)| *id == request.id) {
+            return answer.clone();
+        }
+        self.catch_up(now);
+        let answer = self.obey(now, &request.command, &request.from);
+        if let Err(refusal) = &answer {
+            self.say(Said::Refused { why: refusal.to_string(), by: request.from.clone() });
+        }
+        self.answers.push_back((request.id.clone(), answer.clone()));
+        self.answers.drain(..self.answers.len().saturating_sub(ANSWERS_KEPT));
+        self.settle(now);
+        answer
+    }
+
+    /// Hears what happened in the world.
+    pub fn handle(&mut self, now: ShowTime, input: Input) {
+        self.catch_up(now);
+        match input {
+            Input::Wake => {}
+            Input::LocalTime { ahead } => {
+                self.local_ahead = ahead;
+                self.set_alarms(now);
+            }
+            Input::SoundLead(lead) => self.sound_lead = lead.max(Span::ZERO),
+            Input::LightFrame(mut frame) => {
+                frame.instant =
+                    self.paused.map_or(frame.instant, |paused| frame.instant.min(paused));
+                let receipts = self.ledger.light_left(&frame);
+                receipts.into_iter().for_each(|receipt| self.receive(receipt));
+            }
+            Input::SoundBegan { voice, at, evidence } => {
+                let receipt = self.ledger.voice_began(voice, at, evidence);
+                receipt.into_iter().for_each(|receipt| self.receive(receipt));
+            }
+            Input::PhoneJoined { phone } => self.welcome(now, phone),
+            Input::PhoneLeft { phone } => drop(self.phones.remove(&phone)),
+            Input::PhonePlayed { phone: _, message, at } => self.ledger.phone_played(message, at),
+            Input::PhoneStatus { .. } => {}
+        }
+        self.settle(now);
+    }
+
+    /// The next thing the world should do; drain to none before telling more.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call `handle(now, Input::Wake)`, and why.
+    pub fn next_wake(&self) -> Option<(ShowTime, Why)> {
+        if self.paused.is_some() {
+            return None;
+        }
+        let due = self.agenda.next().map(|due| (due.at, self.why(&due.event)));
+        let missing = self.ledger.next_overdue().map(|at| (at, Why::ReceiptMissing));
+        due.into_iter().chain(self.next_alarm()).chain(missing).min_by_key(|(at, _)| *at)
+    }
+
+    /// A copy of the show's state for watchers.
+    pub fn glance(&self, now: ShowTime) -> Glance {
+        Glance {
+            now,
+            title: self.show.title.clone(),
+            paused: self.paused.is_some(),
+            lists: (0..self.lists.len()).map(|list| self.list_glance(list)).collect(),
+            running: self.running.iter().map(|run| self.running_glance(run, now)).collect(),
+            phones: self.phones.len(),
+        }
+    }
+
+    /// The show that runs.
+    pub fn show(&self) -> &Arc<Show> {
+        &self.show
+    }
+
+    fn obey(&mut self, now: ShowTime, command: &Command, from: &str) -> Result<Done, Refusal> {
+        match command {
+            Command::Go { list } => self.go(now, list.as_deref(), from),
+            Command::Back { list } => self.back(now, list.as_deref()),
+            Command::Fire { cue } => self.fire_by_number(now, *cue, from),
+            Command::Goto { cue } => self.put_on_standby(now, *cue),
+            Command::Stop => Ok(self.stop(now, from)),
+            Command::Pause => Ok(self.pause(now, from)),
+            Command::Resume => Ok(self.resume(now, from)),
+            Command::Panic => Ok(self.panic(now, from)),
+        }
+    }
+
+    fn go(&mut self, now: ShowTime, list: Option<&str>, from: &str) -> Result<Done, Refusal> {
+        let list = self.list(list)?;
+        let place = CuePlace { list, index: self.lists[list].next };
+        if self.show.at(place).is_none() {
+            return Err(Refusal::NothingOnStandby { list: self.show.lists[list].name.clone() });
+        }
+        self.fire_now(now, place, from)
+    }
+
+    fn fire_by_number(
+        &mut self,
+        now: ShowTime,
+        cue: CueNumber,
+        from: &str,
+    ) -> Result<Done, Refusal> {
+        let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
+        self.fire_now(now, place, from)
+    }
+
+    fn fire_now(&mut self, now: ShowTime, place: CuePlace, from: &str) -> Result<Done, Refusal> {
+        if self.paused.is_some() {
+            return Err(Refusal::Paused);
+        }
+        self.move_standby(
+            now,
+            place.list,
+            Standby::behind(&self.show.lists[place.list], place.index),
+        );
+        self.fire(now, place, now, from);
+        let Cue { number, name, .. } = &self.show.lists[place.list].cues[place.index];
+        let said = format!("cue {number} \"{name}\" fired");
+        Ok(Done { fired: Some(*number), ..self.done(place.list, said) })
+    }
+
+    fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
+        let list = self.list(list)?;
+        let before = self.lists[list].next.checked_sub(1);
+        let before =
+            before.ok_or_else(|| Refusal::AtTheTop { list: self.show.lists[list].name.clone() })?;
+        self.move_standby(now, list, before);
+        Ok(self.done_standby(list))
+    }
+
+    fn put_on_standby(&mut self, now: ShowTime, cue: CueNumber) -> Result<Done, Refusal> {
+        let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
+        self.move_standby(now, place.list, place.index);
+        Ok(self.done_standby(place.list))
+    }
+
+    fn list(&self, name: Option<&str>) -> Result<usize, Refusal> {
+        let no_list = || Refusal::NoSuchList { list: name.unwrap_or("").to_owned() };
+        list_named(&self.show, name).ok_or_else(no_list)
+    }
+
+    fn done_standby(&self, list: usize) -> Done {
+        let said = match self.on_standby(list) {
+            Some(cue) => format!("cue {} \"{}\" is on standby", cue.number, cue.name),
+            None => format!("list `{}` is at its end", self.show.lists[list].name),
+        };
+        self.done(list, said)
+    }
+
+    fn done(&self, list: usize, said: String) -> Done {
+        Done { said, fired: None, standby: self.on_standby(list).map(|cue| cue.number) }
+    }
+
+    fn on_standby(&self, list: usize) -> Option<&Cue> {
+        self.show.at(CuePlace { list, index: self.lists.get(list)?.next })
+    }
+
+    fn move_standby(&mut self, now: ShowTime, list: usize, next: usize) {
+        self.lists[list].next = next;
+        self.set_alarms(now);
+        let cue = self.on_standby(list).map(|cue| cue.number);
+        self.say(Said::Standby { list: self.show.lists[list].name.clone(), cue });
+    }
+
+    /// Cues on standby that fire at a time of day get their alarm.
+    fn set_alarms(&mut self, now: ShowTime) {
+        for list in 0..self.lists.len() {
+            let time = self.on_standby(list).and_then(|cue| cue.at);
+            self.lists[list].alarm =
+                time.map(|time| standby::next_time_of_day(time, now, self.local_ahead));
+        }
+    }
+
+    fn next_alarm(&self) -> Option<(ShowTime, Why)> {
+        let alarm = |list: usize| {
+            let cue = self.on_standby(list)?;
+            Some((self.lists[list].alarm? - self.head_start(cue), Why::TimeOfDay(cue.number)))
+        };
+        (0..self.lists.len()).filter_map(alarm).min_by_key(|(at, _)| *at)
+    }
+
+    /// Does everything that was due up to `now`, before what `now` brings.
+    fn catch_up(&mut self, now: ShowTime) {
+        if self.paused.is_some() {
+            return;
+        }
+        self.ring_alarms(now);
+        while let Some(event) = self.agenda.take_due(now) {
+            self.happen(now, event);
+        }
+        let overdue = self.ledger.overdue(now);
+        overdue.into_iter().for_each(|receipt| self.receive(receipt));
+    }
+
+    fn ring_alarms(&mut self, now: ShowTime) {
+        for list in 0..self.lists.len() {
+            let Some((alarm, cue)) = self.lists[list].alarm.zip(self.on_standby(list)) else {
+                continue;
+            };
+            if alarm - self.head_start(cue) > now {
+                continue;
+            }
+            let place = CuePlace { list, index: self.lists[list].next };
+            self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
+            self.fire(now, place, alarm, "clock");
+        }
+    }
+
+    fn happen(&mut self, now: ShowTime, event: Event) {
+        match event {
+            Event::Order { run, output, begin } => self.order_output(run, output, begin),
+            Event::Act { run } => self.act(now, run),
+            Event::Next { place, begin, by, .. } => self.fire(now, place, begin, by),
+            Event::End { run } => self.end(now, run),
+        }
+    }
+
+    /// What `now` has brought about at once, and the plans that came of it.
+    fn settle(&mut self, now: ShowTime) {
+        self.catch_up(now);
+        self.send_plans();
+    }
+
+    fn send_plans(&mut self) {
+        if std::mem::take(&mut self.light_changed) {
+            self.effects.push_back(Effect::Light(self.light.plan()));
+        }
+        if std::mem::take(&mut self.sound_changed) {
+            self.effects.push_back(Effect::Sound(self.sound.plan()));
+        }
+    }
+
+    fn welcome(&mut self, now: ShowTime, phone: PhoneId) {
+        self.phones.insert(phone);
+        for message in self.audience.catch_up(now) {
+            let id = self.message_id();
+            self.effects.push_back(Effect::Tell { to: To::One(phone), id, message });
+        }
+    }
+
+    fn receive(&mut self, receipt: Receipt) {
+        if let Some(by) = receipt.late().filter(|by| *by > LATE) {
+            self.say(Said::Late { order: receipt.order, by });
+        }
+        self.effects.push_back(Effect::Received(receipt));
+    }
+
+    fn say(&mut self, said: Said) {
+        self.effects.push_back(Effect::Said(said));
+    }
+
+    /// Gives an order; the caller makes the plan or the message that carries it out.
+    fn order(&mut self, cue: Option<CueNumber>, output: Output, what: What, at: ShowTime) -> Order {
+        self.last_order += 1;
+        let order = Order { id: OrderId(self.last_order), cue, output, what, at };
+        if can_tell(&order) && output == Output::Light {
+            self.ledger.expect(&order);
+        }
+        self.effects.push_back(Effect::Ordered(order.clone()));
+        order
+    }
+
+    /// Tells every phone, and waits for what they say of it if the order can be told of.
+    fn tell_all(&mut self, order: &Order, message: wire::solusync::Message) {
+        let id = self.message_id();
+        if can_tell(order) {
+            self.ledger.expect_message(order, id);
+        }
+        self.effects.push_back(Effect::Tell { to: To::All, id, message });
+    }
+
+    fn message_id(&mut self) -> Uuid {
+        uuid_v4(u128::from(self.next_chance()) << 64 | u128::from(self.next_chance()))
+    }
+
+    /// SplitMix64: from one number handed in, as many as are needed.
+    fn next_chance(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn phone_lead(&self) -> Span {
+        match self.show.phone_lead {
+            Lead::Auto => AUTO_PHONE_LEAD,
+            Lead::Fixed(lead) => lead,
+        }
+    }
+
+    fn why(&self, event: &Event) -> Why {
+        let number = |id: &RunId| self.run(*id).map(|run| run.number);
+        match event {
+            Event::Order { run, .. } | Event::Act { run } => {
+                number(run).map_or(Why::ReceiptMissing, Why::CueDue)
+            }
+            Event::Next { place, .. } => {
+                Why::CueDue(self.show.lists[place.list].cues[place.index].number)
+            }
+            Event::End { run } => number(run).map_or(Why::ReceiptMissing, Why::CueEnds),
+        }
+    }
+
+    fn run(&self, id: RunId) -> Option<&Running> {
+        self.running.iter().find(|run| run.id == id)
+    }
+
+    fn list_glance(&self, list: usize) -> ListGlance {
+        let glance = |index: usize| {
+            let cue = self.show.at(CuePlace { list, index })?;
+            Some(CueGlance { number: cue.number, name: cue.name.clone() })
+        };
+        let Standby { next, last, .. } = self.lists[list];
+        let name = self.show.lists[list].name.clone();
+        ListGlance { name, standby: glance(next), last: last.and_then(glance) }
+    }
+
+    fn running_glance(&self, run: &Running, now: ShowTime) -> RunningGlance {
+        let now = self.paused.unwrap_or(now);
+        let name = self.show.at(run.place).map_or_else(String::new, |cue| cue.name.clone());
+        let left = run.ends.map(|ends| (ends - now).max(Span::ZERO));
+        RunningGlance { number: run.number, name, began: run.begin, left }
+    }
+}

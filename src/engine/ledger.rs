@@ -1,0 +1,129 @@
+//! Every order that waits for its receipt.
+//!
+//! In: orders, reports of the outputs. Out: receipts, one an order, at the latest [`PATIENCE`] after its time.
+//! An order whose output cannot tell when it was carried out (a voice's change of volume) is not kept here.
+
+use std::collections::BTreeMap;
+
+use units::{OrderId, ShowTime, Span, VoiceId};
+use uuid::Uuid;
+
+use crate::order::{Evidence, Order, Output, Receipt, What};
+use crate::told::FrameReport;
+
+/// A phone on crowded Wi-Fi reports late; after this nobody counts on it any more.
+pub const PATIENCE: Span = Span::from_secs(2);
+
+/// What is waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    waiting: BTreeMap<OrderId, Waiting>,
+    voices: BTreeMap<VoiceId, OrderId>,
+    messages: BTreeMap<Uuid, OrderId>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    order: Order,
+    /// Phones that reported, and the latest of their times.
+    phones: Option<(u32, ShowTime)>,
+}
+
+impl Ledger {
+    /// Waits for the receipt of an order that light or phones carry out.
+    pub fn expect(&mut self, order: &Order) {
+        self.waiting.insert(order.id, Waiting { order: order.clone(), phones: None });
+    }
+
+    /// Waits for a voice to begin.
+    pub fn expect_voice(&mut self, order: &Order, voice: VoiceId) {
+        self.expect(order);
+        self.voices.insert(voice, order.id);
+    }
+
+    /// Waits for phones to do what a message orders.
+    pub fn expect_message(&mut self, order: &Order, message: Uuid) {
+        self.expect(order);
+        self.messages.insert(message, order.id);
+    }
+
+    /// Orders that were taken back are not waited for.
+    pub fn forget(&mut self, taken_back: impl Fn(&Order) -> bool) {
+        self.waiting.retain(|_, it| !taken_back(&it.order));
+    }
+
+    /// After a pause: what was not due yet comes later.
+    pub fn shift(&mut self, paused: ShowTime, by: Span) {
+        for waiting in self.waiting.values_mut().filter(|it| it.order.at > paused) {
+            waiting.order.at += by;
+        }
+    }
+
+    /// A frame left: every light order due by its instant has been carried out.
+    pub fn light_left(&mut self, frame: &FrameReport) -> Vec<Receipt> {
+        let due = |it: &Order| it.output == Output::Light && it.at <= frame.instant;
+        let ids: Vec<OrderId> =
+            self.waiting.values().filter(|it| due(&it.order)).map(|it| it.order.id).collect();
+        ids.into_iter()
+            .filter_map(|id| self.close(id, Some(frame.left), frame.evidence, 1))
+            .collect()
+    }
+
+    /// A voice began.
+    pub fn voice_began(
+        &mut self,
+        voice: VoiceId,
+        at: ShowTime,
+        evidence: Evidence,
+    ) -> Option<Receipt> {
+        let order = self.voices.remove(&voice)?;
+        self.close(order, Some(at), evidence, 1)
+    }
+
+    /// A phone did it; the receipt waits for the others.
+    pub fn phone_played(&mut self, message: Uuid, at: ShowTime) {
+        let Some(order) = self.messages.get(&message) else { return };
+        let Some(waiting) = self.waiting.get_mut(order) else { return };
+        let (count, latest) = waiting.phones.unwrap_or((0, at));
+        waiting.phones = Some((count.saturating_add(1), latest.max(at)));
+    }
+
+    /// Receipts of orders whose time is over: with what phones said, or with nothing known.
+    pub fn overdue(&mut self, now: ShowTime) -> Vec<Receipt> {
+        let over = |it: &&Waiting| it.order.at + PATIENCE <= now;
+        let ids: Vec<OrderId> = self.waiting.values().filter(over).map(|it| it.order.id).collect();
+        ids.into_iter()
+            .filter_map(|id| match self.waiting.get(&id)?.phones {
+                Some((count, latest)) => self.close(id, Some(latest), Evidence::Phone, count),
+                None => self.close(id, None, Evidence::None, 0),
+            })
+            .collect()
+    }
+
+    /// When the next order's time is over.
+    pub fn next_overdue(&self) -> Option<ShowTime> {
+        self.waiting.values().map(|it| it.order.at + PATIENCE).min()
+    }
+
+    fn close(
+        &mut self,
+        id: OrderId,
+        happened: Option<ShowTime>,
+        evidence: Evidence,
+        count: u32,
+    ) -> Option<Receipt> {
+        let Order { id: order, output, at, .. } = self.waiting.remove(&id)?.order;
+        self.voices.retain(|_, of| *of != id);
+        self.messages.retain(|_, of| *of != id);
+        Some(Receipt { order, output, at, happened, evidence, count })
+    }
+}
+
+/// Whether an output can tell when it carried this out.
+pub fn can_tell(order: &Order) -> bool {
+    match order.output {
+        Output::Light => true,
+        Output::Sound => matches!(order.what, What::Play { .. }),
+        Output::Phones => matches!(order.what, What::Track { .. } | What::Screen),
+    }
+}
