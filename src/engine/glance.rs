@@ -28,6 +28,8 @@ pub struct ListGlance {
     pub name: String,
     /// What GO would fire; none at its end.
     pub standby: Option<CueGlance>,
+    /// What comes next by itself; none while the list waits for somebody.
+    pub coming: Option<CueGlance>,
     /// What was fired last; none before the first.
     pub last: Option<CueGlance>,
 }

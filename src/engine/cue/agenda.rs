@@ -81,6 +81,14 @@ impl Agenda {
         due.then(|| self.dues.remove(0).event)
     }
 
+    /// Index of the cue of a list that comes next by itself.
+    pub fn coming(&self, list: usize) -> Option<usize> {
+        self.dues.iter().find_map(|due| match due.event {
+            Event::Next { place, .. } if place.list == list => Some(place.index),
+            _ => None,
+        })
+    }
+
     /// Takes back what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
         self.dues.retain(|due| keep(&due.event));

@@ -438,7 +438,8 @@ impl Engine {
         };
         let Standby { next, last, .. } = self.lists[list];
         let name = self.show.lists[list].name.clone();
-        ListGlance { name, standby: glance(next), last: last.and_then(glance) }
+        let coming = self.agenda.coming(list).and_then(glance);
+        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance) }
     }
 
     fn running_glance(&self, run: &Running, now: ShowTime) -> RunningGlance {

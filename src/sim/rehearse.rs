@@ -1,0 +1,73 @@
+//! A whole show in virtual time: GO is pressed whenever every list waits and what was fired has ended.
+
+use std::sync::Arc;
+
+use engine::glance::Glance;
+use engine::show::Show;
+use engine::told::Command;
+use units::{PhoneId, ShowTime, Span};
+
+use crate::{Frame, Story, World, WorldSpec};
+
+/// How long the silence is before GO is pressed.
+const BREATH: Span = Span::from_secs(1);
+
+/// A cue that sounds until something ends it is heard this long before the next GO.
+const ENDLESS_HEARD: Span = Span::from_secs(5);
+
+/// How finely the rehearsal looks whether the show waits.
+const LOOK: Span = Span::from_millis(100);
+
+/// What a rehearsal leaves behind; sound went to the listener as it came.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// Show time at its beginning.
+    pub start: ShowTime,
+    /// Show time at its end.
+    pub end: ShowTime,
+    /// Universes whenever they changed.
+    pub frames: Vec<Frame>,
+    /// Everything that happened.
+    pub story: Vec<Story>,
+}
+
+/// Who watches a rehearsal.
+pub trait Listener {
+    /// The rehearsal has come this far.
+    fn reached(&mut self, gone: Span);
+}
+
+/// Runs the show from its first cue to its end. The same show gives the same rehearsal, whenever and wherever.
+pub fn rehearse(show: Arc<Show>, listener: &mut dyn Listener) -> Rehearsal {
+    let spec = WorldSpec::default();
+    let mut world = World::new(show, spec);
+    world.phone_joins(PhoneId(1));
+    world.run(BREATH);
+    let mut quiet_since = world.now() - BREATH;
+    loop {
+        let glance = world.glance();
+        if !waits(&glance) {
+            quiet_since = world.now();
+        } else if world.now() - quiet_since >= BREATH && !press_go(&mut world, &glance) {
+            break;
+        }
+        world.run(LOOK);
+        listener.reached(world.now() - spec.start);
+    }
+    world.command(Command::Stop).expect("a stop is never refused");
+    world.run(BREATH);
+    Rehearsal { start: spec.start, end: world.now(), frames: world.frames, story: world.story }
+}
+
+/// Whether nothing more comes by itself: no cue is coming, and all that runs would run for ever.
+fn waits(glance: &Glance) -> bool {
+    let endless = |began: ShowTime| glance.now - began >= ENDLESS_HEARD;
+    glance.lists.iter().all(|list| list.coming.is_none())
+        && glance.running.iter().all(|run| run.left.is_none() && endless(run.began))
+}
+
+/// GO for the first list that has something on standby.
+fn press_go(world: &mut World, glance: &Glance) -> bool {
+    let Some(list) = glance.lists.iter().find(|list| list.standby.is_some()) else { return false };
+    world.command(Command::Go { list: Some(list.name.clone()) }).is_ok()
+}

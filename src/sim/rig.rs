@@ -1,0 +1,74 @@
+//! The simulated lighting network: every universe, rendered on the grid, kept where it changed.
+
+use std::sync::Arc;
+
+use engine::light::{GRID, Plan, render};
+use engine::order::Evidence;
+use engine::told::FrameReport;
+use units::{ShowTime, Universe};
+
+/// A universe as it looked from an instant on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// The grid instant.
+    pub instant: ShowTime,
+    /// Which universe.
+    pub universe: Universe,
+    /// Its slots.
+    pub slots: Box<[u8; Universe::SLOTS]>,
+}
+
+/// Every lamp, as seen from the network.
+#[derive(Debug, Clone)]
+pub struct Rig {
+    plan: Arc<Plan>,
+    next: ShowTime,
+    shown: Vec<Frame>,
+}
+
+impl Rig {
+    /// Dark; the first frame is on the first grid instant from `start` on.
+    pub fn new(start: ShowTime) -> Self {
+        Self { plan: Arc::default(), next: start.round_up(GRID), shown: Vec::new() }
+    }
+
+    /// Renders by this from now on.
+    pub fn play(&mut self, plan: Arc<Plan>) {
+        self.plan = plan;
+    }
+
+    /// When the next frame is due.
+    pub fn next(&self) -> ShowTime {
+        self.next
+    }
+
+    /// Renders the next frame; gives the universes that changed, and the report.
+    pub fn frame(&mut self) -> (Vec<Frame>, FrameReport) {
+        let instant = self.next;
+        self.next += GRID;
+        let shown = self.plan.shown(instant);
+        let universes = self.plan.universes.clone();
+        let changed = universes.iter().filter_map(|plan| {
+            let mut slots = Box::new([0; Universe::SLOTS]);
+            render(plan, shown, &mut slots);
+            self.show(Frame { instant, universe: plan.universe, slots })
+        });
+        let changed = changed.collect();
+        (changed, FrameReport { instant, left: instant, evidence: Evidence::Simulated })
+    }
+
+    /// A universe as it looks now; none before its first frame.
+    pub fn universe(&self, universe: Universe) -> Option<&[u8; Universe::SLOTS]> {
+        self.shown.iter().find(|it| it.universe == universe).map(|it| &*it.slots)
+    }
+
+    /// Keeps the frame, and gives it back if it differs from what was shown.
+    fn show(&mut self, frame: Frame) -> Option<Frame> {
+        match self.shown.iter_mut().find(|it| it.universe == frame.universe) {
+            Some(shown) if shown.slots == frame.slots => return None,
+            Some(shown) => *shown = frame.clone(),
+            None => self.shown.push(frame.clone()),
+        }
+        Some(frame)
+    }
+}

@@ -1,0 +1,269 @@
+//! A rehearsal as one page to look at: cues against time, every fixture's light, the sound, what phones got.
+
+use std::collections::BTreeMap;
+
+use engine::order::{Order, Receipt, What};
+use engine::show::{Fixture, Show, Width};
+use engine::told::Said;
+use serde::Serialize;
+use units::{Level, ShowTime, Universe};
+use wire::solusync::{MediaAction, Message};
+
+use crate::{Event, Frame, Rehearsal};
+
+/// Peaks a second: finer than a pixel at any width a person looks at.
+pub const PEAKS_A_SECOND: u32 = 50;
+
+/// The page, complete in one file: no network, no other file.
+pub fn html(show: &Show, rehearsal: &Rehearsal, peaks: &[f32]) -> String {
+    let data =
+        serde_json::to_string(&data(show, rehearsal, peaks)).expect("every field has a JSON form");
+    // `</` would end the script that holds it, whatever stands around it.
+    include_str!("timeline.html").replace("\"%DATA%\"", &data.replace("</", "<\\/"))
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    title: &'a str,
+    seconds: f64,
+    cues: Vec<CueBar>,
+    fixtures: Vec<Lamp<'a>>,
+    peaks: Vec<f32>,
+    peaks_a_second: u32,
+    phones: Vec<PhoneEvent>,
+    orders: Vec<OrderRow>,
+}
+
+/// A cue from its beginning to its end.
+#[derive(Serialize)]
+struct CueBar {
+    number: String,
+    name: String,
+    by: String,
+    fired: f64,
+    end: f64,
+}
+
+/// A fixture's colour from each of its changes on.
+#[derive(Serialize)]
+struct Lamp<'a> {
+    name: &'a str,
+    place: String,
+    colours: Vec<(f64, String)>,
+}
+
+#[derive(Serialize)]
+struct PhoneEvent {
+    at: f64,
+    what: &'static str,
+    text: String,
+    colour: Option<String>,
+    from: Option<String>,
+    fade: f64,
+}
+
+/// An order and what became of it.
+#[derive(Serialize)]
+struct OrderRow {
+    at: f64,
+    cue: Option<String>,
+    output: &'static str,
+    what: String,
+    late_ms: Option<f64>,
+}
+
+fn data<'a>(show: &'a Show, rehearsal: &Rehearsal, peaks: &[f32]) -> Data<'a> {
+    Data {
+        title: &show.title,
+        seconds: (rehearsal.end - rehearsal.start).secs_f64(),
+        cues: cues(rehearsal),
+        fixtures: show.fixtures.iter().map(|fixture| lamp(fixture, rehearsal)).collect(),
+        peaks: peaks.to_vec(),
+        peaks_a_second: PEAKS_A_SECOND,
+        phones: rehearsal
+            .story
+            .iter()
+            .filter_map(|it| phone_event(&it.event, rehearsal.start))
+            .collect(),
+        orders: orders(rehearsal),
+    }
+}
+
+fn cues(rehearsal: &Rehearsal) -> Vec<CueBar> {
+    let mut bars: Vec<CueBar> = Vec::new();
+    let seconds = |at: ShowTime| (at - rehearsal.start).secs_f64();
+    for story in &rehearsal.story {
+        match &story.event {
+            Event::Said(Said::Fired { cue, name, by }) => {
+                let (fired, end) = (seconds(story.at), f64::NAN);
+                bars.push(CueBar {
+                    number: cue.to_string(),
+                    name: name.clone(),
+                    by: by.clone(),
+                    fired,
+                    end,
+                });
+            }
+            Event::Said(Said::Ended { cue }) => {
+                let ended = cue.to_string();
+                let open = bars.iter_mut().find(|bar| bar.number == ended && bar.end.is_nan());
+                open.into_iter().for_each(|bar| bar.end = seconds(story.at));
+            }
+            _ => {}
+        }
+    }
+    bars.iter_mut().filter(|bar| bar.end.is_nan()).for_each(|bar| bar.end = seconds(rehearsal.end));
+    bars
+}
+
+fn lamp<'a>(fixture: &'a Fixture, rehearsal: &Rehearsal) -> Lamp<'a> {
+    let mut colours: Vec<(f64, String)> = Vec::new();
+    for frame in rehearsal.frames.iter().filter(|frame| frame.universe == fixture.universe) {
+        let colour = seen(fixture, frame);
+        if colours.last().is_none_or(|(_, last)| *last != colour) {
+            colours.push(((frame.instant - rehearsal.start).secs_f64(), colour));
+        }
+    }
+    Lamp {
+        name: &fixture.name,
+        place: format!("{}.{}", fixture.universe, fixture.address),
+        colours,
+    }
+}
+
+/// What the eye would see of a fixture: its colour, or white, at its intensity.
+fn seen(fixture: &Fixture, frame: &Frame) -> String {
+    let level = |name: &str| {
+        let channel = fixture.channels.iter().find(|channel| channel.attribute == name)?;
+        let at = fixture.address.index() + usize::from(channel.offset);
+        let share = match channel.width {
+            Width::Eight => Level::from_slot(frame.slots[at]),
+            Width::Sixteen => {
+                Level(u16::from_be_bytes([frame.slots[at], *frame.slots.get(at + 1)?]))
+            }
+        };
+        Some(share.percent() / 100.0)
+    };
+    let intensity = level("dimmer").or_else(|| level("intensity")).unwrap_or(1.0);
+    let white = level("white").unwrap_or(0.0);
+    let part = |name| {
+        let colour = level(name).map(|own: f64| own.max(white)).or(level("white"));
+        let byte = colour.unwrap_or(1.0) * intensity * 255.0;
+        byte.round() as u8
+    };
+    format!("#{:02x}{:02x}{:02x}", part("red"), part("green"), part("blue"))
+}
+
+fn phone_event(event: &Event, start: ShowTime) -> Option<PhoneEvent> {
+    let Event::Told(_, message) = event else { return None };
+    let at = |wire: Option<units::WireTime>| {
+        let at = wire.map(|it| it.to_show(engine::clock::TAI_UTC));
+        at.map_or(0.0, |at| (at - start).secs_f64())
+    };
+    let plain =
+        PhoneEvent { at: 0.0, what: "", text: String::new(), colour: None, from: None, fade: 0.0 };
+    match message {
+        Message::Screen(it) => Some(PhoneEvent {
+            at: at(it.start_at),
+            what: "screen",
+            text: it.text.clone().unwrap_or_default(),
+            colour: it.color.map(|colour| colour.to_string()),
+            from: it.from_color.map(|colour| colour.to_string()),
+            fade: f64::from(it.fade_ms) / 1000.0,
+        }),
+        Message::MediaControl(it) => Some(PhoneEvent {
+            at: at(it.start_at),
+            what: if it.action == MediaAction::Play { "play" } else { "stop" },
+            text: it.track_id.as_ref().map_or_else(|| "everything".to_owned(), ToString::to_string),
+            ..plain
+        }),
+        _ => None,
+    }
+}
+
+fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
+    let receipts: BTreeMap<_, &Receipt> = rehearsal
+        .story
+        .iter()
+        .filter_map(|it| match &it.event {
+            Event::Received(receipt) => Some((receipt.order, receipt)),
+            _ => None,
+        })
+        .collect();
+    let row = |order: &Order| OrderRow {
+        at: (order.at - rehearsal.start).secs_f64(),
+        cue: order.cue.map(|cue| cue.to_string()),
+        output: match order.output {
+            engine::order::Output::Light => "light",
+            engine::order::Output::Sound => "sound",
+            engine::order::Output::Phones => "phones",
+        },
+        what: words(&order.what),
+        late_ms: receipts
+            .get(&order.id)
+            .and_then(|receipt| receipt.late())
+            .map(units::Span::millis_f64),
+    };
+    let ordered = rehearsal.story.iter().filter_map(|it| match &it.event {
+        Event::Ordered(order) => Some(row(order)),
+        _ => None,
+    });
+    ordered.collect()
+}
+
+/// An order as a person says it.
+pub fn words(what: &What) -> String {
+    match what {
+        What::Fade { slots, span } => format!("fade {slots} attributes in {span}"),
+        What::Hold => "hold".to_owned(),
+        What::Black { span } => format!("black in {span}"),
+        What::Play { file } => format!("play {file}"),
+        What::Volume { span } => format!("volume in {span}"),
+        What::Stop { span } => format!("stop in {span}"),
+        What::Pause => "pause".to_owned(),
+        What::Resume => "resume".to_owned(),
+        What::Track { track } => format!("track {track}"),
+        What::StopTracks { span } => format!("stop tracks in {span}"),
+        What::Screen => "screen".to_owned(),
+    }
+}
+
+/// The loudest sample of every fiftieth of a second, any channel.
+#[derive(Debug, Clone)]
+pub struct Peaks {
+    per_peak: usize,
+    filled: usize,
+    peaks: Vec<f32>,
+}
+
+impl Peaks {
+    /// For interleaved samples of so many channels.
+    pub fn new(rate_hz: u32, channels: u16) -> Self {
+        let per_peak = (rate_hz / PEAKS_A_SECOND).max(1) as usize * usize::from(channels.max(1));
+        Self { per_peak, filled: 0, peaks: Vec::new() }
+    }
+    /// More samples.
+    pub fn hear(&mut self, samples: &[f32]) {
+        for sample in samples {
+            if self.filled.is_multiple_of(self.per_peak) {
+                self.peaks.push(0.0);
+            }
+            self.filled += 1;
+            let last = self.peaks.last_mut().expect("one was pushed at the first sample");
+            *last = last.max(sample.abs());
+        }
+    }
+    /// All of them, 0 to 1.
+    pub fn peaks(&self) -> &[f32] {
+        &self.peaks
+    }
+}
+
+/// A universe's slots as hexadecimal digits, for the light capture.
+pub fn hex(slots: &[u8; Universe::SLOTS]) -> String {
+    use std::fmt::Write;
+    slots.iter().fold(String::with_capacity(Universe::SLOTS * 2), |mut text, slot| {
+        write!(text, "{slot:02x}").expect("a string takes all");
+        text
+    })
+}

@@ -1,0 +1,187 @@
+//! One box and its outputs in virtual time.
+
+use std::sync::Arc;
+
+use engine::glance::Glance;
+use engine::order::{Order, Receipt};
+use engine::show::Show;
+use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
+use engine::{Engine, EngineStart};
+use units::{CommandId, PhoneId, ShowTime, Span, Universe};
+use wire::solusync::Message;
+
+use crate::{Frame, Rig};
+
+/// What a world begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct WorldSpec {
+    /// Show time at its beginning.
+    pub start: ShowTime,
+    /// Seeds every chance in it.
+    pub seed: u64,
+}
+
+impl Default for WorldSpec {
+    /// A Saturday evening that no leap second disturbs, on the grid.
+    fn default() -> Self {
+        Self {
+            start: ShowTime::from_ns(1_790_000_000_000_000_000).round_up(engine::light::GRID),
+            seed: 7,
+        }
+    }
+}
+
+/// Something that happened in the world.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The engine gave an order.
+    Ordered(Order),
+    /// An order has its receipt.
+    Received(Receipt),
+    /// A line of the story.
+    Said(Said),
+    /// Phones were told something.
+    Told(To, Message),
+}
+
+/// An event with its time.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// When.
+    pub at: ShowTime,
+    /// What.
+    pub event: Event,
+}
+
+/// One box, its lamps, its card.
+#[derive(Debug)]
+pub struct World {
+    engine: Engine,
+    now: ShowTime,
+    rig: Rig,
+    commands: u64,
+    /// Universes that changed, in order.
+    pub frames: Vec<Frame>,
+    /// Everything that happened, in order.
+    pub story: Vec<Story>,
+}
+
+impl World {
+    /// A box that has loaded the show; nothing fired.
+    pub fn new(show: Arc<Show>, spec: WorldSpec) -> Self {
+        let start =
+            EngineStart { now: spec.start, tai_utc: engine::clock::TAI_UTC, chance: spec.seed };
+        let mut world = Self {
+            engine: Engine::new(show, start),
+            now: spec.start,
+            rig: Rig::new(spec.start),
+            commands: 0,
+            frames: Vec::new(),
+            story: Vec::new(),
+        };
+        world.perform();
+        world
+    }
+
+    /// Show time, now.
+    pub fn now(&self) -> ShowTime {
+        self.now
+    }
+
+    /// The engine's own account of itself.
+    pub fn glance(&self) -> Glance {
+        self.engine.glance(self.now)
+    }
+
+    /// An operator gives a command now.
+    ///
+    /// # Errors
+    /// The engine's refusal.
+    pub fn command(&mut self, command: Command) -> Result<Done, Refusal> {
+        self.commands += 1;
+        let id = CommandId(format!("desk-{}", self.commands));
+        self.request(&Request { id, command, from: "desk".to_owned() })
+    }
+
+    /// An operator gives a command with an id of its own.
+    ///
+    /// # Errors
+    /// The engine's refusal.
+    pub fn request(&mut self, request: &Request) -> Result<Done, Refusal> {
+        let answer = self.engine.command(self.now, request);
+        self.perform();
+        answer
+    }
+
+    /// The first list's GO.
+    ///
+    /// # Errors
+    /// The engine's refusal.
+    pub fn go(&mut self) -> Result<Done, Refusal> {
+        self.command(Command::Go { list: None })
+    }
+
+    /// The engine hears something now.
+    pub fn tell(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        self.perform();
+    }
+
+    /// A phone comes; what it is told is in the story.
+    pub fn phone_joins(&mut self, phone: PhoneId) {
+        self.tell(Input::PhoneJoined { phone });
+    }
+
+    /// Time goes on by `span`.
+    pub fn run(&mut self, span: Span) {
+        self.run_until(self.now + span);
+    }
+
+    /// Time goes on until `end`, and everything due up to then happens.
+    pub fn run_until(&mut self, end: ShowTime) {
+        loop {
+            let wake = self.engine.next_wake().map(|(at, _)| at.max(self.now));
+            let frame = self.rig.next();
+            match wake.filter(|wake| *wake <= frame) {
+                Some(wake) if wake <= end => self.wake(wake),
+                _ if frame <= end => self.frame(frame),
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    /// A universe as it looks now.
+    pub fn universe(&self, number: u32) -> Option<&[u8; Universe::SLOTS]> {
+        self.rig.universe(Universe::new(number).ok()?)
+    }
+
+    fn wake(&mut self, at: ShowTime) {
+        self.now = at;
+        self.tell(Input::Wake);
+    }
+
+    fn frame(&mut self, at: ShowTime) {
+        self.now = at;
+        let (changed, report) = self.rig.frame();
+        self.frames.extend(changed);
+        self.tell(Input::LightFrame(report));
+    }
+
+    fn perform(&mut self) {
+        while let Some(effect) = self.engine.poll() {
+            match effect {
+                Effect::Light(plan) => self.rig.play(plan),
+                Effect::Sound(_) => {}
+                Effect::Ordered(order) => self.keep(Event::Ordered(order)),
+                Effect::Received(receipt) => self.keep(Event::Received(receipt)),
+                Effect::Said(said) => self.keep(Event::Said(said)),
+                Effect::Tell { to, message, .. } => self.keep(Event::Told(to, message)),
+            }
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
+        self.story.push(Story { at: self.now, event });
+    }
+}
