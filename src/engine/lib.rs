@@ -18,6 +18,7 @@ pub mod light;
 pub mod order;
 pub mod show;
 pub mod sound;
+pub mod surface;
 pub mod told;
 
 pub use cue::{Engine, EngineStart, Why};
