@@ -4,10 +4,12 @@
 //! show time), plans for the render threads, words for phones. Same inputs, same outputs, bit for bit.
 //! Never here: a clock, a socket, a file, a thread, randomness.
 
+pub mod boxfile;
 pub mod clock;
 pub mod glance;
 pub mod light;
 pub mod order;
+pub mod reader;
 pub mod show;
 pub mod sound;
 pub mod told;
