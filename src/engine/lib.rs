@@ -10,12 +10,14 @@
 //! ```
 
 mod audience;
+pub mod boxfile;
 pub mod clock;
 mod cue;
 pub mod glance;
 mod ledger;
 pub mod light;
 pub mod order;
+pub mod reader;
 pub mod show;
 pub mod sound;
 pub mod surface;

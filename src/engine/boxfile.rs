@@ -1,0 +1,432 @@
+//! The box file, `box.toml`: what is true of this box, whatever show it plays.
+//!
+//! In: its text. Out: a [`BoxConfig`] in which every key has a value, or findings that name what is wrong.
+//! Never here: the disk; whether an interface or a card of that name is there (`doctor` looks).
+//! `docs/box-file.md` is the page for people, `config/box.toml` the commented example, equal to the defaults.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::reader::{Entry, Finding, Node, Read, Report, Severity, Spot, Table, code, parse};
+
+/// This box. Its [`Default`] is what holds where no file says otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoxConfig {
+    /// What people and consoles call it; 1 to 63 bytes, as sACN's source name has room for.
+    pub name: String,
+    /// `[net]`
+    pub net: Net,
+    /// `[ports]`
+    pub ports: Ports,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[sound]`
+    pub sound: Sound,
+    /// `[paths]`
+    pub paths: Paths,
+    /// `[cluster]`
+    pub cluster: Cluster,
+}
+
+/// Which interface serves whom; none leaves the choice to the routing table.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Net {
+    /// Lighting packets leave only by this one.
+    pub light: Option<String>,
+    /// The Wi-Fi side.
+    pub phones: Option<String>,
+    /// The link to the other boxes.
+    pub cluster: Option<String>,
+}
+
+/// Where the box listens; 0 takes any port that is free.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ports {
+    /// TCP, pages and `/ws` without TLS.
+    pub http: u16,
+    /// TCP, and UDP for WebTransport.
+    pub https: u16,
+    /// UDP.
+    pub osc: u16,
+    /// TCP and UDP.
+    pub cluster: u16,
+}
+
+/// How much one phone, or one address, may ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// `/ws` sockets of one address (SX-17). A venue's NAT can put a whole audience behind one.
+    pub connections_per_address: u32,
+    /// `/bloom` and `/score` sockets of one address.
+    pub signalling_per_address: u32,
+    /// Of one socket (SX-17).
+    pub clock_syncs_per_second: u32,
+    /// Of one socket (SX-17).
+    pub media_controls_per_second: u32,
+}
+
+/// The box's own sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sound {
+    /// What it comes out of.
+    pub device: SoundDevice,
+    /// Channels of the card that are opened, 1 to 64.
+    pub channels: u16,
+    /// Frames a second, 8,000 to 192,000.
+    pub rate_hz: u32,
+}
+
+/// What sound comes out of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SoundDevice {
+    /// The system's first card; simulated, and saying so, where there is none.
+    Auto,
+    /// Nothing: this box has no sound.
+    None,
+    /// A card that is not there, keeping time like one.
+    Simulated,
+    /// The ALSA device of that name, `hw:0` or `plughw:CARD=Device`.
+    Alsa(String),
+}
+
+/// Where things lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paths {
+    /// Show folders.
+    pub shows: String,
+    /// What survives a power cut.
+    pub state: String,
+    /// The control socket.
+    pub socket: String,
+}
+
+/// The boxes that stand in for each other. Read and checked; nothing uses it yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Boxes of one name belong together.
+    pub name: String,
+    /// Names of the boxes that have a vote; empty is this one alone.
+    pub voters: Vec<String>,
+    /// The address that whichever box drives takes on.
+    pub address: Option<IpAddr>,
+}
+
+impl Default for BoxConfig {
+    fn default() -> Self {
+        Self {
+            name: "downbeat".into(),
+            net: Net::default(),
+            ports: Ports::default(),
+            limits: Limits::default(),
+            sound: Sound::default(),
+            paths: Paths::default(),
+            cluster: Cluster::default(),
+        }
+    }
+}
+impl Default for Ports {
+    fn default() -> Self {
+        Self { http: 8080, https: 8443, osc: 53000, cluster: 4001 }
+    }
+}
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: 10,
+            signalling_per_address: 64,
+            clock_syncs_per_second: 10,
+            media_controls_per_second: 100,
+        }
+    }
+}
+impl Default for Sound {
+    fn default() -> Self {
+        Self { device: SoundDevice::Auto, channels: 2, rate_hz: 48_000 }
+    }
+}
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            shows: "/srv/downbeat/shows".into(),
+            state: "/var/lib/downbeat".into(),
+            socket: "/run/downbeat/control.sock".into(),
+        }
+    }
+}
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { name: "downbeat".into(), voters: Vec::new(), address: None }
+    }
+}
+
+/// What became of reading a box file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The box; there is one exactly if no finding is an error.
+    pub config: Option<BoxConfig>,
+    /// Everything that is wrong with it.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a box file; `name` is how findings call it.
+pub fn load(name: &str, text: &str) -> Loaded {
+    let report = Report::new();
+    let entries = parse(&report, name, text);
+    let config = read(&report, &entries);
+    let findings = report.finish();
+    let sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
+    Loaded { config: sound.then_some(config), findings }
+}
+
+const KEYS: &[&str] = &["name", "net", "ports", "limits", "sound", "paths", "cluster", "clock"];
+
+fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
+    let start = Spot { file: 0, start: 0, end: 0 };
+    let top = Table::over(report, start, entries, "a box file", KEYS);
+    // Nothing is set in [clock] yet: any key in it is unknown, and says so.
+    let _ = section(&top, "clock", "[clock]", &[]);
+    BoxConfig {
+        name: named(&top, "name").unwrap_or_else(|| BoxConfig::default().name),
+        net: net(&top),
+        ports: ports(&top),
+        limits: limits(&top),
+        sound: sound(&top),
+        paths: paths(&top),
+        cluster: cluster(&top),
+    }
+}
+
+fn section<'a>(
+    top: &Table<'a>,
+    key: &str,
+    what: &'static str,
+    known: &'static [&'static str],
+) -> Option<Table<'a>> {
+    top.node(key).and_then(|node| Table::open(top.report, node, what, known))
+}
+
+fn net(top: &Table) -> Net {
+    let Some(table) = section(top, "net", "[net]", &["light", "phones", "cluster"]) else {
+        return Net::default();
+    };
+    let interface = |key| {
+        checked(&table, key, "a network interface, 1 to 15 letters", |name| {
+            // Linux: IFNAMSIZ is 16 with its end.
+            (1..=15).contains(&name.len())
+                && !name.contains(|c: char| c == '/' || c.is_whitespace())
+        })
+    };
+    Net { light: interface("light"), phones: interface("phones"), cluster: interface("cluster") }
+}
+
+fn ports(top: &Table) -> Ports {
+    let fallback = Ports::default();
+    let Some(table) = section(top, "ports", "[ports]", &["http", "https", "osc", "cluster"]) else {
+        return fallback;
+    };
+    let port = |key, fallback| table.whole(key, 0..=65_535).map_or(fallback, |it| it as u16);
+    let ports = Ports {
+        http: port("http", fallback.http),
+        https: port("https", fallback.https),
+        osc: port("osc", fallback.osc),
+        cluster: port("cluster", fallback.cluster),
+    };
+    ports_differ(&table, &ports);
+    ports
+}
+
+/// HTTPS and the cluster listen on UDP as well, so only HTTP and OSC could share; that would confuse everybody.
+fn ports_differ(table: &Table, ports: &Ports) {
+    let all = [
+        ("http", ports.http),
+        ("https", ports.https),
+        ("osc", ports.osc),
+        ("cluster", ports.cluster),
+    ];
+    let mut taken: BTreeMap<u16, &str> = BTreeMap::new();
+    for (key, port) in all.into_iter().filter(|&(_, port)| port != 0) {
+        if let Some(first) = taken.insert(port, key) {
+            let node = table.node(key).or(table.node(first));
+            let spot = node.map_or(table.spot, |node| node.spot);
+            let message = format!("`{key}` and `{first}` both have port {port}");
+            table.report.error(spot, code::PORT_TAKEN, message, None);
+        }
+    }
+}
+
+/// More than a million of anything is a typing mistake.
+const LIMIT_MAX: u32 = 1_000_000;
+
+fn limits(top: &Table) -> Limits {
+    let keys = &[
+        "connections_per_address",
+        "signalling_per_address",
+        "clock_syncs_per_second",
+        "media_controls_per_second",
+    ];
+    let fallback = Limits::default();
+    let Some(table) = section(top, "limits", "[limits]", keys) else { return fallback };
+    let limit = |key, fallback| table.whole(key, 1..=LIMIT_MAX).unwrap_or(fallback);
+    Limits {
+        connections_per_address: limit("connections_per_address", fallback.connections_per_address),
+        signalling_per_address: limit("signalling_per_address", fallback.signalling_per_address),
+        clock_syncs_per_second: limit("clock_syncs_per_second", fallback.clock_syncs_per_second),
+        media_controls_per_second: limit(
+            "media_controls_per_second",
+            fallback.media_controls_per_second,
+        ),
+    }
+}
+
+fn sound(top: &Table) -> Sound {
+    let fallback = Sound::default();
+    let Some(table) = section(top, "sound", "[sound]", &["device", "channels", "rate_hz"]) else {
+        return fallback;
+    };
+    Sound {
+        device: table.or("device", fallback.device),
+        channels: table.whole("channels", 1..=64).map_or(fallback.channels, |it| it as u16),
+        rate_hz: table.whole("rate_hz", 8_000..=192_000).unwrap_or(fallback.rate_hz),
+    }
+}
+
+impl Read for SoundDevice {
+    fn read(node: &Node, report: &Report) -> Option<Self> {
+        let name = String::read(node, report)?;
+        match name.as_str() {
+            "auto" => Some(Self::Auto),
+            "none" => Some(Self::None),
+            "simulated" => Some(Self::Simulated),
+            "" => {
+                let message =
+                    "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name".into();
+                report.error(node.spot, code::OUT_OF_RANGE, message, None);
+                None
+            }
+            _ => Some(Self::Alsa(name)),
+        }
+    }
+}
+
+fn paths(top: &Table) -> Paths {
+    let fallback = Paths::default();
+    let Some(table) = section(top, "paths", "[paths]", &["shows", "state", "socket"]) else {
+        return fallback;
+    };
+    let path =
+        |key| checked(&table, key, "a path", |path| !path.is_empty() && !path.contains('\0'));
+    Paths {
+        shows: path("shows").unwrap_or(fallback.shows),
+        state: path("state").unwrap_or(fallback.state),
+        socket: path("socket").unwrap_or(fallback.socket),
+    }
+}
+
+fn cluster(top: &Table) -> Cluster {
+    let fallback = Cluster::default();
+    let Some(table) = section(top, "cluster", "[cluster]", &["name", "voters", "address"]) else {
+        return fallback;
+    };
+    Cluster {
+        name: named(&table, "name").unwrap_or(fallback.name),
+        voters: table.each("voters"),
+        address: table.read("address"),
+    }
+}
+
+fn named(table: &Table, key: &str) -> Option<String> {
+    checked(table, key, "1 to 63 bytes long", |name| {
+        (1..=63).contains(&name.len()) && !name.contains(char::is_control)
+    })
+}
+
+fn checked(table: &Table, key: &str, wanted: &str, good: impl Fn(&str) -> bool) -> Option<String> {
+    let text: String = table.read(key)?;
+    if good(&text) {
+        return Some(text);
+    }
+    let spot = table.node(key).map_or(table.spot, |node| node.spot);
+    let message = format!("`{key}` must be {wanted}, not {text:?}");
+    table.report.error(spot, code::OUT_OF_RANGE, message, None);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(text: &str) -> Vec<String> {
+        load("box.toml", text).findings.into_iter().map(|finding| finding.message).collect()
+    }
+
+    #[test]
+    fn no_file_at_all_is_the_defaults() {
+        assert_eq!(
+            load("box.toml", ""),
+            Loaded { config: Some(BoxConfig::default()), findings: vec![] }
+        );
+    }
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = include_str!("../../config/box.toml");
+        let loaded = load("config/box.toml", example);
+        assert_eq!(loaded.findings, []);
+        assert_eq!(loaded.config, Some(BoxConfig::default()));
+    }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        let example = include_str!("../../config/box.toml");
+        let keys = "name net light phones cluster ports http https osc limits connections_per_address \
+            signalling_per_address clock_syncs_per_second media_controls_per_second sound device channels \
+            rate_hz paths shows state socket voters address clock";
+        for key in keys.split_whitespace() {
+            assert!(
+                example.contains(&format!("{key} = ")) || example.contains(&format!("[{key}]")),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_file_says_counts() {
+        let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\n[ports]\nhttp = 0\nhttps = 0\n\
+            [sound]\ndevice = \"hw:1\"\nchannels = 8\n[cluster]\naddress = \"10.0.0.9\"\nvoters = [\"a\", \"b\"]\n";
+        let config = load("box.toml", text).config.expect("a good file");
+        assert_eq!(config.name, "stage left");
+        assert_eq!(config.net.light.as_deref(), Some("eth1"));
+        assert_eq!((config.ports.http, config.ports.https, config.ports.osc), (0, 0, 53000));
+        assert_eq!(config.sound.device, SoundDevice::Alsa("hw:1".into()));
+        assert_eq!(config.cluster.voters, ["a", "b"]);
+        assert_eq!(config.cluster.address, Some(IpAddr::from([10, 0, 0, 9])));
+    }
+
+    #[test]
+    fn every_mistake_names_its_key() {
+        let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\n[ports]\nhttp = 70000\n[limits]\n\
+            clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[paths]\nstate = \"\"\n\
+            [cluster]\naddress = \"nowhere\"\n[clock]\nptp = true\n";
+        assert_eq!(
+            messages(text),
+            [
+                "unknown key `nme` in a box file",
+                "`name` must be 1 to 63 bytes long, not \"\"",
+                "`light` must be a network interface, 1 to 15 letters, not \"a b\"",
+                "`http` must be a whole number from 0 to 65535, not 70000",
+                "`clock_syncs_per_second` must be a whole number from 1 to 1000000, not 0",
+                "`rate_hz` must be a whole number, not a text",
+                "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name",
+                "`state` must be a path, not \"\"",
+                "`address`: `nowhere` is not the address of one machine",
+                "unknown key `ptp` in [clock]",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_services_on_one_port_are_found_even_where_one_is_a_default() {
+        assert_eq!(messages("[ports]\nhttp = 8443\n"), ["`https` and `http` both have port 8443"]);
+        assert_eq!(messages("[ports]\nhttp = 0\nosc = 0\n"), Vec::<String>::new());
+    }
+}

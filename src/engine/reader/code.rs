@@ -1,0 +1,90 @@
+//! The stable names of findings. Editors and scripts hold on to them: they are added to, never renamed.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+        /// All of them, in the order of the documentation.
+        pub const ALL: &[&str] = &[$($text),*];
+    };
+}
+
+codes! {
+    /// Not TOML.
+    SYNTAX = "syntax";
+    /// A file of the show that cannot be read.
+    FILE_UNREADABLE = "file-unreadable";
+    /// A file that is included a second time.
+    INCLUDED_TWICE = "included-twice";
+    /// A path that leaves the show folder.
+    PATH_OUTSIDE = "path-outside";
+    /// A key nobody knows.
+    UNKNOWN_KEY = "unknown-key";
+    /// A key that has to be there.
+    MISSING_KEY = "missing-key";
+    /// A number where a text belongs, and the like.
+    WRONG_TYPE = "wrong-type";
+    /// A value outside its range, or not written as it has to be.
+    OUT_OF_RANGE = "out-of-range";
+    /// A word that is none of the possible ones.
+    UNKNOWN_WORD = "unknown-word";
+    /// A key that does nothing where it stands (warning).
+    NO_EFFECT = "no-effect";
+    /// A name that is given twice.
+    DUPLICATE_NAME = "duplicate-name";
+    /// A cue number that is given twice.
+    DUPLICATE_CUE = "duplicate-cue";
+    /// A profile that does not exist.
+    UNKNOWN_PROFILE = "unknown-profile";
+    /// A fixture (or group) that does not exist.
+    UNKNOWN_FIXTURE = "unknown-fixture";
+    /// A look that does not exist.
+    UNKNOWN_LOOK = "unknown-look";
+    /// A track that does not exist.
+    UNKNOWN_TRACK = "unknown-track";
+    /// A cue that does not exist.
+    UNKNOWN_CUE = "unknown-cue";
+    /// Two fixtures on one slot.
+    ADDRESS_OVERLAP = "address-overlap";
+    /// A fixture that reaches beyond slot 512.
+    BEYOND_UNIVERSE = "beyond-universe";
+    /// Two universes at one Art-Net address.
+    PORT_ADDRESS_TAKEN = "port-address-taken";
+    /// A universe that nobody can receive.
+    NOBODY_RECEIVES = "nobody-receives";
+    /// An attribute that the fixture does not have.
+    MISSING_ATTRIBUTE = "missing-attribute";
+    /// A sound file that is missing or cannot be played.
+    MEDIA_UNREADABLE = "media-unreadable";
+    /// A sound that begins after its end.
+    START_BEYOND_END = "start-beyond-end";
+    /// A sound whose fades are longer than it is.
+    FADE_LONGER_THAN_SOUND = "fade-longer-than-sound";
+    /// A route from a channel that the file does not have.
+    NO_SUCH_CHANNEL = "no-such-channel";
+    /// Flashes above the safe rate.
+    FLASH_TOO_FAST = "flash-too-fast";
+    /// The flash limit is switched off (warning).
+    FLASH_LIMIT_OFF = "flash-limit-off";
+    /// A show, or a list, without a cue.
+    NO_CUES = "no-cues";
+    /// A cue that does nothing (warning).
+    EMPTY_CUE = "empty-cue";
+    /// A cue that follows one that never ends.
+    NEVER_REACHED = "never-reached";
+    /// The last cue of a list that is to go on by itself (warning).
+    NOTHING_FOLLOWS = "nothing-follows";
+    /// A time of day at a cue that comes by itself anyway (warning).
+    AT_UNUSED = "at-unused";
+    /// A time of day that has passed when the cue comes to standby (warning).
+    AT_PASSED = "at-passed";
+    /// A light fade that the next cue cuts short.
+    FADE_LONGER_THAN_CUE = "fade-longer-than-cue";
+    /// A light fade that a later cue of the same chain runs into (warning).
+    FADES_COLLIDE = "fades-collide";
+    /// A stop or fade of a cue that has not played by then (warning).
+    ACTS_TOO_EARLY = "acts-too-early";
+    /// A volume fade of a cue that has no sound (warning).
+    FADES_NO_SOUND = "fades-no-sound";
+    /// Two of the box's services on one port.
+    PORT_TAKEN = "port-taken";
+}

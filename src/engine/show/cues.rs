@@ -1,0 +1,213 @@
+//! `[[list]]` and `[[list.cue]]`: cues in their order, with their timing.
+
+use std::collections::BTreeMap;
+
+use units::{CueNumber, Span};
+
+use super::acts::{self, Written};
+use super::looks::Looks;
+use super::media::{Library, Tracks};
+use super::model::{Cue, Start, Then, TimeOfDay};
+use super::outputs;
+use super::patch::Patch;
+use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
+
+/// What cues may name.
+pub struct Known<'a, 'l> {
+    pub patch: &'a Patch,
+    pub looks: &'a Looks,
+    pub tracks: &'a Tracks,
+    pub library: &'a mut Library<'l>,
+    /// Whether phones flash three times a second at most.
+    pub flash_limited: bool,
+}
+
+/// A list, as it is checked further.
+#[derive(Debug)]
+pub struct ReadList {
+    pub name: String,
+    pub cues: Vec<ReadCue>,
+    /// Whether every cue of it could be read; else nobody knows what follows what.
+    pub whole: bool,
+}
+
+/// A cue and where its parts stand.
+#[derive(Debug)]
+pub struct ReadCue {
+    pub cue: Cue,
+    /// From its beginning until everything in it is over; none if something in it never ends.
+    pub length: Option<Span>,
+    pub acts: Vec<Written>,
+    pub spots: Spots,
+}
+
+/// Where the parts of a cue stand; its number for what is not written.
+#[derive(Debug, Clone, Copy)]
+pub struct Spots {
+    pub then: Spot,
+    pub fade: Spot,
+    pub at: Spot,
+}
+
+/// Reads every cue list.
+pub fn read(top: &Table, known: &mut Known) -> Vec<ReadList> {
+    let nodes = top.node("list").map_or(&[][..], Node::one_or_many);
+    if nodes.is_empty() {
+        let message = "a show needs a cue list, [[list]]".into();
+        top.report.absent(top.spot, code::NO_CUES, message, None);
+    }
+    let mut taken = Taken::default();
+    let mut lists: Vec<ReadList> =
+        nodes.iter().filter_map(|node| list(top.report, node, known, &mut taken)).collect();
+    acts::resolve(top.report, &mut lists);
+    lists
+}
+
+/// Names and numbers that are given away, and where.
+#[derive(Default)]
+struct Taken {
+    lists: BTreeMap<String, Spot>,
+    cues: BTreeMap<CueNumber, Spot>,
+}
+
+fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadList> {
+    let table = Table::open(report, node, "a cue list", &["name", "cue"])?;
+    let name: String = table.need("name").unwrap_or_default();
+    if let Some(node) = table.node("name")
+        && let Some(first) = taken.lists.insert(name.clone(), node.spot)
+    {
+        report.duplicate(node.spot, code::DUPLICATE_NAME, &format!("list `{name}`"), first);
+    }
+    let nodes = table.node("cue").map_or(&[][..], Node::one_or_many);
+    if nodes.is_empty() {
+        let message = format!("list `{name}` has no cue, [[list.cue]]");
+        report.absent(table.spot, code::NO_CUES, message, None);
+    }
+    let cues: Vec<ReadCue> =
+        nodes.iter().filter_map(|node| cue(report, node, known, taken)).collect();
+    let whole = cues.len() == nodes.len();
+    Some(ReadList { name, cues, whole })
+}
+
+const CUE_KEYS: &[&str] = &[
+    "number",
+    "name",
+    "light",
+    "sound",
+    "phones",
+    "stop",
+    "fade",
+    "pre_wait",
+    "post_wait",
+    "continue",
+    "at",
+    "start",
+];
+
+fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadCue> {
+    let table = Table::open(report, node, "a cue", CUE_KEYS)?;
+    let number = number(&table, taken);
+    let light = table.node("light").and_then(|node| outputs::light(report, node, known));
+    let sound = table.node("sound").map(|node| outputs::sound(report, node, known));
+    let phones = table.node("phones").and_then(|node| outputs::phones(report, node, known));
+    let acts = acts::read(&table);
+    let then = then(&table);
+    let starts = table.node("start").and_then(|node| word(report, node, STARTS));
+    let tracked = phones.as_ref().is_some_and(|phones| phones.track.is_some());
+    let (number, spot) = number?;
+    let fade = light.as_ref().map_or(spot, |(_, spot)| *spot);
+    let cue = Cue {
+        number,
+        name: table.or("name", String::new()),
+        start: starts.unwrap_or(if tracked { Start::Together } else { Start::Now }),
+        pre_wait: table.or("pre_wait", Span::ZERO),
+        then,
+        at: table.read("at"),
+        light: light.map(|(light, _)| light),
+        sound: sound.unwrap_or_default(),
+        phones,
+        acts: Vec::new(),
+    };
+    let at = |key| table.node(key).map_or(spot, |node| node.spot);
+    let spots = Spots { then: at("continue"), fade, at: at("at") };
+    let length = length(&cue, &acts, known);
+    empty(&table, &cue, &acts);
+    Some(ReadCue { cue, length, acts, spots })
+}
+
+const STARTS: &[(&str, Start)] = &[("now", Start::Now), ("together", Start::Together)];
+
+fn number(table: &Table, taken: &mut Taken) -> Option<(CueNumber, Spot)> {
+    let number: CueNumber = table.need("number")?;
+    let spot = table.node("number").map_or(table.spot, |node| node.spot);
+    if let Some(first) = taken.cues.insert(number, spot) {
+        table.report.duplicate(spot, code::DUPLICATE_CUE, &format!("cue {number}"), first);
+    }
+    Some((number, spot))
+}
+
+fn then(table: &Table) -> Then {
+    let wait = table.or("post_wait", Span::ZERO);
+    let words: &[(&str, fn(Span) -> Then)] =
+        &[("auto-continue", Then::Continue), ("auto-follow", Then::Follow)];
+    match table.node("continue") {
+        Some(node) => word(table.report, node, words).map_or(Then::Wait, |then| then(wait)),
+        None => {
+            table.no_effect(&["post_wait"], "continue");
+            Then::Wait
+        }
+    }
+}
+
+impl Read for TimeOfDay {
+    /// `"19:55"`, `"19:55:30"`, with quotes or without.
+    fn read(node: &Node, report: &Report) -> Option<Self> {
+        let seconds = match &node.value {
+            Value::Clock(seconds) => Some(*seconds),
+            Value::Text(text) => seconds_since_midnight(text),
+            _ => {
+                report.wrong_type(node, "a time of day such as \"19:55\"");
+                return None;
+            }
+        };
+        if seconds.is_none() {
+            let message = format!("`{}` must be a time of day from 00:00 to 23:59:59", node.key);
+            let help = Some("write it as \"19:55\" or \"19:55:30\"".into());
+            report.error(node.spot, code::OUT_OF_RANGE, message, help);
+        }
+        seconds.map(|seconds| Self { seconds })
+    }
+}
+
+fn seconds_since_midnight(text: &str) -> Option<u32> {
+    let two = |part: &str, end: u32| {
+        let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse().ok().filter(|&value: &u32| digits && value < end)
+    };
+    let mut parts = text.split(':');
+    let (hour, minute) = (two(parts.next()?, 24)?, two(parts.next()?, 60)?);
+    let second = parts.next().map_or(Some(0), |part| two(part, 60))?;
+    parts.next().is_none().then_some((hour * 60 + minute) * 60 + second)
+}
+
+/// A cue ends when its fades are over, its sounds have ended and its flashes are done.
+fn length(cue: &Cue, acts: &[Written], known: &Known) -> Option<Span> {
+    let mut longest = acts.iter().map(Written::span).max().unwrap_or_default();
+    longest = longest.max(cue.light.as_ref().map_or(Span::ZERO, |light| light.fade));
+    for sound in &cue.sound {
+        longest =
+            longest.max(outputs::length(known.library, sound.media, sound.loops, sound.offset)?);
+    }
+    if let Some(phones) = &cue.phones {
+        longest = longest.max(outputs::phones_length(phones, known)?);
+    }
+    Some(longest)
+}
+
+fn empty(table: &Table, cue: &Cue, acts: &[Written]) {
+    let keys = ["light", "sound", "phones"];
+    if acts.is_empty() && keys.iter().all(|key| table.node(key).is_none()) {
+        let message = format!("cue {} does nothing", cue.number);
+        table.report.warn(table.spot, code::EMPTY_CUE, message, None);
+    }
+}

@@ -1,0 +1,84 @@
+//! `[show]`: what holds for the whole show.
+
+use units::Span;
+
+use super::model::{Lead, PanicLight};
+use crate::reader::{Node, Read, Report, Table, Value, code, word};
+
+/// What `[show]` says.
+pub struct Head {
+    pub title: String,
+    pub priority: u8,
+    pub phone_lead: Lead,
+    pub panic_fade: Span,
+    pub panic_light: PanicLight,
+    pub flash_limit_off: Option<String>,
+}
+
+const KEYS: &[&str] =
+    &["title", "priority", "lead", "panic_fade", "panic_light", "flash_limit_off"];
+
+/// sACN's own default (E1.31 section 6.2.3).
+const PRIORITY: u32 = 100;
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            title: "Untitled".into(),
+            priority: PRIORITY as u8,
+            phone_lead: Lead::Auto,
+            panic_fade: Span::from_secs(1),
+            panic_light: PanicLight::Black,
+            flash_limit_off: None,
+        }
+    }
+}
+
+impl Head {
+    pub fn read(top: &Table) -> Self {
+        let (report, fallback) = (top.report, Self::default());
+        let Some(table) =
+            top.node("show").and_then(|node| Table::open(report, node, "[show]", KEYS))
+        else {
+            return fallback;
+        };
+        Self {
+            title: table.or("title", fallback.title),
+            priority: table.whole("priority", 1..=199).unwrap_or(PRIORITY) as u8,
+            phone_lead: table.or("lead", fallback.phone_lead),
+            panic_fade: table.or("panic_fade", fallback.panic_fade),
+            panic_light: table
+                .node("panic_light")
+                .and_then(|node| word(report, node, PANIC_LIGHTS))
+                .unwrap_or(fallback.panic_light),
+            flash_limit_off: flash_limit_off(&table),
+        }
+    }
+}
+
+const PANIC_LIGHTS: &[(&str, PanicLight)] =
+    &[("black", PanicLight::Black), ("hold", PanicLight::Hold)];
+
+impl Read for Lead {
+    /// `"auto"` or a length of time.
+    fn read(node: &Node, report: &Report) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text == "auto" => Some(Self::Auto),
+            _ => Span::read(node, report).map(Self::Fixed),
+        }
+    }
+}
+
+/// The limit guards people with photosensitive epilepsy (WCAG 2.3.1): switching it off takes a reason, said aloud.
+fn flash_limit_off(table: &Table) -> Option<String> {
+    let node = table.node("flash_limit_off")?;
+    let reason = String::read(node, table.report)?;
+    if reason.trim().is_empty() {
+        let message = "switching the flash limit off needs a reason".into();
+        table.report.error(node.spot, code::OUT_OF_RANGE, message, None);
+        return None;
+    }
+    let message = format!("the limit of three flashes a second is off: {reason}");
+    table.report.warn(node.spot, code::FLASH_LIMIT_OFF, message, None);
+    Some(reason)
+}

@@ -1,0 +1,245 @@
+//! What a cue puts out: light, sound, phones.
+
+use units::{Decibels, Rgb, Span, TrackId};
+
+use super::cues::Known;
+use super::looks::{self, Look};
+use super::media::Library;
+use super::model::{
+    Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue,
+};
+use crate::reader::{Node, Read, Report, Spot, Table, Value, code, whole, word};
+
+/// Channels of the largest card we know (MADI), which is far from any routing mistake we could tell.
+const CARD_CHANNELS_MAX: u32 = 64;
+
+/// What WCAG 2.3.1 holds for safe.
+const FLASHES_PER_SECOND_MAX: f64 = 3.0;
+
+/// Faster than any screen shows whole.
+const FLASHES_PER_SECOND_EVER: f64 = 30.0;
+
+const CURVES: &[(&str, Curve)] = &[
+    ("linear", Curve::Linear),
+    ("s", Curve::S),
+    ("rise", Curve::Rise),
+    ("fall", Curve::Fall),
+    ("snap", Curve::Snap),
+];
+
+/// What light does, and where its fade stands.
+pub fn light(report: &Report, node: &Node, known: &Known) -> Option<(LightCue, Spot)> {
+    let table = Table::open(report, node, "`light`", &["look", "levels", "fade", "curve"])?;
+    let own = table.node("levels").map(|node| looks::levels(report, node, known.patch));
+    let look = table.node("look").and_then(|node| look(report, node, known));
+    if table.node("look").is_none() && own.is_none() {
+        table.missing("look` or `levels");
+    }
+    let looks: Vec<&Look> = look.into_iter().chain(&own).collect();
+    let curve = table.node("curve").and_then(|node| word(report, node, CURVES));
+    let light = LightCue {
+        targets: looks::targets(&looks, known.patch),
+        fade: table.or("fade", Span::ZERO),
+        curve: curve.unwrap_or_default(),
+    };
+    Some((light, table.node("fade").map_or(table.spot, |node| node.spot)))
+}
+
+fn look<'a>(report: &Report, node: &Node, known: &Known<'a, '_>) -> Option<&'a Look> {
+    let name = String::read(node, report)?;
+    let look = known.looks.get(&name);
+    if look.is_none() {
+        let names = known.looks.keys().map(String::as_str);
+        report.unknown(node.spot, code::UNKNOWN_LOOK, "look", &name, names);
+    }
+    look
+}
+
+const SOUND_KEYS: &[&str] =
+    &["file", "track", "volume_db", "loop", "fade_in", "fade_out", "start_at", "routes"];
+
+/// What sounds from the box: one sound, or a list of them.
+pub fn sound(report: &Report, node: &Node, known: &mut Known) -> Vec<SoundCue> {
+    node.one_or_many().iter().filter_map(|node| one_sound(report, node, known)).collect()
+}
+
+fn one_sound(report: &Report, node: &Node, known: &mut Known) -> Option<SoundCue> {
+    let table = Table::open(report, node, "`sound`", SOUND_KEYS)?;
+    let media = sound_media(&table, known);
+    let sound = SoundCue {
+        // Without a file the rest is read all the same, for its mistakes.
+        media: media.unwrap_or(MediaId(usize::MAX)),
+        volume: table.or("volume_db", Decibels::UNITY),
+        loops: table.or("loop", Loops::Times(1)),
+        fade_in: table.or("fade_in", Span::ZERO),
+        fade_out: table.or("fade_out", Span::ZERO),
+        offset: table.or("start_at", Span::ZERO),
+        routes: routes(&table),
+    };
+    let length = length(known.library, media?, sound.loops, sound.offset);
+    starts_within(&table, &sound, known.library);
+    fades_fit(&table, sound.fade_in + sound.fade_out, length);
+    channels_exist(&table, &sound, known.library);
+    Some(sound)
+}
+
+fn sound_media(table: &Table, known: &mut Known) -> Option<MediaId> {
+    match (table.node("file"), table.node("track")) {
+        (Some(file), None) => known.library.file(file),
+        (None, Some(node)) => track(table.report, node, known)?.1,
+        (Some(_), Some(node)) => {
+            let message = "`file` and `track` are two ways to say the same".into();
+            table.report.error(
+                node.spot,
+                code::NO_EFFECT,
+                message,
+                Some("keep one of them".into()),
+            );
+            None
+        }
+        (None, None) => {
+            table.missing("file` or `track");
+            None
+        }
+    }
+}
+
+fn track(report: &Report, node: &Node, known: &Known) -> Option<(TrackId, Option<MediaId>)> {
+    let name = TrackId(String::read(node, report)?);
+    if let Some(&media) = known.tracks.get(&name) {
+        return Some((name, media));
+    }
+    let names = known.tracks.keys().map(|track| track.0.as_str());
+    report.unknown(node.spot, code::UNKNOWN_TRACK, "track", &name.0, names);
+    None
+}
+
+/// How long a file sounds; none if it sounds until something ends it.
+pub fn length(library: &Library, media: MediaId, loops: Loops, offset: Span) -> Option<Span> {
+    match loops {
+        Loops::Times(times) => Some(library.info(media).length().times(times.into()) - offset),
+        Loops::Forever => None,
+    }
+}
+
+fn starts_within(table: &Table, sound: &SoundCue, library: &Library) {
+    let length = library.info(sound.media).length();
+    if let Some(node) = table.node("start_at").filter(|_| sound.offset >= length) {
+        let message = format!("it starts at {}, and the file is over at {length}", sound.offset);
+        table.report.error(node.spot, code::START_BEYOND_END, message, None);
+    }
+}
+
+/// Said at the fade-out, or at the fade there is.
+fn fades_fit(table: &Table, fades: Span, length: Option<Span>) {
+    let node = table.node("fade_out").or(table.node("fade_in"));
+    let (Some(node), Some(length)) = (node, length.filter(|&it| it > Span::ZERO)) else { return };
+    if fades > length {
+        let message = format!("the fades take {fades}, and the sound only {length}");
+        table.report.error(node.spot, code::FADE_LONGER_THAN_SOUND, message, None);
+    }
+}
+
+fn routes(table: &Table) -> Vec<Route> {
+    let items = table.node("routes").map_or(&[][..], Node::one_or_many);
+    items.iter().filter_map(|node| route(table.report, node)).collect()
+}
+
+/// People count channels from 1, the model from 0.
+fn route(report: &Report, node: &Node) -> Option<Route> {
+    let table = Table::open(report, node, "a route", &["from", "to", "volume_db"])?;
+    let channel = |key: &str| {
+        table.node(key).or_else(|| {
+            table.missing(key);
+            None
+        })?;
+        table.whole(key, 1..=CARD_CHANNELS_MAX).map(|it| it as u16 - 1)
+    };
+    let (from, to) = (channel("from"), channel("to"));
+    let volume = table.or("volume_db", Decibels::UNITY);
+    Some(Route { from: from?, to: to?, volume })
+}
+
+fn channels_exist(table: &Table, sound: &SoundCue, library: &Library) {
+    let channels = library.info(sound.media).channels;
+    let missing = sound.routes.iter().find(|route| route.from >= channels);
+    if let (Some(route), Some(node)) = (missing, table.node("routes")) {
+        let message = format!("there is no channel {} in a file of {channels}", route.from + 1);
+        table.report.error(node.spot, code::NO_SUCH_CHANNEL, message, None);
+    }
+}
+
+impl Read for Loops {
+    /// A number of times, or `"forever"`.
+    fn read(node: &Node, report: &Report) -> Option<Self> {
+        match &node.value {
+            Value::Text(_) => word(report, node, &[("forever", Self::Forever)]),
+            _ => whole(report, node, 1..=1_000_000).map(Self::Times),
+        }
+    }
+}
+
+const PHONE_KEYS: &[&str] =
+    &["color", "fade", "text", "track", "volume_db", "loop", "fade_in", "fade_out", "flash"];
+
+/// What phones do.
+pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
+    let table = Table::open(report, node, "`phones`", PHONE_KEYS)?;
+    if table.node("color").is_none() {
+        table.no_effect(&["fade"], "color");
+    }
+    if table.node("track").is_none() {
+        table.no_effect(&["volume_db", "loop", "fade_in", "fade_out"], "track");
+    }
+    let fade = table.or("fade", Span::ZERO);
+    Some(PhoneCue {
+        colour: table.read::<Rgb>("color").map(|colour| (colour, fade)),
+        text: table.read("text"),
+        track: phone_track(&table, known),
+        flash: table.node("flash").and_then(|node| flash(report, node, known.flash_limited)),
+    })
+}
+
+fn phone_track(table: &Table, known: &Known) -> Option<PhoneTrack> {
+    let (name, media) = track(table.report, table.node("track")?, known)?;
+    let track = PhoneTrack {
+        track: name,
+        volume: table.or("volume_db", Decibels::UNITY),
+        loops: table.or("loop", Loops::Times(1)),
+        fade_in: table.or("fade_in", Span::ZERO),
+        fade_out: table.or("fade_out", Span::ZERO),
+    };
+    let length = media.and_then(|media| length(known.library, media, track.loops, Span::ZERO));
+    fades_fit(table, track.fade_in + track.fade_out, length);
+    Some(track)
+}
+
+/// How long phones are busy with it; none if they are until something ends it.
+pub fn phones_length(phones: &PhoneCue, known: &Known) -> Option<Span> {
+    let mut longest = phones.colour.map_or(Span::ZERO, |(_, fade)| fade);
+    if let Some(flash) = phones.flash {
+        longest = longest.max(Span::from_secs_f64(f64::from(flash.count) / flash.per_second));
+    }
+    if let Some(track) = &phones.track
+        && let Some(&Some(media)) = known.tracks.get(&track.track)
+    {
+        longest = longest.max(length(known.library, media, track.loops, Span::ZERO)?);
+    }
+    Some(longest)
+}
+
+fn flash(report: &Report, node: &Node, limited: bool) -> Option<PhoneFlash> {
+    let table = Table::open(report, node, "`flash`", &["count", "per_second"])?;
+    let count = table.whole("count", 1..=1000).unwrap_or(1);
+    let per_second = table.or("per_second", 1.0);
+    let spot = table.node("per_second").map_or(table.spot, |node| node.spot);
+    if !(0.1..=FLASHES_PER_SECOND_EVER).contains(&per_second) {
+        let message = format!("`per_second` must be 0.1 to 30, not {per_second}");
+        report.error(spot, code::OUT_OF_RANGE, message, None);
+    } else if limited && per_second > FLASHES_PER_SECOND_MAX {
+        let message = format!("{per_second} flashes a second can cause seizures; 3 are safe");
+        let help = "`flash_limit_off = \"reason\"` under [show] allows more";
+        report.error(spot, code::FLASH_TOO_FAST, message, Some(help.into()));
+    }
+    Some(PhoneFlash { count, per_second })
+}

@@ -1,0 +1,138 @@
+//! What only shows when cues run after one another: who cuts whose fade, who is never reached.
+//!
+//! *Chain*: cues that follow each other by themselves. A chain goes down its list and ends with it, since a cue
+//! can only bring the next one: an auto-follow loop cannot be written.
+
+use units::{CueNumber, Slot, Span, Universe};
+
+use super::cues::{ReadCue, ReadList};
+use super::model::{Act, Curve, Then};
+use crate::reader::{Report, code};
+
+/// Two times of day further apart than this are taken for a mistake in their order, nearer ones for a night.
+const HALF_A_DAY: u32 = 12 * 3600;
+
+/// Checks every list whose cues are all known.
+pub fn check(report: &Report, lists: &[ReadList]) {
+    for (at, list) in lists.iter().enumerate().filter(|(_, list)| list.whole) {
+        let others: Vec<&ReadList> =
+            lists.iter().enumerate().filter(|&(other, _)| other != at).map(|(_, it)| it).collect();
+        for index in 0..list.cues.len() {
+            let (cue, rest) = (&list.cues[index], &list.cues[index + 1..]);
+            follows(report, cue, rest.first(), &others);
+            fade_is_cut(report, cue, rest);
+            time_of_day(report, &list.cues[..index], cue);
+        }
+    }
+}
+
+/// An auto-follow waits for the end of its cue; the next cue then never comes by itself if there is no end. A stop
+/// from another list is an end. One further down this list is not: to get there is to have gone past by hand.
+fn follows(report: &Report, cue: &ReadCue, next: Option<&ReadCue>, others: &[&ReadList]) {
+    match (cue.cue.then, next) {
+        (Then::Wait, _) => {}
+        (_, None) => {
+            let message = format!("nothing comes after cue {} in this list", cue.cue.number);
+            report.warn(cue.spots.then, code::NOTHING_FOLLOWS, message, None);
+        }
+        (Then::Follow(_), Some(next)) if cue.length.is_none() && !ended(cue.cue.number, others) => {
+            let (first, next) = (cue.cue.number, next.cue.number);
+            let message =
+                format!("cue {next} is never reached: cue {first}, which it follows, never ends");
+            let help =
+                "give the sound a number of loops, or let GO bring the next cue and stop this one";
+            report.error(cue.spots.then, code::NEVER_REACHED, message, Some(help.into()));
+        }
+        _ => {}
+    }
+}
+
+fn ended(number: CueNumber, lists: &[&ReadList]) -> bool {
+    let mut acts = lists.iter().flat_map(|list| &list.cues).flat_map(|read| &read.cue.acts);
+    acts.any(|on| {
+        on.cue == number && matches!(on.act, Act::Stop { .. } | Act::Fade { stop: true, .. })
+    })
+}
+
+/// Walks down the chain until the fade is over.
+fn fade_is_cut(report: &Report, cue: &ReadCue, rest: &[ReadCue]) {
+    let Some(fade) = cue.cue.light.as_ref().filter(|light| light.curve != Curve::Snap) else {
+        return;
+    };
+    let mut before = cue;
+    let mut begins = Span::ZERO;
+    for (distance, later) in rest.iter().enumerate() {
+        let Some(wait) = comes_after(before) else { return };
+        begins += wait + later.cue.pre_wait;
+        if begins >= fade.fade {
+            return;
+        }
+        let shared = shared_slots(cue, later);
+        if shared > 0 {
+            let cut = Cut { cue, later, fade: fade.fade, begins, shared };
+            return cut.report(report, distance == 0);
+        }
+        before = later;
+    }
+}
+
+/// How long after its beginning a cue brings the next; none if it does not.
+fn comes_after(cue: &ReadCue) -> Option<Span> {
+    match cue.cue.then {
+        Then::Wait => None,
+        Then::Continue(wait) => Some(wait),
+        Then::Follow(wait) => Some(cue.length? + wait),
+    }
+}
+
+struct Cut<'a> {
+    cue: &'a ReadCue,
+    later: &'a ReadCue,
+    fade: Span,
+    begins: Span,
+    shared: usize,
+}
+
+impl Cut<'_> {
+    fn report(&self, report: &Report, next: bool) {
+        let (number, later) = (self.cue.cue.number, self.later.cue.number);
+        let Self { fade, begins, shared, .. } = self;
+        let slots = if *shared == 1 { "slot" } else { "slots" };
+        let message = format!(
+            "cue {number} fades for {fade}, but after {begins} cue {later} takes {shared} of its {slots}"
+        );
+        let spot = self.cue.spots.fade;
+        if next {
+            let help =
+                format!("shorten the fade to {begins}, lengthen the post-wait, or auto-follow");
+            report.error(spot, code::FADE_LONGER_THAN_CUE, message, Some(help));
+        } else {
+            report.warn(spot, code::FADES_COLLIDE, message, None);
+        }
+    }
+}
+
+fn shared_slots(one: &ReadCue, other: &ReadCue) -> usize {
+    let slots = |read: &ReadCue| -> std::collections::BTreeSet<(Universe, Slot)> {
+        let targets = read.cue.light.iter().flat_map(|light| &light.targets);
+        targets.map(|target| (target.universe, target.slot)).collect()
+    };
+    slots(one).intersection(&slots(other)).count()
+}
+
+fn time_of_day(report: &Report, before: &[ReadCue], cue: &ReadCue) {
+    let Some(at) = cue.cue.at else { return };
+    let (number, spot) = (cue.cue.number, cue.spots.at);
+    if before.last().is_some_and(|previous| previous.cue.then != Then::Wait) {
+        let message = format!("cue {number} comes by itself, and does not wait for its time");
+        return report.warn(spot, code::AT_UNUSED, message, None);
+    }
+    let earlier = before.iter().rev().find_map(|read| Some((read.cue.number, read.cue.at?)));
+    let Some((earlier, first)) = earlier else { return };
+    let forward = (at.seconds + 24 * 3600 - first.seconds) % (24 * 3600);
+    if forward > HALF_A_DAY {
+        let message = format!("when cue {earlier} has fired, the time of cue {number} has passed");
+        let help = Some("cues of a list come to standby in their order".into());
+        report.warn(spot, code::AT_PASSED, message, help);
+    }
+}
