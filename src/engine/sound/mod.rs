@@ -7,8 +7,13 @@
 //!
 //! *Voice*: one sounding of a file. *Ramp*: a straight change of a gain. *Edge*: a ramp that keeps a cut from clicking.
 
+mod kernel;
+mod pcm;
 mod plan;
 mod playback;
+mod render;
 
+pub use pcm::Pcm;
 pub use plan::{Plan, PlanRoute, Ramp, Voice};
 pub use playback::{Playback, Start};
+pub use render::{FrameGrid, Renderer};
