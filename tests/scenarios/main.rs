@@ -1,1 +1,3 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
+
+mod sound;
