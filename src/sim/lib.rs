@@ -4,9 +4,11 @@
 //! In: a show, a seed, and what operators do when. Out: every frame, sample, order and receipt.
 //! Never here: real time, threads, sockets, files.
 
+pub mod card;
 mod rehearse;
 mod rig;
 pub mod timeline;
+pub mod wav;
 mod world;
 
 pub use rehearse::{Listener, Rehearsal, rehearse};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use engine::glance::Glance;
 use engine::order::{Order, Receipt};
 use engine::show::Show;
+use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use engine::{Engine, EngineStart};
 use units::{CommandId, PhoneId, ShowTime, Span, Universe};
 use wire::solusync::Message;
 
+use crate::card::{CardSpec, SimCard};
 use crate::{Frame, Rig};
 
 /// What a world begins with.
@@ -59,6 +61,7 @@ pub struct World {
     engine: Engine,
     now: ShowTime,
     rig: Rig,
+    card: Option<SimCard>,
     commands: u64,
     /// Universes that changed, in order.
     pub frames: Vec<Frame>,
@@ -75,12 +78,26 @@ impl World {
             engine: Engine::new(show, start),
             now: spec.start,
             rig: Rig::new(spec.start),
+            card: None,
             commands: 0,
             frames: Vec::new(),
             story: Vec::new(),
         };
         world.perform();
         world
+    }
+
+    /// The box gets a card, and the files it plays, by [`engine::show::MediaId`].
+    pub fn with_card(mut self, spec: CardSpec, media: Arc<[Pcm]>) -> Self {
+        let card = SimCard::new(spec, media, self.now);
+        self.tell(Input::SoundLead(card.lead()));
+        self.card = Some(card);
+        self
+    }
+
+    /// The card, if the box has one.
+    pub fn card(&mut self) -> Option<&mut SimCard> {
+        self.card.as_mut()
     }
 
     /// Show time, now.
@@ -149,6 +166,7 @@ impl World {
             }
         }
         self.now = end;
+        self.listen();
     }
 
     /// A universe as it looks now.
@@ -158,6 +176,7 @@ impl World {
 
     fn wake(&mut self, at: ShowTime) {
         self.now = at;
+        self.listen();
         self.tell(Input::Wake);
     }
 
@@ -166,18 +185,32 @@ impl World {
         let (changed, report) = self.rig.frame();
         self.frames.extend(changed);
         self.tell(Input::LightFrame(report));
+        self.listen();
+    }
+
+    /// The card plays up to now and says what began.
+    fn listen(&mut self) {
+        let began = self.card.as_mut().map_or_else(Vec::new, |card| card.run_until(self.now));
+        began.into_iter().for_each(|input| self.tell(input));
     }
 
     fn perform(&mut self) {
         while let Some(effect) = self.engine.poll() {
             match effect {
                 Effect::Light(plan) => self.rig.play(plan),
-                Effect::Sound(_) => {}
+                Effect::Sound(plan) => self.hand_to_card(plan),
                 Effect::Ordered(order) => self.keep(Event::Ordered(order)),
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
                 Effect::Tell { to, message, .. } => self.keep(Event::Told(to, message)),
             }
+        }
+    }
+
+    /// What the card has been given up to now is past changing; from there on it plays the new plan.
+    fn hand_to_card(&mut self, plan: Arc<engine::sound::Plan>) {
+        if let Some(card) = &mut self.card {
+            card.play(plan);
         }
     }
 

@@ -1,1 +1,5 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
+
+mod cues;
+mod sound;
+mod stage;

@@ -89,8 +89,8 @@ impl Engine {
         match output {
             Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, |light| light.fade)),
             Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
-                let length = self.show.media[sounding.media.0].info.length();
-                sound::ends(sounding, length, at).map(|ends| latest.max(ends))
+                let info = &self.show.media[sounding.media.0].info;
+                sound::ends(sounding, info, at).map(|ends| latest.max(ends))
             }),
             Output::Phones => self.phones_end(cue.phones.as_ref()?, at),
         }

@@ -1,0 +1,426 @@
+//! Cue lists: GO, standby, chains, leads, stop, pause, panic, receipts.
+
+use engine::order::{Evidence, Output};
+use engine::told::{Command, Input, Refusal, Request};
+use proptest::prelude::*;
+use units::{CommandId, PhoneId, Span};
+
+use crate::stage::{Stage, stage};
+
+const TWO_CUES: &str = r#"
+[[list.cue]]
+number = 1
+light = { look = "bright", fade = "2s" }
+[[list.cue]]
+number = 2
+light = { levels = { one = 0 }, fade = "0s" }
+"#;
+
+fn number(text: &str) -> units::CueNumber {
+    text.parse().expect("a cue number")
+}
+
+#[test]
+fn the_first_cue_stands_by_and_nothing_is_fired() {
+    let mut stage = stage(TWO_CUES);
+    stage.run(3.0);
+    assert_eq!(stage.standby(), Some(number("1")));
+    assert!(stage.fired().is_empty());
+    assert_eq!(stage.slot(1), Some(0));
+}
+
+#[test]
+fn go_fades_the_look_in_and_moves_standby() {
+    let mut stage = stage(TWO_CUES);
+    let done = stage.go().expect("cue 1 is on standby");
+    assert_eq!((done.fired, done.standby), (Some(number("1")), Some(number("2"))));
+    stage.run(1.0);
+    let half = stage.slot(1).expect("frames came");
+    assert!((125..=128).contains(&half), "half way up the fade, not {half}");
+    stage.run(1.1);
+    assert_eq!((stage.slot(1), stage.slot(2)), (Some(255), Some(128)));
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn go_at_the_end_of_the_list_is_refused_with_a_reason() {
+    let mut stage = stage(TWO_CUES);
+    stage.go().expect("cue 1");
+    stage.go().expect("cue 2");
+    let refusal = stage.go().expect_err("the list is at its end");
+    assert_eq!(refusal, Refusal::NothingOnStandby { list: "main".to_owned() });
+    stage.command(Command::Back { list: None }).expect("back to cue 2");
+    assert_eq!(stage.standby(), Some(number("2")));
+    stage.command(Command::Goto { cue: number("1") }).expect("cue 1 exists");
+    assert_eq!(stage.standby(), Some(number("1")));
+    assert_eq!(
+        stage.command(Command::Back { list: None }),
+        Err(Refusal::AtTheTop { list: "main".to_owned() })
+    );
+    assert_eq!(stage.fired().len(), 2, "neither back nor goto fires anything");
+}
+
+#[test]
+fn a_command_sent_twice_is_done_once() {
+    let mut stage = stage(TWO_CUES);
+    let request = Request {
+        id: CommandId("a1".to_owned()),
+        command: Command::Go { list: None },
+        from: "phone".to_owned(),
+    };
+    let first = stage.world.request(&request);
+    let again = stage.world.request(&request);
+    assert_eq!(first, again);
+    assert_eq!(stage.fired().len(), 1);
+}
+
+#[test]
+fn fire_moves_standby_behind_the_cue_and_a_wrong_number_is_refused() {
+    let mut stage = stage(TWO_CUES);
+    stage.command(Command::Fire { cue: number("2") }).expect("cue 2 exists");
+    assert_eq!(stage.standby(), None);
+    assert_eq!(
+        stage.command(Command::Fire { cue: number("9") }),
+        Err(Refusal::NoSuchCue { cue: number("9") })
+    );
+}
+
+#[test]
+fn auto_continue_comes_after_its_post_wait_and_auto_follow_after_the_end() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+light = { levels = { one = 100 }, fade = "2s" }
+continue = "auto-continue"
+post_wait = "1s"
+[[list.cue]]
+number = 2
+light = { levels = { two = 100 }, fade = "3s" }
+continue = "auto-follow"
+[[list.cue]]
+number = 3
+light = { levels = { three = 100 }, fade = "0s" }
+[[list.cue]]
+number = 4
+light = { levels = { three = 0 } }
+"#,
+    );
+    stage.go().expect("cue 1");
+    assert_eq!(stage.standby(), Some(number("4")), "standby waits behind the chain");
+    stage.run(10.0);
+    let lights: Vec<f64> = stage.ordered(Output::Light).into_iter().map(|(_, at)| at).collect();
+    assert_eq!(lights, [0.0, 1.0, 4.0]);
+}
+
+#[test]
+fn a_pre_wait_delays_the_outputs_and_not_the_standby() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+pre_wait = "5s"
+light = { levels = { one = 100 }, fade = "0s" }
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(4.99);
+    assert_eq!(stage.slot(1), Some(0));
+    stage.run(0.1);
+    assert_eq!(stage.slot(1), Some(255));
+}
+
+#[test]
+fn together_waits_for_the_longest_lead_and_now_for_nobody() {
+    let cue = |start: &str| {
+        format!(
+            r##"
+[[list.cue]]
+number = 1
+start = "{start}"
+light = {{ levels = {{ one = 100 }}, fade = "0s" }}
+sound = {{ file = "audio/piece.wav" }}
+phones = {{ color = "#ff0000" }}
+"##
+        )
+    };
+    let begins = |stage: &Stage| {
+        let first = |output| stage.ordered(output).first().expect("one order").1;
+        (first(Output::Light), first(Output::Sound), first(Output::Phones))
+    };
+    let mut together = stage(&cue("together"));
+    together.go().expect("cue 1");
+    together.run(1.0);
+    assert_eq!(begins(&together), (0.4, 0.4, 0.4));
+    let mut now = stage(&cue("now"));
+    now.go().expect("cue 1");
+    now.run(1.0);
+    assert_eq!(begins(&now), (0.0, 0.06, 0.4));
+}
+
+#[test]
+fn a_cue_that_follows_begins_on_time_though_phones_need_their_lead() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+light = { levels = { one = 100 }, fade = "2s" }
+continue = "auto-follow"
+[[list.cue]]
+number = 2
+phones = { track = "track_001" }
+light = { levels = { two = 100 }, fade = "0s" }
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(5.0);
+    assert_eq!(stage.wire_seconds(stage.plays()[0].start_at), 2.0);
+    assert_eq!(stage.ordered(Output::Light)[1].1, 2.0);
+}
+
+#[test]
+fn a_time_of_day_fires_the_cue_on_standby_and_no_other() {
+    // The story begins at 2026-09-21 14:13:20 TAI; the hall keeps UTC.
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+at = "14:13:30"
+light = { levels = { one = 100 }, fade = "0s" }
+[[list.cue]]
+number = 2
+light = { levels = { two = 100 } }
+"#,
+    );
+    let begin = -(stage.start.ns() - engine::clock::TAI_UTC.ns()).rem_euclid(86_400_000_000_000);
+    let due = (14 * 3600 + 13 * 60 + 30) as f64 + begin as f64 / 1e9;
+    let due = if due < 0.0 { due + 86_400.0 } else { due };
+    stage.run(due + 0.1);
+    assert_eq!(stage.slot(1), Some(255));
+    let (_, at) = stage.ordered(Output::Light)[0].clone();
+    assert!((at - due).abs() < 1e-3, "{at} is not {due}");
+    stage.run(90_000.0);
+    assert_eq!(stage.fired().len(), 1);
+}
+
+#[test]
+fn stop_freezes_light_where_it_is_and_ends_every_cue() {
+    let mut stage = stage(TWO_CUES);
+    stage.go().expect("cue 1");
+    stage.run(1.0);
+    stage.command(Command::Stop).expect("never refused");
+    stage.run(0.1);
+    let stopped = stage.slot(1);
+    stage.run(5.0);
+    assert_eq!(stage.slot(1), stopped);
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn pause_holds_the_fade_and_resume_finishes_it() {
+    let mut stage = stage(TWO_CUES);
+    stage.go().expect("cue 1");
+    stage.run(1.0);
+    stage.command(Command::Pause).expect("never refused");
+    stage.run(7.0);
+    let held = stage.slot(1).expect("frames came");
+    assert!((125..=129).contains(&held), "{held}");
+    assert_eq!(stage.go(), Err(Refusal::Paused));
+    stage.command(Command::Resume).expect("never refused");
+    stage.run(0.9);
+    assert_eq!(stage.running(), ["1"]);
+    stage.run(0.2);
+    assert_eq!(stage.slot(1), Some(255));
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn phones_go_on_after_a_pause_where_they_were() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+phones = { track = "track_001", fade_in = "1s" }
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(3.0);
+    stage.command(Command::Pause).expect("never refused");
+    stage.run(5.0);
+    stage.command(Command::Resume).expect("never refused");
+    stage.run(1.0);
+    let resumed = stage.plays()[1].clone();
+    assert_eq!(stage.wire_seconds(resumed.start_at), 8.4);
+    assert_eq!(resumed.params.position_ms, 3000.0);
+    assert_eq!(resumed.params.fade_in_ms, 0);
+}
+
+#[test]
+fn panic_fades_everything_out_even_while_paused() {
+    for paused in [false, true] {
+        let mut stage = stage(TWO_CUES);
+        stage.go().expect("cue 1");
+        stage.run(3.0);
+        if paused {
+            stage.command(Command::Pause).expect("never refused");
+            stage.run(1.0);
+        }
+        stage.command(Command::Panic).expect("never refused");
+        stage.run(0.5);
+        let half = stage.slot(1).expect("frames came");
+        assert!((120..=135).contains(&half), "half way out, not {half}");
+        stage.run(0.6);
+        assert_eq!((stage.slot(1), stage.slot(2)), (Some(0), Some(0)));
+        let dark = stage.screens().pop().expect("phones are told");
+        assert_eq!(
+            (dark.color.map(|it| it.to_string()), dark.fade_ms),
+            (Some("#000000".to_owned()), 1000)
+        );
+    }
+}
+
+#[test]
+fn a_stop_cue_ends_another_before_it_began() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+pre_wait = "4s"
+light = { levels = { one = 100 }, fade = "0s" }
+[[list.cue]]
+number = 2
+stop = 1
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(1.0);
+    stage.go().expect("cue 2");
+    stage.run(9.0);
+    assert_eq!(stage.slot(1), Some(0));
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn every_light_order_gets_a_receipt_within_a_frame() {
+    let mut stage = stage(TWO_CUES);
+    stage.run(0.5);
+    stage.go().expect("cue 1");
+    stage.run(0.7);
+    stage.go().expect("cue 2");
+    stage.run(1.0);
+    let receipts = stage.receipts();
+    assert_eq!(receipts.len(), 2);
+    for receipt in receipts {
+        let late = receipt.late().expect("light knows");
+        assert!(late >= Span::ZERO && late <= engine::light::GRID, "{late}");
+        assert_eq!(receipt.evidence, Evidence::Simulated);
+    }
+}
+
+#[test]
+fn an_order_nobody_reports_on_is_unknown_and_not_on_time() {
+    let mut stage = stage(
+        r##"
+[[list.cue]]
+number = 1
+phones = { color = "#00ff00" }
+"##,
+    );
+    stage.go().expect("cue 1");
+    stage.run(3.0);
+    let receipt = stage.receipts().pop().expect("its time is over");
+    assert_eq!((receipt.happened, receipt.evidence, receipt.count), (None, Evidence::None, 0));
+}
+
+#[test]
+fn a_phone_that_joins_late_hears_what_plays_and_sees_what_shows() {
+    let mut stage = stage(
+        r##"
+[[list.cue]]
+number = 1
+phones = { track = "track_001", color = "#ff0000", fade = "4s", text = "hello" }
+"##,
+    );
+    stage.go().expect("cue 1");
+    stage.run(2.0);
+    let told = stage.world.story.len();
+    stage.world.phone_joins(PhoneId(9));
+    stage.world.story.drain(..told);
+    let (play, screen) = (stage.plays().remove(0), stage.screens().remove(0));
+    assert_eq!(stage.wire_seconds(play.start_at), 0.4, "be where you would be, had you been there");
+    assert_eq!((stage.wire_seconds(screen.start_at), screen.fade_ms), (0.4, 4000));
+    assert_eq!(screen.text.as_deref(), Some("hello"));
+    stage.run(9.0);
+    let told = stage.world.story.len();
+    stage.world.phone_joins(PhoneId(10));
+    stage.world.story.drain(..told);
+    assert!(stage.plays().is_empty(), "the track is over");
+    assert_eq!(stage.screens().len(), 1, "the colour is not");
+}
+
+#[test]
+fn a_colour_that_cuts_into_a_fade_begins_where_the_fade_was() {
+    let mut stage = stage(
+        r##"
+[[list.cue]]
+number = 1
+phones = { color = "#ff0000", fade = "4s" }
+[[list.cue]]
+number = 2
+phones = { color = "#0000ff", fade = "1s" }
+"##,
+    );
+    stage.go().expect("cue 1");
+    stage.run(2.0);
+    stage.go().expect("cue 2");
+    let cut = stage.screens().remove(1);
+    assert_eq!(cut.from_color.map(|it| it.to_string()), Some("#800000".to_owned()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever operators press, the engine keeps its promises: it never panics, wakes in the future, and light
+    /// never jumps while nothing snaps.
+    #[test]
+    fn whatever_is_pressed_light_never_jumps(presses in prop::collection::vec((0_u8..9, 0_u32..3000), 1..40)) {
+        let mut stage = stage(r#"
+[[list.cue]]
+number = 1
+light = { levels = { one = 100 }, fade = "2s" }
+continue = "auto-continue"
+post_wait = "1s"
+[[list.cue]]
+number = 2
+light = { levels = { one = 20, two = 70 }, fade = "3s", curve = "s" }
+sound = { file = "audio/piece.wav", loop = "forever" }
+[[list.cue]]
+number = 3
+light = { levels = { one = 60 }, fade = "1s" }
+stop = [{ cue = 2, fade = "1s" }]
+phones = { track = "track_001" }
+"#);
+        stage.world.tell(Input::SoundLead(Span::from_millis(80)));
+        stage.run(0.1);
+        let mut before = stage.slot(1);
+        for (press, wait_ms) in presses {
+            let command = match press {
+                0..=2 => Command::Go { list: None },
+                3 => Command::Back { list: None },
+                4 => Command::Stop,
+                5 => Command::Pause,
+                6 => Command::Resume,
+                7 => Command::Fire { cue: number("3") },
+                _ => Command::Panic,
+            };
+            let _ = stage.command(command);
+            // One frame at a time: the steepest fade here is a panic, full to out in one second.
+            for _ in 0..=wait_ms / 23 {
+                stage.run(0.023);
+                let now = stage.slot(1);
+                let step = before.zip(now).map_or(0, |(before, now)| before.abs_diff(now));
+                prop_assert!(step <= 7, "a jump of {step}");
+                before = now;
+            }
+        }
+    }
+}
