@@ -388,7 +388,7 @@ proptest! {
 number = 1
 light = { levels = { one = 100 }, fade = "2s" }
 continue = "auto-continue"
-post_wait = "1s"
+post_wait = "2s"
 [[list.cue]]
 number = 2
 light = { levels = { one = 20, two = 70 }, fade = "3s", curve = "s" }
