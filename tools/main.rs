@@ -1,3 +1,40 @@
-//! Chores and benchmarks: `cargo run --release -p tools -- --help`.
+//! Chores and benchmarks. In: a chore's name. Out: what it made or measured. Never: anything the box needs to run.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod child;
+mod compose;
+mod tally;
+mod test;
+
+/// Chores and benchmarks of Downbeat.
+#[derive(Parser)]
+#[command(
+    after_help = "Examples:\n  tools test                     everything that can be tested here\n  tools compose config/demo/audio   the demo's music, byte for byte\n  tools bench go --trials 200    how long a GO takes to reach the light"
+)]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run formatting, lints, unit, scenario, page and browser tests, and count them
+    Test(test::Args),
+    /// Write the demo's music as FLAC files
+    Compose(compose::Args),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    match Args::parse().chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Compose(args) => compose::run(&args),
+        Chore::Bench(which) => bench::run(&which),
+    }
+}

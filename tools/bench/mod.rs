@@ -1,0 +1,22 @@
+//! Measurements. Each prints what was measured, how often, and how busy the machine was.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+mod go;
+mod running;
+
+/// What to measure.
+#[derive(Subcommand)]
+pub enum Bench {
+    /// From GO to the first changed sACN packet
+    Go(go::Args),
+}
+
+/// Measures it.
+pub fn run(which: &Bench) -> ExitCode {
+    match which {
+        Bench::Go(args) => go::run(args),
+    }
+}

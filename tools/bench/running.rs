@@ -1,0 +1,173 @@
+//! A box that runs for a measurement: the real program, in a temporary place, spoken to through its control socket.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+/// What can go wrong while a box is measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BoxError {
+    /// Build it first.
+    #[error("{0} is not there; `cargo build --release --locked` makes it")]
+    NotBuilt(PathBuf),
+    /// Its own words are in the log.
+    #[error("the box did not answer on its socket within {} s; it said:\n{log}", PATIENCE.as_secs())]
+    Silent {
+        /// What it wrote.
+        log: String,
+    },
+    /// The command does not suit the state it is in.
+    #[error("{command} was refused: {answer}")]
+    Refused {
+        /// What was asked.
+        command: String,
+        /// What came back.
+        answer: String,
+    },
+    /// The socket broke.
+    #[error("could not speak with the box: {0}")]
+    Socket(#[from] hyper::Error),
+    /// A file or a socket of this machine.
+    #[error("{what}: {source}")]
+    Machine {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl BoxError {
+    /// For `map_err`.
+    pub fn machine(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Machine { what, source }
+    }
+}
+
+/// From its start until it must have answered, a loaded machine included.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A planned exit is over within 5 s; twice that is a fault.
+const EXIT: Duration = Duration::from_secs(10);
+
+/// A running box. Dropping it is its planned exit.
+pub struct Running {
+    program: PathBuf,
+    place: TempDir,
+    child: Child,
+}
+
+impl Running {
+    /// Starts `downbeat run` with everything that would touch the machine simulated, and waits until it answers.
+    pub async fn start(program: &Path, show: &Path) -> Result<Self, BoxError> {
+        if !program.is_file() {
+            return Err(BoxError::NotBuilt(program.to_owned()));
+        }
+        let place = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
+        let log = fs::File::create(place.path().join("log")).map_err(BoxError::machine("log"))?;
+        let errors = log.try_clone().map_err(BoxError::machine("log"))?;
+        let boxfile = write_box_file(place.path())?;
+        let mut command = Command::new(program);
+        command.arg("run").arg(show).arg("--simulate").arg("--box").arg(boxfile);
+        command.arg("--state").arg(place.path().join("state"));
+        command.arg("--socket").arg(place.path().join("socket"));
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let child = command.spawn().map_err(BoxError::machine("the program"))?;
+        let mut running = Self { program: program.to_owned(), place, child };
+        running.wait_until_it_answers().await?;
+        Ok(running)
+    }
+
+    async fn wait_until_it_answers(&mut self) -> Result<(), BoxError> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.get("/api/v1/status").await.is_err() {
+            let gone = !matches!(self.child.try_wait(), Ok(None));
+            if gone || Instant::now() > deadline {
+                let log = fs::read_to_string(self.place.path().join("log")).unwrap_or_default();
+                return Err(BoxError::Silent { log });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// The command-line program, ready to give this box an order.
+    pub fn command(&self, order: &str) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.arg(order).arg("--socket").arg(self.socket());
+        command.stdout(Stdio::null());
+        command
+    }
+
+    /// An order through the socket, on a connection of its own, answered.
+    pub async fn post(&self, order: &str, body: &'static str) -> Result<(), BoxError> {
+        self.ask("POST", &format!("/api/v1/{order}"), body).await
+    }
+
+    async fn get(&self, path: &str) -> Result<(), BoxError> {
+        self.ask("GET", path, "").await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &'static str) -> Result<(), BoxError> {
+        let stream =
+            UnixStream::connect(self.socket()).await.map_err(BoxError::machine("its socket"))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let carrier = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "box")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .expect("a request of fixed words is well formed");
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let text = answer.into_body().collect().await?.to_bytes();
+        carrier.abort();
+        if status == StatusCode::OK {
+            return Ok(());
+        }
+        let answer = format!("{status} {}", String::from_utf8_lossy(&text));
+        Err(BoxError::Refused { command: path.to_owned(), answer })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.place.path().join("socket")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let deadline = Instant::now() + EXIT;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                eprintln!("the box did not exit within {} s of SIGTERM", EXIT.as_secs());
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A box file that moves the ports, so that a box that runs already is not disturbed.
+fn write_box_file(place: &Path) -> Result<PathBuf, BoxError> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"))?;
+    let port = listener.local_addr().map_err(BoxError::machine("a free port"))?.port();
+    let path = place.join("box.toml");
+    fs::write(&path, format!("[ports]\nhttp = {port}\n")).map_err(BoxError::machine("box.toml"))?;
+    Ok(path)
+}
