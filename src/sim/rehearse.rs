@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use engine::glance::Glance;
 use engine::show::Show;
+use engine::sound::Pcm;
 use engine::told::Command;
 use units::{PhoneId, ShowTime, Span};
 
+use crate::card::CardSpec;
 use crate::{Frame, Story, World, WorldSpec};
 
 /// How long the silence is before GO is pressed.
@@ -31,18 +33,20 @@ pub struct Rehearsal {
     pub story: Vec<Story>,
 }
 
-/// Who watches a rehearsal.
+/// Who hears a rehearsal; sound of any length passes by without being kept.
 pub trait Listener {
+    /// The next samples, interleaved.
+    fn hear(&mut self, samples: &[f32]);
     /// The rehearsal has come this far.
     fn reached(&mut self, gone: Span);
 }
 
 /// Runs the show from its first cue to its end. The same show gives the same rehearsal, whenever and wherever.
-pub fn rehearse(show: Arc<Show>, listener: &mut dyn Listener) -> Rehearsal {
+pub fn rehearse(show: Arc<Show>, media: Arc<[Pcm]>, card: CardSpec, listener: &mut dyn Listener) -> Rehearsal {
     let spec = WorldSpec::default();
-    let mut world = World::new(show, spec);
+    let mut world = World::new(show, spec).with_card(card, media);
     world.phone_joins(PhoneId(1));
-    world.run(BREATH);
+    go_on(&mut world, BREATH, listener);
     let mut quiet_since = world.now() - BREATH;
     loop {
         let glance = world.glance();
@@ -51,12 +55,19 @@ pub fn rehearse(show: Arc<Show>, listener: &mut dyn Listener) -> Rehearsal {
         } else if world.now() - quiet_since >= BREATH && !press_go(&mut world, &glance) {
             break;
         }
-        world.run(LOOK);
+        go_on(&mut world, LOOK, listener);
         listener.reached(world.now() - spec.start);
     }
     world.command(Command::Stop).expect("a stop is never refused");
-    world.run(BREATH);
+    go_on(&mut world, BREATH, listener);
     Rehearsal { start: spec.start, end: world.now(), frames: world.frames, story: world.story }
+}
+
+fn go_on(world: &mut World, span: Span, listener: &mut dyn Listener) {
+    world.run(span);
+    if let Some(card) = world.card() {
+        listener.hear(&card.take_samples());
+    }
 }
 
 /// Whether nothing more comes by itself: no cue is coming, and all that runs would run for ever.
