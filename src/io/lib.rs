@@ -1,3 +1,4 @@
 //! The real world: sockets, sound, disk. Never here: a decision.
 
 pub mod clock;
+pub mod light;
