@@ -42,7 +42,12 @@ pub trait Listener {
 }
 
 /// Runs the show from its first cue to its end. The same show gives the same rehearsal, whenever and wherever.
-pub fn rehearse(show: Arc<Show>, media: Arc<[Pcm]>, card: CardSpec, listener: &mut dyn Listener) -> Rehearsal {
+pub fn rehearse(
+    show: Arc<Show>,
+    media: Arc<[Pcm]>,
+    card: CardSpec,
+    listener: &mut dyn Listener,
+) -> Rehearsal {
     let spec = WorldSpec::default();
     let mut world = World::new(show, spec).with_card(card, media);
     world.phone_joins(PhoneId(1));

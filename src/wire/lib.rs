@@ -3,5 +3,7 @@
 //! In: bytes from anybody, however hostile. Out: messages, or why they were refused. Parsing never panics.
 //! Never here: sockets, clocks, randomness; message ids and times are handed in.
 
+pub mod artnet;
 pub mod osc;
+pub mod sacn;
 pub mod solusync;

@@ -8,8 +8,16 @@
 //! own moves in a lane that lists share by HTP; lanes shared by LTP have one layer, so that a fade begins
 //! where the slot stands, whoever brought it there.
 
+//!
+//! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
+//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us).
+
+pub mod controller;
+pub mod discover;
 mod plan;
 mod playback;
+pub mod receive;
+pub mod source;
 
 pub use plan::{GRID, Plan, UniversePlan, render};
 pub use playback::{Playback, Take};

@@ -103,6 +103,15 @@ impl Plan {
     }
 }
 
+impl UniversePlan {
+    /// Whether a fade runs at `at`, or began or ended within the frame before it: then a frame is to be sent, even if
+    /// its octets are those of the last one, so that every order has a packet that carries it.
+    pub fn is_moving(&self, at: ShowTime) -> bool {
+        let moving = |it: &Move| it.at <= at && at < it.end() + GRID;
+        self.lanes.iter().flat_map(|lane| &lane.moves).any(moving)
+    }
+}
+
 /// Draws a universe as it stands at `at` (already through [`Plan::shown`]). Slots without a lane are left alone.
 pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
     for lane in &plan.lanes {
