@@ -179,6 +179,32 @@ light = { levels = { two = 100 }, fade = "0s" }
 }
 
 #[test]
+fn a_cue_that_cuts_in_just_before_another_begins_does_not_swallow_it() {
+    let mut stage = stage(
+        r##"
+[[list.cue]]
+number = 1
+start = "together"
+light = { levels = { one = 100 }, fade = "1s" }
+phones = { color = "#ff0000" }
+[[list.cue]]
+number = 2
+light = { levels = { one = 20 }, fade = "0s" }
+"##,
+    );
+    stage.go().expect("cue 1");
+    stage.run(0.37);
+    stage.go().expect("cue 2");
+    stage.run(0.025);
+    assert_eq!(stage.slot(1), Some(51));
+    stage.run(0.505);
+    let half = stage.slot(1).expect("frames came");
+    assert!((145..=158).contains(&half), "half way from 20 to 100 %, not {half}");
+    stage.run(0.6);
+    assert_eq!(stage.slot(1), Some(255));
+}
+
+#[test]
 fn a_time_of_day_fires_the_cue_on_standby_and_no_other() {
     // The story begins at 2026-09-21 14:13:20 TAI; the hall keeps UTC.
     let mut stage = stage(

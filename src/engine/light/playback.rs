@@ -41,7 +41,7 @@ impl Playback {
         Arc::new(self.plan.clone())
     }
 
-    /// A cue takes its slots. What was ordered for these slots for later in the same layer is forgotten.
+    /// A cue takes its slots. What was ordered for these slots for later begins where the take will have them by then.
     pub fn take(&mut self, take: &Take) {
         for targets in take.targets.chunk_by(|one, next| one.universe == next.universe) {
             let Some(universe) = self.universe_mut(targets[0].universe) else { continue };
@@ -132,9 +132,22 @@ impl Lane {
             Merge::Ltp => 0,
         };
         let from = self.layer_level(layer, take.at).unwrap_or(self.rest);
-        self.moves.retain(|it| it.layer != layer || it.at < take.at);
-        self.moves.push(Move { layer, at: take.at, span: take.span, curve: take.curve, from, to });
+        let taken = Move { layer, at: take.at, span: take.span, curve: take.curve, from, to };
+        self.moves.retain(|it| it.layer != layer || it.at != take.at);
+        self.moves.push(taken);
         self.moves.sort_by_key(|it| (it.layer, it.at));
+        self.chain(layer, take.at);
+    }
+
+    /// Every move of a layer after `since` begins where the one before it has brought the lane.
+    fn chain(&mut self, layer: usize, since: ShowTime) {
+        let later = |it: &Move| it.layer == layer && it.at > since;
+        for index in 1..self.moves.len() {
+            let (before, it) = (self.moves[index - 1], self.moves[index]);
+            if later(&it) {
+                self.moves[index].from = before.level(it.at);
+            }
+        }
     }
 
     /// Every layer that has begun moves from where it stands to what `goal` says; later moves are forgotten.
