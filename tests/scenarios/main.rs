@@ -1,5 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod cues;
+mod demo;
 mod sound;
 mod stage;
+mod tables;
