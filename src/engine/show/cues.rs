@@ -149,10 +149,9 @@ fn number(table: &Table, taken: &mut Taken) -> Option<(CueNumber, Spot)> {
 
 fn then(table: &Table) -> Then {
     let wait = table.or("post_wait", Span::ZERO);
-    let words: &[(&str, fn(Span) -> Then)] =
-        &[("auto-continue", Then::Continue), ("auto-follow", Then::Follow)];
+    let words = [("auto-continue", Then::Continue(wait)), ("auto-follow", Then::Follow(wait))];
     match table.node("continue") {
-        Some(node) => word(table.report, node, words).map_or(Then::Wait, |then| then(wait)),
+        Some(node) => word(table.report, node, &words).unwrap_or(Then::Wait),
         None => {
             table.no_effect(&["post_wait"], "continue");
             Then::Wait

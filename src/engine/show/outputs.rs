@@ -90,7 +90,7 @@ fn sound_media(table: &Table, known: &mut Known) -> Option<MediaId> {
             let message = "`file` and `track` are two ways to say the same".into();
             table.report.error(
                 node.spot,
-                code::NO_EFFECT,
+                code::TWO_SOURCES,
                 message,
                 Some("keep one of them".into()),
             );
