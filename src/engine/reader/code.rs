@@ -29,6 +29,8 @@ codes! {
     UNKNOWN_WORD = "unknown-word";
     /// A key that does nothing where it stands (warning).
     NO_EFFECT = "no-effect";
+    /// Two keys that say where one sound comes from.
+    TWO_SOURCES = "two-sources";
     /// A name that is given twice.
     DUPLICATE_NAME = "duplicate-name";
     /// A cue number that is given twice.

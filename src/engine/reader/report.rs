@@ -189,7 +189,7 @@ pub fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Optio
 }
 
 /// Near is: a third of the letters wrong at most, two neighbours swapped counting once.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > WORD_COMPARED_MAX {
         return None;
     }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use units::OutOfRange;
 
 use super::code;
-use super::report::{Report, Spot, suggestion};
+use super::report::{Report, Spot, nearest, suggestion};
 use super::tree::{Entry, Node, Value};
 use super::words::Read;
 
@@ -30,7 +30,7 @@ impl<'a> Table<'a> {
         known: &'static [&'static str],
     ) -> Option<Self> {
         let Some(entries) = node.entries() else {
-            report.wrong_type(node, &format!("{what}, written {{ … }} or as a [table]"));
+            report.wrong_type(node, "a table, { … }");
             return None;
         };
         Some(Self::over(report, node.spot, entries, what, known))
@@ -101,8 +101,12 @@ impl<'a> Table<'a> {
         items.iter().filter_map(|item| T::read(item, self.report)).collect()
     }
 
-    /// Says that a key is missing.
+    /// Says that a key is missing, unless it is there and misspelt: that has been said.
     pub fn missing(&self, key: &str) {
+        let unknown = self.entries.iter().filter(|it| !self.known.contains(&it.key.as_str()));
+        if unknown.into_iter().any(|entry| nearest(&entry.key, &[key]).is_some()) {
+            return;
+        }
         let message = format!("{} needs `{key}`", self.what);
         self.report.absent(self.spot, code::MISSING_KEY, message, None);
     }

@@ -131,7 +131,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
     let spots = Spots { then: at("continue"), fade, at: at("at") };
     let length = length(&cue, &acts, known);
-    empty(&table, &cue, &acts);
+    empty(&table, number);
     Some(ReadCue { cue, length, acts, spots })
 }
 
@@ -140,7 +140,8 @@ const STARTS: &[(&str, Start)] = &[("now", Start::Now), ("together", Start::Toge
 fn number(table: &Table, taken: &mut Taken) -> Option<(CueNumber, Spot)> {
     let number: CueNumber = table.need("number")?;
     let spot = table.node("number").map_or(table.spot, |node| node.spot);
-    if let Some(first) = taken.cues.insert(number, spot) {
+    let first = *taken.cues.entry(number).or_insert(spot);
+    if first != spot {
         table.report.duplicate(spot, code::DUPLICATE_CUE, &format!("cue {number}"), first);
     }
     Some((number, spot))
@@ -148,10 +149,9 @@ fn number(table: &Table, taken: &mut Taken) -> Option<(CueNumber, Spot)> {
 
 fn then(table: &Table) -> Then {
     let wait = table.or("post_wait", Span::ZERO);
-    let words: &[(&str, fn(Span) -> Then)] =
-        &[("auto-continue", Then::Continue), ("auto-follow", Then::Follow)];
+    let words = [("auto-continue", Then::Continue(wait)), ("auto-follow", Then::Follow(wait))];
     match table.node("continue") {
-        Some(node) => word(table.report, node, words).map_or(Then::Wait, |then| then(wait)),
+        Some(node) => word(table.report, node, &words).unwrap_or(Then::Wait),
         None => {
             table.no_effect(&["post_wait"], "continue");
             Then::Wait
@@ -204,10 +204,10 @@ fn length(cue: &Cue, acts: &[Written], known: &Known) -> Option<Span> {
     Some(longest)
 }
 
-fn empty(table: &Table, cue: &Cue, acts: &[Written]) {
-    let keys = ["light", "sound", "phones"];
-    if acts.is_empty() && keys.iter().all(|key| table.node(key).is_none()) {
-        let message = format!("cue {} does nothing", cue.number);
+fn empty(table: &Table, number: CueNumber) {
+    let outputs = ["light", "sound", "phones", "stop", "fade"];
+    if outputs.iter().all(|key| table.node(key).is_none()) {
+        let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);
     }
 }

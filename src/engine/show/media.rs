@@ -91,7 +91,7 @@ impl<'a> Library<'a> {
 
     fn alike(&self, path: &str) -> Option<String> {
         let there = self.source.media_there();
-        let others = there.iter().map(String::as_str).filter(|it| *it != path);
-        suggestion(path, others)
+        let missing = !there.iter().any(|it| it == path);
+        missing.then(|| suggestion(path, there.iter().map(String::as_str))).flatten()
     }
 }

@@ -74,12 +74,11 @@ fn one_sound(report: &Report, node: &Node, known: &mut Known) -> Option<SoundCue
         fade_in: table.or("fade_in", Span::ZERO),
         fade_out: table.or("fade_out", Span::ZERO),
         offset: table.or("start_at", Span::ZERO),
-        routes: routes(&table),
+        routes: routes(&table, media.map(|media| known.library.info(media).channels)),
     };
     let length = length(known.library, media?, sound.loops, sound.offset);
     starts_within(&table, &sound, known.library);
     fades_fit(&table, sound.fade_in + sound.fade_out, length);
-    channels_exist(&table, &sound, known.library);
     Some(sound)
 }
 
@@ -91,7 +90,7 @@ fn sound_media(table: &Table, known: &mut Known) -> Option<MediaId> {
             let message = "`file` and `track` are two ways to say the same".into();
             table.report.error(
                 node.spot,
-                code::NO_EFFECT,
+                code::TWO_SOURCES,
                 message,
                 Some("keep one of them".into()),
             );
@@ -140,33 +139,30 @@ fn fades_fit(table: &Table, fades: Span, length: Option<Span>) {
     }
 }
 
-fn routes(table: &Table) -> Vec<Route> {
+/// `channels` is how many the file has, where that is known.
+fn routes(table: &Table, channels: Option<u16>) -> Vec<Route> {
     let items = table.node("routes").map_or(&[][..], Node::one_or_many);
-    items.iter().filter_map(|node| route(table.report, node)).collect()
+    items.iter().filter_map(|node| route(table.report, node, channels)).collect()
 }
 
 /// People count channels from 1, the model from 0.
-fn route(report: &Report, node: &Node) -> Option<Route> {
+fn route(report: &Report, node: &Node, channels: Option<u16>) -> Option<Route> {
     let table = Table::open(report, node, "a route", &["from", "to", "volume_db"])?;
     let channel = |key: &str| {
-        table.node(key).or_else(|| {
+        let node = table.node(key).or_else(|| {
             table.missing(key);
             None
         })?;
-        table.whole(key, 1..=CARD_CHANNELS_MAX).map(|it| it as u16 - 1)
+        Some((whole(report, node, 1..=CARD_CHANNELS_MAX)? as u16 - 1, node.spot))
     };
     let (from, to) = (channel("from"), channel("to"));
     let volume = table.or("volume_db", Decibels::UNITY);
-    Some(Route { from: from?, to: to?, volume })
-}
-
-fn channels_exist(table: &Table, sound: &SoundCue, library: &Library) {
-    let channels = library.info(sound.media).channels;
-    let missing = sound.routes.iter().find(|route| route.from >= channels);
-    if let (Some(route), Some(node)) = (missing, table.node("routes")) {
-        let message = format!("there is no channel {} in a file of {channels}", route.from + 1);
-        table.report.error(node.spot, code::NO_SUCH_CHANNEL, message, None);
+    let ((from, spot), (to, _)) = (from?, to?);
+    if let Some(channels) = channels.filter(|&channels| from >= channels) {
+        let message = format!("there is no channel {} in a file of {channels}", from + 1);
+        report.error(spot, code::NO_SUCH_CHANNEL, message, None);
     }
+    Some(Route { from, to, volume })
 }
 
 impl Read for Loops {

@@ -3,6 +3,8 @@
 //! *Chain*: cues that follow each other by themselves. A chain goes down its list and ends with it, since a cue
 //! can only bring the next one: an auto-follow loop cannot be written.
 
+use std::collections::BTreeSet;
+
 use units::{CueNumber, Slot, Span, Universe};
 
 use super::cues::{ReadCue, ReadList};
@@ -97,9 +99,9 @@ impl Cut<'_> {
     fn report(&self, report: &Report, next: bool) {
         let (number, later) = (self.cue.cue.number, self.later.cue.number);
         let Self { fade, begins, shared, .. } = self;
-        let slots = if *shared == 1 { "slot" } else { "slots" };
+        let slots = slots(self.cue).len();
         let message = format!(
-            "cue {number} fades for {fade}, but after {begins} cue {later} takes {shared} of its {slots}"
+            "cue {number} fades for {fade}, but after {begins} cue {later} takes {shared} of its {slots} slots"
         );
         let spot = self.cue.spots.fade;
         if next {
@@ -113,11 +115,12 @@ impl Cut<'_> {
 }
 
 fn shared_slots(one: &ReadCue, other: &ReadCue) -> usize {
-    let slots = |read: &ReadCue| -> std::collections::BTreeSet<(Universe, Slot)> {
-        let targets = read.cue.light.iter().flat_map(|light| &light.targets);
-        targets.map(|target| (target.universe, target.slot)).collect()
-    };
     slots(one).intersection(&slots(other)).count()
+}
+
+fn slots(read: &ReadCue) -> BTreeSet<(Universe, Slot)> {
+    let targets = read.cue.light.iter().flat_map(|light| &light.targets);
+    targets.map(|target| (target.universe, target.slot)).collect()
 }
 
 fn time_of_day(report: &Report, before: &[ReadCue], cue: &ReadCue) {
