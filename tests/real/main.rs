@@ -1,1 +1,3 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
+
+mod light;
