@@ -1,3 +1,4 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
 
+mod light;
 mod sound;

@@ -3,6 +3,8 @@
 mod check;
 mod cues;
 mod demo;
+mod light;
+mod light_wire;
 mod sound;
 mod stage;
 mod tables;

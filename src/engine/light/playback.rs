@@ -150,7 +150,8 @@ impl Lane {
         }
     }
 
-    /// Every layer that has begun moves from where it stands to what `goal` says; later moves are forgotten.
+    /// Every layer that has begun moves from where it stands at `at` to what `goal` says; later moves are forgotten,
+    /// earlier ones are kept, since frames before `at` may still be to come.
     fn cut(&mut self, at: ShowTime, goal: impl Fn(Level) -> (Level, Span)) {
         let stands: Vec<(usize, Level)> = self
             .layers()
@@ -158,14 +159,17 @@ impl Lane {
                 self.layer_level(moves[0].layer, at).map(|level| (moves[0].layer, level))
             })
             .collect();
-        self.moves.clear();
+        self.moves.retain(|it| it.at < at);
         for (layer, from) in stands {
             let (to, span) = goal(from);
             self.moves.push(Move { layer, at, span, curve: Curve::Linear, from, to });
         }
+        self.moves.sort_by_key(|it| (it.layer, it.at));
     }
 
     fn shift(&mut self, frozen: ShowTime, by: Span) {
+        // What has been replaced must not come to stand behind what replaced it.
+        self.forget(frozen);
         for it in self.moves.iter_mut().filter(|it| it.end() > frozen) {
             it.at += by;
         }

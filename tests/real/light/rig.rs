@@ -1,0 +1,303 @@
+//! A show of bare dimmers, and ears that note when a datagram arrived.
+
+use std::io::IoSliceMut;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+use artnet_protocol::{ArtCommand, PollReply};
+use engine::light::{Playback, Take};
+use engine::show::{
+    ArtnetOut, Channel, Curve, Fixture, Lead, Merge, PanicLight, SacnOut, Show, Target,
+    UniverseOut, Width,
+};
+use io::clock::BoxClock;
+use io::light::{Light, LightNet, LightSetup};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt::ReceiveTimestampns,
+};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Protocol, Socket, Type};
+use units::{Level, PortAddress, Slot, Span, Universe};
+use uuid::Uuid;
+
+/// The box's id in every test.
+pub const CID: Uuid = Uuid::from_u128(0xd0_0b_ea_70);
+/// Its name: longer than the field, and not plain ASCII.
+pub const NAME: &str = "Bühne links, der Kasten unter dem Steg, bitte nicht ausschalten";
+
+pub fn universe(number: u32) -> Universe {
+    Universe::new(number).expect("a universe")
+}
+
+pub fn loopback(host: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, host)
+}
+
+/// A universe that is unicast by sACN.
+pub fn sacn_to(to: &[Ipv4Addr]) -> UniverseOut {
+    let unicast = to.iter().map(|address| IpAddr::V4(*address)).collect();
+    let sacn = Some(SacnOut { multicast: false, unicast });
+    UniverseOut { label: String::new(), sacn, artnet: None }
+}
+
+/// A universe that is multicast by sACN.
+pub fn sacn_multicast() -> UniverseOut {
+    let sacn = Some(SacnOut { multicast: true, unicast: Vec::new() });
+    UniverseOut { label: String::new(), sacn, artnet: None }
+}
+
+/// A universe for nodes that subscribe.
+pub fn artnet_to(port_address: u32, poll: &[Ipv4Addr]) -> UniverseOut {
+    let port_address = PortAddress::new(port_address).expect("15 bits");
+    let poll = poll.iter().map(|address| IpAddr::V4(*address)).collect();
+    let artnet = Some(ArtnetOut { port_address, poll });
+    UniverseOut { label: String::new(), sacn: None, artnet }
+}
+
+/// A show with a dimmer on slot 1 of every universe, and no cue.
+pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
+    let universes: std::collections::BTreeMap<_, _> =
+        universes.into_iter().map(|(number, out)| (universe(number), out)).collect();
+    let dimmer = |universe: &Universe| Fixture {
+        name: format!("dimmer {universe}"),
+        universe: *universe,
+        address: Slot::new(1).expect("a slot"),
+        channels: vec![Channel {
+            attribute: "dimmer".into(),
+            offset: 0,
+            width: Width::Eight,
+            merge: Merge::Htp,
+            rest: Level::OUT,
+        }],
+    };
+    Show {
+        title: "An evening".into(),
+        priority: 100,
+        phone_lead: Lead::Auto,
+        panic_fade: Span::ZERO,
+        panic_light: PanicLight::Black,
+        fixtures: universes.keys().map(dimmer).collect(),
+        universes,
+        tracks: Default::default(),
+        media: Vec::new(),
+        lists: Vec::new(),
+    }
+}
+
+/// Ports that nobody has on this machine now; the kernel does not hand the same one out again soon.
+pub fn free_ports() -> LightNet {
+    let free = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+        socket.local_addr().expect("it is bound").port()
+    };
+    LightNet { sacn_port: free(), artnet_port: free(), ..LightNet::default() }
+}
+
+/// A setup that says nothing special.
+pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
+    LightSetup {
+        show,
+        cid: CID,
+        source_name: NAME.into(),
+        net: net.clone(),
+        priority: 100,
+        clock: BoxClock::free(),
+        chance: 7,
+        report: Box::new(|_| {}),
+    }
+}
+
+/// All dimmers go to `percent`, beginning `wait` from now.
+pub fn fade(
+    light: &mut Light,
+    playback: &mut Playback,
+    show: &Show,
+    wait: Span,
+    span: Span,
+    percent: f64,
+) {
+    let level = Level::from_percent(percent).expect("in range");
+    let slot = Slot::new(1).expect("a slot");
+    let target = |universe: &Universe| Target {
+        universe: *universe,
+        slot,
+        width: Width::Eight,
+        merge: Merge::Htp,
+        level,
+    };
+    let targets: Vec<_> = show.universes.keys().map(target).collect();
+    let at = BoxClock::free().now() + wait;
+    playback.take(&Take { list: 0, at, span, curve: Curve::Linear, targets: &targets });
+    light.play(playback.plan());
+}
+
+/// A datagram, and when the kernel had it: nanoseconds of the system's clock.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub at: i64,
+    pub from: SocketAddrV4,
+    pub bytes: Vec<u8>,
+}
+
+/// A socket that notes when things arrive.
+pub struct Ear(pub UdpSocket);
+
+impl Ear {
+    pub fn new(address: Ipv4Addr, port: u16) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        socket.set_reuse_address(true).expect("the kernel knows it");
+        socket.set_recv_buffer_size(1 << 20).expect("the kernel knows it");
+        socket.bind(&SocketAddr::from((address, port)).into()).expect("nobody has this address");
+        setsockopt(&socket, ReceiveTimestampns, &true).expect("the kernel stamps");
+        Self(socket.into())
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("it is bound")
+    }
+
+    /// The next datagram within `within`.
+    pub fn hear(&self, within: Span) -> Option<Heard> {
+        let timeout = PollTimeout::try_from((within.ns() / 1_000_000).max(0) as i32);
+        let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(&mut ready, timeout.expect("a short time")).expect("poll works");
+        (ready > 0).then(|| self.take()).flatten()
+    }
+
+    /// The first datagram within `within` from which `wanted` makes something.
+    pub fn wait_for<T>(&self, within: Span, wanted: impl Fn(&Heard) -> Option<T>) -> Option<T> {
+        let end = system_now() + within.ns();
+        loop {
+            let left = end - system_now();
+            if left <= 0 {
+                return None;
+            }
+            if let Some(found) = self.hear(Span::from_ns(left)).and_then(|heard| wanted(&heard)) {
+                return Some(found);
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Heard> {
+        let mut bytes = [0; 2048];
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let mut room = nix::cmsg_space!(TimeSpec);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let read =
+            recvmsg::<SockaddrIn>(self.0.as_raw_fd(), &mut parts, Some(&mut room), flags).ok()?;
+        let stamp = read.cmsgs().ok()?.find_map(|message| match message {
+            ControlMessageOwned::ScmTimestampns(at) => {
+                Some(at.tv_sec() * 1_000_000_000 + at.tv_nsec())
+            }
+            _ => None,
+        });
+        let (length, from) = (read.bytes, read.address.map(SocketAddrV4::from)?);
+        Some(Heard { at: stamp?, from, bytes: bytes[..length].to_vec() })
+    }
+}
+
+/// The clock that the kernel stamps arrivals with.
+pub fn system_now() -> i64 {
+    let at = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).expect("Linux has it");
+    at.tv_sec() * 1_000_000_000 + at.tv_nsec()
+}
+
+/// sACN data as the oracle reads it.
+#[derive(Debug, Clone)]
+pub struct Data {
+    pub at: i64,
+    pub cid: Uuid,
+    pub name: String,
+    pub priority: u8,
+    pub sequence: u8,
+    pub universe: u16,
+    pub sync_address: u16,
+    pub terminated: bool,
+    pub preview: bool,
+    /// Start code and slots.
+    pub values: Vec<u8>,
+}
+
+/// Reads sACN data; none if it is sACN of another kind. What the oracle refuses is a failure.
+pub fn sacn_data(heard: &Heard) -> Option<Data> {
+    use sacn::packet::{AcnRootLayerProtocol, E131RootLayerData};
+    let packet = AcnRootLayerProtocol::parse(&heard.bytes).expect("the oracle reads our packet");
+    let E131RootLayerData::DataPacket(data) = packet.pdu.data else { return None };
+    Some(Data {
+        at: heard.at,
+        cid: Uuid::from_bytes(*packet.pdu.cid.as_bytes()),
+        name: data.source_name.to_string(),
+        priority: data.priority,
+        sequence: data.sequence_number,
+        universe: data.universe,
+        sync_address: data.synchronization_address,
+        terminated: data.stream_terminated,
+        preview: data.preview_data,
+        values: data.data.property_values.to_vec(),
+    })
+}
+
+/// The universes of a discovery page, as the oracle reads it.
+pub fn sacn_discovery(heard: &Heard) -> Option<Vec<u16>> {
+    use sacn::packet::{AcnRootLayerProtocol, E131RootLayerData};
+    let packet = AcnRootLayerProtocol::parse(&heard.bytes).expect("the oracle reads our packet");
+    let E131RootLayerData::UniverseDiscoveryPacket(page) = packet.pdu.data else { return None };
+    Some(page.data.universes.to_vec())
+}
+
+/// Art-Net as the oracle reads it. What it refuses is a failure.
+pub fn artnet(heard: &Heard) -> ArtCommand {
+    ArtCommand::from_buffer(&heard.bytes).expect("the oracle reads our packet")
+}
+
+/// ArtDmx: port address, sequence, slots.
+pub fn art_dmx(heard: &Heard) -> Option<(u16, u8, Vec<u8>)> {
+    match artnet(heard) {
+        ArtCommand::Output(output) => {
+            Some((output.port_address.into(), output.sequence, output.data.as_ref().clone()))
+        }
+        _ => None,
+    }
+}
+
+pub fn is_art_poll(heard: &Heard) -> bool {
+    matches!(artnet(heard), ArtCommand::Poll(_))
+}
+
+pub fn art_poll_reply(heard: &Heard) -> Option<Box<PollReply>> {
+    match artnet(heard) {
+        ArtCommand::PollReply(reply) => Some(reply),
+        _ => None,
+    }
+}
+
+/// A reply of a node that puts out one port address, as the oracle writes it.
+pub fn node_reply(address: Ipv4Addr, port_address: u16) -> Vec<u8> {
+    let reply = PollReply {
+        address,
+        port_address: [(port_address >> 8) as u8, (port_address >> 4) as u8 & 0x0f],
+        num_ports: [0, 1],
+        port_types: [0x80, 0, 0, 0],
+        swout: [port_address as u8 & 0x0f, 0, 0, 0],
+        bind_index: 1,
+        ..PollReply::default()
+    };
+    ArtCommand::PollReply(Box::new(reply)).write_to_buffer().expect("the oracle writes it")
+}
+
+/// An ArtPoll as the oracle writes it.
+pub fn art_poll(on_change: bool) -> Vec<u8> {
+    use artnet_protocol::{ArtTalkToMe, Poll};
+    let talk_to_me = if on_change { ArtTalkToMe::EMIT_CHANGES } else { ArtTalkToMe::NONE };
+    let poll = Poll { talk_to_me, ..Poll::default() };
+    ArtCommand::Poll(poll).write_to_buffer().expect("the oracle writes it")
+}
+
+/// Keeps what a light thread reports.
+pub fn keep<T: Send + 'static>() -> (Arc<std::sync::Mutex<Vec<T>>>, Box<dyn FnMut(T) + Send>) {
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let into = kept.clone();
+    (kept, Box::new(move |it| into.lock().expect("nobody panics with it").push(it)))
+}

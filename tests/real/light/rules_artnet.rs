@@ -1,0 +1,159 @@
+//! Rules A1 to A5 and A8 to A12 on an evening's packets.
+
+use super::evening::{PORT_ADDRESS, evening, ms};
+use super::rig::*;
+
+fn polls() -> Vec<i64> {
+    evening().node.iter().filter(|it| is_art_poll(it)).map(|it| it.at).collect()
+}
+
+fn replies_to_desk() -> Vec<i64> {
+    evening().desk.iter().filter(|it| art_poll_reply(it).is_some()).map(|it| it.at).collect()
+}
+
+#[test]
+fn a01_every_packet_begins_as_art_net_does_and_comes_from_its_port() {
+    for heard in evening().node.iter().chain(&evening().desk) {
+        assert_eq!(heard.bytes[..8], *b"Art-Net\0");
+        assert_eq!(heard.from.port(), evening().artnet_port);
+        match heard.bytes[8..10] {
+            [0x00, 0x21] => {
+                assert_eq!(heard.bytes[10..14], [127, 0, 0, 1], "no version, but an address")
+            }
+            [0x00, 0x20 | 0x50] => assert_eq!(heard.bytes[10..12], [0, 14]),
+            ref other => panic!("an operation that nobody asked for: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a02_it_polls_for_as_long_as_it_runs() {
+    let polls = polls();
+    assert_eq!(polls.len(), 6, "0, 2.5, 5, 7.5, 10, 12.5 s");
+    for pair in polls.windows(2) {
+        let gap = pair[1] - pair[0];
+        assert!((ms(2_450)..=ms(3_000)).contains(&gap), "{gap}");
+    }
+}
+
+#[test]
+fn a03_it_answers_a_poll_by_unicast_within_a_second_not_always_after_the_same_time() {
+    let replies = replies_to_desk();
+    let delays: Vec<_> = evening()
+        .when("poll")
+        .into_iter()
+        .map(|asked| replies.iter().find(|at| **at > asked).expect("an answer") - asked)
+        .collect();
+    assert!(delays.iter().all(|delay| *delay <= ms(1_100)), "{delays:?}");
+    assert!((delays[0] - delays[1]).abs() > ms(5), "{delays:?}");
+}
+
+#[test]
+fn a03_the_answer_says_who_it_is() {
+    let reply = evening().desk.iter().find_map(art_poll_reply).expect("an answer");
+    assert_eq!(reply.address, loopback(1));
+    assert_eq!({ reply.port }, 6454);
+    assert_eq!(reply.style, 1, "a controller");
+    let name = String::from_utf8(reply.short_name.to_vec()).expect("UTF-8 to the last");
+    let name = name.trim_end_matches('\0');
+    assert!(NAME.starts_with(name) && name.len() >= 16, "{name:?}");
+    assert!(reply.node_report.starts_with(b"#0001 ["));
+    assert_eq!(reply.num_ports, [0, 0]);
+}
+
+#[test]
+fn a04_a_node_that_is_silent_for_three_seconds_gets_no_more() {
+    let last = evening().dmx().last().expect("it got some").0;
+    // It answered at 5.0 and not at 7.5.
+    let unanswered = *polls().iter().find(|at| **at > ms(6_000)).expect("a poll");
+    assert!(last > unanswered + ms(2_000), "the last keep-alive, {last}");
+    assert!(last < unanswered + ms(3_200), "{last}");
+}
+
+#[test]
+fn a05_a_desk_that_wants_changes_hears_of_a_new_node_and_of_a_lost_one() {
+    let replies = replies_to_desk();
+    let subscribed = evening().when("answer")[0];
+    let lost = polls().into_iter().find(|at| *at > ms(6_000)).expect("a poll") + ms(3_000);
+    for change in [subscribed, lost] {
+        let told = replies.iter().any(|at| (change - ms(5)..change + ms(150)).contains(at));
+        assert!(told, "{change} in {replies:?}");
+    }
+}
+
+#[test]
+fn a05_programming_is_answered() {
+    let replies = replies_to_desk();
+    for asked in evening().when("program") {
+        assert!(
+            replies.iter().any(|at| (asked..asked + ms(150)).contains(at)),
+            "{asked} in {replies:?}"
+        );
+    }
+}
+
+#[test]
+fn a08_dmx_goes_to_nobody_before_it_subscribes_and_to_the_subscriber_at_once() {
+    let subscribed = evening().when("answer")[0];
+    let dmx = evening().dmx();
+    assert!(dmx[0].0 > subscribed);
+    assert!(dmx[0].0 - subscribed < ms(120), "{}", dmx[0].0 - subscribed);
+    // The desk is a party on the same network that subscribes to nothing.
+    assert!(evening().desk.iter().all(|heard| art_dmx(heard).is_none()));
+}
+
+#[test]
+fn a09_the_port_address_is_net_sub_net_and_universe() {
+    for (heard, (port_address, _, _)) in
+        evening().node.iter().filter_map(|it| Some((it, art_dmx(it)?)))
+    {
+        assert_eq!(port_address, PORT_ADDRESS, "and never one that nobody wants");
+        assert_eq!(heard.bytes[14..16], [0x34, 0x12]);
+    }
+}
+
+#[test]
+fn a10_all_512_slots_and_a_sequence_that_never_is_0() {
+    let dmx = evening().dmx();
+    assert!(dmx.iter().all(|(_, _, slots)| slots.len() == 512));
+    assert!(dmx.len() > 255, "{} packets are too few to see it roll over", dmx.len());
+    assert!(dmx.iter().all(|(_, sequence, _)| *sequence != 0));
+    for pair in dmx.windows(2) {
+        assert_eq!(pair[1].1, pair[0].1 % 255 + 1, "at {}", pair[1].0);
+    }
+}
+
+#[test]
+fn a11_changes_leave_with_their_frame_and_a_still_universe_every_800_to_1000_ms() {
+    let dmx = evening().dmx();
+    assert!(dmx.windows(2).all(|pair| pair[1].2[0] - pair[0].2[0] <= 3));
+    let still: Vec<_> = dmx.iter().filter(|(_, _, slots)| slots[0] == 255).map(|it| it.0).collect();
+    let silences: Vec<_> =
+        still.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > ms(500)).collect();
+    assert!(silences.len() >= 2, "{silences:?}");
+    assert!(silences.iter().all(|gap| (ms(790)..=ms(1000)).contains(gap)), "{silences:?}");
+}
+
+#[test]
+fn a12_never_more_than_44_frames_a_second() {
+    let times: Vec<_> = evening().dmx().iter().map(|it| it.0).collect();
+    for (index, start) in times.iter().enumerate() {
+        let within = times[index..].iter().take_while(|at| *at - start < ms(1000)).count();
+        assert!(within <= 44, "{within} packets in the second after {start} ns");
+    }
+}
+
+#[test]
+fn a_glance_says_what_is_on_the_wire() {
+    let glance = &evening().glance;
+    let json = serde_json::to_value(glance).expect("it serialises");
+    assert_eq!(json[0]["universe"], 1);
+    assert_eq!(json[0]["sacn"]["unicast"][0], "127.0.0.1");
+    let rate = json[0]["frames_per_second"].as_u64().expect("known by now");
+    assert!((40..=47).contains(&rate), "{rate}");
+    assert!(json[0]["last_frame_age"].as_i64().expect("known by now") < ms(200));
+    assert!(json[0]["worst_late"].as_i64().is_some());
+    assert_eq!(json[1]["artnet"]["subscribers"][0]["address"], "127.0.0.2");
+    assert_eq!(json[2]["artnet"]["subscribers"], serde_json::json!([]));
+    assert_eq!(json[2]["last_frame_age"], serde_json::Value::Null, "unknown is not 0");
+}

@@ -1,0 +1,267 @@
+//! Named packets in `tests/vectors/{sacn,artnet}`: what each means, that the crates `sacn` and `artnet_protocol` agree
+//! where they can, and that no damage to any of them makes a parser or a controller panic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::path::Path;
+
+use artnet_protocol::ArtCommand;
+use engine::light::controller::{Controller, ControllerSetup, Reach};
+use engine::light::receive::Receiver;
+use units::{PortAddress, ShowTime, Span, Universe};
+use uuid::Uuid;
+use wire::artnet::{self, ArtnetError, DmxFrame, Packet as Art, Poll, Port, Style};
+use wire::sacn::{self, DataFrame, Options, Packet as Acn, SacnError, SourceName};
+
+const CID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+
+/// Every vector of a folder by its name. A line is a field: its name, then octets; `00*5` is five of them.
+fn vectors(folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
+    let files = std::fs::read_dir(&folder).expect("the folder is there");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let path = file.expect("it is readable").path();
+        let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+        (name, octets(&std::fs::read_to_string(&path).expect("it is text")))
+    };
+    files.map(read).collect()
+}
+
+fn octets(text: &str) -> Vec<u8> {
+    let fields = text.lines().filter(|line| !line.starts_with('#'));
+    let words = fields.flat_map(|line| line.split_whitespace().skip(1));
+    let run = |word: &str| {
+        let (octet, count) = word.split_once('*').unwrap_or((word, "1"));
+        let octet = u8::from_str_radix(octet, 16).expect("two hexadecimal digits");
+        vec![octet; count.parse().expect("a count")]
+    };
+    words.flat_map(run).collect()
+}
+
+fn vector(folder: &str, name: &str) -> Vec<u8> {
+    vectors(folder).remove(name).expect("the vector is there")
+}
+
+fn universe(number: u32) -> Universe {
+    Universe::new(number).expect("a universe")
+}
+
+fn port(raw: u32) -> PortAddress {
+    PortAddress::new(raw).expect("15 bits")
+}
+
+#[test]
+fn sacn_data_is_written_and_read_octet_for_octet_as_the_standard_has_it() {
+    let bytes = vector("sacn", "data");
+    let mut frame = DataFrame::new(CID, SourceName::new("Desk left"), 100, universe(258));
+    frame.set_sequence(42);
+    frame.slots_mut()[0] = 255;
+    frame.slots_mut()[511] = 128;
+    assert_eq!(frame.bytes().as_slice(), bytes);
+    let Ok(Acn::Data(data)) = sacn::parse(&bytes) else { panic!("data") };
+    assert_eq!(
+        (data.cid, data.universe, data.priority, data.sequence),
+        (CID, universe(258), 100, 42)
+    );
+    assert_eq!(data.source_name.to_string(), "Desk left");
+    assert_eq!((data.slots[0], data.slots[511], data.slots.len()), (255, 128, 512));
+}
+
+#[test]
+fn sacn_options_short_universes_and_other_start_codes_are_read() {
+    let bytes = vector("sacn", "data-three-slots");
+    let Ok(Acn::Data(data)) = sacn::parse(&bytes) else { panic!("data") };
+    assert_eq!((data.slots, data.sync_address), ([1, 2, 3].as_slice(), 7962));
+    assert_eq!(data.options, Options { preview: true, terminated: false, force_sync: true });
+    let bytes = vector("sacn", "data-terminated");
+    assert!(matches!(sacn::parse(&bytes), Ok(Acn::Data(data)) if data.options.terminated));
+    let bytes = vector("sacn", "data-address-priority");
+    assert!(matches!(sacn::parse(&bytes), Ok(Acn::Data(data)) if data.start_code == 0xdd));
+    let bytes = vector("sacn", "data-no-slots");
+    assert!(matches!(sacn::parse(&bytes), Ok(Acn::Data(data)) if data.slots.is_empty()));
+}
+
+#[test]
+fn s10_s11_synchronization_and_discovery_are_written_and_read() {
+    let packet = sacn::Sync { cid: CID, sequence: 7, address: universe(7962) };
+    let bytes = vector("sacn", "sync");
+    assert_eq!(sacn::sync(packet).as_slice(), bytes);
+    assert_eq!(sacn::parse(&bytes), Ok(Acn::Sync(packet)));
+    let listed = [1, 2, 63_999].map(universe);
+    let bytes = vector("sacn", "discovery");
+    assert_eq!(sacn::discovery(CID, SourceName::new("Desk left"), &listed), [bytes.as_slice()]);
+    let Ok(Acn::Discovery(page)) = sacn::parse(&bytes) else { panic!("a discovery") };
+    assert_eq!(page.universes().collect::<Vec<_>>(), listed);
+}
+
+#[test]
+fn sacn_that_contradicts_itself_is_refused_with_its_reason() {
+    let refused = |name| sacn::parse(&vector("sacn", name)).map(|_| ()).expect_err("it is wrong");
+    assert_eq!(refused("refused-universe-0"), SacnError::Universe(0));
+    assert_eq!(refused("refused-priority-201"), SacnError::Priority(201));
+    assert_eq!(refused("refused-root-too-long"), SacnError::Lengths);
+    assert_eq!(refused("refused-value-count"), SacnError::Lengths);
+    assert_eq!(refused("refused-root-too-short"), SacnError::Short(21));
+}
+
+#[test]
+fn the_crate_sacn_reads_every_sound_vector_as_we_do() {
+    use ::sacn::packet::{AcnRootLayerProtocol, E131RootLayerData as Oracle};
+    for (name, bytes) in vectors("sacn").iter().filter(|(name, _)| !name.starts_with("refused")) {
+        let oracle = AcnRootLayerProtocol::parse(bytes).expect("the oracle reads it").pdu;
+        assert_eq!(oracle.cid.as_bytes(), CID.as_bytes());
+        match (sacn::parse(bytes).expect("we read it"), oracle.data) {
+            (Acn::Data(ours), Oracle::DataPacket(its)) => {
+                assert_eq!(ours.universe.number(), its.universe, "{name}");
+                assert_eq!((ours.priority, ours.sequence), (its.priority, its.sequence_number));
+                assert_eq!(ours.sync_address, its.synchronization_address);
+                assert_eq!(ours.source_name.to_string(), its.source_name);
+                let options = (its.preview_data, its.stream_terminated, its.force_synchronization);
+                let it = ours.options;
+                assert_eq!((it.preview, it.terminated, it.force_sync), options);
+                let values = [&[ours.start_code], ours.slots].concat();
+                assert_eq!(values, *its.data.property_values);
+            }
+            (Acn::Sync(ours), Oracle::SynchronizationPacket(its)) => {
+                assert_eq!(ours.address.number(), its.synchronization_address);
+                assert_eq!(ours.sequence, its.sequence_number);
+            }
+            (Acn::Discovery(ours), Oracle::UniverseDiscoveryPacket(its)) => {
+                let universes: Vec<_> = ours.universes().map(Universe::number).collect();
+                assert_eq!(universes, *its.data.universes);
+            }
+            (ours, its) => panic!("{name}: {ours:?} is not {its:?}"),
+        }
+    }
+}
+
+#[test]
+fn art_net_is_written_octet_for_octet_as_its_specification_has_it() {
+    let mut frame = DmxFrame::new(port(0x1234));
+    frame.set_sequence(42);
+    frame.slots_mut()[0] = 255;
+    frame.slots_mut()[511] = 128;
+    assert_eq!(frame.bytes().as_slice(), vector("artnet", "dmx"));
+    let poll = Poll { on_change: true, target: None };
+    assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll"));
+    let targeted = Poll { on_change: false, target: Some(0x100..=0x1ff) };
+    assert_eq!(artnet::poll(&targeted).as_slice(), vector("artnet", "poll-targeted"));
+    assert_eq!(artnet::SYNC.as_slice(), vector("artnet", "sync"));
+}
+
+#[test]
+fn art_net_is_read_old_and_new() {
+    let poll = |name| match artnet::parse(&vector("artnet", name)) {
+        Ok(Art::Poll(poll)) => poll,
+        other => panic!("{name} was read as {other:?}"),
+    };
+    assert_eq!(poll("poll-first"), poll("poll"));
+    assert_eq!(poll("poll-targeted").target, Some(0x100..=0x1ff));
+    for (name, bind_index) in [("poll-reply", 1), ("poll-reply-old", 0)] {
+        let Ok(Art::PollReply(reply)) = artnet::parse(&vector("artnet", name)) else {
+            panic!("{name}")
+        };
+        assert_eq!(reply.ports, [Port::Output(port(0x1234)), Port::Output(port(0x1235))]);
+        assert_eq!(
+            (reply.short_name.as_str(), reply.report.as_str()),
+            ("Node", "#0001 [0007] fine")
+        );
+        assert_eq!((reply.ip, reply.style), (Ipv4Addr::new(10, 0, 0, 7), Style::Node));
+        assert_eq!(reply.bind_index, bind_index, "{name}");
+    }
+    assert_eq!(artnet::parse(&vector("artnet", "address")), Ok(Art::Address { bind_index: 1 }));
+    assert_eq!(artnet::parse(&vector("artnet", "input")), Ok(Art::Input { bind_index: 1 }));
+    let bytes = vector("artnet", "dmx-two-slots");
+    assert!(
+        matches!(artnet::parse(&bytes), Ok(Art::Dmx(dmx)) if dmx.slots == [1, 2] && dmx.sequence == 0)
+    );
+}
+
+#[test]
+fn art_net_that_breaks_a_rule_is_refused_with_its_reason() {
+    let refused =
+        |name| artnet::parse(&vector("artnet", name)).map(|_| ()).expect_err("it is wrong");
+    assert_eq!(refused("refused-version-13"), ArtnetError::Version(13));
+    assert_eq!(refused("refused-dmx-odd"), ArtnetError::Length(3));
+    assert_eq!(refused("refused-dmx-cut-off"), ArtnetError::Length(512));
+    assert_eq!(refused("refused-port-address"), ArtnetError::PortAddress(0x8001));
+}
+
+#[test]
+fn the_crate_artnet_protocol_reads_dmx_polls_and_replies_as_we_do() {
+    let read =
+        |name| ArtCommand::from_buffer(&vector("artnet", name)).expect("the oracle reads it");
+    let ArtCommand::Output(dmx) = read("dmx") else { panic!("an ArtDmx") };
+    assert_eq!(
+        (u16::from(dmx.port_address), dmx.sequence, dmx.data.as_ref().len()),
+        (0x1234, 42, 512)
+    );
+    let ArtCommand::Poll(poll) = read("poll") else { panic!("an ArtPoll") };
+    assert_eq!(poll.talk_to_me, artnet_protocol::ArtTalkToMe::EMIT_CHANGES);
+    let ArtCommand::PollReply(its) = read("poll-reply") else { panic!("an ArtPollReply") };
+    assert_eq!(
+        (its.address, its.swout, its.port_types),
+        (Ipv4Addr::new(10, 0, 0, 7), [4, 5, 0, 0], [0x80, 0x80, 0, 0])
+    );
+    let Ok(Art::PollReply(ours)) = artnet::parse(&vector("artnet", "poll-reply")) else {
+        panic!("a reply")
+    };
+    let ArtCommand::PollReply(again) =
+        ArtCommand::from_buffer(&ours.emit()).expect("it reads ours")
+    else {
+        panic!("an ArtPollReply");
+    };
+    assert_eq!(
+        (again.short_name, again.long_name, again.swout),
+        (its.short_name, its.long_name, its.swout)
+    );
+    assert_eq!(
+        (again.port_address, again.mac, again.num_ports),
+        (its.port_address, its.mac, its.num_ports)
+    );
+}
+
+/// Each vector cut at every length, and with every octet set to what breaks lengths, counts and flags.
+fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let cut = (0..=bytes.len()).map(|end| bytes[..end].to_vec());
+    let wrong = (0..bytes.len()).flat_map(move |index| {
+        [0x00, 0x01, 0x7f, 0x80, 0xff].map(|value| {
+            let mut bytes = bytes.to_vec();
+            bytes[index] = value;
+            bytes
+        })
+    });
+    cut.chain(wrong)
+}
+
+#[test]
+fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
+    let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, artnet::PORT);
+    let mut controller = Controller::new(
+        ControllerSetup {
+            own: Ipv4Addr::LOCALHOST,
+            mac: [0; 6],
+            name: "box".into(),
+            port: artnet::PORT,
+            broadcast: None,
+            poll: BTreeSet::new(),
+            reach: Reach::default(),
+            ports: BTreeSet::from([port(0x1234)]),
+            chance: 1,
+        },
+        ShowTime::ZERO,
+    );
+    let mut receiver = Receiver::new(Uuid::nil(), [universe(258)]);
+    let mut now = ShowTime::ZERO;
+    for bytes in vectors("artnet").values().chain(vectors("sacn").values()) {
+        for bytes in damaged(bytes) {
+            now += Span::from_micros(100);
+            controller.handle(now, &bytes, from);
+            controller.tick(now);
+            while controller.poll().is_some() {}
+            receiver.handle(now, &bytes, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+    }
+    assert!(receiver.levels(universe(258), now).is_some(), "the sound ones among them count");
+    assert_eq!(controller.subscribers(port(0x1234)).len(), 1);
+}
