@@ -3,7 +3,7 @@
 use units::{CueNumber, Decibels, Span};
 
 use super::cues::ReadList;
-use super::model::{Act, ActOn, Cue};
+use super::model::{Act, ActOn, Cue, PhoneTrack};
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code};
 
 /// An act as written: its cue may not exist.
@@ -24,16 +24,6 @@ enum WrittenAct {
         span: Span,
         stop: bool,
     },
-}
-
-impl Written {
-    /// How long it takes, as far as it is written.
-    pub fn span(&self) -> Span {
-        match self.act {
-            WrittenAct::Stop(fade) => fade.unwrap_or_default(),
-            WrittenAct::Fade { span, .. } => span,
-        }
-    }
 }
 
 /// Reads the acts of a cue.
@@ -107,8 +97,8 @@ fn resolve_one(
     let act = match written.act {
         WrittenAct::Stop(fade) => Act::Stop { fade: fade.unwrap_or_else(|| own_fade_out(target)) },
         WrittenAct::Fade { volume, span, stop } => {
-            if !sounds(target) {
-                let message = format!("cue {} has no sound to fade", written.cue);
+            if target.sound.is_empty() && !(stop && track(target).is_some()) {
+                let message = format!("cue {} has no sound of the box to fade", written.cue);
                 report.warn(written.spot, code::FADES_NO_SOUND, message, None);
             }
             Act::Fade { volume, span, stop }
@@ -132,11 +122,11 @@ fn too_early(report: &Report, written: &Written, itself: bool) {
     report.warn(written.spot, code::ACTS_TOO_EARLY, message, None);
 }
 
-fn sounds(cue: &Cue) -> bool {
-    !cue.sound.is_empty() || cue.phones.as_ref().is_some_and(|phones| phones.track.is_some())
+fn track(cue: &Cue) -> Option<&PhoneTrack> {
+    cue.phones.as_ref()?.track.as_ref()
 }
 
 fn own_fade_out(cue: &Cue) -> Span {
-    let track = cue.phones.iter().filter_map(|phones| phones.track.as_ref()).map(|it| it.fade_out);
+    let track = track(cue).map(|track| track.fade_out);
     cue.sound.iter().map(|sound| sound.fade_out).chain(track).max().unwrap_or_default()
 }

@@ -130,7 +130,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
     let spots = Spots { then: at("continue"), fade, at: at("at") };
-    let length = length(&cue, &acts, known);
+    let length = length(&cue, known);
     empty(&table, number);
     Some(ReadCue { cue, length, acts, spots })
 }
@@ -190,10 +190,10 @@ fn seconds_since_midnight(text: &str) -> Option<u32> {
     parts.next().is_none().then_some((hour * 60 + minute) * 60 + second)
 }
 
-/// A cue ends when its fades are over, its sounds have ended and its flashes are done.
-fn length(cue: &Cue, acts: &[Written], known: &Known) -> Option<Span> {
-    let mut longest = acts.iter().map(Written::span).max().unwrap_or_default();
-    longest = longest.max(cue.light.as_ref().map_or(Span::ZERO, |light| light.fade));
+/// A cue ends when its fades are over, its sounds have ended and its flashes are done. What it does to other cues
+/// goes on without it.
+fn length(cue: &Cue, known: &Known) -> Option<Span> {
+    let mut longest = cue.light.as_ref().map_or(Span::ZERO, |light| light.fade);
     for sound in &cue.sound {
         longest =
             longest.max(outputs::length(known.library, sound.media, sound.loops, sound.offset)?);

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use units::{CueNumber, Slot, Span, Universe};
+use units::{Slot, Span, Universe};
 
 use super::cues::{ReadCue, ReadList};
-use super::model::{Act, Curve, Then};
+use super::model::{Curve, Then};
 use crate::reader::{Report, code};
 
 /// Two times of day further apart than this are taken for a mistake in their order, nearer ones for a night.
@@ -16,44 +16,36 @@ const HALF_A_DAY: u32 = 12 * 3600;
 
 /// Checks every list whose cues are all known.
 pub fn check(report: &Report, lists: &[ReadList]) {
-    for (at, list) in lists.iter().enumerate().filter(|(_, list)| list.whole) {
-        let others: Vec<&ReadList> =
-            lists.iter().enumerate().filter(|&(other, _)| other != at).map(|(_, it)| it).collect();
+    for list in lists.iter().filter(|list| list.whole) {
         for index in 0..list.cues.len() {
             let (cue, rest) = (&list.cues[index], &list.cues[index + 1..]);
-            follows(report, cue, rest.first(), &others);
+            follows(report, cue, rest.first());
             fade_is_cut(report, cue, rest);
             time_of_day(report, &list.cues[..index], cue);
         }
     }
 }
 
-/// An auto-follow waits for the end of its cue; the next cue then never comes by itself if there is no end. A stop
-/// from another list is an end. One further down this list is not: to get there is to have gone past by hand.
-fn follows(report: &Report, cue: &ReadCue, next: Option<&ReadCue>, others: &[&ReadList]) {
+/// An auto-follow waits for the end of its cue, and standby waits behind the chain: without an end neither the
+/// chain nor GO gets to the next cue. A stop is no such end, it takes the auto-follow with it.
+fn follows(report: &Report, cue: &ReadCue, next: Option<&ReadCue>) {
+    let number = cue.cue.number;
     match (cue.cue.then, next) {
         (Then::Wait, _) => {}
         (_, None) => {
-            let message = format!("nothing comes after cue {} in this list", cue.cue.number);
+            let message = format!("nothing comes after cue {number} in this list");
             report.warn(cue.spots.then, code::NOTHING_FOLLOWS, message, None);
         }
-        (Then::Follow(_), Some(next)) if cue.length.is_none() && !ended(cue.cue.number, others) => {
-            let (first, next) = (cue.cue.number, next.cue.number);
+        (Then::Follow(_), Some(next)) if cue.length.is_none() => {
+            let next = next.cue.number;
             let message =
-                format!("cue {next} is never reached: cue {first}, which it follows, never ends");
+                format!("cue {next} is never reached: cue {number}, which it follows, never ends");
             let help =
                 "give the sound a number of loops, or let GO bring the next cue and stop this one";
             report.error(cue.spots.then, code::NEVER_REACHED, message, Some(help.into()));
         }
         _ => {}
     }
-}
-
-fn ended(number: CueNumber, lists: &[&ReadList]) -> bool {
-    let mut acts = lists.iter().flat_map(|list| &list.cues).flat_map(|read| &read.cue.acts);
-    acts.any(|on| {
-        on.cue == number && matches!(on.act, Act::Stop { .. } | Act::Fade { stop: true, .. })
-    })
 }
 
 /// Walks down the chain until the fade is over.
