@@ -73,6 +73,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
         }],
     };
     Show {
+        flash_limit_off: None,
         title: "An evening".into(),
         priority: 100,
         phone_lead: Lead::Auto,
