@@ -1,9 +1,16 @@
 //! Sound files of every kind, and alsa-lib's own `file` device. Needs: alsa-lib; no card.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use engine::sound::Pcm;
-use io::sound::{MediaError, decode, media_info};
+use engine::order::Evidence;
+use engine::show::{Loops, MediaId, MediaInfo, SoundCue};
+use engine::sound::{FrameGrid, Pcm, Playback, Renderer, Start};
+use engine::told::Input;
+use io::clock::BoxClock;
+use io::sound::{Card, CardError, CardSetup, Device, MediaError, decode, media_info};
+use units::{Decibels, ShowTime, Span, VoiceId};
 
 fn vector(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors/media").join(name)
@@ -150,5 +157,162 @@ fn hostile_and_broken_files_never_panic() {
                 assert!(pcm.channels() == usize::from(info.channels));
             }
         }
+    }
+}
+
+/// A card for a second and a half of a slope on the left and a sine on the right, and what it tells.
+struct Evening {
+    card: Card,
+    reports: std::sync::mpsc::Receiver<Input>,
+    clock: BoxClock,
+    media: Arc<[Pcm]>,
+    lead: Span,
+}
+
+const RATE: u32 = 48_000;
+const LENGTH: u32 = RATE * 3 / 2;
+
+impl Evening {
+    fn new(device: Device) -> Self {
+        let slope = (0..LENGTH).map(|n| (n + 1) as f32 / (2 * LENGTH) as f32).collect();
+        let step = std::f64::consts::TAU * 440.0 / f64::from(RATE);
+        let sine = (0..LENGTH).map(|n| (0.5 * (step * f64::from(n)).sin()) as f32).collect();
+        let media: Arc<[Pcm]> = [Pcm::new(RATE, vec![slope, sine])].into();
+        let (clock, (report, reports)) = (BoxClock::free(), std::sync::mpsc::channel());
+        let report = Box::new(move |input| {
+            // After the test has ended nobody listens.
+            let _ = report.send(input);
+        });
+        let setup =
+            CardSetup { device, channels: 2, rate_hz: RATE, media: media.clone(), clock, report };
+        let card = Card::start(setup).expect("it opens");
+        let mut evening = Self { card, reports, clock, media, lead: Span::ZERO };
+        let Input::SoundLead(lead) = evening.report() else { panic!("the lead comes first") };
+        evening.lead = lead;
+        evening
+    }
+
+    fn report(&self) -> Input {
+        self.reports.recv_timeout(Duration::from_secs(30)).expect("a report comes")
+    }
+
+    /// The file from half a second from now on, and once more when it has ended; gives when it was to begin.
+    fn play(&mut self) -> ShowTime {
+        let at = self.clock.now() + self.lead + Span::from_millis(500);
+        let mut playback = first_voice(at);
+        let later = at + info().length() + Span::from_millis(200);
+        playback.start(&Start { id: VoiceId(2), at: later, cue: &cue(), info: &info() });
+        self.card.play(playback.plan());
+        at
+    }
+
+    /// When a voice was first heard, and how that is known.
+    fn began(&self, voice: u64) -> (ShowTime, Evidence) {
+        match self.report() {
+            Input::SoundBegan { voice: it, at, evidence } if it == VoiceId(voice) => (at, evidence),
+            other => panic!("voice {voice} begins next, not {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_box_without_a_card_reports_as_if_it_had_one() {
+    let mut evening = Evening::new(Device::Simulated);
+    let at = evening.play();
+    let (began, evidence) = evening.began(1);
+    assert_eq!(evidence, Evidence::Simulated);
+    assert!((began - at).abs() < Span::from_millis(1), "{}", began - at);
+    let glance = evening.card.glance();
+    assert!(glance.open && glance.name == "simulated" && glance.rate_hz == RATE, "{glance:?}");
+}
+
+#[test]
+fn a_card_that_is_not_there_is_named() {
+    let (clock, report) = (BoxClock::free(), Box::new(|_| {}));
+    let device = Device::Named("hw:CARD=Nowhere".into());
+    let setup = CardSetup { device, channels: 2, rate_hz: RATE, media: [].into(), clock, report };
+    let refused = Card::start(setup).err().expect("no such card");
+    assert!(
+        matches!(&refused, CardError::Gone { card, .. } if card == "hw:CARD=Nowhere"),
+        "{refused}"
+    );
+}
+
+/// alsa-lib writes what it is given into a file. Nothing paces its `null` device but our own thread, by its clock.
+#[test]
+fn what_reaches_alsas_file_device_is_what_was_rendered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("heard.raw");
+    let device = Device::Named(format!("tee:SLAVE=null,FILE='{}',FORMAT=raw", file.display()));
+    let mut evening = Evening::new(device);
+    let at = evening.play();
+    let (began, evidence) = evening.began(1);
+    assert_eq!(evidence, Evidence::Dac);
+    assert!((began - at).abs() < Span::from_millis(50), "{}", began - at);
+    evening.began(2);
+    let (media, plan) = (evening.media.clone(), first_voice(at).plan());
+    evening.card.stop();
+    let heard = first_sound(&read(&file));
+    // From the slope on the left, where each stretch stood; it slews a little from one to the next.
+    for stretch in heard.chunks_exact(960).skip(1) {
+        let grid = grid(stretch, at);
+        let mut rendered = vec![0.0; stretch.len() * 2];
+        Renderer::new(media.clone(), RATE, 2).render(&plan, grid, &mut rendered);
+        let off = stretch.iter().flatten().zip(&rendered).map(|(a, b)| (a - b).abs());
+        let worst = off.fold(0.0, f32::max);
+        assert!(worst < 0.003, "{worst}");
+    }
+    let frames = heard.len();
+    assert!(frames.abs_diff(LENGTH as usize) < LENGTH as usize / 200, "{frames} frames");
+}
+
+fn first_voice(at: ShowTime) -> Playback {
+    let mut playback = Playback::new();
+    playback.start(&Start { id: VoiceId(1), at, cue: &cue(), info: &info() });
+    playback
+}
+
+fn info() -> MediaInfo {
+    let frames = u64::from(LENGTH);
+    MediaInfo { sha256: String::new(), bytes: 0, rate_hz: RATE, channels: 2, frames }
+}
+
+fn cue() -> SoundCue {
+    SoundCue {
+        media: MediaId(0),
+        volume: Decibels::UNITY,
+        loops: Loops::Times(1),
+        fade_in: Span::ZERO,
+        fade_out: Span::ZERO,
+        offset: Span::ZERO,
+        routes: Vec::new(),
+    }
+}
+
+/// Stereo frames of 32-bit samples.
+fn read(file: &std::path::Path) -> Vec<[f32; 2]> {
+    let bytes = std::fs::read(file).expect("alsa-lib wrote it");
+    let sample = |at: &[u8]| {
+        let step = i32::from_ne_bytes(at.try_into().expect("four bytes"));
+        (f64::from(step) / 2_147_483_648.0) as f32
+    };
+    bytes.chunks_exact(8).map(|frame| [sample(&frame[..4]), sample(&frame[4..])]).collect()
+}
+
+/// From the first frame that is not silent to the next that is.
+fn first_sound(heard: &[[f32; 2]]) -> Vec<[f32; 2]> {
+    let silent = |frame: &&[f32; 2]| **frame == [0.0, 0.0];
+    heard.iter().skip_while(silent).take_while(|frame| !silent(frame)).copied().collect()
+}
+
+/// When each frame of a stretch was meant to be heard, by its slope.
+fn grid(stretch: &[[f32; 2]], at: ShowTime) -> FrameGrid {
+    let place = |frame: &[f32; 2]| f64::from(frame[0]) * f64::from(2 * LENGTH) - 1.0;
+    let (first, last) = (place(&stretch[0]), place(&stretch[stretch.len() - 1]));
+    let frame_ns = 1e9 / f64::from(RATE);
+    FrameGrid {
+        first: at + Span::from_ns((first * frame_ns).round() as i64),
+        fraction_ns: 0.0,
+        frame_ns: frame_ns * (last - first) / (stretch.len() - 1) as f64,
     }
 }

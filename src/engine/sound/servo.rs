@@ -10,6 +10,7 @@
 //! The estimate is made against the machine's monotonic clock, which nobody steers; only then show time is laid over
 //! it. So a box clock that slews onto its master does so in the sound at the same instant, without any lag.
 
+use serde::Serialize;
 use units::{MonoTime, Ppm, ShowTime, Span};
 
 use super::render::FrameGrid;
@@ -50,7 +51,8 @@ pub struct Stamp {
 }
 
 /// How far the servo is to be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ServoState {
     /// Too few stamps yet; the card plays silence.
     Settling,

@@ -1,0 +1,71 @@
+//! No card: the machine's clock is the crystal, and what is played is heard by nobody. Reports go on as with a card,
+//! so a box without one runs the whole show.
+
+use std::thread;
+
+use engine::order::Evidence;
+use engine::sound::Stamp;
+use units::{MonoTime, Span};
+
+use super::card::{Buffer, Want};
+use super::output::{Facts, Fault, Output};
+use crate::clock::BoxClock;
+
+pub(super) struct Simulated {
+    facts: Facts,
+    clock: BoxClock,
+    start: MonoTime,
+    written: i64,
+}
+
+impl Simulated {
+    pub(super) fn open(want: &Want, clock: BoxClock) -> Self {
+        let Buffer { period, periods } = want.buffer;
+        let period = ((period.secs_f64() * f64::from(want.rate_hz)).round() as usize).max(1);
+        let facts = Facts {
+            name: "simulated".into(),
+            rate_hz: want.rate_hz,
+            channels: want.channels,
+            period,
+            buffer: period * periods as usize,
+            evidence: Evidence::Simulated,
+        };
+        Self { facts, clock, start: clock.mono_now(), written: 0 }
+    }
+
+    /// When a frame is at the output that does not exist.
+    fn at(&self, frame: i64) -> MonoTime {
+        let ns = i128::from(frame) * 1_000_000_000 / i128::from(self.facts.rate_hz);
+        self.start + Span::from_ns(ns as i64)
+    }
+}
+
+impl Output for Simulated {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+    fn wait(&mut self) -> Result<Option<Stamp>, Fault> {
+        if self.written == 0 {
+            self.start = self.clock.mono_now();
+        }
+        let heard = self.written - self.facts.buffer as i64;
+        let due = self.at(heard);
+        let left = due - self.clock.mono_now();
+        if left < -self.facts.span(self.facts.buffer) {
+            // The machine slept. A card would have run dry; so does this one.
+            let lost = (-left).secs_f64() * f64::from(self.facts.rate_hz);
+            self.written += lost as i64;
+            return Err(Fault::Dry);
+        }
+        thread::sleep(left.to_std());
+        Ok((heard >= 0).then_some(Stamp { frame: heard, at: due }))
+    }
+    fn write(&mut self, _block: &[f32]) -> Result<(), Fault> {
+        self.written += self.facts.period as i64;
+        Ok(())
+    }
+    fn written(&self) -> i64 {
+        self.written
+    }
+    fn drain(&mut self) {}
+}
