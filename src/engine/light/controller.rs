@@ -592,7 +592,7 @@ mod tests {
     fn a_flood_of_nodes_is_bounded() {
         let mut rig = Rig::new();
         for number in 0..2000_u32 {
-            let from = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() | number % 250);
+            let from = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() | (number % 250));
             rig.controller.handle(
                 rig.now,
                 &subscribes(1, (number / 250) as u8),
