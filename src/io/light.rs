@@ -9,6 +9,8 @@ mod glance;
 mod net;
 mod outbox;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -30,11 +32,11 @@ use uuid::Uuid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, Memory, Seen};
+use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
-use render::{Gauges, Leave, Lit, NEVER, Render, Ways};
+use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Ways};
 
 /// Plans on their way to the render thread; it takes all of them every frame, so a few would do.
 const PLANS: usize = 64;
@@ -113,59 +115,22 @@ impl Light {
         let mut warnings = Vec::new();
         let sockets = Sockets::open(&setup, interface.as_ref(), &mut warnings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let (plan_in, plans) = RingBuffer::new(PLANS);
-        let (table_in, tables) = RingBuffer::new(PLANS);
-        let (old_in, old) = RingBuffer::new(2 * PLANS);
-        let (told_in, told) = RingBuffer::new(REPORTS);
-        let show = setup.show;
-        let gauges = Arc::new(Gauges::new(show.universes.len()));
-        let seen = Arc::new(Mutex::new(Seen::new(show.universes.len())));
-        let multicast = interface.is_some();
-        let render = Render {
-            clock: setup.clock,
-            lit: lit(&setup, multicast),
-            ways: sockets.ways(),
-            plan: Playback::new(show).plan(),
-            plans,
-            table: Arc::new(vec![Vec::new(); show.universes.len()]),
-            tables,
-            old: old_in,
-            told: told_in,
-            gauges: gauges.clone(),
-        };
-        let name = SourceName::new(&setup.source_name);
-        let now = setup.clock.now();
-        let sacn: Vec<_> = sacn_universes(show).collect();
-        let controller = controller(&setup, interface.as_ref(), &sockets);
-        let edge = Edge {
-            clock: setup.clock,
-            universes: show.universes.iter().map(|(it, out)| (*it, port_address(out))).collect(),
-            artnet: sockets.artnet.clone().map(|it| (it, Controller::new(controller, now))),
-            artnet_port: setup.net.artnet_port,
-            heard: sockets.heard,
-            receiver: Receiver::new(setup.cid, sacn.iter().copied()),
-            discovery: Discovery::new(setup.cid, name, sacn.iter().copied(), now),
-            discover_by: sockets.sacn,
-            discover_to: discover_to(&setup, multicast),
-            tables: table_in,
-            old,
-            told,
-            report: setup.report,
-            gauges: gauges.clone(),
-            seen: seen.clone(),
-            memory: Memory::default(),
-        };
-        let about =
-            show.universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
+        let universes = &setup.show.universes;
+        let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
+        let gauges = Arc::new(Gauges::new(universes.len()));
+        let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
+        let (plans, render_ends, edge_ends) = rings();
+        let render = render(&setup, interface.is_some(), &sockets, render_ends, gauges.clone());
+        let clock = setup.clock;
+        let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
         let threads = vec![
             spawn("light edge", move || edge.run())?,
-            spawn("light", move || {
+            spawn(render::THREAD, move || {
                 say_scheduling();
                 render.run();
             })?,
         ];
-        let clock = setup.clock;
-        Ok(Self { plans: plan_in, held: None, gauges, seen, about, warnings, clock, threads })
+        Ok(Self { plans, held: None, gauges, seen, about, warnings, clock, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -229,6 +194,64 @@ impl Drop for Light {
         if !self.threads.is_empty() {
             self.leave(Leave::Silently);
         }
+    }
+}
+
+/// The rings between the two threads, and the one that plans come by.
+fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
+    let (plan_in, plans) = RingBuffer::new(PLANS);
+    let (table_in, tables) = RingBuffer::new(PLANS);
+    let (old_in, old) = RingBuffer::new(2 * PLANS);
+    let (told_in, told) = RingBuffer::new(REPORTS);
+    let render = RenderEnds { plans, tables, old: old_in, told: told_in };
+    (plan_in, render, EdgeEnds { tables: table_in, old, told })
+}
+
+fn render(
+    setup: &LightSetup,
+    multicast: bool,
+    sockets: &Sockets,
+    ends: RenderEnds,
+    gauges: Arc<Gauges>,
+) -> Render {
+    Render {
+        clock: setup.clock,
+        lit: lit(setup, multicast),
+        ways: sockets.ways(),
+        plan: Playback::new(setup.show).plan(),
+        table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        ends,
+        gauges,
+    }
+}
+
+fn edge(
+    setup: LightSetup,
+    interface: Option<Interface>,
+    sockets: Sockets,
+    ends: EdgeEnds,
+    (gauges, seen): (Arc<Gauges>, Arc<Mutex<Seen>>),
+) -> Edge {
+    let now = setup.clock.now();
+    let name = SourceName::new(&setup.source_name);
+    let sacn: Vec<_> = sacn_universes(setup.show).collect();
+    let controller = controller(&setup, interface.as_ref(), &sockets);
+    let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
+    Edge {
+        clock: setup.clock,
+        universes: setup.show.universes.iter().map(port_addresses).collect(),
+        artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
+        artnet_port: setup.net.artnet_port,
+        heard: sockets.heard,
+        receiver: Receiver::new(setup.cid, sacn.iter().copied()),
+        discovery: Discovery::new(setup.cid, name, sacn, now),
+        discover_by: sockets.sacn,
+        discover_to: discover_to(&setup, interface.is_some()),
+        ends,
+        report: setup.report,
+        gauges,
+        seen,
+        memory: Memory::default(),
     }
 }
 

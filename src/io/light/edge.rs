@@ -83,13 +83,18 @@ pub(super) struct Edge {
     pub discovery: Discovery,
     pub discover_by: Arc<UdpSocket>,
     pub discover_to: Vec<SocketAddr>,
-    pub tables: Producer<Arc<Table>>,
-    pub old: Consumer<Old>,
-    pub told: Consumer<Told>,
+    pub ends: EdgeEnds,
     pub report: Box<dyn FnMut(FrameReport) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+}
+
+/// Its ends of the rings.
+pub(super) struct EdgeEnds {
+    pub tables: Producer<Arc<Table>>,
+    pub old: Consumer<Old>,
+    pub told: Consumer<Told>,
 }
 
 /// What the log has been told already.
@@ -139,8 +144,8 @@ impl Edge {
     }
 
     fn drain(&mut self, now: ShowTime) {
-        while self.old.pop().is_ok() {}
-        while let Ok(told) = self.told.pop() {
+        while self.ends.old.pop().is_ok() {}
+        while let Ok(told) = self.ends.told.pop() {
             match told {
                 Told::Frame(report) => (self.report)(report),
                 Told::Late { late, evidence } => {
@@ -179,7 +184,7 @@ impl Edge {
         let to = |address| SocketAddr::new(IpAddr::V4(address), self.artnet_port);
         let table: Table =
             found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
-        if self.tables.push(Arc::new(table)).is_err() {
+        if self.ends.tables.push(Arc::new(table)).is_err() {
             // The render thread is behind; the next turn tries again.
             return;
         }

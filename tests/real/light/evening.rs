@@ -11,7 +11,7 @@
 //! | 12.6 | the box leaves as planned |
 
 use std::net::SocketAddrV4;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use engine::light::Playback;
 use engine::told::FrameReport;
@@ -34,7 +34,6 @@ pub struct Evening {
     pub reports: Vec<FrameReport>,
     /// At 5 s.
     pub glance: Vec<UniverseGlance>,
-    pub sacn_port: u16,
     pub artnet_port: u16,
 }
 
@@ -74,7 +73,7 @@ struct Stage {
     node: Ear,
     desk: Ear,
     box_artnet: SocketAddrV4,
-    reports: Arc<Mutex<Vec<FrameReport>>>,
+    reports: Kept<FrameReport>,
     evening: Evening,
 }
 
@@ -102,7 +101,6 @@ impl Stage {
             done: Vec::new(),
             reports: Vec::new(),
             glance: Vec::new(),
-            sacn_port: net.sacn_port,
             artnet_port: net.artnet_port,
         };
         let playback = Playback::new(&show);

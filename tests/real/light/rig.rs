@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use artnet_protocol::{ArtCommand, PollReply};
 use engine::light::{Playback, Take};
@@ -155,10 +155,6 @@ impl Ear {
         Self(socket.into())
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.0.local_addr().expect("it is bound")
-    }
-
     /// The next datagram within `within`.
     pub fn hear(&self, within: Span) -> Option<Heard> {
         let timeout = PollTimeout::try_from((within.ns() / 1_000_000).max(0) as i32);
@@ -296,9 +292,12 @@ pub fn art_poll(on_change: bool) -> Vec<u8> {
     ArtCommand::Poll(poll).write_to_buffer().expect("the oracle writes it")
 }
 
-/// Keeps what a light thread reports.
-pub fn keep<T: Send + 'static>() -> (Arc<std::sync::Mutex<Vec<T>>>, Box<dyn FnMut(T) + Send>) {
-    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+/// What a light thread said, kept.
+pub type Kept<T> = Arc<Mutex<Vec<T>>>;
+
+/// Keeps what a light thread says.
+pub fn keep<T: Send + 'static>() -> (Kept<T>, Box<dyn FnMut(T) + Send>) {
+    let kept = Kept::default();
     let into = kept.clone();
     (kept, Box::new(move |it| into.lock().expect("nobody panics with it").push(it)))
 }

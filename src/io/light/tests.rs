@@ -1,0 +1,189 @@
+//! What the render thread promises: it leaves the heap alone, and draws within its head start. Needs loopback.
+
+use std::alloc::{GlobalAlloc, Layout, System as Heap};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use engine::light::{GRID, Playback, Take};
+use engine::show::{
+    ArtnetOut, Channel, Curve, Fixture, Lead, Merge, PanicLight, SacnOut, Show, Target,
+    UniverseOut, Width,
+};
+use nix::libc;
+use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
+use uuid::Uuid;
+
+use super::render::{Lit, THREAD};
+use super::{Light, LightNet, LightSetup};
+use crate::clock::BoxClock;
+
+/// Counts what the render thread asks of the heap while somebody watches.
+struct Watched;
+
+static WATCHING: AtomicBool = AtomicBool::new(false);
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+fn note() {
+    if WATCHING.load(SeqCst) && is_render_thread() {
+        ASKED.fetch_add(1, SeqCst);
+    }
+}
+
+#[expect(unsafe_code, reason = "only the kernel can be asked for a name without the heap")]
+fn is_render_thread() -> bool {
+    let mut name = [0_u8; 16];
+    // SAFETY: the kernel writes sixteen octets at most.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name.starts_with(THREAD.as_bytes()) && name[THREAD.len()] == 0
+}
+
+#[expect(unsafe_code, reason = "the heap's contract is the system's own, which is called")]
+// SAFETY: every call goes on to the system's heap unchanged.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: as the caller promised.
+        unsafe { Heap.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        note();
+        // SAFETY: as the caller promised.
+        unsafe { Heap.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static HEAP: Watched = Watched;
+
+fn universe(number: u32) -> Universe {
+    Universe::new(number).expect("a universe")
+}
+
+/// Two universes full of dimmers: one unicast as sACN, one for an Art-Net node.
+fn full_stage() -> Show {
+    let here = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let sacn = Some(SacnOut { multicast: false, unicast: here });
+    let poll = vec![IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))];
+    let port_address = PortAddress::new(1).expect("15 bits");
+    let artnet = Some(ArtnetOut { port_address, poll });
+    let universes = [
+        (universe(1), UniverseOut { sacn, ..UniverseOut::default() }),
+        (universe(2), UniverseOut { artnet, ..UniverseOut::default() }),
+    ];
+    Show {
+        title: "Full stage".into(),
+        priority: 100,
+        phone_lead: Lead::Auto,
+        panic_fade: Span::ZERO,
+        panic_light: PanicLight::Black,
+        universes: universes.into(),
+        fixtures: [1, 2].into_iter().map(dimmers).collect(),
+        tracks: Default::default(),
+        media: Vec::new(),
+        lists: Vec::new(),
+    }
+}
+
+fn dimmers(number: u32) -> Fixture {
+    let channel = |offset| Channel {
+        attribute: format!("dimmer {offset}"),
+        offset,
+        width: Width::Eight,
+        merge: Merge::Htp,
+        rest: Level::OUT,
+    };
+    Fixture {
+        name: format!("dimmers {number}"),
+        universe: universe(number),
+        address: Slot::new(1).expect("a slot"),
+        channels: (0..512).map(channel).collect(),
+    }
+}
+
+fn take_all(playback: &mut Playback, at: ShowTime, level: Level) {
+    let target = |(number, slot)| Target {
+        universe: universe(number),
+        slot: Slot::new(slot).expect("a slot"),
+        width: Width::Eight,
+        merge: Merge::Htp,
+        level,
+    };
+    let slots = (1..=2).flat_map(|number| (1..=512).map(move |slot| (number, slot)));
+    let targets: Vec<_> = slots.map(target).collect();
+    let (list, span, curve) = (0, Span::from_secs(1), Curve::Linear);
+    playback.take(&Take { list, at, span, curve, targets: &targets });
+}
+
+fn ear(host: u8) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(3))).expect("the kernel knows it");
+    socket
+}
+
+#[test]
+fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come() {
+    let (receiver, node) = (ear(1), ear(2));
+    let port = |socket: &UdpSocket| socket.local_addr().expect("it is bound").port();
+    let net =
+        LightNet { sacn_port: port(&receiver), artnet_port: port(&node), ..LightNet::default() };
+    let show = full_stage();
+    let clock = BoxClock::free();
+    let mut light = Light::start(LightSetup {
+        show: &show,
+        cid: Uuid::from_u128(1),
+        source_name: "box".into(),
+        net,
+        priority: 100,
+        clock,
+        chance: 1,
+        report: Box::new(|_| {}),
+    })
+    .expect("light begins");
+    let mut playback = Playback::new(&show);
+    let mut bytes = [0; 2048];
+    receiver.recv(&mut bytes).expect("a first frame");
+    let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
+    WATCHING.store(true, SeqCst);
+    node.send_to(&subscription(), controller).expect("loopback takes it");
+    for round in 0..40 {
+        take_all(&mut playback, clock.now(), Level(round * 1000));
+        light.play(playback.plan());
+        receiver.recv(&mut bytes).expect("a frame");
+    }
+    let got = node.recv(&mut bytes).expect("a frame for the node");
+    WATCHING.store(false, SeqCst);
+    assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
+    light.stop();
+}
+
+fn subscription() -> Vec<u8> {
+    use wire::artnet::{PollReply, Port, Style};
+    let reply = PollReply {
+        ip: Ipv4Addr::new(127, 0, 0, 2),
+        short_name: "node".into(),
+        long_name: String::new(),
+        report: String::new(),
+        style: Style::Node,
+        ports: vec![Port::Output(PortAddress::new(1).expect("15 bits"))],
+        mac: [0; 6],
+        bind_index: 1,
+    };
+    reply.emit().to_vec()
+}
+
+#[test]
+fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
+    let show = full_stage();
+    let mut playback = Playback::new(&show);
+    take_all(&mut playback, ShowTime::ZERO, Level::FULL);
+    let plan = playback.plan();
+    let mut lit = Lit::new(universe(1));
+    let began = std::time::Instant::now();
+    for frame in 0..40 {
+        lit.draw(&plan, false, ShowTime::ZERO + GRID.times(frame));
+    }
+    let each = began.elapsed() / 40;
+    println!("a universe of 512 moving dimmers is drawn in {each:?}");
+    assert!(each < Duration::from_micros(500), "{each:?}");
+}
