@@ -1,0 +1,1 @@
+//! Messages as the vectors have them.
