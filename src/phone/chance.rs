@@ -8,7 +8,8 @@ pub(crate) struct Chance {
 
 impl Chance {
     pub(crate) fn new(seed: u128) -> Self {
-        Self { lanes: [(seed >> 64) as u64, seed as u64] }
+        let (head, tail) = ((seed >> 64) as u64, seed as u64);
+        Self { lanes: [head ^ tail.rotate_left(32), tail] }
     }
 
     /// 128 bits.

@@ -145,7 +145,7 @@ impl Core {
             Event::Opened => self.opened(now),
             Event::Closed => self.link.handle_closed(now, &mut self.chance),
             Event::Heard { text } => self.heard(now, &text),
-            Event::Tapped => self.sound = self.sound.touched(),
+            Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.link.handle_woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
             Event::MediaFailed { track_id } => self.player.handle_failed(&track_id, now),
@@ -159,7 +159,9 @@ impl Core {
     }
 
     fn tick(&mut self, now: MonoTime) {
-        while let Some(wish) = self.link.poll(now) {
+        // A close, the next knock and a question are all that can be due at once.
+        for _ in 0..3 {
+            let Some(wish) = self.link.poll(now) else { break };
             self.grant(now, wish);
         }
         self.play(now);
@@ -197,7 +199,8 @@ impl Core {
             _ => None,
         };
         let link = self.link.next_wake();
-        let rest = [self.player.next_wake(now), stamps, Some(now + IDLE)];
+        let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
+        let rest = [self.player.next_wake(now), stamps, status, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -401,16 +404,6 @@ impl Core {
             (_, _, None) => State::FindingTheBeat,
             _ if ready < of && !self.player.is_sounding() => State::Loading { ready, of },
             (_, _, Some(reading)) => State::InStep { bound_ms: reading.bound.millis_f64() },
-        }
-    }
-}
-
-impl Sound {
-    /// After a tap it runs or it will say so itself.
-    fn touched(self) -> Self {
-        match self {
-            Self::Untouched | Self::Running => Self::Running,
-            Self::Asleep => Self::Running,
         }
     }
 }

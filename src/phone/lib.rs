@@ -20,6 +20,8 @@ mod player;
 mod scale;
 mod screen;
 mod state;
+#[cfg(test)]
+mod stories;
 mod told;
 #[cfg(test)]
 mod vectors;
