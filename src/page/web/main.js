@@ -7,7 +7,7 @@ import { createView } from "/page/view.js";
 
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
 /** @typedef {import("./types").Act} Act */
-/** @typedef {Window & { webkitAudioContext?: typeof AudioContext, downbeat?: object }} Browser */
+/** @typedef {Window & typeof globalThis & { webkitAudioContext?: typeof AudioContext, downbeat?: object }} Browser */
 /** @typedef {Navigator & { audioSession?: { type: string }, getBattery?: () => Promise<{ level: number }> }} Device */
 
 const browser = /** @type {Browser} */ (window);

@@ -87,12 +87,12 @@ export function createSound({ AudioContext, fetch, tell }) {
   function begin(host, act) {
     const buffer = decoded.get(act.track_id);
     if (!buffer) return;
-    const source = host.createBufferSource();
-    const fade = host.createGain();
     // Told too late, it starts as far into the track as it would be by now.
     const at = Math.max(act.at_s, host.currentTime);
     const offset = act.offset_s + (at - act.at_s) * act.rate;
     if (!act.looped && offset >= buffer.duration) return;
+    const source = host.createBufferSource();
+    const fade = host.createGain();
     source.buffer = buffer;
     source.loop = act.looped;
     source.playbackRate.value = act.rate;
