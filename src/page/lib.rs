@@ -1,4 +1,7 @@
 //! The phone page and its WebAssembly core, embedded in the program.
+//!
+//! In: a path. Out: the file. Never: a server. `web` holds the page as it is served, ES modules without a
+//! bundler; `build.rs` compiles the `phone` room to `core.wasm`.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -7,4 +10,118 @@ pub struct File {
     pub bytes: &'static [u8],
     /// Its `Content-Type`.
     pub mime: &'static str,
+}
+
+/// What a browser may do with the page, for its `Content-Security-Policy` header.
+///
+/// `unsafe-eval` is for WebAssembly alone: Chrome before 97 and Safari before 16 know no narrower word for
+/// it (SX-18), and the page has no text of anybody else's to evaluate. Safari before 15.4 does not count a
+/// WebSocket to the page's own host as `'self'`.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; \
+     script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; connect-src 'self' ws: wss:; \
+     object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/// How `core.wasm` was compiled, for `doctor` and for people who wonder.
+pub const CORE_WAY: &str = env!("PAGE_CORE_WAY");
+
+/// The file at a path of the page: `/`, `/screen`, `/page/…`.
+pub fn file(path: &str) -> Option<File> {
+    let path = match path {
+        "/" => "index.html",
+        "/screen" => "screen.html",
+        "/favicon.ico" => "icon.svg",
+        path => path.strip_prefix("/page/")?,
+    };
+    FILES.iter().find(|(name, _)| *name == path).map(|(name, bytes)| File { bytes, mime: mime(name) })
+}
+
+macro_rules! web {
+    ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("web/", $name)) as &[u8])),*] };
+}
+
+const WEB: [(&str, &[u8]); 9] = web![
+    "core.js",
+    "icon.svg",
+    "index.html",
+    "link.js",
+    "main.js",
+    "screen.html",
+    "sound.js",
+    "style.css",
+    "view.js",
+];
+
+const FILES: [(&str, &[u8]); 10] = {
+    let core: (&str, &[u8]) = ("core.wasm", include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm")));
+    let mut files = [core; 10];
+    let mut k = 0;
+    while k < WEB.len() {
+        files[k] = WEB[k];
+        k += 1;
+    }
+    files
+};
+
+fn mime(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("wasm") => "application/wasm",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_the_page_names_is_there() {
+        let mut names = 0;
+        for (_, bytes) in FILES.iter().filter(|(name, _)| !name.ends_with(".wasm")) {
+            let text = std::str::from_utf8(bytes).expect("the page is text");
+            for named in text.split('"').filter(|word| word.starts_with("/page/")) {
+                assert!(file(named).is_some(), "{named}");
+                names += 1;
+            }
+        }
+        assert!(names > 4);
+    }
+
+    #[test]
+    fn a_path_that_is_no_file_is_none() {
+        for path in ["", "/page/", "/page/../lib.rs", "/index.html", "/operator"] {
+            assert!(file(path).is_none(), "{path}");
+        }
+        assert_eq!(file("/page/core.wasm").map(|file| file.mime), Some("application/wasm"));
+    }
+
+    #[test]
+    fn no_script_stands_inside_a_page() {
+        for path in ["/", "/screen"] {
+            let page = String::from_utf8_lossy(file(path).expect("a page").bytes);
+            assert!(page.matches("<script").count() == page.matches("<script type=\"module\" src=").count());
+            assert!(!page.contains(" onclick") && !page.contains(" style="));
+        }
+    }
+
+    #[test]
+    fn the_first_load_stays_small() {
+        let sum: usize = FILES.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(sum < 400_000, "{sum} bytes");
+    }
+
+    #[test]
+    fn sx18_the_core_is_mvp_web_assembly() {
+        let core = file("/page/core.wasm").expect("embedded").bytes;
+        if CORE_WAY.contains("not MVP") {
+            eprintln!("skipped: the core was built by {CORE_WAY}; `apt install rustc-web` or a newer wasm-opt mend it");
+            return;
+        }
+        let mut mvp = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM1);
+        let refused = mvp.validate_all(core).err();
+        assert!(refused.is_none(), "built by {CORE_WAY}: {refused:?}");
+    }
 }

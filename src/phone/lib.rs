@@ -1,1 +1,33 @@
-//! What a phone decides, pure: clock estimate, what to sound and show when. Never here: a browser, a clock.
+//! What a phone decides, pure: clock estimate, what to sound and show when.
+//!
+//! In: [`Event`]s (a word from the box, a tap, an audio time stamp) with the page's monotonic time.
+//! Out: [`Act`]s (open the socket, say this, start this track at that audio time) and a [`Look`] (what the
+//! screen shows). The same code runs natively in `sim` and as WebAssembly in the page.
+//! Never here: a browser, a clock, chance of our own.
+//!
+//! Three clocks meet: [`units::MonoTime`] is the page's, [`NetTime`] the box's as the wire writes it, and
+//! [`AudioTime`] the sound hardware's. [`clock`] ties the first two, [`audio`] the first and the third.
+
+pub mod audio;
+mod chance;
+pub mod clock;
+mod core;
+#[cfg(target_family = "wasm")]
+mod door;
+mod line;
+mod link;
+mod player;
+mod scale;
+mod screen;
+mod state;
+#[cfg(test)]
+mod stories;
+mod told;
+#[cfg(test)]
+mod vectors;
+mod voice;
+
+pub use crate::core::Core;
+pub use scale::{Audio, AudioTime, Net, NetTime};
+pub use state::State;
+pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};

@@ -1,0 +1,240 @@
+//! Compiles the `phone` room to WebAssembly for the page: `OUT_DIR/core.wasm`.
+//!
+//! Whichever way is there is taken, and named: Debian's `rustc-web`, which brings the standard library's
+//! source; else the toolchain's own `wasm32-unknown-unknown`; else rustup adds that (never with `CI=true`: a
+//! build there does not change the machine). Debian's comes first because Safari 14 is among our browsers and
+//! takes MVP WebAssembly only: where the standard library is rebuilt it can be told so, while a prebuilt one
+//! must be lowered by a `wasm-opt` that knows how. The core is built in a folder that dev and release builds
+//! share, by a cargo that inherits nothing of the outer one's flags.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Where Debian's packages put the standard library's source.
+const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
+
+fn main() {
+    let room = PathBuf::from(var("CARGO_MANIFEST_DIR"));
+    let house = room.join("../..").canonicalize().expect("the workspace is two folders up");
+    let out = PathBuf::from(var("OUT_DIR"));
+    watch(&house);
+    let way = Way::find();
+    let built = way.build(&house, &shared_target(&out)).unwrap_or_else(|why| refuse(&why));
+    let core = out.join("core.wasm");
+    fs::copy(&built, &core).expect("the build folder can be written");
+    let shrunk = shrink(&core, &way);
+    println!("cargo:rustc-env=PAGE_CORE_WAY={}, {}", way.name(), shrunk.name());
+}
+
+/// How the core is compiled.
+enum Way {
+    /// The toolchain has the target.
+    Installed,
+    /// Debian's compiler and source; the path is a linker.
+    Debian { linker: PathBuf },
+    /// None; the sentence says what to install.
+    None(String),
+}
+
+impl Way {
+    fn find() -> Self {
+        let debian = Path::new(DEBIAN_STD).is_dir() && Path::new("/usr/bin/cargo").is_file();
+        if let (true, Some(linker)) = (debian, linker()) {
+            return Self::Debian { linker };
+        }
+        if has_target() || (env::var("CI").as_deref() != Ok("true") && rustup_adds_it()) {
+            return Self::Installed;
+        }
+        Self::None(match debian {
+            true => "Debian's rustc-web is here, but no linker: `apt install lld`".into(),
+            false => format!(
+                "install Debian's compiler for it with `apt install rustc-web cargo-web rust-web-src lld`, \
+                 or the toolchain's with `rustup target add {TARGET}`"
+            ),
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Installed => "the toolchain's own target",
+            Self::Debian { .. } => "Debian's rustc-web with the standard library rebuilt for MVP",
+            Self::None(_) => "none",
+        }
+    }
+
+    fn build(&self, house: &Path, target: &Path) -> Result<PathBuf, String> {
+        let mut cargo = match self {
+            Self::Installed => self.installed(),
+            Self::Debian { linker } => self.debian(linker),
+            Self::None(why) => return Err(why.clone()),
+        };
+        cargo
+            .args(["rustc", "--locked", "-p", "phone", "--lib", "--crate-type", "cdylib", "--release"])
+            .args(["--target", TARGET])
+            .current_dir(house)
+            .env("CARGO_TARGET_DIR", target)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
+            .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+            .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+            .env("CARGO_PROFILE_RELEASE_STRIP", "true")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+        run(&mut cargo)?;
+        Ok(target.join(TARGET).join("release/phone.wasm"))
+    }
+
+    fn installed(&self) -> Command {
+        let mut cargo = clean(&var("CARGO"));
+        cargo.env("RUSTC", var("RUSTC"));
+        cargo
+    }
+
+    fn debian(&self, linker: &Path) -> Command {
+        let mut cargo = clean("/usr/bin/cargo".as_ref());
+        let flags = format!("-Ctarget-cpu=mvp\x1f-Clinker={}", linker.display());
+        cargo
+            .env("RUSTC", "/usr/bin/rustc")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags)
+            .arg("-Zbuild-std=std,panic_abort");
+        cargo
+    }
+}
+
+/// A cargo that knows nothing of the one that called us; where crates come from and how to reach them stays.
+fn clean(cargo: &std::ffi::OsStr) -> Command {
+    const OURS: [&str; 8] =
+        ["RUST", "CARGO_BUILD_", "CARGO_CFG_", "CARGO_ENCODED_", "CARGO_FEATURE_", "CARGO_PROFILE_", "CARGO_TARGET_", "DEP_"];
+    const ALSO: [&str; 6] = ["CARGO_INCREMENTAL", "CARGO_UNSTABLE_BUILD_STD", "OUT_DIR", "TARGET", "HOST", "PROFILE"];
+    const KEPT: [&str; 2] = ["RUSTUP_HOME", "RUST_BACKTRACE"];
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let is_ours = OURS.iter().any(|head| name.starts_with(head)) || ALSO.contains(&name.as_str());
+        if is_ours && !KEPT.contains(&name.as_str()) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn has_target() -> bool {
+    let libs = Command::new(var("RUSTC")).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let libs = libs.ok().filter(|it| it.status.success()).map(|it| it.stdout).unwrap_or_default();
+    let libs = String::from_utf8_lossy(&libs);
+    let holds_core = |entry: std::io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    };
+    fs::read_dir(libs.trim()).is_ok_and(|mut entries| entries.any(holds_core))
+}
+
+fn rustup_adds_it() -> bool {
+    let toolchain = env::var_os("RUSTUP_TOOLCHAIN");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null());
+    toolchain.into_iter().for_each(|name| {
+        rustup.arg("--toolchain").arg(name);
+    });
+    rustup.status().is_ok_and(|status| status.success()) && has_target()
+}
+
+/// The toolchain's own `rust-lld`, or LLVM's.
+fn linker() -> Option<PathBuf> {
+    let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output().ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim());
+    let own = sysroot.join("lib/rustlib").join(var("HOST")).join("bin/rust-lld");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let others = env::split_paths(&path).map(|folder| folder.join("wasm-ld"));
+    std::iter::once(own).chain(others).find(|linker| linker.is_file())
+}
+
+/// What `wasm-opt` made of the core.
+enum Shrunk {
+    /// MVP, and small.
+    Mvp,
+    /// Small, but with what the prebuilt standard library uses beyond the MVP.
+    NotLowered,
+    /// As it was: there is no `wasm-opt`.
+    Not { mvp: bool },
+}
+
+impl Shrunk {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Mvp => "shrunk by wasm-opt",
+            Self::NotLowered => "shrunk by wasm-opt, not MVP",
+            Self::Not { mvp: true } => "not shrunk: no wasm-opt",
+            Self::Not { mvp: false } => "not shrunk: no wasm-opt, not MVP",
+        }
+    }
+}
+
+fn shrink(core: &Path, way: &Way) -> Shrunk {
+    const USED: [&str; 6] = [
+        "--enable-bulk-memory",
+        "--enable-multivalue",
+        "--enable-mutable-globals",
+        "--enable-nontrapping-float-to-int",
+        "--enable-reference-types",
+        "--enable-sign-ext",
+    ];
+    const LOWERINGS: [&str; 3] =
+        ["--signext-lowering", "--llvm-memory-copy-fill-lowering", "--llvm-nontrapping-fptoint-lowering"];
+    let small = ["-Oz", "--strip-producers", "--strip-target-features"].map(String::from);
+    let mvp = matches!(way, Way::Debian { .. });
+    let ran = if mvp {
+        wasm_opt(core, &[&small[..], &["--mvp-features".into()]].concat())
+    } else {
+        wasm_opt(core, &[USED.map(String::from).as_slice(), &LOWERINGS.map(String::from)].concat())
+            && wasm_opt(core, &[&small[..], &["--mvp-features".into()]].concat())
+    };
+    match (ran, mvp) {
+        (true, _) => Shrunk::Mvp,
+        (false, true) => Shrunk::Not { mvp },
+        (false, false) if wasm_opt(core, &[USED.map(String::from).as_slice(), &small].concat()) => Shrunk::NotLowered,
+        (false, false) => Shrunk::Not { mvp },
+    }
+}
+
+fn wasm_opt(core: &Path, flags: &[String]) -> bool {
+    let mut opt = Command::new("wasm-opt");
+    opt.args(flags).arg(core).arg("-o").arg(core).stdout(Stdio::null()).stderr(Stdio::null());
+    opt.status().is_ok_and(|status| status.success())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|why| format!("could not start {command:?}: {why}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("could not compile the phone core with {command:?}:\n{said}"))
+}
+
+/// Dev and release builds share the core. Cargo marks the top of its build folder.
+fn shared_target(out: &Path) -> PathBuf {
+    let top = out.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last();
+    top.unwrap_or(out).join("wasm")
+}
+
+fn watch(house: &Path) {
+    for path in ["src/phone", "src/wire", "src/units", "src/page/build.rs", "src/page/web", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo:rerun-if-changed={}", house.join(path).display());
+    }
+    for name in ["CI", "PATH"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+}
+
+fn refuse(why: &str) -> ! {
+    eprintln!("the phone page needs its core in WebAssembly: {why}");
+    std::process::exit(1);
+}
+
+fn var(name: &str) -> OsString {
+    env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"))
+}

@@ -1,0 +1,43 @@
+// The phone's core: WebAssembly behind a door of JSON texts (src/phone/door.rs).
+
+/** @typedef {import("./types").Core} Core */
+/** @typedef {import("./types").CoreExports} CoreExports */
+
+/**
+ * Begins a core.
+ * @param {BufferSource} bytes core.wasm
+ * @param {number} nowMs the page's monotonic clock
+ * @param {import("./types").CoreStart} start
+ * @returns {Promise<Core>}
+ */
+export async function beginCore(bytes, nowMs, start) {
+  const { instance } = await WebAssembly.instantiate(bytes, {});
+  const door = /** @type {CoreExports} */ (instance.exports);
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+
+  /** @param {object} value */
+  function put(value) {
+    const text = encoder.encode(JSON.stringify(value));
+    const at = door.phone_input(text.length);
+    new Uint8Array(door.memory.buffer, at, text.length).set(text);
+  }
+
+  /** @param {number} said */
+  function take(said) {
+    if (!said) throw new Error("the core did not understand the page");
+    const text = new Uint8Array(door.memory.buffer, door.phone_output(), door.phone_output_len());
+    return JSON.parse(decoder.decode(text));
+  }
+
+  put(start);
+  if (!door.phone_begin(nowMs)) throw new Error("the core did not begin");
+  return {
+    handle(nowMs, event) {
+      put(event);
+      return take(door.phone_handle(nowMs));
+    },
+    look: (nowMs) => take(door.phone_look(nowMs)),
+    netMs: (nowMs) => door.phone_net_ms(nowMs),
+  };
+}

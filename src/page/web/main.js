@@ -1,0 +1,117 @@
+// Ties the core to the browser: its time, its socket, its sound, its screen. Decides nothing.
+
+import { beginCore } from "/page/core.js";
+import { createLink } from "/page/link.js";
+import { createSound } from "/page/sound.js";
+import { createView } from "/page/view.js";
+
+/** @typedef {import("./types").PhoneEvent} PhoneEvent */
+/** @typedef {import("./types").Act} Act */
+/** @typedef {Window & typeof globalThis & { webkitAudioContext?: typeof AudioContext, downbeat?: object }} Browser */
+/** @typedef {Navigator & { audioSession?: { type: string }, getBattery?: () => Promise<{ level: number }> }} Device */
+
+const browser = /** @type {Browser} */ (window);
+const device = /** @type {Device} */ (navigator);
+const role = document.body.dataset.role === "screen" ? "screen" : "phone";
+const nowMs = () => performance.now();
+
+main().catch(broken);
+
+async function main() {
+  const answer = await fetch("/page/core.wasm");
+  const core = await beginCore(await answer.arrayBuffer(), nowMs(), {
+    chance: chance(),
+    unix_ms: Date.now(),
+    role,
+  });
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const view = createView(document);
+  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, tell });
+  const sound = createSound({
+    AudioContext: browser.AudioContext || browser.webkitAudioContext,
+    fetch: (url) => fetch(url),
+    tell,
+  });
+  let timer = 0;
+  let frame = 0;
+  let shown = "";
+  browser.downbeat = { netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()) };
+
+  /** @param {PhoneEvent} event */
+  function tell(event) {
+    try {
+      const { acts, wake_ms, look } = core.handle(nowMs(), event);
+      acts.forEach(perform);
+      view.show(look);
+      plan(wake_ms, look);
+    } catch (error) {
+      broken(error);
+    }
+  }
+
+  /** @param {Act} act */
+  function perform(act) {
+    if (act.act === "open" || act.act === "close" || act.act === "send") link.perform(act);
+    else sound.perform(act);
+  }
+
+  // The core is woken when it asks; while colours move, each frame is a turn, and each new look is one, too.
+  /** @param {number} wakeMs @param {import("./types").Look} look */
+  function plan(wakeMs, look) {
+    const now = `${look.color} ${look.text}`;
+    const moves = look.still_until_ms !== null && look.still_until_ms <= nowMs() + 1;
+    const soonestMs = Math.min(wakeMs, look.still_until_ms === null ? wakeMs : look.still_until_ms);
+    if ((moves || now !== shown) && !frame) frame = requestAnimationFrame(painted);
+    shown = now;
+    clearTimeout(timer);
+    timer = setTimeout(woken, Math.max(0, (moves ? wakeMs : soonestMs) - nowMs()));
+  }
+
+  function woken() {
+    tell(sound.look() || { event: "tick" });
+  }
+
+  function painted() {
+    frame = 0;
+    tell({ event: "painted" });
+  }
+
+  async function tapped() {
+    // An iPhone's silent switch is for ringing, not for a show.
+    if (device.audioSession) device.audioSession.type = "playback";
+    keepAwake();
+    if (await sound.wake()) tell({ event: "tapped" });
+  }
+
+  function cameBack() {
+    if (document.visibilityState !== "visible") return;
+    keepAwake();
+    tell({ event: "woke" });
+  }
+
+  const tap = document.getElementById("tap");
+  if (tap) tap.addEventListener("click", () => { tapped().catch(() => {}); });
+  document.addEventListener("visibilitychange", cameBack);
+  window.addEventListener("online", cameBack);
+  if (device.getBattery) {
+    device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
+  }
+  tell({ event: "tick" });
+}
+
+// A dark screen drops the socket. Only pages over TLS may ask; the others are asked to be left open.
+function keepAwake() {
+  if (navigator.wakeLock) navigator.wakeLock.request("screen").catch(() => {});
+}
+
+function chance() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {unknown} error */
+function broken(error) {
+  console.error(error);
+  const line = document.getElementById("line");
+  if (line) line.textContent = "something broke here: please load this page again";
+}

@@ -1,0 +1,176 @@
+// Web Audio, as the core asks for it: pieces of tracks, their rates, cross-fades and volumes.
+//
+// A piece goes source -> its own fade -> its voice's gain -> out. Nothing here looks at a clock but the context's.
+
+/** @typedef {import("./types").AudioLook} AudioLook */
+/** @typedef {{ source: AudioBufferSourceNode, fade: GainNode, voice: number }} Piece */
+
+/**
+ * @param {object} world
+ * @param {(new (options?: AudioContextOptions) => AudioContext) | undefined} world.AudioContext
+ * @param {typeof fetch} world.fetch
+ * @param {(event: import("./types").PhoneEvent) => void} world.tell
+ * @returns {import("./types").Sound}
+ */
+export function createSound({ AudioContext, fetch, tell }) {
+  /** @type {AudioContext | null} */
+  let context = null;
+  /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
+  const fetched = new Map();
+  /** @type {Map<string, AudioBuffer>} */
+  const decoded = new Map();
+  /** @type {Map<number, Piece>} */
+  const pieces = new Map();
+  /** @type {Map<number, GainNode>} */
+  const voices = new Map();
+
+  async function wake() {
+    if (!AudioContext) return false;
+    if (!context) {
+      context = new AudioContext({ latencyHint: "interactive" });
+      fetched.forEach((_, track) => decode(track));
+    }
+    await context.resume();
+    return context.state === "running";
+  }
+
+  /** @param {import("./types").Fetch} act */
+  function fetchTrack({ track_id, url }) {
+    const bytes = fetch(url).then((answer) => {
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      return answer.arrayBuffer();
+    });
+    fetched.set(track_id, bytes);
+    bytes.catch(() => failed(track_id, bytes));
+    if (context) decode(track_id);
+  }
+
+  /** @param {string} track */
+  function decode(track) {
+    const bytes = fetched.get(track);
+    const host = context;
+    if (!bytes || !host) return;
+    bytes
+      // Safari 14 knows only the form with callbacks.
+      .then((data) => new Promise((/** @type {(it: AudioBuffer) => void} */ ready, broken) => {
+        const promise = host.decodeAudioData(data, ready, broken);
+        if (promise) promise.catch(broken);
+      }))
+      .then((buffer) => {
+        if (fetched.get(track) !== bytes) return;
+        fetched.delete(track);
+        decoded.set(track, buffer);
+        tell({ event: "media_ready", track_id: track, duration_s: buffer.duration });
+      })
+      .catch(() => failed(track, bytes));
+  }
+
+  /** @param {string} track @param {Promise<ArrayBuffer>} bytes */
+  function failed(track, bytes) {
+    if (fetched.get(track) !== bytes) return;
+    fetched.delete(track);
+    tell({ event: "media_failed", track_id: track });
+  }
+
+  /** @param {AudioContext} host @param {number} id */
+  function voiceOf(host, id) {
+    let gain = voices.get(id);
+    if (!gain) {
+      gain = host.createGain();
+      gain.connect(host.destination);
+      voices.set(id, gain);
+    }
+    return gain;
+  }
+
+  /** @param {AudioContext} host @param {import("./types").Begin} act */
+  function begin(host, act) {
+    const buffer = decoded.get(act.track_id);
+    if (!buffer) return;
+    // Told too late, it starts as far into the track as it would be by now.
+    const at = Math.max(act.at_s, host.currentTime);
+    const offset = act.offset_s + (at - act.at_s) * act.rate;
+    if (!act.looped && offset >= buffer.duration) return;
+    const source = host.createBufferSource();
+    const fade = host.createGain();
+    source.buffer = buffer;
+    source.loop = act.looped;
+    source.playbackRate.value = act.rate;
+    if (act.rise_s > 0) line(fade.gain, [[at, 0], [at + act.rise_s, 1]]);
+    source.connect(fade);
+    fade.connect(voiceOf(host, act.voice));
+    source.start(at, offset % buffer.duration);
+    pieces.set(act.segment, { source, fade, voice: act.voice });
+    source.onended = () => {
+      pieces.delete(act.segment);
+      source.disconnect();
+      fade.disconnect();
+      sweep(act.voice);
+    };
+  }
+
+  // A voice without pieces is over; a piece that replaces another begins before that one ends.
+  /** @param {number} voice */
+  function sweep(voice) {
+    const gain = voices.get(voice);
+    if (!gain || [...pieces.values()].some((piece) => piece.voice === voice)) return;
+    gain.disconnect();
+    voices.delete(voice);
+  }
+
+  /** @param {AudioContext} host @param {import("./types").End} act */
+  function end(host, act) {
+    const piece = pieces.get(act.segment);
+    if (!piece) return;
+    const at = Math.max(act.at_s, host.currentTime);
+    if (act.fall_s > 0) line(piece.fade.gain, [[at, 1], [at + act.fall_s, 0]]);
+    piece.source.stop(at + act.fall_s);
+  }
+
+  /** Straight lines through points. @param {AudioParam} param @param {[number, number][]} points */
+  function line(param, points) {
+    const [[at, value], ...rest] = points;
+    param.cancelScheduledValues(at);
+    param.setValueAtTime(value, at);
+    rest.forEach(([then, next]) => param.linearRampToValueAtTime(next, then));
+  }
+
+  /** @param {AudioContext} host @returns {import("./types").OutputStamp | null} */
+  function outputStamp(host) {
+    if (!host.getOutputTimestamp) return null;
+    const { contextTime, performanceTime } = host.getOutputTimestamp();
+    if (!contextTime || !performanceTime) return null;
+    return { audio_s: contextTime, page_ms: performanceTime };
+  }
+
+  return {
+    wake,
+    perform(act) {
+      if (act.act === "fetch") return fetchTrack(act);
+      if (act.act === "forget") {
+        fetched.delete(act.track_id);
+        decoded.delete(act.track_id);
+        return;
+      }
+      if (!context) return;
+      if (act.act === "begin") begin(context, act);
+      else if (act.act === "end") end(context, act);
+      else if (act.act === "gain") line(voiceOf(context, act.voice).gain, act.points);
+      else {
+        const piece = pieces.get(act.segment);
+        if (piece) piece.source.playbackRate.setValueAtTime(act.rate, act.at_s);
+      }
+    },
+    look() {
+      if (!context) return null;
+      const latency = context.outputLatency;
+      return {
+        event: "audio",
+        running: context.state === "running",
+        audio_s: context.currentTime,
+        latency_s: typeof latency === "number" ? latency : null,
+        output: outputStamp(context),
+      };
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// What crosses the WebAssembly door: the JSON of `src/phone/told.rs`, and what the page needs of the browser.
+
+export type Role = "phone" | "screen";
+
+export interface CoreStart { chance: string; unix_ms: number; role: Role }
+
+export interface OutputStamp { audio_s: number; page_ms: number }
+
+export interface AudioLook {
+  event: "audio"; running: boolean; audio_s: number; latency_s: number | null; output: OutputStamp | null;
+}
+
+export type PhoneEvent =
+  | { event: "tick" | "opened" | "closed" | "tapped" | "woke" | "painted" }
+  | { event: "heard"; text: string }
+  | { event: "media_ready"; track_id: string; duration_s: number }
+  | { event: "media_failed"; track_id: string }
+  | AudioLook
+  | { event: "battery"; level: number };
+
+export interface Fetch { act: "fetch"; track_id: string; url: string }
+export interface Forget { act: "forget"; track_id: string }
+export interface Begin {
+  act: "begin"; segment: number; voice: number; track_id: string;
+  at_s: number; offset_s: number; rate: number; looped: boolean; rise_s: number;
+}
+export interface Rate { act: "rate"; segment: number; at_s: number; rate: number }
+export interface End { act: "end"; segment: number; at_s: number; fall_s: number }
+export interface Gain { act: "gain"; voice: number; points: [number, number][] }
+
+export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain;
+export type LinkAct = { act: "open" } | { act: "close" } | { act: "send"; text: string };
+export type Act = SoundAct | LinkAct;
+
+export type State =
+  | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
+  | { state: "loading"; ready: number; of: number }
+  | { state: "in_step" | "on_own_clock"; bound_ms: number };
+
+export interface Look {
+  color: string; ink: "dark" | "light"; text: string; title: string;
+  state: State; line: string; still_until_ms: number | null;
+}
+
+export interface Turn { acts: Act[]; wake_ms: number; look: Look }
+
+export interface Core {
+  /** Something happened at `nowMs` of the page's monotonic clock. */
+  handle(nowMs: number, event: PhoneEvent): Turn;
+  /** What to show. */
+  look(nowMs: number): Look;
+  /** Network time, milliseconds since 1970, as this phone has it. */
+  netMs(nowMs: number): number;
+}
+
+export interface CoreExports extends WebAssembly.Exports {
+  memory: WebAssembly.Memory;
+  phone_input(len: number): number;
+  phone_begin(nowMs: number): number;
+  phone_handle(nowMs: number): number;
+  phone_look(nowMs: number): number;
+  phone_net_ms(nowMs: number): number;
+  phone_output(): number;
+  phone_output_len(): number;
+}
+
+export interface Link { perform(act: LinkAct): void }
+
+export interface Sound {
+  /** To be called within a tap; true once the context runs. */
+  wake(): Promise<boolean>;
+  perform(act: SoundAct): void;
+  /** A look at the audio clock; none before the first tap. */
+  look(): AudioLook | null;
+}
+
+export interface View { show(look: Look): void }

@@ -1,0 +1,418 @@
+//! The phone as a whole: events in, acts out, a look at any time.
+//!
+//! It is told the page's time with every call and never fetches it. Natively in `sim`, as WebAssembly behind
+//! `door` in the page.
+
+use std::collections::VecDeque;
+
+use serde_json::value::RawValue;
+use units::{MonoTime, Span};
+use uuid::Uuid;
+use wire::solusync::{
+    self, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType, Played, PlayedSource,
+    Refusal, RefusalCode, Welcome,
+};
+
+use crate::audio::{AudioClock, Stamp};
+use crate::chance::Chance;
+use crate::clock::{Clock, Exchange};
+use crate::link::{Link, Wish};
+use crate::player::{Now, Player};
+use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
+use crate::screen::{Report, Screens, ink};
+use crate::state::{State, quality};
+use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
+use crate::voice::Sync;
+
+/// What a phone decides.
+#[derive(Debug, Clone)]
+pub struct Core {
+    role: Role,
+    chance: Chance,
+    node: Uuid,
+    sequence: u64,
+    /// Network minus page time by the phone's own reckoning, until the box has answered.
+    guess: Span,
+    link: Link,
+    clock: Clock,
+    rtts: VecDeque<Span>,
+    audio: AudioClock,
+    sound: Sound,
+    /// `currentTime` minus page time at the last look.
+    made_ahead: Span,
+    player: Player,
+    screens: Screens,
+    title: String,
+    welcomed: Option<NetTime>,
+    refused: Option<RefusalCode>,
+    next_status: MonoTime,
+    battery: Option<f64>,
+    seen: VecDeque<Uuid>,
+    acts: Vec<Act>,
+}
+
+/// What the browser lets us do with sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    Untouched,
+    Running,
+    Asleep,
+}
+
+/// (DESIGN: The house.)
+const STATUS_EVERY: Span = Span::from_secs(5);
+/// Orders sent twice come within seconds of each other.
+const SEEN_MAX: usize = 128;
+/// The middle of these is the round trip we report.
+const RTTS_MAX: usize = 16;
+/// The sender's own stamp stands for "now" where it is this near, so that all phones mean the same now.
+const NOW_TOLERANCE: Span = Span::from_secs(2);
+/// A new context is looked at this often until its clock is known, then four times a second.
+const LOOK_EARLY: Span = Span::from_millis(50);
+/// Even with nothing to do: the state line's bound grows.
+const IDLE: Span = Span::from_secs(1);
+
+impl Core {
+    /// A page that was opened at `now`.
+    pub fn new(now: MonoTime, start: &Start) -> Self {
+        let seed = u128::from_str_radix(&start.chance, 16).unwrap_or_default();
+        let mut chance = Chance::new(seed);
+        Self {
+            role: start.role,
+            node: solusync::uuid_v4(chance.bits()),
+            chance,
+            sequence: 0,
+            guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
+            link: Link::new(now),
+            clock: Clock::default(),
+            rtts: VecDeque::new(),
+            audio: AudioClock::default(),
+            sound: Sound::Untouched,
+            made_ahead: Span::ZERO,
+            player: Player::default(),
+            screens: Screens::default(),
+            title: String::new(),
+            welcomed: None,
+            refused: None,
+            next_status: now,
+            battery: None,
+            seen: VecDeque::new(),
+            acts: Vec::new(),
+        }
+    }
+
+    /// Something happened at `now`: what to do, when to call again, what to show.
+    pub fn handle(&mut self, now: MonoTime, event: Event) -> Turn {
+        self.take_in(now, event);
+        self.tick(now);
+        Turn {
+            acts: std::mem::take(&mut self.acts),
+            wake_ms: ms(self.next_wake(now)),
+            look: self.look(now),
+        }
+    }
+
+    /// What the page shows at `now`.
+    pub fn look(&self, now: MonoTime) -> Look {
+        let at = self.net(now);
+        let (color, state) = (self.screens.color(at), self.state(now));
+        let still_until = self.screens.next_change(at).map(|next| now + (next - at));
+        Look {
+            color,
+            ink: ink(color),
+            text: self.screens.text(at).to_owned(),
+            title: self.title.clone(),
+            line: state.line(),
+            state,
+            still_until_ms: still_until.map(ms),
+        }
+    }
+
+    /// Network time as this phone has it: the box's where it has answered, else the phone's own guess.
+    pub fn net(&self, now: MonoTime) -> NetTime {
+        let guess = NetTime::from_ns(now.ns()) + self.guess;
+        self.clock.reading(now).map_or(guess, |reading| reading.net)
+    }
+
+    /// The clock estimate, for watchers.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn take_in(&mut self, now: MonoTime, event: Event) {
+        match event {
+            Event::Tick => {}
+            Event::Opened => self.opened(now),
+            Event::Closed => self.link.handle_closed(now, &mut self.chance),
+            Event::Heard { text } => self.heard(now, &text),
+            Event::Tapped => self.sound = Sound::Running,
+            Event::Woke => self.link.handle_woke(now),
+            Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
+            Event::MediaFailed { track_id } => self.player.handle_failed(&track_id, now),
+            Event::Audio { running: false, .. } => self.audio_sleeps(),
+            Event::Audio { running: true, audio_s, latency_s, output } => {
+                self.audio_runs(now, audio_s, latency_s, output);
+            }
+            Event::Painted => self.painted(now),
+            Event::Battery { level } => self.battery = Some(level.clamp(0.0, 1.0)),
+        }
+    }
+
+    fn tick(&mut self, now: MonoTime) {
+        // A close, the next knock and a question are all that can be due at once.
+        for _ in 0..3 {
+            let Some(wish) = self.link.poll(now) else { break };
+            self.grant(now, wish);
+        }
+        self.play(now);
+        if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
+            self.next_status = now + STATUS_EVERY;
+            self.tell(now, &Message::NodeStatus(self.status()));
+        }
+    }
+
+    fn grant(&mut self, now: MonoTime, wish: Wish) {
+        match wish {
+            Wish::Open => self.acts.push(Act::Open),
+            Wish::Close => {
+                self.acts.push(Act::Close);
+                self.link.handle_closed(now, &mut self.chance);
+            }
+            Wish::Ask => self.ask(now),
+        }
+    }
+
+    fn play(&mut self, now: MonoTime) {
+        let both = Now { mono: now, net: self.net(now) };
+        let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
+        self.player.tick(both, sync.as_ref());
+        let heard = sync.map(|sync| self.player.take_heard(&sync)).unwrap_or_default();
+        self.acts.extend(self.player.take_acts());
+        for (order, at) in heard {
+            self.report(now, order, at, PlayedSource::AudioClock);
+        }
+    }
+
+    fn next_wake(&self, now: MonoTime) -> MonoTime {
+        let stamps = match self.sound {
+            Sound::Running if !self.audio.is_settled() => Some(now + LOOK_EARLY),
+            _ => None,
+        };
+        let link = self.link.next_wake();
+        let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
+        let rest = [self.player.next_wake(now), stamps, status, Some(now + IDLE)];
+        rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
+    }
+
+    // --- the link
+
+    fn opened(&mut self, now: MonoTime) {
+        self.link.handle_opened(now);
+        self.next_status = now + STATUS_EVERY;
+        let screen = match self.role {
+            Role::Phone => "audio",
+            Role::Screen => "projector",
+        };
+        self.tell(
+            now,
+            &Message::Hello(Hello {
+                protocol_version: solusync::PROTOCOL_VERSION.into(),
+                capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
+                node_type: NodeType::Client,
+                auth_token: None,
+            }),
+        );
+    }
+
+    fn ask(&mut self, now: MonoTime) {
+        let micros = now.ns().div_euclid(1_000);
+        let (secs, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        let t1 = RawValue::from_string(format!("{secs}.{rest:06}")).expect("digits are a JSON number");
+        self.tell(now, &Message::ClockSync(ClockSync { t1 }));
+    }
+
+    fn tell(&mut self, now: MonoTime, message: &Message) {
+        self.sequence += 1;
+        let header = Header {
+            id: solusync::uuid_v4(self.chance.bits()),
+            timestamp: wire(self.net(now)),
+            node_id: self.node,
+            sequence: self.sequence,
+        };
+        self.acts.push(Act::Send { text: solusync::emit(&header, message) });
+    }
+
+    /// Text that is no message is ignored: a box of another day may say what we do not know.
+    fn heard(&mut self, now: MonoTime, text: &str) {
+        self.link.handle_heard(now);
+        let Ok((header, message)) = solusync::parse(text) else { return };
+        match message {
+            Message::ClockSyncResponse(answer) => self.answered(now, &answer),
+            Message::Welcome(welcome) => self.welcome(now, welcome),
+            Message::MediaControl(said) if self.is_new(header.id) => {
+                let at = Now { mono: now, net: self.meant(now, &header) };
+                let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
+                self.player.handle_order(header.id, &said, at, sync.as_ref());
+            }
+            Message::Screen(screen) if self.is_new(header.id) => {
+                let at = self.meant(now, &header);
+                let start = screen.start_at.map_or(at, net);
+                self.screens.handle(header.id, screen, at, self.report_of(start));
+            }
+            Message::Error(refusal) => self.refused(now, &refusal),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, now: MonoTime, answer: &ClockSyncResponse) {
+        let Ok(secs) = answer.t1.get().parse::<f64>() else { return };
+        let Some(t1) = self.link.answered((secs * 1e6).round() as i64) else { return };
+        let exchange = Exchange { t1, t2: net(answer.t2), t3: net(answer.t3), t4: now };
+        self.rtts.push_back(exchange.rtt());
+        if self.rtts.len() > RTTS_MAX {
+            self.rtts.pop_front();
+        }
+        self.clock.handle(exchange);
+    }
+
+    fn welcome(&mut self, now: MonoTime, welcome: Welcome) {
+        self.refused = None;
+        self.title = welcome.show.title;
+        self.welcomed = Some(self.net(now));
+        if self.role == Role::Phone {
+            self.player.handle_welcome(welcome.show.tracks, now);
+        }
+    }
+
+    fn refused(&mut self, now: MonoTime, refusal: &Refusal) {
+        match refusal.code {
+            RefusalCode::TooManyConnections => {
+                self.refused = Some(refusal.code);
+                self.link.handle_full();
+            }
+            RefusalCode::VersionMismatch => {
+                self.refused = Some(refusal.code);
+                self.link.handle_full();
+            }
+            RefusalCode::RateLimited => self.link.handle_rate_limited(now),
+            RefusalCode::Unauthorized | RefusalCode::Forbidden | RefusalCode::InvalidPayload => {}
+        }
+    }
+
+    /// An order that was sent twice is done once.
+    fn is_new(&mut self, id: Uuid) -> bool {
+        if self.seen.contains(&id) {
+            return false;
+        }
+        self.seen.push_back(id);
+        if self.seen.len() > SEEN_MAX {
+            self.seen.pop_front();
+        }
+        true
+    }
+
+    /// What "now" means in an order without a time.
+    fn meant(&self, now: MonoTime, header: &Header) -> NetTime {
+        let (ours, theirs) = (self.net(now), net(header.timestamp));
+        if (ours - theirs).abs() < NOW_TOLERANCE { theirs } else { ours }
+    }
+
+    /// What began before we came is state, not an order: there is nothing to report.
+    fn report_of(&self, start: NetTime) -> Report {
+        match self.welcomed {
+            Some(welcomed) if start >= welcomed => Report::Due,
+            _ => Report::Done,
+        }
+    }
+
+    // --- reports
+
+    fn painted(&mut self, now: MonoTime) {
+        let at = self.net(now);
+        for order in self.screens.painted(at) {
+            self.report(now, order, at, PlayedSource::Screen);
+        }
+    }
+
+    fn report(&mut self, now: MonoTime, order: Uuid, at: NetTime, source: PlayedSource) {
+        if !self.link.is_open() {
+            return;
+        }
+        let clock_error_ms = self.clock.reading(now).map(|reading| reading.bound.millis_f64());
+        self.tell(now, &Message::Played(Played { order, at: wire(at), source, clock_error_ms }));
+    }
+
+    fn status(&self) -> NodeStatus {
+        let mut rtts: Vec<Span> = self.rtts.iter().copied().collect();
+        rtts.sort_unstable();
+        let rtt = rtts.get(rtts.len() / 2).copied();
+        NodeStatus {
+            node_type: NodeType::Client,
+            connected_clients: None,
+            cpu_usage: None,
+            memory_usage: None,
+            battery_level: self.battery,
+            network_quality: rtt.map(|rtt| quality(rtt).to_owned()),
+            avg_rtt_ms: rtt.map(Span::millis_f64),
+            packet_loss_percent: None,
+        }
+    }
+
+    // --- sound
+
+    fn audio_runs(
+        &mut self,
+        now: MonoTime,
+        audio_s: f64,
+        latency_s: Option<f64>,
+        output: Option<OutputStamp>,
+    ) {
+        let made: AudioTime = from_secs(audio_s);
+        self.sound = Sound::Running;
+        self.made_ahead = Span::from_ns(made.ns().saturating_sub(now.ns()));
+        self.audio.handle(&Stamp {
+            at: now,
+            made,
+            left: output.map(|stamp| (from_secs(stamp.audio_s), from_secs(stamp.page_ms / 1e3))),
+            latency: latency_s.map(Span::from_secs_f64),
+        });
+    }
+
+    fn audio_sleeps(&mut self) {
+        if self.sound == Sound::Running {
+            self.sound = Sound::Asleep;
+            self.audio.reset();
+            self.player.handle_audio_lost();
+        }
+    }
+
+    // --- for people
+
+    fn state(&self, now: MonoTime) -> State {
+        let reading = self.clock.reading(now).filter(|_| self.clock.is_settled());
+        let (ready, of) = self.player.readiness();
+        let of = if self.role == Role::Phone { of } else { 0 };
+        match (self.refused, self.sound, reading) {
+            (Some(RefusalCode::VersionMismatch), ..) => State::Outdated,
+            (_, Sound::Untouched, _) if self.role == Role::Phone => State::TapToStart,
+            (_, Sound::Asleep, _) if self.role == Role::Phone => State::TapToWake,
+            (Some(_), _, None) => State::Full,
+            (_, _, Some(reading)) if !self.link.is_open() => {
+                State::OnOwnClock { bound_ms: reading.bound.millis_f64() }
+            }
+            (_, _, None) if !self.link.is_open() => State::Connecting,
+            (_, _, None) => State::FindingTheBeat,
+            _ if ready < of && !self.player.is_sounding() => State::Loading { ready, of },
+            (_, _, Some(reading)) => State::InStep { bound_ms: reading.bound.millis_f64() },
+        }
+    }
+}
+
+fn sync<'a>(clock: &'a Clock, audio: &'a AudioClock, now: MonoTime, made_ahead: Span) -> Option<Sync<'a>> {
+    let made = AudioTime::from_ns(now.ns()) + made_ahead;
+    Sync::new(clock, audio, audio.audio_at(now), made)
+}
+
+fn ms(at: MonoTime) -> f64 {
+    at.ns() as f64 / 1e6
+}

@@ -1,0 +1,101 @@
+//! The WebAssembly door: plain exports, one JSON text in, one out. The page's `core.js` knocks here.
+//!
+//! The page asks for room (`phone_input`), writes UTF-8 there, calls, and reads what `phone_output` and
+//! `phone_output_len` point at. No 64-bit numbers cross: Safari 14 cannot pass them.
+
+use std::cell::RefCell;
+
+use serde::Serialize;
+use units::MonoTime;
+
+use crate::scale::from_secs;
+use crate::{Core, Event};
+
+#[derive(Default)]
+struct Door {
+    core: Option<Core>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+thread_local! {
+    static DOOR: RefCell<Door> = RefCell::default();
+}
+
+/// Room for `len` bytes of input; it stays there until the next call of this function.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_input(len: usize) -> *mut u8 {
+    with(|door| {
+        door.input.resize(len, 0);
+        door.input.as_mut_ptr()
+    })
+}
+
+/// Begins anew; the input is a [`crate::Start`]. False where it is none.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_begin(now_ms: f64) -> bool {
+    with(|door| {
+        let start = serde_json::from_slice(&door.input).ok();
+        door.core = start.map(|start| Core::new(mono(now_ms), &start));
+        door.core.is_some()
+    })
+}
+
+/// Something happened; the input is an [`Event`], the output a [`crate::Turn`]. False where it is none.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_handle(now_ms: f64) -> bool {
+    with(|door| {
+        let event = serde_json::from_slice::<Event>(&door.input).ok();
+        let turn = event.zip(door.core.as_mut()).map(|(event, core)| core.handle(mono(now_ms), event));
+        door.say(turn.as_ref())
+    })
+}
+
+/// What to show; the output is a [`crate::Look`]. False before `phone_begin`.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_look(now_ms: f64) -> bool {
+    with(|door| {
+        let look = door.core.as_ref().map(|core| core.look(mono(now_ms)));
+        door.say(look.as_ref())
+    })
+}
+
+/// Network time in milliseconds since 1970, for watchers; NaN before `phone_begin`.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_net_ms(now_ms: f64) -> f64 {
+    with(|door| door.core.as_ref().map_or(f64::NAN, |core| core.net(mono(now_ms)).ns() as f64 / 1e6))
+}
+
+/// Where the output lies until the next call.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_output() -> *const u8 {
+    with(|door| door.output.as_ptr())
+}
+
+/// How long it is.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_output_len() -> usize {
+    with(|door| door.output.len())
+}
+
+impl Door {
+    fn say<T: Serialize>(&mut self, what: Option<&T>) -> bool {
+        self.output.clear();
+        what.is_some_and(|what| serde_json::to_writer(&mut self.output, what).is_ok())
+    }
+}
+
+fn with<T>(act: impl FnOnce(&mut Door) -> T) -> T {
+    DOOR.with_borrow_mut(act)
+}
+
+fn mono(ms: f64) -> MonoTime {
+    from_secs(ms / 1e3)
+}

@@ -1,0 +1,83 @@
+//! The messages in `tests/vectors/solusync`, which the page's tests read, too: each is what it says it is, survives the
+//! way there and back, and disturbs no phone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+use units::MonoTime;
+use wire::solusync::{self, Message};
+
+use crate::{Core, Event, Role, Start};
+
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    is: String,
+    text: String,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads its vectors")]
+fn vectors() -> Vec<Vector> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/solusync");
+    let files: BTreeMap<_, _> = std::fs::read_dir(folder)
+        .expect("the vectors are in the repository")
+        .map(|entry| entry.expect("a folder can be listed").path())
+        .map(|path| (path.clone(), std::fs::read_to_string(path).expect("a file can be read")))
+        .collect();
+    files.values().flat_map(|text| serde_json::from_str::<Vec<Vector>>(text).expect("vectors")).collect()
+}
+
+fn kind(text: &str) -> &'static str {
+    match solusync::parse(text) {
+        Err(_) => "refused",
+        Ok((_, Message::Unknown)) => "unknown",
+        Ok((_, Message::Hello(_))) => "hello",
+        Ok((_, Message::Welcome(_))) => "welcome",
+        Ok((_, Message::ClockSync(_))) => "clock_sync",
+        Ok((_, Message::ClockSyncResponse(_))) => "clock_sync_response",
+        Ok((_, Message::MediaControl(_))) => "media_control",
+        Ok((_, Message::Screen(_))) => "screen",
+        Ok((_, Message::Played(_))) => "played",
+        Ok((_, Message::NodeStatus(_))) => "node_status",
+        Ok((_, Message::Error(_))) => "error",
+    }
+}
+
+#[test]
+fn sx07_every_vector_is_what_it_says_it_is() {
+    let vectors = vectors();
+    assert!(vectors.len() > 40);
+    for Vector { name, is, text } in vectors {
+        assert_eq!(kind(&text), is, "{name}");
+    }
+}
+
+#[test]
+fn sx07_what_was_understood_survives_the_way_there_and_back() {
+    for Vector { name, text, .. } in vectors() {
+        let Ok((header, message)) = solusync::parse(&text) else { continue };
+        let again = solusync::emit(&header, &message);
+        if !again.is_empty() {
+            let (_, twice) = solusync::parse(&again).expect("our own words");
+            assert_eq!(solusync::emit(&header, &twice), again, "{name}");
+            let (said, meant): (Value, Value) =
+                (serde_json::from_str(&text).expect("JSON"), serde_json::from_str(&again).expect("JSON"));
+            assert_eq!(said["type"], meant["type"], "{name}");
+            assert_eq!(said["header"]["id"], meant["header"]["id"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn sx18_no_vector_disturbs_a_phone() {
+    let start = Start { chance: "1".into(), unix_ms: 1_790_000_000_000.0, role: Role::Phone };
+    let mut core = Core::new(MonoTime::from_ns(0), &start);
+    for (k, Vector { text, .. }) in vectors().into_iter().enumerate() {
+        let now = MonoTime::from_ns(k as i64 * 1_000_000);
+        core.handle(now, Event::Opened);
+        let turn = core.handle(now, Event::Heard { text });
+        assert!(turn.wake_ms.is_finite());
+    }
+}

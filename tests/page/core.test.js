@@ -1,0 +1,98 @@
+// The WebAssembly core through its door, as the page uses it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { begin, coreBytes, message, vectors, welcome } from "./helpers.js";
+
+const sends = (turn) => turn.acts.filter((act) => act.act === "send").map((act) => JSON.parse(act.text));
+
+/** A core whose box answers each question after 4 ms there and 4 ms back. */
+async function inStep(role = "phone", unixMs = 1_790_000_000_000, ownUnixMs = unixMs) {
+  const core = await begin(role, 1000, ownUnixMs);
+  const net = (nowMs) => (unixMs + nowMs - 1000) / 1000;
+  core.handle(1000, { event: "tick" });
+  let turn = core.handle(1000, { event: "opened" });
+  core.handle(1001, { event: "heard", text: message("hello", welcome) });
+  let nowMs = 1000;
+  for (let k = 0; k < 20; k += 1) {
+    const asked = sends(turn).find((said) => said.type === "clock_sync");
+    if (asked) {
+      const answer = { t1: asked.t1, t2: net(nowMs + 4), t3: net(nowMs + 4) };
+      core.handle(nowMs + 8, { event: "heard", text: message("clock_sync_response", answer) });
+    }
+    nowMs = Math.max(turn.wake_ms, nowMs + 9);
+    turn = core.handle(nowMs, { event: "tick" });
+  }
+  return { core, nowMs, net };
+}
+
+test("sx18: the core needs nothing of its surroundings", async () => {
+  const module = await WebAssembly.compile(coreBytes());
+  assert.deepEqual(WebAssembly.Module.imports(module), []);
+});
+
+test("a page that opens knocks at the box and says hello before all else", async () => {
+  const core = await begin();
+  assert.deepEqual(core.handle(1000, { event: "tick" }).acts[0], { act: "open" });
+  const said = sends(core.handle(1010, { event: "opened" }));
+  assert.deepEqual(said.map(({ type }) => type), ["hello", "clock_sync"]);
+  assert.match(said[0].header.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(said[1].t1, 1.01);
+});
+
+test("sx09: after the burst the phone has the box's time and says how far to trust it", async () => {
+  const { core, nowMs, net } = await inStep("screen", 1_790_000_000_000, 1_790_000_123_456);
+  const errorMs = core.netMs(nowMs) - net(nowMs) * 1000;
+  assert.ok(Math.abs(errorMs) < 0.6, `${errorMs} ms`);
+  const { state } = core.look(nowMs);
+  assert.equal(state.state, "in_step");
+  assert.ok(state.bound_ms >= 4 && state.bound_ms < 6, `${state.bound_ms}`);
+});
+
+test("a screen takes its colour at the cue's time and says until when it stays", async () => {
+  const { core, nowMs, net } = await inStep("screen");
+  const order = { start_at: net(nowMs + 500), color: "#ff9030", from_color: "#000000", fade_ms: 1000, text: "Now" };
+  core.handle(nowMs, { event: "heard", text: message("screen", order, net(nowMs)) });
+  const before = core.look(nowMs + 400);
+  assert.deepEqual([before.color, before.text], ["#000000", ""]);
+  assert.ok(Math.abs(before.still_until_ms - (nowMs + 500)) < 2);
+  assert.ok(["#804818", "#7f4818"].includes(core.look(nowMs + 1000).color), core.look(nowMs + 1000).color);
+  const after = core.look(nowMs + 1600);
+  assert.deepEqual([after.color, after.text, after.ink, after.still_until_ms], ["#ff9030", "Now", "dark", null]);
+});
+
+test("a track begins at its place on the audio clock", async () => {
+  const { core, nowMs, net } = await inStep();
+  const audio = (at) => ({ event: "audio", running: true, audio_s: (at - 1000) / 1000, latency_s: 0.01, output: null });
+  core.handle(nowMs, { event: "tapped" });
+  core.handle(nowMs, { event: "media_ready", track_id: "track_001", duration_s: 30 });
+  for (let k = 0; k < 8; k += 1) core.handle(nowMs + k * 50, audio(nowMs + k * 50));
+  const order = { action: "play", track_id: "track_001", start_at: net(nowMs + 1400), params: { loop_count: 0 } };
+  const { acts } = core.handle(nowMs + 400, { event: "heard", text: message("media_control", order, net(nowMs)) });
+  const begun = acts.find(({ act }) => act === "begin");
+  // Heard 10 ms after it is made, so it is made 10 ms sooner.
+  assert.ok(Math.abs(begun.at_s - (nowMs + 1400 - 1000) / 1000 + -0.01 + 0.02) < 0.002, JSON.stringify(begun));
+  assert.deepEqual([begun.offset_s < 0.001 || begun.offset_s > 29.999, begun.looped, begun.rise_s], [true, true, 0]);
+});
+
+test("a phone that nobody tapped says so and makes no sound", async () => {
+  const { core, nowMs } = await inStep();
+  assert.deepEqual(core.look(nowMs).line, "tap to start");
+});
+
+test("sx07: no vector and no hostile text disturbs the core", async () => {
+  const { core, nowMs } = await inStep();
+  const texts = vectors().map(({ text }) => text);
+  const hostile = ["\u0000", "💥".repeat(1000), "{".repeat(10_000), '{"type":1}', "1e999"];
+  assert.ok(texts.length > 40);
+  [...texts, ...hostile].forEach((text, k) => {
+    const turn = core.handle(nowMs + k, { event: "heard", text });
+    assert.ok(Number.isFinite(turn.wake_ms));
+  });
+});
+
+test("an event that is none is refused and the core lives on", async () => {
+  const core = await begin();
+  assert.throws(() => core.handle(1000, { event: "earthquake" }), /did not understand/);
+  assert.ok(core.handle(1001, { event: "tick" }).acts.length > 0);
+});

@@ -1,0 +1,62 @@
+// What the page's tests share: the core as the last build made it, and the vectors.
+
+import { readFileSync, readdirSync, statSync } from "node:fs";
+import { beginCore } from "../../src/page/web/core.js";
+
+const house = new URL("../../", import.meta.url);
+
+/** The newest core that cargo built; `CORE_WASM` names another. */
+export function coreBytes() {
+  if (process.env.CORE_WASM) return readFileSync(process.env.CORE_WASM);
+  const target = process.env.CARGO_TARGET_DIR ? new URL(`file://${process.env.CARGO_TARGET_DIR}/`) : new URL("target/", house);
+  const built = ["debug", "release"].flatMap((profile) => cores(new URL(`${profile}/build/`, target)));
+  if (built.length === 0) throw new Error("there is no core.wasm yet: `cargo build -p page` makes it");
+  built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  return readFileSync(built[0]);
+}
+
+function cores(folder) {
+  const names = tried(() => readdirSync(folder), []);
+  return names
+    .filter((name) => name.startsWith("page-"))
+    .map((name) => new URL(`${name}/out/core.wasm`, folder))
+    .filter((file) => tried(() => statSync(file).isFile(), false));
+}
+
+function tried(act, otherwise) {
+  try {
+    return act();
+  } catch {
+    return otherwise;
+  }
+}
+
+export function begin(role = "phone", nowMs = 1000, unixMs = 1_790_000_000_000) {
+  return beginCore(coreBytes(), nowMs, { chance: "00112233445566778899aabbccddeeff", unix_ms: unixMs, role });
+}
+
+export function vectors() {
+  const folder = new URL("tests/vectors/solusync/", house);
+  return readdirSync(folder).flatMap((name) => JSON.parse(readFileSync(new URL(name, folder), "utf8")));
+}
+
+let sequence = 0;
+
+/** A message of a box. */
+export function message(type, fields, unixS = 1_790_000_000) {
+  sequence += 1;
+  const id = `00000000-0000-4000-8000-${String(sequence).padStart(12, "0")}`;
+  const header = { id, timestamp: unixS, node_id: "00000000-0000-4000-8000-00000000ffff", sequence };
+  return JSON.stringify({ type, header, ...fields });
+}
+
+export const welcome = {
+  protocol_version: "0.1.0",
+  capabilities: ["audio"],
+  node_type: "master",
+  cluster_info: { master_id: "00000000-0000-4000-8000-00000000ffff", replica_ids: [] },
+  show: {
+    title: "Downbeat demo",
+    tracks: [{ track_id: "track_001", url: "/media/ab", sha256: "ab", bytes: 4, duration: 30 }],
+  },
+};

@@ -1,0 +1,55 @@
+// The socket's handling, with a socket that we hold in our hands.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createLink } from "../../src/page/web/link.js";
+
+function stubWorld() {
+  const sockets = [];
+  const events = [];
+  class StubSocket {
+    constructor(url) {
+      Object.assign(this, { url, readyState: 0, sent: [], closed: false });
+      sockets.push(this);
+    }
+    send(text) { this.sent.push(text); }
+    close() { this.closed = true; }
+    open() {
+      this.readyState = 1;
+      this.onopen();
+    }
+  }
+  const link = createLink({ url: "ws://box/ws", WebSocket: StubSocket, tell: (event) => events.push(event) });
+  return { link, sockets, events };
+}
+
+test("it opens, tells what it hears, and says what it is told", () => {
+  const { link, sockets, events } = stubWorld();
+  link.perform({ act: "open" });
+  link.perform({ act: "send", text: "too early" });
+  sockets[0].open();
+  link.perform({ act: "send", text: "hello" });
+  sockets[0].onmessage({ data: "welcome" });
+  sockets[0].onmessage({ data: new ArrayBuffer(3) });
+  assert.deepEqual(sockets[0].sent, ["hello"]);
+  assert.deepEqual(events, [{ event: "opened" }, { event: "heard", text: "welcome" }]);
+});
+
+test("a socket that was let go never speaks into the next one's life", () => {
+  const { link, sockets, events } = stubWorld();
+  link.perform({ act: "open" });
+  link.perform({ act: "open" });
+  assert.deepEqual([sockets[0].closed, sockets[0].onclose, sockets[0].onmessage], [true, null, null]);
+  sockets[1].onclose();
+  assert.deepEqual(events, [{ event: "closed" }]);
+});
+
+test("a browser that refuses at once is a closed socket, told a moment later", async () => {
+  const events = [];
+  class Refusing { constructor() { throw new Error("no network"); } }
+  const link = createLink({ url: "ws://box/ws", WebSocket: Refusing, tell: (event) => events.push(event) });
+  link.perform({ act: "open" });
+  assert.deepEqual(events, []);
+  await Promise.resolve();
+  assert.deepEqual(events, [{ event: "closed" }]);
+});

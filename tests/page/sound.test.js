@@ -1,0 +1,134 @@
+// Web Audio as the core asks for it, with a context that writes down what it is told.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createSound } from "../../src/page/web/sound.js";
+
+const settled = () => new Promise((done) => { setImmediate(done); });
+
+class StubParam {
+  constructor() { this.value = 1; this.calls = []; }
+  cancelScheduledValues(at) { this.calls.push(["cancel", at]); }
+  setValueAtTime(value, at) { this.calls.push(["set", value, at]); }
+  linearRampToValueAtTime(value, at) { this.calls.push(["line", value, at]); }
+}
+
+class StubContext {
+  constructor() {
+    Object.assign(this, { currentTime: 10, state: "suspended", sources: [], gains: [], destination: {}, duration: 30 });
+    StubContext.last = this;
+  }
+  async resume() { this.state = "running"; }
+  createGain() {
+    const gain = { gain: new StubParam(), connect() {}, disconnect() { this.gone = true; } };
+    this.gains.push(gain);
+    return gain;
+  }
+  createBufferSource() {
+    const source = {
+      playbackRate: new StubParam(), connect() {}, disconnect() {}, calls: [],
+      start(at, offset) { this.calls.push(["start", at, offset]); },
+      stop(at) { this.calls.push(["stop", at]); },
+    };
+    this.sources.push(source);
+    return source;
+  }
+  decodeAudioData(bytes, ready, broken) {
+    if (bytes.byteLength) ready({ duration: this.duration });
+    else broken(new Error("no sound"));
+  }
+}
+
+async function awake(bytes = 4) {
+  const events = [];
+  const fetch = async () => ({ ok: true, arrayBuffer: async () => new ArrayBuffer(bytes) });
+  const sound = createSound({ AudioContext: StubContext, fetch, tell: (event) => events.push(event) });
+  sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
+  assert.equal(await sound.wake(), true);
+  await settled();
+  return { sound, events, context: StubContext.last };
+}
+
+const begin = { act: "begin", segment: 1, voice: 1, track_id: "track_001", at_s: 12, offset_s: 3, rate: 1.0001, looped: false, rise_s: 0 };
+
+test("a track that was fetched before the tap is decoded after it", async () => {
+  const { events } = await awake();
+  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 30 }]);
+});
+
+test("what cannot be decoded or fetched is told", async () => {
+  const { events } = await awake(0);
+  assert.deepEqual(events, [{ event: "media_failed", track_id: "track_001" }]);
+  const told = [];
+  const sound = createSound({ AudioContext: StubContext, fetch: async () => ({ ok: false, status: 404 }), tell: (event) => told.push(event) });
+  sound.perform({ act: "fetch", track_id: "a", url: "/media/a" });
+  await settled();
+  assert.deepEqual(told, [{ event: "media_failed", track_id: "a" }]);
+});
+
+test("a piece starts at its audio time, at its place, at its rate", async () => {
+  const { sound, context } = await awake();
+  sound.perform(begin);
+  const [source] = context.sources;
+  assert.deepEqual(source.calls, [["start", 12, 3]]);
+  assert.deepEqual([source.playbackRate.value, source.loop], [1.0001, false]);
+});
+
+test("a piece told too late starts as far in as it would be", async () => {
+  const { sound, context } = await awake();
+  sound.perform({ ...begin, at_s: 9, rate: 1 });
+  assert.deepEqual(context.sources[0].calls, [["start", 10, 4]]);
+  sound.perform({ ...begin, segment: 2, at_s: -30, rate: 1 });
+  assert.equal(context.sources.length, 1, "one whose time has passed does not start");
+});
+
+test("a re-anchor fades the old piece out and the new one in over the same time", async () => {
+  const { sound, context } = await awake();
+  sound.perform(begin);
+  sound.perform({ act: "end", segment: 1, at_s: 15, fall_s: 0.03 });
+  sound.perform({ ...begin, segment: 2, at_s: 15, rise_s: 0.03 });
+  const fades = context.gains.map(({ gain }) => gain.calls).filter((calls) => calls.length > 0);
+  assert.deepEqual(fades[0], [["cancel", 15], ["set", 1, 15], ["line", 0, 15.03]]);
+  assert.deepEqual(fades[1], [["cancel", 15], ["set", 0, 15], ["line", 1, 15.03]]);
+  assert.deepEqual(context.sources[0].calls.at(-1), ["stop", 15.03]);
+});
+
+test("a voice's volume is straight lines through the points it is given", async () => {
+  const { sound, context } = await awake();
+  sound.perform({ act: "gain", voice: 1, points: [[11, 0], [12, 0.8], [14, 0.8]] });
+  assert.deepEqual(context.gains[0].gain.calls, [["cancel", 11], ["set", 0, 11], ["line", 0.8, 12], ["line", 0.8, 14]]);
+});
+
+test("rates are set at their time, and a piece that ended is forgotten with its voice", async () => {
+  const { sound, context } = await awake();
+  sound.perform(begin);
+  sound.perform({ act: "rate", segment: 1, at_s: 13, rate: 0.999 });
+  assert.deepEqual(context.sources[0].playbackRate.calls, [["set", 0.999, 13]]);
+  context.sources[0].onended();
+  assert.ok(context.gains.every(({ gone }) => gone));
+  sound.perform({ act: "rate", segment: 1, at_s: 14, rate: 1 });
+  sound.perform({ act: "end", segment: 1, at_s: 14, fall_s: 0 });
+  assert.equal(context.sources[0].calls.length, 1);
+});
+
+test("a look says what the browser knows and leaves out what it does not", async () => {
+  const { sound, context } = await awake();
+  const look = { event: "audio", running: true, audio_s: 10, latency_s: null, output: null };
+  assert.deepEqual(sound.look(), look);
+  context.outputLatency = 0.02;
+  context.getOutputTimestamp = () => ({ contextTime: 9.98, performanceTime: 500 });
+  assert.deepEqual(sound.look(), { ...look, latency_s: 0.02, output: { audio_s: 9.98, page_ms: 500 } });
+  context.getOutputTimestamp = () => ({ contextTime: 0, performanceTime: 0 });
+  assert.equal(sound.look().output, null);
+});
+
+test("before the first tap there is no context and nothing to look at", () => {
+  const sound = createSound({ AudioContext: StubContext, fetch: async () => ({}), tell() {} });
+  assert.equal(sound.look(), null);
+  sound.perform(begin);
+});
+
+test("a browser without Web Audio says so", async () => {
+  const sound = createSound({ AudioContext: undefined, fetch: async () => ({}), tell() {} });
+  assert.equal(await sound.wake(), false);
+});
