@@ -73,7 +73,16 @@ impl Way {
             Self::None(why) => return Err(why.clone()),
         };
         cargo
-            .args(["rustc", "--locked", "-p", "phone", "--lib", "--crate-type", "cdylib", "--release"])
+            .args([
+                "rustc",
+                "--locked",
+                "-p",
+                "phone",
+                "--lib",
+                "--crate-type",
+                "cdylib",
+                "--release",
+            ])
             .args(["--target", TARGET])
             .current_dir(house)
             .env("CARGO_TARGET_DIR", target)
@@ -107,14 +116,24 @@ impl Way {
 
 /// A cargo that knows nothing of the one that called us; where crates come from and how to reach them stays.
 fn clean(cargo: &std::ffi::OsStr) -> Command {
-    const OURS: [&str; 8] =
-        ["RUST", "CARGO_BUILD_", "CARGO_CFG_", "CARGO_ENCODED_", "CARGO_FEATURE_", "CARGO_PROFILE_", "CARGO_TARGET_", "DEP_"];
-    const ALSO: [&str; 6] = ["CARGO_INCREMENTAL", "CARGO_UNSTABLE_BUILD_STD", "OUT_DIR", "TARGET", "HOST", "PROFILE"];
+    const OURS: [&str; 8] = [
+        "RUST",
+        "CARGO_BUILD_",
+        "CARGO_CFG_",
+        "CARGO_ENCODED_",
+        "CARGO_FEATURE_",
+        "CARGO_PROFILE_",
+        "CARGO_TARGET_",
+        "DEP_",
+    ];
+    const ALSO: [&str; 6] =
+        ["CARGO_INCREMENTAL", "CARGO_UNSTABLE_BUILD_STD", "OUT_DIR", "TARGET", "HOST", "PROFILE"];
     const KEPT: [&str; 2] = ["RUSTUP_HOME", "RUST_BACKTRACE"];
     let mut command = Command::new(cargo);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        let is_ours = OURS.iter().any(|head| name.starts_with(head)) || ALSO.contains(&name.as_str());
+        let is_ours =
+            OURS.iter().any(|head| name.starts_with(head)) || ALSO.contains(&name.as_str());
         if is_ours && !KEPT.contains(&name.as_str()) {
             command.env_remove(name);
         }
@@ -123,7 +142,8 @@ fn clean(cargo: &std::ffi::OsStr) -> Command {
 }
 
 fn has_target() -> bool {
-    let libs = Command::new(var("RUSTC")).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let libs =
+        Command::new(var("RUSTC")).args(["--print", "target-libdir", "--target", TARGET]).output();
     let libs = libs.ok().filter(|it| it.status.success()).map(|it| it.stdout).unwrap_or_default();
     let libs = String::from_utf8_lossy(&libs);
     let holds_core = |entry: std::io::Result<fs::DirEntry>| {
@@ -182,8 +202,11 @@ fn shrink(core: &Path, way: &Way) -> Shrunk {
         "--enable-reference-types",
         "--enable-sign-ext",
     ];
-    const LOWERINGS: [&str; 3] =
-        ["--signext-lowering", "--llvm-memory-copy-fill-lowering", "--llvm-nontrapping-fptoint-lowering"];
+    const LOWERINGS: [&str; 3] = [
+        "--signext-lowering",
+        "--llvm-memory-copy-fill-lowering",
+        "--llvm-nontrapping-fptoint-lowering",
+    ];
     let small = ["-Oz", "--strip-producers", "--strip-target-features"].map(String::from);
     let mvp = matches!(way, Way::Debian { .. });
     let ran = if mvp {
@@ -195,7 +218,9 @@ fn shrink(core: &Path, way: &Way) -> Shrunk {
     match (ran, mvp) {
         (true, _) => Shrunk::Mvp,
         (false, true) => Shrunk::Not { mvp },
-        (false, false) if wasm_opt(core, &[USED.map(String::from).as_slice(), &small].concat()) => Shrunk::NotLowered,
+        (false, false) if wasm_opt(core, &[USED.map(String::from).as_slice(), &small].concat()) => {
+            Shrunk::NotLowered
+        }
         (false, false) => Shrunk::Not { mvp },
     }
 }
@@ -222,7 +247,15 @@ fn shared_target(out: &Path) -> PathBuf {
 }
 
 fn watch(house: &Path) {
-    for path in ["src/phone", "src/wire", "src/units", "src/page/build.rs", "src/page/web", "Cargo.toml", "Cargo.lock"] {
+    for path in [
+        "src/phone",
+        "src/wire",
+        "src/units",
+        "src/page/build.rs",
+        "src/page/web",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo:rerun-if-changed={}", house.join(path).display());
     }
     for name in ["CI", "PATH"] {

@@ -32,7 +32,10 @@ pub fn file(path: &str) -> Option<File> {
         "/favicon.ico" => "icon.svg",
         path => path.strip_prefix("/page/")?,
     };
-    FILES.iter().find(|(name, _)| *name == path).map(|(name, bytes)| File { bytes, mime: mime(name) })
+    FILES
+        .iter()
+        .find(|(name, _)| *name == path)
+        .map(|(name, bytes)| File { bytes, mime: mime(name) })
 }
 
 macro_rules! web {
@@ -102,7 +105,10 @@ mod tests {
     fn no_script_stands_inside_a_page() {
         for path in ["/", "/screen"] {
             let page = String::from_utf8_lossy(file(path).expect("a page").bytes);
-            assert!(page.matches("<script").count() == page.matches("<script type=\"module\" src=").count());
+            assert!(
+                page.matches("<script").count()
+                    == page.matches("<script type=\"module\" src=").count()
+            );
             assert!(!page.contains(" onclick") && !page.contains(" style="));
         }
     }
@@ -117,7 +123,9 @@ mod tests {
     fn sx18_the_core_is_mvp_web_assembly() {
         let core = file("/page/core.wasm").expect("embedded").bytes;
         if CORE_WAY.contains("not MVP") {
-            eprintln!("skipped: the core was built by {CORE_WAY}; `apt install rustc-web` or a newer wasm-opt mend it");
+            eprintln!(
+                "skipped: the core was built by {CORE_WAY}; `apt install rustc-web` or a newer wasm-opt mend it"
+            );
             return;
         }
         let mut mvp = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM1);

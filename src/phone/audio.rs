@@ -154,7 +154,8 @@ impl AudioClock {
 /// The best that a stamp says about what is heard.
 fn heard(stamp: &Stamp) -> (Point, Path) {
     let made = Point { x: secs(stamp.at), ahead: secs(stamp.made) - secs(stamp.at) };
-    let left = stamp.left.map(|(audio, mono)| Point { x: secs(mono), ahead: secs(audio) - secs(mono) });
+    let left =
+        stamp.left.map(|(audio, mono)| Point { x: secs(mono), ahead: secs(audio) - secs(mono) });
     let told = stamp.latency.map(Span::secs_f64);
     match (left.filter(|left| is_plausible(made.ahead - left.ahead)), told.filter(|it| *it > 0.0)) {
         (Some(left), _) => (left, told_by(made.ahead - left.ahead)),
@@ -238,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_latency_nobody_tells_is_unknown_and_a_long_one_doubtful() {
-        let stamp = |latency| Stamp { at: from_secs(9.0), made: from_secs(1.0), left: None, latency };
+        let stamp =
+            |latency| Stamp { at: from_secs(9.0), made: from_secs(1.0), left: None, latency };
         assert_eq!(heard(&stamp(None)).1, Path::Unknown);
         assert_eq!(heard(&stamp(Some(Span::ZERO))).1, Path::Unknown);
         assert_eq!(heard(&stamp(Some(Span::from_millis(180)))).1, Path::Doubtful);

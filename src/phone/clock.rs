@@ -166,7 +166,8 @@ impl Clock {
         let early_down = fit.down(down.x) - down.value;
         let early = early_up.max(early_down);
         let late = -early_up.min(early_down);
-        let tolerance = 0.001 + 0.5 * fit.floor + 6.0 * fit.noise + 100e-6 * (up.x - fit.last).abs();
+        let tolerance =
+            0.001 + 0.5 * fit.floor + 6.0 * fit.noise + 100e-6 * (up.x - fit.last).abs();
         if early > tolerance && late > early / 2.0 { Suspicion::Early } else { Suspicion::None }
     }
 
@@ -174,7 +175,8 @@ impl Clock {
         let slope = self.fit.map_or(0.0, |fit| fit.offset.slope);
         let base = exchange.offset();
         let (up, down) = lows(&exchange, base);
-        *self = Self { base: Some(base), grain: self.grain, count: SETTLED_AFTER, ..Self::default() };
+        *self =
+            Self { base: Some(base), grain: self.grain, count: SETTLED_AFTER, ..Self::default() };
         self.keep(up, down);
         self.fit = self.fitted().map(|fit| Fit { offset: Line { slope, ..fit.offset }, ..fit });
     }
@@ -322,7 +324,12 @@ mod tests {
             let down = self.floor_down + self.wait();
             let mono = |x: f64| MonoTime::from_ns((x * 1e9) as i64);
             let (heard, said) = (at + up, at + up + 0.0002);
-            Exchange { t1: mono(at), t2: self.net(heard), t3: self.net(said), t4: mono(said + down) }
+            Exchange {
+                t1: mono(at),
+                t2: self.net(heard),
+                t3: self.net(said),
+                t4: mono(said + down),
+            }
         }
 
         /// Queues are empty now and then, and long at times.
@@ -390,7 +397,8 @@ mod tests {
     fn a_dead_link_leaves_the_clock_running_on_its_skew_and_the_bound_grows() {
         let (mut far, mut clock) = (sim_box(3), Clock::default());
         let at = talk(&mut far, &mut clock, 0.012_34, 60, 1.000_01);
-        let bound = |x: f64| clock.reading(MonoTime::from_ns((x * 1e9) as i64)).expect("asked").bound;
+        let bound =
+            |x: f64| clock.reading(MonoTime::from_ns((x * 1e9) as i64)).expect("asked").bound;
         assert!(far.error_ms(&clock, at + 60.0).abs() < 0.3);
         assert!(bound(at + 60.0) > bound(at));
     }
@@ -455,12 +463,17 @@ mod tests {
             let mut chance = Chance::new(seed);
             let mut between = |low: f64, high: f64| low + (high - low) * chance.share();
             let skew = Ppm(between(-80.0, 80.0));
-            let (queue, up, down) = (between(0.0, 0.02), between(0.0005, 0.01), between(0.0005, 0.01));
+            let (queue, up, down) =
+                (between(0.0, 0.02), between(0.0005, 0.01), between(0.0005, 0.01));
             let mut far = SimBox { skew, queue, floor_up: up, floor_down: down, ..sim_box(seed) };
             let mut clock = Clock::default();
             let at = talk(&mut far, &mut clock, 0.000_017, 10, 0.125);
             let at = talk(&mut far, &mut clock, at, 45, 1.000_003);
-            let bound = clock.reading(MonoTime::from_ns((at * 1e9) as i64)).expect("asked").bound.millis_f64();
+            let bound = clock
+                .reading(MonoTime::from_ns((at * 1e9) as i64))
+                .expect("asked")
+                .bound
+                .millis_f64();
             let error = far.error_ms(&clock, at).abs();
             assert!(error <= bound, "seed {seed}: error {error} ms, bound {bound} ms");
             // What the queues add to the way's own asymmetry is a fraction of them.

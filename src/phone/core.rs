@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use units::{MonoTime, Span};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType, Played, PlayedSource,
-    Refusal, RefusalCode, Welcome,
+    self, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType, Played,
+    PlayedSource, Refusal, RefusalCode, Welcome,
 };
 
 use crate::audio::{AudioClock, Stamp};
@@ -227,7 +227,8 @@ impl Core {
     fn ask(&mut self, now: MonoTime) {
         let micros = now.ns().div_euclid(1_000);
         let (secs, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-        let t1 = RawValue::from_string(format!("{secs}.{rest:06}")).expect("digits are a JSON number");
+        let t1 =
+            RawValue::from_string(format!("{secs}.{rest:06}")).expect("digits are a JSON number");
         self.tell(now, &Message::ClockSync(ClockSync { t1 }));
     }
 
@@ -408,7 +409,12 @@ impl Core {
     }
 }
 
-fn sync<'a>(clock: &'a Clock, audio: &'a AudioClock, now: MonoTime, made_ahead: Span) -> Option<Sync<'a>> {
+fn sync<'a>(
+    clock: &'a Clock,
+    audio: &'a AudioClock,
+    now: MonoTime,
+    made_ahead: Span,
+) -> Option<Sync<'a>> {
     let made = AudioTime::from_ns(now.ns()) + made_ahead;
     Sync::new(clock, audio, audio.audio_at(now), made)
 }

@@ -49,7 +49,8 @@ pub extern "C" fn phone_begin(now_ms: f64) -> bool {
 pub extern "C" fn phone_handle(now_ms: f64) -> bool {
     with(|door| {
         let event = serde_json::from_slice::<Event>(&door.input).ok();
-        let turn = event.zip(door.core.as_mut()).map(|(event, core)| core.handle(mono(now_ms), event));
+        let turn =
+            event.zip(door.core.as_mut()).map(|(event, core)| core.handle(mono(now_ms), event));
         door.say(turn.as_ref())
     })
 }
@@ -68,7 +69,9 @@ pub extern "C" fn phone_look(now_ms: f64) -> bool {
 #[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn phone_net_ms(now_ms: f64) -> f64 {
-    with(|door| door.core.as_ref().map_or(f64::NAN, |core| core.net(mono(now_ms)).ns() as f64 / 1e6))
+    with(|door| {
+        door.core.as_ref().map_or(f64::NAN, |core| core.net(mono(now_ms)).ns() as f64 / 1e6)
+    })
 }
 
 /// Where the output lies until the next call.

@@ -154,7 +154,9 @@ impl Link {
         match self.phase {
             Phase::Away { until } => until,
             Phase::Opening { since } => since + OPENING_MAX + Span::from_millis(1),
-            Phase::Open { heard, .. } => self.next_ask.min(heard + SILENCE_MAX + Span::from_millis(1)),
+            Phase::Open { heard, .. } => {
+                self.next_ask.min(heard + SILENCE_MAX + Span::from_millis(1))
+            }
         }
     }
 

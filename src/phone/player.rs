@@ -90,7 +90,13 @@ impl Player {
     }
 
     /// `media_control`.
-    pub(crate) fn handle_order(&mut self, order: Uuid, said: &MediaControl, now: Now, sync: Option<&Sync>) {
+    pub(crate) fn handle_order(
+        &mut self,
+        order: Uuid,
+        said: &MediaControl,
+        now: Now,
+        sync: Option<&Sync>,
+    ) {
         let at = said.start_at.map_or(now.net, net);
         match (said.action, &said.track_id) {
             (MediaAction::Play, Some(track)) => self.play(order, track, said, at, now, sync),
@@ -186,7 +192,14 @@ impl Player {
         self.add(order, track, timeline, said.params);
     }
 
-    fn seek(&mut self, order: Uuid, track: &TrackId, said: &MediaControl, at: NetTime, sync: Option<&Sync>) {
+    fn seek(
+        &mut self,
+        order: Uuid,
+        track: &TrackId,
+        said: &MediaControl,
+        at: NetTime,
+        sync: Option<&Sync>,
+    ) {
         let Some(voice) = self.running(track) else { return };
         let position = Span::from_secs_f64(said.params.position_ms / 1e3).max(Span::ZERO);
         let timeline = Timeline { start: at, position, ..voice.timeline };
@@ -197,7 +210,10 @@ impl Player {
 
     /// The voice of a track that nobody has ordered to end.
     fn running(&mut self, track: &TrackId) -> Option<&mut Voice> {
-        self.voices.iter_mut().rev().find(|voice| voice.track == *track && !voice.is_ordered_to_end())
+        self.voices
+            .iter_mut()
+            .rev()
+            .find(|voice| voice.track == *track && !voice.is_ordered_to_end())
     }
 
     /// The track's voices end when the new one begins; those that would begin after it never do.
@@ -213,7 +229,14 @@ impl Player {
         self.voices.push(Voice::new(self.voice_ids, track.clone(), order, timeline, params));
     }
 
-    fn finish(&mut self, order: Uuid, track: Option<&TrackId>, at: NetTime, fade: Span, sync: Option<&Sync>) {
+    fn finish(
+        &mut self,
+        order: Uuid,
+        track: Option<&TrackId>,
+        at: NetTime,
+        fade: Span,
+        sync: Option<&Sync>,
+    ) {
         self.end_voices(track, at, fade, Some(order), sync);
     }
 

@@ -84,7 +84,8 @@ impl Screens {
     /// When the look changes next: `at` itself while it moves, none while it stays.
     pub(crate) fn next_change(&self, at: NetTime) -> Option<NetTime> {
         let fades = self.shown.iter().filter(|shown| shown.is_fading(at)).map(|_| at);
-        let glows = self.flashes.iter().filter(|start| is_within(**start, FLASH_ALL, at)).map(|_| at);
+        let glows =
+            self.flashes.iter().filter(|start| is_within(**start, FLASH_ALL, at)).map(|_| at);
         let starts = self.shown.iter().map(|shown| shown.start);
         let later = starts.chain(self.flashes.iter().copied()).filter(|start| *start > at);
         fades.chain(glows).chain(later).min()

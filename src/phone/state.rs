@@ -48,7 +48,9 @@ impl State {
             Self::FindingTheBeat => "finding the beat …".into(),
             Self::Loading { ready, of } => format!("fetching music, {ready} of {of} here"),
             Self::InStep { bound_ms } => format!("in step (± {})", ms(*bound_ms)),
-            Self::OnOwnClock { bound_ms } => format!("playing on its own clock (± {})", ms(*bound_ms)),
+            Self::OnOwnClock { bound_ms } => {
+                format!("playing on its own clock (± {})", ms(*bound_ms))
+            }
             Self::Full => "the house is full: trying again …".into(),
             Self::Outdated => "this page is too old: please load it again".into(),
         }
@@ -80,12 +82,18 @@ mod tests {
     fn a_bound_is_never_shown_as_nothing() {
         assert_eq!(State::InStep { bound_ms: 0.0 }.line(), "in step (± 0.1 ms)");
         assert_eq!(State::InStep { bound_ms: 1.21 }.line(), "in step (± 1.3 ms)");
-        assert_eq!(State::OnOwnClock { bound_ms: 31.2 }.line(), "playing on its own clock (± 32 ms)");
+        assert_eq!(
+            State::OnOwnClock { bound_ms: 31.2 }.line(),
+            "playing on its own clock (± 32 ms)"
+        );
     }
 
     #[test]
     fn sx14_levels_go_by_the_round_trip() {
         let level = |ms| quality(Span::from_millis(ms));
-        assert_eq!([level(9), level(10), level(99), level(200)], ["excellent", "good", "fair", "critical"]);
+        assert_eq!(
+            [level(9), level(10), level(99), level(200)],
+            ["excellent", "good", "fair", "critical"]
+        );
     }
 }

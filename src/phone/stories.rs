@@ -130,7 +130,10 @@ impl SimPage {
             running: !self.asleep,
             audio_s: self.made(self.now),
             latency_s: None,
-            output: Some(OutputStamp { audio_s: self.made(self.now - 0.02) + jitter, page_ms: self.now * 1e3 }),
+            output: Some(OutputStamp {
+                audio_s: self.made(self.now - 0.02) + jitter,
+                page_ms: self.now * 1e3,
+            }),
         }
     }
 
@@ -152,13 +155,17 @@ impl SimPage {
             }
             Act::Close => self.link = SimLink::Closed,
             Act::Send { text } => self.hear(&text),
-            Act::Fetch { track_id, .. } => self.tell(Event::MediaReady { track_id, duration_s: TRACK_SECS }),
-            Act::Begin { segment, at_s, offset_s, rate, rise_s, .. } => self.segments.push(Segment {
-                id: segment,
-                course: vec![(at_s, offset_s, rate)],
-                ends: f64::INFINITY,
-                rise: rise_s,
-            }),
+            Act::Fetch { track_id, .. } => {
+                self.tell(Event::MediaReady { track_id, duration_s: TRACK_SECS })
+            }
+            Act::Begin { segment, at_s, offset_s, rate, rise_s, .. } => {
+                self.segments.push(Segment {
+                    id: segment,
+                    course: vec![(at_s, offset_s, rate)],
+                    ends: f64::INFINITY,
+                    rise: rise_s,
+                })
+            }
             Act::Rate { segment, at_s, rate } => {
                 self.rates.push(rate);
                 let piece = self.piece(segment);
@@ -180,7 +187,11 @@ impl SimPage {
     /// The box hears a word and answers as `/ws` does.
     fn hear(&mut self, text: &str) {
         let said: Value = serde_json::from_str(text).expect("the phone speaks JSON");
-        assert_eq!(self.link == SimLink::Open, true, "nothing is said into a closed socket: {text}");
+        assert_eq!(
+            self.link == SimLink::Open,
+            true,
+            "nothing is said into a closed socket: {text}"
+        );
         match said["type"].as_str() {
             Some("clock_sync") => self.answer(text),
             Some("hello") => {
@@ -255,12 +266,18 @@ impl SimPage {
     /// Where in the track each sounding source is that is heard now.
     fn heard(&self) -> Vec<f64> {
         let audio = self.made(self.now - 0.02);
-        self.segments.iter().filter(|piece| audio < piece.ends).filter_map(|piece| piece.offset(audio)).collect()
+        self.segments
+            .iter()
+            .filter(|piece| audio < piece.ends)
+            .filter_map(|piece| piece.offset(audio))
+            .collect()
     }
 
     /// Milliseconds by which the one source that is heard is ahead of the box's time.
     fn error_ms(&self, start: f64) -> f64 {
-        let [heard] = self.heard()[..] else { panic!("one source should sound: {:?}", self.heard()) };
+        let [heard] = self.heard()[..] else {
+            panic!("one source should sound: {:?}", self.heard())
+        };
         let truth = (self.box_time(self.now) - start).rem_euclid(TRACK_SECS);
         (heard.rem_euclid(TRACK_SECS) - truth) * 1e3
     }
@@ -515,14 +532,33 @@ fn sx09_t1_is_the_phones_own_clock_in_seconds() {
 }
 
 fn any_number() -> impl Strategy<Value = f64> {
-    prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1e300), Just(0.0), -1e12..1e12_f64, 0.0..100.0_f64]
+    prop_oneof![
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(-1e300),
+        Just(0.0),
+        -1e12..1e12_f64,
+        0.0..100.0_f64
+    ]
 }
 
 fn any_word() -> impl Strategy<Value = Value> {
     let kinds = prop_oneof![
-        Just("hello"), Just("media_control"), Just("screen"), Just("clock_sync_response"), Just("error"), Just("x")
+        Just("hello"),
+        Just("media_control"),
+        Just("screen"),
+        Just("clock_sync_response"),
+        Just("error"),
+        Just("x")
     ];
-    let actions = prop_oneof![Just("play"), Just("stop"), Just("seek"), Just("unload"), Just("load"), Just("pause")];
+    let actions = prop_oneof![
+        Just("play"),
+        Just("stop"),
+        Just("seek"),
+        Just("unload"),
+        Just("load"),
+        Just("pause")
+    ];
     (kinds, actions, any_number(), any_number(), any::<u32>(), any::<u32>()).prop_map(|(kind, action, a, b, c, d)| {
         json!({
             "type": kind, "action": action, "track_id": "track_001", "start_at": EPOCH + a,

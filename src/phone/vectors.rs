@@ -26,7 +26,10 @@ fn vectors() -> Vec<Vector> {
         .map(|entry| entry.expect("a folder can be listed").path())
         .map(|path| (path.clone(), std::fs::read_to_string(path).expect("a file can be read")))
         .collect();
-    files.values().flat_map(|text| serde_json::from_str::<Vec<Vector>>(text).expect("vectors")).collect()
+    files
+        .values()
+        .flat_map(|text| serde_json::from_str::<Vec<Vector>>(text).expect("vectors"))
+        .collect()
 }
 
 fn kind(text: &str) -> &'static str {
@@ -62,8 +65,10 @@ fn sx07_what_was_understood_survives_the_way_there_and_back() {
         if !again.is_empty() {
             let (_, twice) = solusync::parse(&again).expect("our own words");
             assert_eq!(solusync::emit(&header, &twice), again, "{name}");
-            let (said, meant): (Value, Value) =
-                (serde_json::from_str(&text).expect("JSON"), serde_json::from_str(&again).expect("JSON"));
+            let (said, meant): (Value, Value) = (
+                serde_json::from_str(&text).expect("JSON"),
+                serde_json::from_str(&again).expect("JSON"),
+            );
             assert_eq!(said["type"], meant["type"], "{name}");
             assert_eq!(said["header"]["id"], meant["header"]["id"], "{name}");
         }

@@ -92,7 +92,9 @@ impl Envelope {
         let at = sync.net(now);
         let later = self.points.iter().filter(|(time, _)| *time > at);
         let first = (secs(now), self.at(at));
-        std::iter::once(first).chain(later.map(|(time, gain)| (secs(sync.audio(*time)), *gain))).collect()
+        std::iter::once(first)
+            .chain(later.map(|(time, gain)| (secs(sync.audio(*time)), *gain)))
+            .collect()
     }
 }
 
@@ -224,7 +226,13 @@ pub(crate) const CROSS_FADE: Span = Span::from_millis(30);
 pub(crate) const DE_CLICK: Span = Span::from_millis(10);
 
 impl Voice {
-    pub(crate) fn new(id: u32, track: TrackId, order: Uuid, timeline: Timeline, params: MediaParams) -> Self {
+    pub(crate) fn new(
+        id: u32,
+        track: TrackId,
+        order: Uuid,
+        timeline: Timeline,
+        params: MediaParams,
+    ) -> Self {
         Self {
             id,
             track,
@@ -271,11 +279,18 @@ impl Voice {
     }
 
     /// The box says again what plays: keep sounding, take its numbers.
-    pub(crate) fn confirm(&mut self, timeline: Timeline, params: MediaParams, sync: Option<&Sync>) -> Wants {
+    pub(crate) fn confirm(
+        &mut self,
+        timeline: Timeline,
+        params: MediaParams,
+        sync: Option<&Sync>,
+    ) -> Wants {
         let before = std::mem::replace(&mut self.envelope, Envelope::new(&params, &timeline));
         (self.timeline, self.params, self.is_confirmed) = (timeline, params, true);
         match sync {
-            Some(sync) if self.is_sounding() && before != self.envelope => self.blend(&before, sync),
+            Some(sync) if self.is_sounding() && before != self.envelope => {
+                self.blend(&before, sync)
+            }
             _ => Wants::default(),
         }
     }
@@ -289,7 +304,13 @@ impl Voice {
     }
 
     /// Fade from a time on, then be over. `order` is told when it is done.
-    pub(crate) fn finish(&mut self, from: NetTime, fade: Span, order: Option<Uuid>, sync: Option<&Sync>) -> Wants {
+    pub(crate) fn finish(
+        &mut self,
+        from: NetTime,
+        fade: Span,
+        order: Option<Uuid>,
+        sync: Option<&Sync>,
+    ) -> Wants {
         let end = from + fade;
         if self.finish.is_some_and(|finish| finish.end <= end) {
             return Wants::default();
@@ -331,7 +352,10 @@ impl Voice {
     pub(crate) fn silence(&mut self) -> Wants {
         let Phase::Sounding(segment) = self.phase else { return Wants::default() };
         self.phase = Phase::Waiting;
-        Wants { acts: vec![Act::End { segment: segment.id, at_s: 0.0, fall_s: 0.0 }], due: Vec::new() }
+        Wants {
+            acts: vec![Act::End { segment: segment.id, at_s: 0.0, fall_s: 0.0 }],
+            due: Vec::new(),
+        }
     }
 
     fn end(&self) -> Option<NetTime> {
@@ -381,7 +405,9 @@ impl Voice {
     fn hold(&mut self, segment: Segment, sync: &Sync, ids: &mut u32) -> Wants {
         let soon = sync.soon(SOON);
         match self.end().map(|end| sync.audio(end)) {
-            Some(end) if segment.ends.is_none() && end <= soon + AHEAD => self.end_segment(segment, end.max(soon)),
+            Some(end) if segment.ends.is_none() && end <= soon + AHEAD => {
+                self.end_segment(segment, end.max(soon))
+            }
             _ if segment.since >= soon || segment.ends.is_some() => Wants::default(),
             _ if soon - segment.steered < STEER_EVERY => Wants::default(),
             _ => self.steer(segment, soon, sync, ids),

@@ -72,6 +72,7 @@ fn full_stage() -> Show {
         (universe(2), UniverseOut { artnet, ..UniverseOut::default() }),
     ];
     Show {
+        flash_limit_off: None,
         title: "Full stage".into(),
         priority: 100,
         phone_lead: Lead::Auto,
