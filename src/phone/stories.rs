@@ -187,11 +187,7 @@ impl SimPage {
     /// The box hears a word and answers as `/ws` does.
     fn hear(&mut self, text: &str) {
         let said: Value = serde_json::from_str(text).expect("the phone speaks JSON");
-        assert_eq!(
-            self.link == SimLink::Open,
-            true,
-            "nothing is said into a closed socket: {text}"
-        );
+        assert!(self.link == SimLink::Open, "nothing is said into a closed socket: {text}");
         match said["type"].as_str() {
             Some("clock_sync") => self.answer(text),
             Some("hello") => {
