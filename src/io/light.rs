@@ -38,8 +38,9 @@ use net::Interface;
 pub use net::LightNet;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Ways};
 
-/// Plans on their way to the render thread; it takes all of them every frame, so a few would do.
-const PLANS: usize = 64;
+/// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
+/// stuck.
+const PLANS: usize = 1024;
 /// Reports on their way back: a second of the most that phases make.
 const REPORTS: usize = 1024;
 
@@ -90,14 +91,18 @@ pub struct LightSetup<'a> {
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
     plans: Producer<Arc<Plan>>,
-    /// A plan that found no room; it goes with the next.
-    held: Option<Arc<Plan>>,
+    watch: LightWatch,
+    warnings: Vec<String>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Sees what is on the wire; cheap to clone, and good after light has ended.
+#[derive(Clone)]
+pub struct LightWatch {
     gauges: Arc<Gauges>,
     seen: Arc<Mutex<Seen>>,
-    about: Vec<About>,
-    warnings: Vec<String>,
+    about: Arc<[About]>,
     clock: BoxClock,
-    threads: Vec<JoinHandle<()>>,
 }
 
 /// What never changes of a universe.
@@ -130,20 +135,45 @@ impl Light {
                 render.run();
             })?,
         ];
-        Ok(Self { plans, held: None, gauges, seen, about, warnings, clock, threads })
+        let watch = LightWatch { gauges, seen, about, clock };
+        Ok(Self { plans, watch, warnings, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
     pub fn play(&mut self, plan: Arc<Plan>) {
-        // Only the newest counts: the render thread shows nothing of those in between.
-        self.held = self.plans.push(plan).err().map(|rtrb::PushError::Full(plan)| plan);
+        if self.plans.push(plan).is_err() {
+            tracing::error!("light has not taken a plan for {PLANS} plans: its thread is stuck");
+        }
     }
 
-    /// What is on the wire now.
-    pub fn glance(&mut self) -> Vec<UniverseGlance> {
-        if let Some(plan) = self.held.take() {
-            self.play(plan);
+    /// For those who want to see what is on the wire, on any thread.
+    pub fn watch(&self) -> LightWatch {
+        self.watch.clone()
+    }
+
+    /// What did not go as it should at the start, in sentences: a taken port, a universe that cannot leave.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// A planned exit: says goodbye on every sACN universe (rule S8), which takes three frames.
+    pub fn stop(mut self) {
+        self.leave(Leave::Planned);
+    }
+
+    fn leave(&mut self, how: Leave) {
+        self.watch.gauges.leave(how);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a light thread ended by a panic");
+            }
         }
+    }
+}
+
+impl LightWatch {
+    /// What is on the wire now.
+    pub fn glance(&self) -> Vec<UniverseGlance> {
         let now = self.clock.now();
         let seen = self.seen.lock().expect("the edge thread does not panic");
         let worst_late = seen.worst(now);
@@ -167,25 +197,6 @@ impl Light {
             foreign: it.foreign.clone(),
         })
         .collect()
-    }
-
-    /// What did not go as it should at the start, in sentences: a taken port, a universe that cannot leave.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// A planned exit: says goodbye on every sACN universe (rule S8), which takes three frames.
-    pub fn stop(mut self) {
-        self.leave(Leave::Planned);
-    }
-
-    fn leave(&mut self, how: Leave) {
-        self.gauges.leave(how);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a light thread ended by a panic");
-            }
-        }
     }
 }
 

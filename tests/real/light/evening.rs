@@ -117,7 +117,7 @@ impl Stage {
         self.listen_until(4000);
         self.desk_sends("poll", &art_poll(true));
         self.listen_until(5000);
-        self.evening.glance = self.light.glance();
+        self.evening.glance = self.light.watch().glance();
         self.listen_until(6200);
         self.desk_sends("program", &programming(0x6000, 107));
         self.listen_until(6600);
@@ -162,14 +162,15 @@ impl Stage {
     }
 
     fn node_answers(&mut self) {
+        // Noted first: the box may act before the call returns.
+        self.done("answer");
         let reply = node_reply(loopback(NODE), PORT_ADDRESS);
         self.node.0.send_to(&reply, self.box_artnet).expect("loopback takes it");
-        self.done("answer");
     }
 
     fn desk_sends(&mut self, what: &'static str, bytes: &[u8]) {
-        self.desk.0.send_to(bytes, self.box_artnet).expect("loopback takes it");
         self.done(what);
+        self.desk.0.send_to(bytes, self.box_artnet).expect("loopback takes it");
     }
 
     fn done(&mut self, what: &'static str) {

@@ -22,14 +22,14 @@ fn begin(show: &engine::show::Show, net: &LightNet) -> Light {
 
 /// Glances every 20 ms until `wanted` is seen: when that was. The ear's silence is the clock.
 fn glance_until(
-    light: &mut Light,
+    light: &Light,
     quiet: &Ear,
     within: Span,
     wanted: impl Fn(&[UniverseGlance]) -> bool,
 ) -> Option<i64> {
     let end = system_now() + within.ns();
     while system_now() < end {
-        if wanted(&light.glance()) {
+        if wanted(&light.watch().glance()) {
             return Some(system_now());
         }
         quiet.hear(Span::from_millis(20));
@@ -134,7 +134,7 @@ fn a08_a_taken_port_is_said_and_light_still_goes_out() {
 fn s03_s07_another_source_on_our_universe_is_named_and_forgotten_after_two_and_a_half_seconds() {
     let net = LightNet { address: Some(loopback(10)), ..free_ports() };
     let show = show([(1, sacn_to(&[loopback(1)]))]);
-    let mut light = begin(&show, &net);
+    let light = begin(&show, &net);
     let desk = Ear::new(loopback(11), 0);
     desk.0
         .send_to(&foreign_data(1, 150), (loopback(10), net.sacn_port))
@@ -142,11 +142,11 @@ fn s03_s07_another_source_on_our_universe_is_named_and_forgotten_after_two_and_a
     let sent = system_now();
     let quiet = Ear::new(loopback(12), 0);
     let named = |all: &[UniverseGlance]| !all[0].foreign.is_empty();
-    glance_until(&mut light, &quiet, SOON, named).expect("it is named");
-    let foreign = light.glance()[0].foreign.clone();
+    glance_until(&light, &quiet, SOON, named).expect("it is named");
+    let foreign = light.watch().glance()[0].foreign.clone();
     assert_eq!((foreign[0].name.as_str(), foreign[0].priority), ("Desk left", Some(150)));
     assert_eq!(foreign[0].address, loopback(11));
-    let gone = glance_until(&mut light, &quiet, Span::from_secs(5), |all| !named(all));
+    let gone = glance_until(&light, &quiet, Span::from_secs(5), |all| !named(all));
     let gone = gone.expect("it is forgotten") - sent;
     // Glances of it are renewed every second.
     assert!((ms(2_500)..ms(3_700)).contains(&gone), "{gone}");
@@ -177,7 +177,7 @@ fn hostile_bytes_on_every_light_socket_change_nothing() {
     let show = show([(1, sacn_to(&[loopback(21)])), (2, artnet_to(6, &[loopback(21)]))]);
     let ear = Ear::new(loopback(21), net.sacn_port);
     let node = Ear::new(loopback(21), net.artnet_port);
-    let mut light = begin(&show, &net);
+    let light = begin(&show, &net);
     let mut chance = 1_u64;
     let mut octet = || {
         chance =
@@ -205,7 +205,7 @@ fn hostile_bytes_on_every_light_socket_change_nothing() {
     assert!(node.wait_for(SOON + SOON, polled).is_some(), "it still polls");
     let alive = |heard: &Heard| sacn_data(heard).filter(|data| data.at > now);
     assert!(ear.wait_for(SOON, alive).is_some(), "it still sends");
-    assert_eq!(light.glance().len(), 2);
+    assert_eq!(light.watch().glance().len(), 2);
     light.stop();
 }
 
