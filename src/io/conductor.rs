@@ -101,9 +101,21 @@ impl EngineHandle {
     /// # Errors
     /// [`Gone`] where nobody is left to answer.
     pub async fn glance(&self) -> Result<Glance, Gone> {
+        self.ask_glance()?.await.map_err(|_| Gone)
+    }
+
+    /// As [`EngineHandle::glance`], from a thread outside the runtime.
+    ///
+    /// # Errors
+    /// As [`EngineHandle::glance`].
+    pub fn glance_blocking(&self) -> Result<Glance, Gone> {
+        self.ask_glance()?.blocking_recv().map_err(|_| Gone)
+    }
+
+    fn ask_glance(&self) -> Result<oneshot::Receiver<Glance>, Gone> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Ask::Glance(reply)).map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
+        Ok(answer)
     }
 }
 
