@@ -21,11 +21,11 @@ pub fn box_config(globals: &Globals) -> Result<BoxConfig, Refused> {
     };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Refused(format!("could not read {}: {error}", path.display())))?;
-    let (config, findings) = boxfile::load(&path.display().to_string(), &text);
-    for finding in &findings {
+    let loaded = boxfile::load(&path.display().to_string(), &text);
+    for finding in &loaded.findings {
         terminal::complain(&finding.to_string());
     }
-    config.ok_or_else(|| Refused(format!("{} has mistakes", path.display())))
+    loaded.config.ok_or_else(|| Refused(format!("{} has mistakes", path.display())))
 }
 
 /// The control socket: as named, else as the box file has it.

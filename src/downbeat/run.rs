@@ -26,7 +26,7 @@ use wire::solusync::Message;
 
 use crate::cli::Globals;
 use crate::keys::Keys;
-use crate::outputs::{Outputs, Rig};
+use crate::outputs::{Outputs, Rig, Watched};
 use crate::{Refused, address, load, state, story, terminal};
 
 /// How often the time zone is looked at: a change of summer time reaches cues at a time of day within it.
@@ -47,7 +47,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let _inside = runtime.enter();
     // First the doors: where one is taken, nothing else has begun.
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
-    let control = bind_socket(&load::socket(globals, &config)).map_err(Refused::because)?;
+    let socket = load::socket(globals, &config);
+    let control = bind_socket(&socket).map_err(Refused::because)?;
 
     let clock = BoxClock::free();
     let began = clock.now();
@@ -60,13 +61,13 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let outputs = Arc::new(Outputs::start(&rig, reports)?);
 
     let (gone, engine_gone) = oneshot::channel();
-    let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
     let stage = Stage {
         clock,
         journal: journal.clone(),
         outputs: outputs.clone(),
         words: carry_words(crowd.clone()),
     };
+    let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
     let engine = Engine::new(show.clone(), start);
     let conductor = Conductor::start(engine, clock, move |effect| stage.perform(effect), gone)
         .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
@@ -85,27 +86,23 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         tai_utc: TAI_UTC,
         limits: limits(&config),
         page,
-        outputs: Box::new(outputs.clone()),
+        outputs: Box::new(Watched(outputs.clone())),
     });
     let feed = journal.watch();
-    greet(&house, globals, &load::socket(globals, &config));
-    let doors = Doors::open(house, network, control);
+    let doors = Doors::open(house.clone(), network, control);
     tokio::spawn(tell_the_zone(handle.clone()));
-    let teller = std::thread::spawn({
-        let show = show.clone();
-        move || tell_the_story(&show, began, feed)
-    });
-
     let quit = Arc::new(Notify::new());
     let keys = Keys::read(handle, quit.clone());
+    greet(&house, &outputs, &socket, keys.is_some());
+    std::thread::spawn(move || tell_the_story(&show, began, feed));
+
     let end = runtime.block_on(wait_for_the_end(&quit, engine_gone));
     drop(keys);
     runtime.block_on(doors.close());
     conductor.stop();
     outputs.stop();
-    drop(journal);
-    drop(teller);
-    runtime.shutdown_timeout(Duration::from_millis(500));
+    // A socket in the middle of its goodbye has had its time.
+    runtime.shutdown_background();
     end
 }
 
@@ -225,27 +222,29 @@ fn tell_the_story(show: &Show, began: ShowTime, mut feed: broadcast::Receiver<io
 }
 
 /// Where it is, what it plays, what is not real, and which keys there are.
-fn greet(house: &House, globals: &Globals, socket: &Path) {
+fn greet(house: &House, outputs: &Outputs, socket: &Path, keys: bool) {
     let (facts, show) = (&house.facts, &house.show);
     terminal::say(&format!("{}\n\n{}", show.title, address::qr(&facts.urls[0])));
-    terminal::say("phones    ");
-    for url in &facts.urls {
-        terminal::say(&format!("  {url}"));
-    }
-    terminal::say(&format!("control   downbeat --socket {} go", socket.display()));
-    for what in &facts.simulated {
-        terminal::say(&format!("SIMULATED: {what}"));
-    }
-    if globals.box_file.is_none() {
-        terminal::say("no box file: built-in defaults apply");
-    }
     for list in &show.lists {
-        terminal::say(&format!("\ncue list {}", list.name));
+        terminal::say(&format!("cue list {}", list.name));
         for cue in &list.cues {
-            terminal::say(&format!("  {:<8} {}", cue.number, cue.name));
+            terminal::say(&format!("  {:<8}{}", cue.number, cue.name));
         }
     }
     terminal::say("");
+    for (index, url) in facts.urls.iter().enumerate() {
+        terminal::say(&format!("{:9}{url}", if index == 0 { "phones" } else { "" }));
+    }
+    for what in &facts.simulated {
+        terminal::say(&format!("SIMULATED: {what}"));
+    }
+    for warning in outputs.warnings() {
+        terminal::say(&format!("WARNING: {warning}"));
+    }
+    if keys {
+        terminal::say("keys     space GO, b back, s stop, p pause and resume, ! panic, q quit");
+    }
+    terminal::say(&format!("control  downbeat --socket {} go", socket.display()));
 }
 
 async fn wait_for_the_end(quit: &Notify, engine_gone: oneshot::Receiver<()>) -> Result<(), Refused> {

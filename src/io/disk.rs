@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::show::{MediaInfo, Source};
 
-use crate::sound::decode;
+use crate::sound;
 
 /// Files a show may be made of; longer ones are no show files.
 const TEXT_MAX: u64 = 4 << 20;
@@ -50,7 +50,7 @@ impl Source for ShowFolder {
     }
 
     fn media(&self, path: &str) -> Result<MediaInfo, String> {
-        decode::media_info(&self.path.join(path)).map_err(|error| error.to_string())
+        sound::media_info(&self.path.join(path)).map_err(|error| error.to_string())
     }
 
     fn media_there(&self) -> Vec<String> {
