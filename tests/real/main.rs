@@ -1,3 +1,6 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
 
 mod sound;
+mod program;
+mod the_box;
+mod ws;
