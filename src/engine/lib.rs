@@ -18,6 +18,7 @@ mod ledger;
 pub mod light;
 pub mod order;
 pub mod reader;
+pub mod phones;
 pub mod show;
 pub mod sound;
 pub mod surface;

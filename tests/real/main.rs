@@ -2,3 +2,6 @@
 
 mod light;
 mod sound;
+mod program;
+mod the_box;
+mod ws;

@@ -24,8 +24,10 @@ pub enum BoxError {
     #[error("{0} is not there; `cargo build --release --locked` makes it")]
     NotBuilt(PathBuf),
     /// Its own words are in the log.
-    #[error("the box did not answer on its socket within {} s; it said:\n{log}", PATIENCE.as_secs())]
+    #[error("the box {how}; it said:\n{log}")]
     Silent {
+        /// Ended, or hangs.
+        how: &'static str,
         /// What it wrote.
         log: String,
     },
@@ -94,14 +96,20 @@ impl Running {
     async fn wait_until_it_answers(&mut self) -> Result<(), BoxError> {
         let deadline = Instant::now() + PATIENCE;
         while self.get("/api/v1/status").await.is_err() {
-            let gone = !matches!(self.child.try_wait(), Ok(None));
-            if gone || Instant::now() > deadline {
-                let log = fs::read_to_string(self.place.path().join("log")).unwrap_or_default();
-                return Err(BoxError::Silent { log });
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return Err(self.silent("ended at once"));
+            }
+            if Instant::now() > deadline {
+                return Err(self.silent("did not answer on its socket in time"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+
+    fn silent(&self, how: &'static str) -> BoxError {
+        let log = fs::read_to_string(self.place.path().join("log")).unwrap_or_default();
+        BoxError::Silent { how, log }
     }
 
     /// The command-line program, ready to give this box an order.

@@ -1,0 +1,107 @@
+//! Where phones find the box, and the QR code that says so.
+
+use std::net::IpAddr;
+
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+/// One address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    interface: String,
+    ip: IpAddr,
+}
+
+/// Every address a phone may reach, best first; this machine's own where it has no network.
+pub fn urls(port: u16, preferred: Option<&str>) -> Vec<String> {
+    // A machine that does not tell its addresses still has itself.
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let candidates =
+        found.into_iter().map(|it| Candidate { ip: it.ip(), interface: it.name }).collect();
+    let urls: Vec<String> =
+        ranked(candidates, preferred).iter().map(|it| url(it.ip, port)).collect();
+    if urls.is_empty() { vec![format!("http://localhost:{port}/")] } else { urls }
+}
+
+fn url(ip: IpAddr, port: u16) -> String {
+    match (ip, port) {
+        (IpAddr::V4(ip), 80) => format!("http://{ip}/"),
+        (IpAddr::V4(ip), port) => format!("http://{ip}:{port}/"),
+        (IpAddr::V6(ip), 80) => format!("http://[{ip}]/"),
+        (IpAddr::V6(ip), port) => format!("http://[{ip}]:{port}/"),
+    }
+}
+
+fn ranked(mut candidates: Vec<Candidate>, preferred: Option<&str>) -> Vec<Candidate> {
+    candidates.retain(|it| reachable(it.ip));
+    // Stable: within a rank the system's own order stands.
+    candidates.sort_by_key(|it| rank(it, preferred));
+    candidates
+}
+
+fn reachable(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    }
+}
+
+/// Least is best: the interface that the box file names, then IPv4 (a QR code of it is smaller, and every phone
+/// has it), then IPv6; bridges of containers and virtual machines last.
+fn rank(it: &Candidate, preferred: Option<&str>) -> (bool, bool, bool) {
+    let virtual_one = ["docker", "br-", "veth", "virbr", "tun", "tap", "wg", "lxc", "cni"]
+        .iter()
+        .any(|name| it.interface.starts_with(name));
+    (preferred != Some(it.interface.as_str()), virtual_one, it.ip.is_ipv6())
+}
+
+/// A QR code as text, two rows of dots a line; dark on light even in a dark terminal.
+pub fn qr(url: &str) -> String {
+    QrCode::new(url).map_or_else(
+        |_| String::new(), // an address is far shorter than the longest code
+        |code| {
+            code.render::<Dense1x2>()
+                .dark_color(Dense1x2::Light)
+                .light_color(Dense1x2::Dark)
+                .build()
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(interface: &str, ip: &str) -> Candidate {
+        Candidate { interface: interface.into(), ip: ip.parse().expect("an address") }
+    }
+
+    #[test]
+    fn phones_are_sent_to_the_network_that_the_box_file_names() {
+        let all = vec![
+            at("lo", "127.0.0.1"),
+            at("docker0", "172.17.0.1"),
+            at("eth0", "10.0.0.5"),
+            at("eth0", "fe80::1"),
+            at("wlan0", "192.168.7.2"),
+        ];
+        let order = |preferred| -> Vec<String> {
+            ranked(all.clone(), preferred).into_iter().map(|it| it.interface).collect()
+        };
+        assert_eq!(order(None), ["eth0", "wlan0", "docker0"]);
+        assert_eq!(order(Some("wlan0")), ["wlan0", "eth0", "docker0"]);
+    }
+
+    #[test]
+    fn an_address_is_written_as_a_browser_wants_it() {
+        assert_eq!(url("10.0.0.5".parse().expect("v4"), 8080), "http://10.0.0.5:8080/");
+        assert_eq!(url("10.0.0.5".parse().expect("v4"), 80), "http://10.0.0.5/");
+        assert_eq!(url("2001:db8::5".parse().expect("v6"), 8080), "http://[2001:db8::5]:8080/");
+    }
+
+    #[test]
+    fn the_qr_code_is_there_and_square_enough() {
+        let code = qr("http://10.0.0.5:8080/");
+        assert!(code.lines().count() >= 12 && code.contains('█'), "{code}");
+    }
+}

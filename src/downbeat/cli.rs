@@ -1,0 +1,198 @@
+//! The command line (DESIGN: Fixed points).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use units::CueNumber;
+
+const EXAMPLES: &str = "\
+Examples:
+  downbeat check config/demo              every mistake, with file, line and a suggestion
+  downbeat rehearse config/demo --out /tmp/demo
+  downbeat run config/demo --simulate     no sound card needed
+  downbeat go                             from another terminal
+  downbeat status --json
+
+Exit code: 0 done, 1 refused with a reason, 2 usage.";
+
+/// One clock for sound, light, score pages and a thousand phones.
+#[derive(Debug, Parser)]
+#[command(name = "downbeat", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// This box's file [default: /etc/downbeat/box.toml where there is one]
+    #[arg(long = "box", global = true, value_name = "FILE")]
+    pub box_file: Option<PathBuf>,
+    /// Simulate sound (and pins, MIDI, PTP), in real time; network and light stay real
+    #[arg(long, global = true)]
+    pub simulate: bool,
+    /// Where the box keeps its state [default: `[paths] state` of the box file]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The control socket [default: `[paths] socket` of the box file]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a show until Ctrl-C or SIGTERM
+    #[command(after_help = "\
+Keys, where the input is a terminal: space GO, b back, s stop, p pause and resume, ! or Esc panic, q quit.
+
+Examples:
+  downbeat run config/demo --simulate
+  downbeat run /srv/downbeat/shows/tonight --box /etc/downbeat/box.toml")]
+    Run {
+        /// The show folder, or its show.toml
+        show: PathBuf,
+    },
+    /// Report every mistake of a show
+    #[command(after_help = "\
+Examples:
+  downbeat check config/demo
+  downbeat check config/demo --format json | jq '.findings[].message'")]
+    Check {
+        /// The show folder, or its show.toml
+        show: PathBuf,
+        /// How to say it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Play the whole show in virtual time, in seconds
+    #[command(after_help = "\
+Writes into DIR: sound.wav, light.jsonl, orders.jsonl, timeline.html. Same show, same bytes.
+
+Example:
+  downbeat rehearse config/demo --out /tmp/demo")]
+    Rehearse {
+        /// The show folder, or its show.toml
+        show: PathBuf,
+        /// Where to write what was heard and seen
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Fire the cue on standby
+    #[command(after_help = "Examples:\n  downbeat go\n  downbeat go --list balcony")]
+    Go(ListOrder),
+    /// Put the cue before on standby
+    #[command(after_help = "Example:\n  downbeat back")]
+    Back(ListOrder),
+    /// End every running cue; light stays as it is
+    Stop(Order),
+    /// Everything that moves stands still
+    Pause(Order),
+    /// Everything goes on where it stood
+    Resume(Order),
+    /// Fade everything out
+    Panic(Order),
+    /// Fire a cue now
+    #[command(after_help = "Example:\n  downbeat fire 2.5")]
+    Fire(CueOrder),
+    /// Put a cue on standby
+    #[command(after_help = "Example:\n  downbeat goto 1")]
+    Goto(CueOrder),
+    /// How the box and its show stand
+    #[command(after_help = "Example:\n  downbeat status --json | jq .show.lists[0].standby.number")]
+    Status(Show),
+    /// Every cue, and where the show stands among them
+    Cues(Show),
+    /// The box clock
+    Clock(Show),
+    /// Every phone
+    Phones(Show),
+    /// What is on the lighting network
+    Universes(Show),
+    /// What was ordered, and what really happened
+    #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]
+    Receipts {
+        #[command(flatten)]
+        show: Show,
+        /// How many of the latest orders
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+    },
+    /// The phones' address as a QR code
+    Qr(Show),
+}
+
+/// How `check` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One document, for editors.
+    Json,
+}
+
+/// What commands that do something take.
+#[derive(Debug, Clone, Args)]
+pub struct Order {
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The command's own id: sent twice, done once
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListOrder {
+    /// The cue list [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub list: Option<String>,
+    #[command(flatten)]
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CueOrder {
+    /// The cue's number
+    pub cue: CueNumber,
+    #[command(flatten)]
+    pub order: Order,
+}
+
+/// What commands that show something take.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Show {
+    /// Print one JSON document (docs/status.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn globals_stand_before_or_after_the_command() {
+        let socket = |words: &[&str]| {
+            Cli::try_parse_from(words).expect("both ways are right").globals.socket
+        };
+        let before = socket(&["downbeat", "--socket", "/tmp/s", "go"]);
+        let after = socket(&["downbeat", "go", "--socket", "/tmp/s"]);
+        assert_eq!(before, Some(PathBuf::from("/tmp/s")));
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn a_cue_number_that_is_none_is_a_mistake_of_usage() {
+        let error = Cli::try_parse_from(["downbeat", "fire", "soon"]).expect_err("no number");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

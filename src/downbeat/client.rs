@@ -1,0 +1,100 @@
+//! Asks the running box, through its control socket.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use crate::Refused;
+
+/// A box that takes longer to answer is not driving a show.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// 200, 400, 409, …
+    pub status: StatusCode,
+    /// One JSON document.
+    pub document: Value,
+}
+
+/// A control socket.
+#[derive(Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The box that listens there, if there is one.
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// `GET /api/v1/…`
+    pub fn get(&self, path: &str) -> Result<Answer, Refused> {
+        self.ask(Method::GET, path, None)
+    }
+
+    /// `POST /api/v1/…`
+    pub fn post(&self, path: &str, body: &Value) -> Result<Answer, Refused> {
+        self.ask(Method::POST, path, Some(body))
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Refused> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Refused(format!("could not start: {error}")))?;
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let asked = ask(&self.socket, method, path, body);
+        match runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await }) {
+            Ok(answer) => answer,
+            Err(_) => Err(Refused(format!(
+                "the box at {} does not answer within {} s",
+                self.socket.display(),
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+}
+
+async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<Answer, Refused> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| nobody(socket, &error))?;
+    let lost = |error: hyper::Error| Refused(format!("the box went away meanwhile: {error}"));
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/api/v1/{path}"))
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(Refused::because)?;
+    let response = sender.send_request(request).await.map_err(lost)?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.map_err(lost)?.to_bytes();
+    let document = serde_json::from_slice(&bytes)
+        .map_err(|error| Refused(format!("the box answered no JSON: {error}")))?;
+    Ok(Answer { status, document })
+}
+
+fn nobody(socket: &Path, error: &std::io::Error) -> Refused {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    let place = socket.display();
+    match error.kind() {
+        NotFound | ConnectionRefused => Refused(format!(
+            "no box is running here (nobody listens at {place}): start one with `downbeat run SHOW`, or name its `--socket`"
+        )),
+        PermissionDenied => Refused(format!(
+            "this user may not use the control socket {place}: use the user or group that runs the box"
+        )),
+        _ => Refused(format!("could not reach the box at {place}: {error}")),
+    }
+}

@@ -1,0 +1,285 @@
+//! Commands to the running box, and questions it answers (docs/status.md has the documents).
+
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+use units::Span;
+
+use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
+use crate::client::{Answer, Client};
+use crate::table::table;
+use crate::{Refused, address, load, terminal};
+
+/// Whatever is neither `run`, `check` nor `rehearse`.
+pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
+    let config = load::box_config(globals)?;
+    let client = Client::new(load::socket(globals, &config));
+    match command {
+        Command::Go(it) => order(&client, "go", &it.order, &fields_of_list(it)),
+        Command::Back(it) => order(&client, "back", &it.order, &fields_of_list(it)),
+        Command::Stop(it) => order(&client, "stop", it, &[]),
+        Command::Pause(it) => order(&client, "pause", it, &[]),
+        Command::Resume(it) => order(&client, "resume", it, &[]),
+        Command::Panic(it) => order(&client, "panic", it, &[]),
+        Command::Fire(it) => order(&client, "fire", &it.order, &fields_of_cue(it)),
+        Command::Goto(it) => order(&client, "goto", &it.order, &fields_of_cue(it)),
+        Command::Status(it) => show(&client, "status", it.json, status),
+        Command::Cues(it) => show(&client, "cues", it.json, cues),
+        Command::Clock(it) => show(&client, "clock", it.json, clock),
+        Command::Phones(it) => show(&client, "phones", it.json, phones),
+        Command::Universes(it) => show(&client, "universes", it.json, universes),
+        Command::Receipts { show: it, limit } => {
+            show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
+        }
+        Command::Qr(it) => show(&client, "status", it.json, qr),
+        Command::Run { .. } | Command::Check { .. } | Command::Rehearse { .. } => {
+            unreachable!("main sends these elsewhere")
+        }
+    }
+}
+
+type Field = (&'static str, Value);
+
+fn fields_of_list(it: &ListOrder) -> Vec<Field> {
+    it.list.iter().map(|list| ("list", json!(list))).collect()
+}
+
+fn fields_of_cue(it: &CueOrder) -> Vec<Field> {
+    vec![("cue", json!(it.cue))]
+}
+
+fn order(client: &Client, word: &str, order: &Order, fields: &[Field]) -> Result<(), Refused> {
+    let id = order.id.iter().map(|id| ("id", json!(id)));
+    let fields = fields.iter().cloned().chain(id);
+    let body: Map<String, Value> = fields.map(|(key, value)| (key.to_owned(), value)).collect();
+    let answer = client.post(word, &Value::Object(body))?;
+    if order.json {
+        terminal::say(&answer.document.to_string());
+    }
+    match answer.status {
+        StatusCode::OK if order.json => Ok(()),
+        StatusCode::OK => {
+            terminal::say(text(&answer.document["done"]["said"]));
+            Ok(())
+        }
+        // The document has said it already.
+        _ if order.json => Err(Refused(String::new())),
+        _ => Err(why(&answer)),
+    }
+}
+
+fn why(answer: &Answer) -> Refused {
+    let refused = &answer.document["refused"]["message"];
+    let error = &answer.document["error"]["message"];
+    let why = refused.as_str().or(error.as_str());
+    Refused(why.map_or_else(|| format!("the box answered {}", answer.status), str::to_owned))
+}
+
+fn show(
+    client: &Client,
+    path: &str,
+    as_json: bool,
+    words: fn(&Value) -> String,
+) -> Result<(), Refused> {
+    let answer = client.get(path)?;
+    if answer.status != StatusCode::OK {
+        return Err(why(&answer));
+    }
+    match as_json {
+        true => terminal::say(&answer.document.to_string()),
+        false => terminal::say(&words(&answer.document)),
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}
+
+fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// A cue with its name, or a dash.
+fn cue(value: &Value) -> String {
+    match (value["number"].as_str(), value["name"].as_str()) {
+        (Some(number), Some("")) => number.to_owned(),
+        (Some(number), Some(name)) => format!("{number} \"{name}\""),
+        _ => "-".to_owned(),
+    }
+}
+
+/// A span of nanoseconds; what is not known is said to be so.
+fn span(value: &Value) -> String {
+    value.as_i64().map_or_else(|| "unknown".to_owned(), |ns| rounded(Span::from_ns(ns)).to_string())
+}
+
+/// To milliseconds above a second, to microseconds below: more digits say nothing to a person.
+fn rounded(span: Span) -> Span {
+    let step = if span.abs() >= Span::from_secs(1) { 1_000_000 } else { 1_000 };
+    Span::from_ns((span.ns() + step / 2).div_euclid(step) * step)
+}
+
+fn status(it: &Value) -> String {
+    let (box_, show) = (&it["box"], &it["show"]);
+    let simulated: Vec<&str> = rows(&box_["simulated"]).map(text).collect();
+    let mut lines = vec![
+        format!("{}  on box {}, version {}", text(&show["title"]), text(&box_["name"]), text(&box_["version"])),
+        format!("clock    {}", clock(&it["clock"])),
+        format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
+        format!("light    {} universes", rows(&it["light"]["universes"]).count()),
+    ];
+    if !simulated.is_empty() {
+        lines.push(format!("SIMULATED: {}", simulated.join(", ")));
+    }
+    if show["paused"] == true {
+        lines.push("PAUSED".to_owned());
+    }
+    let lists: Vec<[String; 4]> = rows(&show["lists"])
+        .map(|list| {
+            let name = text(&list["name"]).to_owned();
+            [name, cue(&list["standby"]), cue(&list["coming"]), cue(&list["last"])]
+        })
+        .collect();
+    lines.push(String::new());
+    lines.push(table(["list", "standby", "coming", "last"], &lists));
+    let running: Vec<[String; 2]> = rows(&show["running"])
+        .map(|run| {
+            let left = if run["left"].is_null() { "until ended".into() } else { span(&run["left"]) };
+            [cue(run), left]
+        })
+        .collect();
+    if !running.is_empty() {
+        lines.push(String::new());
+        lines.push(table(["running", "left"], &running));
+    }
+    lines.join("\n")
+}
+
+fn cues(it: &Value) -> String {
+    let list = |list: &Value| {
+        let rows: Vec<[String; 5]> = rows(&list["cues"]).map(cue_row).collect();
+        format!("{}\n{}", text(&list["name"]), table(["", "cue", "name", "does", "then"], &rows))
+    };
+    rows(&it["lists"]).map(list).collect::<Vec<_>>().join("\n\n")
+}
+
+fn cue_row(it: &Value) -> [String; 5] {
+    let mark = match (it["standby"] == true, it["running"] == true) {
+        (true, _) => ">",
+        (_, true) => "*",
+        _ => "",
+    };
+    let outputs = ["light", "sound", "phones"].into_iter().filter(|output| it[*output] == true);
+    let acts = (it["acts"].as_u64() > Some(0)).then_some("cues");
+    let does: Vec<&str> = outputs.chain(acts).collect();
+    let then = match text(&it["then"]) {
+        "wait" => String::new(),
+        then => format!("{then} {}", span(&it["post_wait"])),
+    };
+    let at = it["at"].as_str().map(|at| format!("at {at} ")).unwrap_or_default();
+    [
+        mark.to_owned(),
+        text(&it["number"]).to_owned(),
+        text(&it["name"]).to_owned(),
+        does.join(" "),
+        format!("{at}{then}"),
+    ]
+}
+
+fn clock(it: &Value) -> String {
+    let age = it["age_s"].as_f64().map_or("unknown".to_owned(), |age| format!("{age:.0} s"));
+    let bound = match it["error_bound_ns"].as_i64() {
+        Some(ns) => format!("within {}", rounded(Span::from_ns(ns))),
+        None => "error unknown".to_owned(),
+    };
+    format!("{} for {age}, {bound} ({})", text(&it["state"]), text(&it["source"]))
+}
+
+fn phones(it: &Value) -> String {
+    let unknown = || "unknown".to_owned();
+    let rows: Vec<[String; 6]> = rows(&it["phones"])
+        .map(|phone| {
+            let status = &phone["status"];
+            let number = |value: &Value, unit: &str| {
+                value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
+            };
+            [
+                phone["id"].to_string(),
+                phone["address"].as_str().unwrap_or("control socket").to_owned(),
+                number(&phone["connected_s"], " s"),
+                if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
+                status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
+                number(&status["avg_rtt_ms"], " ms"),
+            ]
+        })
+        .collect();
+    table(["phone", "address", "here", "hello", "quality", "round trip"], &rows)
+}
+
+fn universes(it: &Value) -> String {
+    // The keys of a universe are its own; each becomes a line under its number.
+    let one = |universe: &Value| {
+        let fields = universe.as_object().into_iter().flatten();
+        let lines: Vec<[String; 2]> =
+            fields.map(|(key, value)| [key.replace('_', " "), plain(value)]).collect();
+        table(["", ""], &lines).trim_start().to_owned()
+    };
+    rows(&it["universes"]).map(one).collect::<Vec<_>>().join("\n\n")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "unknown".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn receipts(it: &Value) -> String {
+    let rows: Vec<[String; 6]> = rows(&it["orders"]).map(receipt_row).collect();
+    table(["order", "cue", "output", "what", "late", "evidence"], &rows)
+}
+
+fn receipt_row(it: &Value) -> [String; 6] {
+    let (order, receipt) = (&it["order"], &it["receipt"]);
+    let late = match receipt.is_null() {
+        true => "no receipt".to_owned(),
+        false => span(&it["late_ns"]),
+    };
+    [
+        order["id"].to_string(),
+        order["cue"].as_str().unwrap_or("-").to_owned(),
+        text(&order["output"]).to_owned(),
+        text(&order["what"]["do"]).replace('_', " "),
+        late,
+        receipt["evidence"].as_str().unwrap_or("-").replace('_', " "),
+    ]
+}
+
+fn qr(it: &Value) -> String {
+    let url = text(&it["box"]["urls"][0]);
+    format!("{}\n{url}", address::qr(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_said_to_be_unknown() {
+        assert_eq!(span(&Value::Null), "unknown");
+        assert_eq!(span(&json!(1_234_567)), "1.235ms");
+        let clock = clock(&json!({ "state": "free", "age_s": 12.2, "error_bound_ns": null, "source": "x" }));
+        assert_eq!(clock, "free for 12 s, error unknown (x)");
+    }
+
+    #[test]
+    fn an_order_without_a_receipt_is_not_shown_as_in_time() {
+        let row = receipt_row(&json!({
+            "order": { "id": 3, "cue": "2", "output": "light", "what": { "do": "fade" }, "at": 5 },
+            "receipt": null, "late_ns": null,
+        }));
+        assert_eq!(row, ["3", "2", "light", "fade", "no receipt", "-"]);
+    }
+}

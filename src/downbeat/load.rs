@@ -1,0 +1,101 @@
+//! Reads the box file and the show, and says what is wrong with them.
+
+use std::path::{Path, PathBuf};
+
+use engine::boxfile::{self, BoxConfig};
+use engine::show::{self, Finding, Severity, Show};
+use io::disk::ShowFolder;
+
+use crate::cli::{Format, Globals};
+use crate::{Refused, terminal};
+
+/// Where the box file is looked for when nobody names one.
+const BOX_FILE: &str = "/etc/downbeat/box.toml";
+
+/// This box: its file, or the defaults where there is none.
+pub fn box_config(globals: &Globals) -> Result<BoxConfig, Refused> {
+    let path = match &globals.box_file {
+        Some(path) => path.clone(),
+        None if Path::new(BOX_FILE).exists() => PathBuf::from(BOX_FILE),
+        None => return Ok(BoxConfig::default()),
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Refused(format!("could not read {}: {error}", path.display())))?;
+    let loaded = boxfile::load(&path.display().to_string(), &text);
+    for finding in &loaded.findings {
+        terminal::complain(&finding.to_string());
+    }
+    loaded.config.ok_or_else(|| Refused(format!("{} has mistakes", path.display())))
+}
+
+/// The control socket: as named, else as the box file has it.
+pub fn socket(globals: &Globals, config: &BoxConfig) -> PathBuf {
+    globals.socket.clone().unwrap_or_else(|| PathBuf::from(&config.paths.socket))
+}
+
+/// The state folder: as named, else as the box file has it.
+pub fn state(globals: &Globals, config: &BoxConfig) -> PathBuf {
+    globals.state.clone().unwrap_or_else(|| PathBuf::from(&config.paths.state))
+}
+
+/// A show that may run, with its folder. Every finding is printed.
+pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
+    let (folder, loaded) = load(named);
+    for finding in &loaded.findings {
+        terminal::complain(&finding.to_string());
+    }
+    let show = loaded.show.ok_or_else(|| Refused(summary(named, &loaded.findings)))?;
+    Ok((folder, show))
+}
+
+/// `check SHOW`.
+pub fn check(named: &Path, format: Format) -> Result<(), Refused> {
+    let (_, loaded) = load(named);
+    match format {
+        Format::Json => terminal::say(&show::json(&loaded.findings)),
+        Format::Text => {
+            for finding in &loaded.findings {
+                terminal::say(&finding.to_string());
+            }
+        }
+    }
+    match (loaded.show, format) {
+        (Some(show), Format::Text) => {
+            let cues: usize = show.lists.iter().map(|list| list.cues.len()).sum();
+            let what = summary(named, &loaded.findings);
+            terminal::say(&format!("{what}: {cues} cues, {} universes", show.universes.len()));
+            Ok(())
+        }
+        (Some(_), Format::Json) => Ok(()),
+        (None, Format::Text) => Err(Refused(summary(named, &loaded.findings))),
+        // The document has said it already.
+        (None, Format::Json) => Err(Refused(String::new())),
+    }
+}
+
+fn load(named: &Path) -> (ShowFolder, show::Loaded) {
+    let folder = ShowFolder::of(named);
+    let mut loaded = show::load(&folder.root, &folder);
+    for finding in &mut loaded.findings {
+        // As the person who asked can open it from where they are.
+        finding.file = folder.path.join(&finding.file).display().to_string();
+    }
+    (folder, loaded)
+}
+
+fn summary(named: &Path, findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let many = |count: usize, what: &str| {
+        format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    };
+    let name = named.display();
+    match (errors, warnings) {
+        (0, 0) => format!("{name} is sound"),
+        (0, warnings) => format!("{name} may run, with {}", many(warnings, "warning")),
+        (errors, 0) => format!("{name} has {}", many(errors, "mistake")),
+        (errors, warnings) => {
+            format!("{name} has {} and {}", many(errors, "mistake"), many(warnings, "warning"))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Light and sound, started as the box file says, and handed on to whoever plays or watches them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engine::boxfile::{BoxConfig, SoundDevice};
+use engine::show::{MediaId, Show};
+use engine::sound::Pcm;
+use engine::told::Input;
+use engine::{light, sound};
+use io::clock::BoxClock;
+use io::light::{Light, LightNet, LightSetup};
+use io::sound::{Card, CardSetup, Device, decode};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Refused;
+
+/// What outputs are started from.
+pub struct Rig<'a> {
+    /// The show.
+    pub show: &'a Show,
+    /// Where its files are.
+    pub folder: &'a Path,
+    /// This box.
+    pub config: &'a BoxConfig,
+    /// Its own id.
+    pub node: Uuid,
+    /// Its clock.
+    pub clock: BoxClock,
+    /// Whether sound is simulated, whatever there is.
+    pub simulate: bool,
+}
+
+/// Light and sound while the box runs.
+pub struct Outputs {
+    light: Mutex<Option<Light>>,
+    card: Mutex<Option<Card>>,
+    simulated: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Outputs {
+    /// Light goes out from here on, fixtures at rest; the card is open.
+    pub fn start(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Self, Refused> {
+        let (card, simulated) = start_card(rig, &reports)?;
+        let light = start_light(rig, reports)?;
+        let warnings = light.warnings().to_vec();
+        Ok(Self {
+            light: Mutex::new(Some(light)),
+            card: Mutex::new(card),
+            simulated: simulated.into_iter().collect(),
+            warnings,
+        })
+    }
+
+    /// Renders light by this from now on.
+    pub fn play_light(&self, plan: Arc<light::Plan>) {
+        if let Some(light) = &mut *self.light() {
+            light.play(plan);
+        }
+    }
+
+    /// Renders sound by this from now on.
+    pub fn play_sound(&self, plan: Arc<sound::Plan>) {
+        if let Some(card) = &mut *self.card() {
+            card.play(plan);
+        }
+    }
+
+    /// What is not real.
+    pub fn simulated(&self) -> Vec<String> {
+        self.simulated.clone()
+    }
+
+    /// What did not go as it should at the start, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// A planned exit: light says goodbye, sound fades out.
+    pub fn stop(&self) {
+        if let Some(light) = self.light().take() {
+            light.stop();
+        }
+        if let Some(card) = self.card().take() {
+            card.stop();
+        }
+    }
+
+    fn light(&self) -> MutexGuard<'_, Option<Light>> {
+        self.light.lock().expect("nobody panics while holding light")
+    }
+
+    fn card(&self) -> MutexGuard<'_, Option<Card>> {
+        self.card.lock().expect("nobody panics while holding the card")
+    }
+}
+
+/// The outputs, for the network door's watchers.
+pub struct Watched(pub Arc<Outputs>);
+
+impl io::http::Outputs for Watched {
+    fn universes(&self) -> Value {
+        let universes = self.0.light().as_mut().map(Light::glance);
+        serde_json::to_value(universes).expect("a glance has a JSON form")
+    }
+    fn sound(&self) -> Value {
+        let card = self.0.card().as_ref().map(Card::glance);
+        serde_json::to_value(card).expect("a glance has a JSON form")
+    }
+}
+
+fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> {
+    let setup = LightSetup {
+        show: rig.show,
+        cid: rig.node,
+        source_name: rig.config.name.clone(),
+        net: LightNet { interface: rig.config.net.light.clone(), ..LightNet::default() },
+        priority: rig.show.priority,
+        clock: rig.clock,
+        chance: io::chance::seed(),
+        report: Box::new(move |frame| {
+            // Nobody is left to hear of it on the way out.
+            let _ = reports.send(Input::LightFrame(frame));
+        }),
+    };
+    Light::start(setup).map_err(|error| Refused(format!("could not {}", with_cause(&error))))
+}
+
+/// An error and what is behind it, in one line.
+fn with_cause(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The card, and what is to be said loudly about it.
+fn start_card(
+    rig: &Rig<'_>,
+    reports: &Sender<Input>,
+) -> Result<(Option<Card>, Option<String>), Refused> {
+    let media = decode_media(rig)?;
+    let open = |device: Device| {
+        let reports = reports.clone();
+        Card::start(CardSetup {
+            device,
+            channels: rig.config.sound.channels,
+            rate_hz: rig.config.sound.rate_hz,
+            media: media.clone(),
+            clock: rig.clock,
+            report: Box::new(move |input| {
+                let _ = reports.send(input);
+            }),
+        })
+    };
+    let refused =
+        |error: &dyn std::error::Error| Refused(format!("could not open the sound card: {}", with_cause(error)));
+    let simulated = |why: String| match open(Device::Simulated) {
+        Ok(card) => Ok((Some(card), Some(why))),
+        Err(error) => Err(refused(&error)),
+    };
+    match &rig.config.sound.device {
+        _ if rig.simulate => simulated("sound, as asked for by --simulate".to_owned()),
+        SoundDevice::Simulated => simulated("sound, as the box file has it".to_owned()),
+        SoundDevice::None => Ok((None, None)),
+        SoundDevice::Auto => open(Device::Default).map(|card| (Some(card), None)).or_else(|error| {
+            simulated(format!("sound: this box has no card that opens ({})", with_cause(&error)))
+        }),
+        // A card that is named and missing is a mistake to be mended, not to be played over in silence.
+        SoundDevice::Alsa(name) => match open(Device::Named(name.clone())) {
+            Ok(card) => Ok((Some(card), None)),
+            Err(error) => Err(refused(&error)),
+        },
+    }
+}
+
+/// Every file by its id; what only phones play stays on disk.
+fn decode_media(rig: &Rig<'_>) -> Result<Arc<[Pcm]>, Refused> {
+    let used = heard_from_the_box(rig.show);
+    let one = |(index, media): (usize, &engine::show::Media)| {
+        if !used.contains(&MediaId(index)) {
+            return Ok(Pcm::silence());
+        }
+        let path = rig.folder.join(&media.file);
+        decode(&path).map_err(|error| Refused(format!("could not play {}: {error}", path.display())))
+    };
+    rig.show.media.iter().enumerate().map(one).collect()
+}
+
+fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
+    let cues = show.lists.iter().flat_map(|list| &list.cues);
+    cues.flat_map(|cue| &cue.sound).map(|sound| sound.media).collect()
+}

@@ -1,0 +1,260 @@
+//! `run SHOW`: the box, wired.
+//!
+//! The engine on a thread of its own, light and sound on theirs, sockets in the runtime, and one queue between each
+//! of them and the engine.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::boxfile::BoxConfig;
+use engine::clock::TAI_UTC;
+use engine::phones::Limits;
+use engine::show::Show;
+use engine::told::{Effect, Input, To};
+use engine::{Engine, EngineStart};
+use io::clock::BoxClock;
+use io::conductor::{Conductor, EngineHandle};
+use io::http::{BoxFacts, Crowd, Doors, House, PageFile, bind_network, bind_socket};
+use io::journal::{Account, Event, Journal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use units::{ShowTime, Span};
+use uuid::Uuid;
+use wire::solusync::Message;
+
+use crate::cli::Globals;
+use crate::keys::Keys;
+use crate::outputs::{Outputs, Rig, Watched};
+use crate::{Refused, address, load, state, story, terminal};
+
+/// How often the time zone is looked at: a change of summer time reaches cues at a time of day within it.
+const ZONE_EVERY: Duration = Duration::from_secs(30);
+
+/// `downbeat run SHOW`.
+pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
+    let config = load::box_config(globals)?;
+    let (folder, show) = load::show(named)?;
+    let show = Arc::new(show);
+    let state = load::state(globals, &config);
+    state::folder(&state)?;
+    let node = state::node_id(&state)?;
+    more_files();
+
+    let runtime = Runtime::new()
+        .map_err(|error| Refused(format!("could not start the runtime: {error}")))?;
+    let _inside = runtime.enter();
+    // First the doors: where one is taken, nothing else has begun.
+    let network = bind_network(config.ports.http).map_err(Refused::because)?;
+    let socket = load::socket(globals, &config);
+    let control = bind_socket(&socket).map_err(Refused::because)?;
+
+    let clock = BoxClock::free();
+    let began = clock.now();
+    let journal = Journal::begin(Some(&state))
+        .map(Arc::new)
+        .map_err(|error| Refused(format!("could not open the journal in {}: {error}", state.display())))?;
+    let crowd = Arc::new(Crowd::new(node, clock, TAI_UTC));
+    let (reports, heard) = std::sync::mpsc::channel();
+    let rig = Rig { show: &show, folder: &folder.path, config: &config, node, clock, simulate: globals.simulate };
+    let outputs = Arc::new(Outputs::start(&rig, reports)?);
+
+    let (gone, engine_gone) = oneshot::channel();
+    let stage = Stage {
+        clock,
+        journal: journal.clone(),
+        outputs: outputs.clone(),
+        words: carry_words(crowd.clone()),
+    };
+    let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
+    let engine = Engine::new(show.clone(), start);
+    let conductor = Conductor::start(engine, clock, move |effect| stage.perform(effect), gone)
+        .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
+    let handle = conductor.handle();
+    carry_reports(heard, handle.clone());
+
+    let house = Arc::new(House {
+        facts: facts(&config, node, &outputs),
+        show: show.clone(),
+        folder: folder.path.clone(),
+        engine: handle.clone(),
+        journal: journal.clone(),
+        crowd,
+        clock,
+        began,
+        tai_utc: TAI_UTC,
+        limits: limits(&config),
+        page,
+        outputs: Box::new(Watched(outputs.clone())),
+    });
+    let feed = journal.watch();
+    let doors = Doors::open(house.clone(), network, control);
+    tokio::spawn(tell_the_zone(handle.clone()));
+    let quit = Arc::new(Notify::new());
+    let keys = Keys::read(handle, quit.clone());
+    greet(&house, &outputs, &socket, keys.is_some());
+    std::thread::spawn(move || tell_the_story(&show, began, feed));
+
+    let end = runtime.block_on(wait_for_the_end(&quit, engine_gone));
+    drop(keys);
+    runtime.block_on(doors.close());
+    conductor.stop();
+    outputs.stop();
+    // A socket in the middle of its goodbye has had its time.
+    runtime.shutdown_background();
+    end
+}
+
+/// Does what the engine decides. Nothing here waits.
+struct Stage {
+    clock: BoxClock,
+    journal: Arc<Journal>,
+    outputs: Arc<Outputs>,
+    words: mpsc::UnboundedSender<(To, Uuid, Message)>,
+}
+
+impl Stage {
+    fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::Light(plan) => self.outputs.play_light(plan),
+            Effect::Sound(plan) => self.outputs.play_sound(plan),
+            Effect::Tell { to, id, message } => {
+                // Without a runtime nobody is left to hear it.
+                let _ = self.words.send((to, id, message));
+            }
+            Effect::Said(said) => self.note(Event::Said(said)),
+            Effect::Ordered(order) => self.note(Event::Account(Account::Ordered { order })),
+            Effect::Received(receipt) => self.note(Event::Account(Account::Received { receipt })),
+        }
+    }
+
+    fn note(&self, event: Event) {
+        self.journal.note(self.clock.now(), event);
+    }
+}
+
+/// Words for phones leave the engine's thread at once and reach a thousand queues from here, in order.
+fn carry_words(crowd: Arc<Crowd>) -> mpsc::UnboundedSender<(To, Uuid, Message)> {
+    let (words, mut spoken) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some((to, id, message)) = spoken.recv().await {
+            crowd.tell(to, id, &message);
+        }
+    });
+    words
+}
+
+/// What light and sound report, to the engine.
+fn carry_reports(heard: std::sync::mpsc::Receiver<Input>, engine: EngineHandle) {
+    std::thread::spawn(move || heard.iter().for_each(|input| engine.tell(input)));
+}
+
+fn page(path: &str) -> Option<PageFile> {
+    page::file(path).map(|file| PageFile { bytes: file.bytes, mime: file.mime })
+}
+
+fn facts(config: &BoxConfig, node: Uuid, outputs: &Outputs) -> BoxFacts {
+    BoxFacts {
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        node_id: node,
+        simulated: outputs.simulated(),
+        urls: address::urls(config.ports.http, config.net.phones.as_deref()),
+    }
+}
+
+fn limits(config: &BoxConfig) -> Limits {
+    Limits {
+        connections_per_address: config.limits.connections_per_address as usize,
+        clock_syncs_per_second: config.limits.clock_syncs_per_second as usize,
+        media_controls_per_second: config.limits.media_controls_per_second as usize,
+        ..Limits::default()
+    }
+}
+
+/// A thousand phones are a thousand sockets; the usual allowance is 1,024 files.
+fn more_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where we may not, the audience is smaller; nothing else is wrong.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
+
+/// Local time for cues at a time of day, now and whenever it changes.
+async fn tell_the_zone(engine: EngineHandle) {
+    let mut told = None;
+    let mut tick = tokio::time::interval(ZONE_EVERY);
+    loop {
+        tick.tick().await;
+        let ahead = local_ahead();
+        if told.replace(ahead) != Some(ahead) {
+            engine.tell(Input::LocalTime { ahead });
+        }
+    }
+}
+
+/// Local time minus TAI.
+fn local_ahead() -> Span {
+    let zone = jiff::tz::TimeZone::system();
+    let offset = zone.to_offset(jiff::Timestamp::now());
+    Span::from_secs(i64::from(offset.seconds())) - TAI_UTC
+}
+
+/// A line for each thing that happens. On a thread of its own: a terminal that stands still holds up nobody.
+fn tell_the_story(show: &Show, began: ShowTime, mut feed: broadcast::Receiver<io::journal::Line>) {
+    loop {
+        match feed.blocking_recv() {
+            Ok(line) => {
+                if let Event::Said(said) = &line.entry.event
+                    && let Some(text) = story::line(show, began, line.entry.noted, said)
+                {
+                    terminal::say(&text);
+                }
+            }
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                terminal::say(&format!("({missed} lines were not shown in time)"));
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Where it is, what it plays, what is not real, and which keys there are.
+fn greet(house: &House, outputs: &Outputs, socket: &Path, keys: bool) {
+    let (facts, show) = (&house.facts, &house.show);
+    terminal::say(&format!("{}\n\n{}", show.title, address::qr(&facts.urls[0])));
+    for list in &show.lists {
+        terminal::say(&format!("cue list {}", list.name));
+        for cue in &list.cues {
+            terminal::say(&format!("  {:<8}{}", cue.number, cue.name));
+        }
+    }
+    terminal::say("");
+    for (index, url) in facts.urls.iter().enumerate() {
+        terminal::say(&format!("{:9}{url}", if index == 0 { "phones" } else { "" }));
+    }
+    for what in &facts.simulated {
+        terminal::say(&format!("SIMULATED: {what}"));
+    }
+    for warning in outputs.warnings() {
+        terminal::say(&format!("WARNING: {warning}"));
+    }
+    if keys {
+        terminal::say("keys     space GO, b back, s stop, p pause and resume, ! panic, q quit");
+    }
+    terminal::say(&format!("control  downbeat --socket {} go", socket.display()));
+}
+
+async fn wait_for_the_end(quit: &Notify, engine_gone: oneshot::Receiver<()>) -> Result<(), Refused> {
+    let unheard = |error| Refused(format!("could not listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = quit.notified() => Ok(()),
+        _ = engine_gone => Err(Refused("the engine has stopped; this is a mistake in the program".to_owned())),
+    }
+}

@@ -1,0 +1,76 @@
+//! The state folder: who this box is, kept over restarts.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use crate::Refused;
+
+/// Makes the folder, or says where to put it instead.
+pub fn folder(path: &Path) -> Result<(), Refused> {
+    fs::create_dir_all(path).and_then(|()| probe(path)).map_err(|error| {
+        Refused(format!(
+            "could not use the state folder {}: {error}: give a place this user may write, `--state DIR`",
+            path.display()
+        ))
+    })
+}
+
+/// A folder that exists may still belong to somebody else.
+fn probe(path: &Path) -> std::io::Result<()> {
+    let file = path.join(".probe");
+    fs::write(&file, b"")?;
+    fs::remove_file(file)
+}
+
+/// The box's own id: made once, kept for good.
+pub fn node_id(folder: &Path) -> Result<Uuid, Refused> {
+    let path = folder.join("node-id");
+    match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(|_| {
+            Refused(format!("{} holds no uuid: delete it to give the box a new one", path.display()))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = io::chance::uuid();
+            write_whole(&path, format!("{id}\n").as_bytes()).map_err(|error| {
+                Refused(format!("could not write {}: {error}", path.display()))
+            })?;
+            Ok(id)
+        }
+        Err(error) => Err(Refused(format!("could not read {}: {error}", path.display()))),
+    }
+}
+
+/// The whole content or the old one, whenever the power goes: written beside, flushed, moved over, and the move
+/// flushed with its folder.
+fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_keeps_its_id_over_restarts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = node_id(folder.path()).expect("made");
+        assert_eq!(node_id(folder.path()).expect("read"), first);
+        assert_eq!(first.get_version_num(), 4);
+    }
+
+    #[test]
+    fn an_id_that_was_scribbled_over_is_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("node-id"), "me").expect("written");
+        let Err(Refused(why)) = node_id(folder.path()) else { panic!("no uuid is no id") };
+        assert!(why.contains("node-id"), "{why}");
+    }
+}

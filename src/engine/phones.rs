@@ -1,0 +1,383 @@
+//! Decides what one phone's socket may do, and what it is answered at once.
+//!
+//! In: the text that came and the show time at which it came. Out: an [`Answer`]: words back, or news for the
+//! engine. Never here: sockets, message ids, header times.
+//!
+//! A phone without a token is audience: it may ask the time, listen and report (DESIGN: Trust).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+use serde_json::value::RawValue;
+use units::{ShowTime, Span, WireTime};
+use uuid::Uuid;
+use wire::solusync::{self, Hello, Message, NodeStatus, PROTOCOL_VERSION, Refusal, RefusalCode};
+
+/// How much one address and one socket may ask for (SX-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sockets on `/ws` from one address.
+    pub connections_per_address: usize,
+    /// `clock_sync` in any second, per socket.
+    pub clock_syncs_per_second: usize,
+    /// `media_control` in any second, per socket.
+    pub media_controls_per_second: usize,
+    /// Everything else that the engine hears of, in any second, per socket.
+    pub reports_per_second: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: 10,
+            clock_syncs_per_second: 10,
+            media_controls_per_second: 100,
+            // A phone reports each order once and its state every 5 s; a hundred leaves room for a busy cue.
+            reports_per_second: 100,
+        }
+    }
+}
+
+/// Lets `limit` through in any rolling second. What is refused does not count, so a client that never stops
+/// asking still gets its share.
+#[derive(Debug, Clone)]
+pub struct RateWindow {
+    limit: usize,
+    past: VecDeque<ShowTime>,
+}
+
+impl RateWindow {
+    /// Nothing has come yet.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, past: VecDeque::new() }
+    }
+
+    /// Whether one more may pass at `now`.
+    pub fn admit(&mut self, now: ShowTime) -> bool {
+        const WINDOW: Span = Span::from_secs(1);
+        while self.past.front().is_some_and(|&first| now - first >= WINDOW) {
+            self.past.pop_front();
+        }
+        let admitted = self.past.len() < self.limit;
+        if admitted {
+            self.past.push_back(now);
+        }
+        admitted
+    }
+}
+
+/// How a socket came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Anybody on the Wi-Fi can read it: no token may be said here.
+    Plain,
+    /// TLS, or the box's own control socket.
+    Private,
+}
+
+/// What the socket is to do with a text.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nothing: the type is unknown, or needs no answer.
+    Nothing,
+    /// Say what time it is, with the `t1` that was asked with.
+    Clock(Box<RawValue>),
+    /// Say who we are, and tell the engine that a phone has joined.
+    Welcome,
+    /// Tell the engine that the phone did what a message ordered.
+    Played {
+        /// `header.id` of that message.
+        message: Uuid,
+        /// When, by the phone's estimate.
+        at: WireTime,
+    },
+    /// Tell the engine how the phone fares.
+    Status(NodeStatus),
+    /// Say why not.
+    Refuse(Refusal),
+    /// Say why not, and close the socket.
+    Dismiss(Refusal),
+}
+
+/// One socket, from its opening to its end.
+#[derive(Debug)]
+pub struct Visitor {
+    transport: Transport,
+    clock_syncs: RateWindow,
+    media_controls: RateWindow,
+    reports: RateWindow,
+}
+
+impl Visitor {
+    /// A socket that has said nothing yet.
+    pub fn new(limits: &Limits, transport: Transport) -> Self {
+        Self {
+            transport,
+            clock_syncs: RateWindow::new(limits.clock_syncs_per_second),
+            media_controls: RateWindow::new(limits.media_controls_per_second),
+            reports: RateWindow::new(limits.reports_per_second),
+        }
+    }
+
+    /// A text that came at `now`.
+    pub fn handle_text(&mut self, now: ShowTime, text: &str) -> Answer {
+        match solusync::parse(text) {
+            Ok((_, message)) => self.handle_message(now, message),
+            // serde quotes what it did not like; the answer must not grow with the question.
+            Err(error) => refuse(RefusalCode::InvalidPayload, shortened(&error.to_string(), 200)),
+        }
+    }
+
+    fn handle_message(&mut self, now: ShowTime, message: Message) -> Answer {
+        match message {
+            Message::ClockSync(ask) => self.handle_clock_sync(now, ask.t1),
+            Message::Hello(hello) => self.limited(now, |visitor| visitor.handle_hello(&hello)),
+            Message::MediaControl(_) => self.handle_media_control(now),
+            Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
+            Message::Played(it) => {
+                self.limited(now, |_| Answer::Played { message: it.order, at: it.at })
+            }
+            Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
+            // What only a box says means nothing from a phone.
+            Message::Welcome(_)
+            | Message::ClockSyncResponse(_)
+            | Message::Error(_)
+            | Message::Unknown => Answer::Nothing,
+        }
+    }
+
+    fn handle_clock_sync(&mut self, now: ShowTime, t1: Box<RawValue>) -> Answer {
+        match self.clock_syncs.admit(now) {
+            true => Answer::Clock(t1),
+            false => too_often("clock_sync", self.clock_syncs.limit),
+        }
+    }
+
+    fn handle_media_control(&mut self, now: ShowTime) -> Answer {
+        match self.media_controls.admit(now) {
+            true => forbidden("media"),
+            false => too_often("media_control", self.media_controls.limit),
+        }
+    }
+
+    fn handle_hello(&self, hello: &Hello) -> Answer {
+        let ours = major(PROTOCOL_VERSION);
+        let theirs = major(&hello.protocol_version);
+        if theirs.is_none() {
+            let message = format!(
+                "protocol_version must be like `0.1.0`, not `{}`",
+                shortened(&hello.protocol_version, 32)
+            );
+            return refuse(RefusalCode::InvalidPayload, message);
+        }
+        if theirs != ours {
+            let message = format!("this box speaks SOLUSync-X {PROTOCOL_VERSION}");
+            return Answer::Dismiss(Refusal { code: RefusalCode::VersionMismatch, message });
+        }
+        match (&hello.auth_token, self.transport) {
+            (Some(_), Transport::Plain) => refuse(
+                RefusalCode::Unauthorized,
+                "tokens are refused over plain HTTP: say hello without one".to_owned(),
+            ),
+            _ => Answer::Welcome,
+        }
+    }
+
+    fn limited(&mut self, now: ShowTime, then: impl FnOnce(&mut Self) -> Answer) -> Answer {
+        match self.reports.admit(now) {
+            true => then(self),
+            false => too_often("messages", self.reports.limit),
+        }
+    }
+}
+
+/// What a binary frame is answered: this protocol is text, and the socket stays.
+pub fn refuse_binary() -> Refusal {
+    Refusal {
+        code: RefusalCode::InvalidPayload,
+        message: "messages are text, not binary".to_owned(),
+    }
+}
+
+fn refuse(code: RefusalCode, message: String) -> Answer {
+    Answer::Refuse(Refusal { code, message })
+}
+
+fn forbidden(what: &str) -> Answer {
+    refuse(RefusalCode::Forbidden, format!("the audience may not control {what}"))
+}
+
+fn too_often(what: &str, limit: usize) -> Answer {
+    refuse(RefusalCode::RateLimited, format!("at most {limit} {what} a second"))
+}
+
+/// The first number of a semantic version; none if it is not one.
+fn major(version: &str) -> Option<u64> {
+    let mut parts = version.split('.');
+    let number = parts.next()?.parse().ok()?;
+    let minor: Option<u64> = parts.next().and_then(|part| part.parse().ok());
+    minor.map(|_| number)
+}
+
+fn shortened(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
+}
+
+/// How many sockets each address has open (SX-17).
+#[derive(Debug, Default)]
+pub struct Doorkeeper {
+    open: BTreeMap<IpAddr, usize>,
+}
+
+impl Doorkeeper {
+    /// One more from `address`, or the refusal that it hears before its socket is closed.
+    ///
+    /// # Errors
+    /// `too_many_connections`, with the limit in a sentence.
+    pub fn enter(&mut self, address: IpAddr, limits: &Limits) -> Result<(), Refusal> {
+        let open = self.open.entry(address).or_default();
+        if *open >= limits.connections_per_address {
+            return Err(Refusal {
+                code: RefusalCode::TooManyConnections,
+                message: format!(
+                    "at most {} connections from one address",
+                    limits.connections_per_address
+                ),
+            });
+        }
+        *open += 1;
+        Ok(())
+    }
+
+    /// One that had entered has gone.
+    pub fn leave(&mut self, address: IpAddr) {
+        if let Some(open) = self.open.get_mut(&address) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                self.open.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ms(ms: i64) -> ShowTime {
+        ShowTime::from_ns(ms * 1_000_000)
+    }
+
+    fn text(kind: &str, fields: &str) -> String {
+        format!(
+            r#"{{"type":"{kind}","header":{{"id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a11","timestamp":1.5,"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a12","sequence":1}}{fields}}}"#
+        )
+    }
+
+    fn visitor(transport: Transport) -> Visitor {
+        Visitor::new(&Limits::default(), transport)
+    }
+
+    fn code(answer: &Answer) -> Option<RefusalCode> {
+        match answer {
+            Answer::Refuse(it) | Answer::Dismiss(it) => Some(it.code),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn sx17_the_eleventh_clock_sync_of_a_second_is_refused_and_the_next_second_is_open_again() {
+        let mut phone = visitor(Transport::Plain);
+        let ask = text("clock_sync", r#","t1":1.0"#);
+        for nth in 0..10 {
+            assert!(matches!(phone.handle_text(ms(nth * 10), &ask), Answer::Clock(_)));
+        }
+        assert_eq!(code(&phone.handle_text(ms(999), &ask)), Some(RefusalCode::RateLimited));
+        assert!(matches!(phone.handle_text(ms(1000), &ask), Answer::Clock(_)));
+    }
+
+    #[test]
+    fn sx17_a_hundred_media_controls_are_forbidden_and_the_next_is_one_too_many() {
+        let mut phone = visitor(Transport::Plain);
+        let play = text("media_control", r#","action":"play","track_id":"a""#);
+        for _ in 0..100 {
+            assert_eq!(code(&phone.handle_text(ms(0), &play)), Some(RefusalCode::Forbidden));
+        }
+        assert_eq!(code(&phone.handle_text(ms(0), &play)), Some(RefusalCode::RateLimited));
+    }
+
+    #[test]
+    fn sx17_one_address_gets_its_ten_sockets_and_another_still_enters() {
+        let (mut door, limits) = (Doorkeeper::default(), Limits::default());
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        for _ in 0..10 {
+            assert_eq!(door.enter(one, &limits), Ok(()));
+        }
+        let refusal = door.enter(one, &limits).expect_err("the eleventh");
+        assert_eq!(refusal.code, RefusalCode::TooManyConnections);
+        assert_eq!(door.enter(other, &limits), Ok(()));
+        door.leave(one);
+        assert_eq!(door.enter(one, &limits), Ok(()));
+    }
+
+    #[test]
+    fn sx08_another_major_version_is_dismissed_and_a_later_minor_one_welcome() {
+        let hello = |version: &str| {
+            text("hello", &format!(r#","protocol_version":"{version}","node_type":"client""#))
+        };
+        let mut phone = visitor(Transport::Plain);
+        assert!(matches!(phone.handle_text(ms(0), &hello("0.1.0")), Answer::Welcome));
+        assert!(matches!(phone.handle_text(ms(0), &hello("0.9.3")), Answer::Welcome));
+        let refused = phone.handle_text(ms(0), &hello("1.0.0"));
+        assert!(matches!(&refused, Answer::Dismiss(_)));
+        assert_eq!(code(&refused), Some(RefusalCode::VersionMismatch));
+        let nonsense = phone.handle_text(ms(0), &hello("soon"));
+        assert_eq!(code(&nonsense), Some(RefusalCode::InvalidPayload));
+    }
+
+    #[test]
+    fn note7_a_token_is_refused_over_plain_http_and_the_phone_may_try_without() {
+        let token = text(
+            "hello",
+            r#","protocol_version":"0.1.0","node_type":"client","auth_token":"a.b.c""#,
+        );
+        let bare = text("hello", r#","protocol_version":"0.1.0","node_type":"client""#);
+        let mut phone = visitor(Transport::Plain);
+        assert_eq!(code(&phone.handle_text(ms(0), &token)), Some(RefusalCode::Unauthorized));
+        assert!(matches!(phone.handle_text(ms(0), &bare), Answer::Welcome));
+    }
+
+    #[test]
+    fn note1_unknown_types_pass_by_and_broken_text_is_refused_without_closing() {
+        let mut phone = visitor(Transport::Plain);
+        assert!(matches!(phone.handle_text(ms(0), &text("waltz", "")), Answer::Nothing));
+        for broken in ["", "{", "null", r#"{"type":"hello"}"#] {
+            let answer = phone.handle_text(ms(0), broken);
+            assert!(matches!(answer, Answer::Refuse(_)), "{broken}");
+            assert_eq!(code(&answer), Some(RefusalCode::InvalidPayload));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_text_comes_it_is_answered(text in ".{0,200}", at in any::<i64>()) {
+            visitor(Transport::Private).handle_text(ShowTime::from_ns(at), &text);
+        }
+
+        #[test]
+        fn sx17_no_second_ever_holds_more_than_the_limit(gaps in prop::collection::vec(0_i64..300, 1..200)) {
+            let mut window = RateWindow::new(7);
+            let (mut now, mut passed) = (0, Vec::new());
+            for gap in gaps {
+                now += gap;
+                if window.admit(ms(now)) {
+                    passed.push(now);
+                }
+            }
+            for pair in passed.windows(8) {
+                prop_assert!(pair[7] - pair[0] >= 1000);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A show folder on disk.
+
+use std::path::{Path, PathBuf};
+
+use engine::show::{MediaInfo, Source};
+
+use crate::sound;
+
+/// Files a show may be made of; longer ones are no show files.
+const TEXT_MAX: u64 = 4 << 20;
+
+/// How deep media is looked for to suggest a name: `audio/act-2/storm.wav` and one more.
+const DEPTH_MAX: usize = 4;
+
+/// Names of sound files end like this.
+const ENDINGS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "oga", "opus"];
+
+/// Where a show's files are.
+#[derive(Debug, Clone)]
+pub struct ShowFolder {
+    /// The folder itself.
+    pub path: PathBuf,
+    /// Its first file, within it.
+    pub root: String,
+}
+
+impl ShowFolder {
+    /// From what a person names: the folder, or the first file in it.
+    pub fn of(named: &Path) -> Self {
+        if named.is_dir() {
+            return Self { path: named.to_owned(), root: "show.toml".to_owned() };
+        }
+        let root = named.file_name().map(|name| name.to_string_lossy().into_owned());
+        let path = match named.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Self { path, root: root.unwrap_or_else(|| "show.toml".to_owned()) }
+    }
+}
+
+impl Source for ShowFolder {
+    fn text(&self, path: &str) -> Result<String, String> {
+        let file = self.path.join(path);
+        let length = std::fs::metadata(&file).map_err(|error| error.to_string())?.len();
+        if length > TEXT_MAX {
+            return Err(format!("it has {length} bytes; a show file has {TEXT_MAX} at most"));
+        }
+        std::fs::read_to_string(&file).map_err(|error| error.to_string())
+    }
+
+    fn media(&self, path: &str) -> Result<MediaInfo, String> {
+        sound::media_info(&self.path.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn media_there(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        gather(&self.path, "", DEPTH_MAX, &mut found);
+        found.sort();
+        found
+    }
+}
+
+/// What cannot be listed is not suggested.
+fn gather(folder: &Path, within: &str, depth: usize, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = format!("{within}{}", entry.file_name().to_string_lossy());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => {
+                gather(&entry.path(), &format!("{name}/"), depth - 1, found);
+            }
+            Ok(_) if sounds(&name) => found.push(name),
+            _ => {}
+        }
+    }
+}
+
+fn sounds(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_show_is_named_by_its_folder_or_by_its_first_file() {
+        let by_file = ShowFolder::of(Path::new("show.toml"));
+        assert_eq!((by_file.path, by_file.root), (PathBuf::from("."), "show.toml".to_owned()));
+        let other = ShowFolder::of(Path::new("shows/tonight/late.toml"));
+        assert_eq!((other.path, other.root), (PathBuf::from("shows/tonight"), "late.toml".to_owned()));
+        let folder = ShowFolder::of(&std::env::temp_dir());
+        assert_eq!(folder.root, "show.toml");
+    }
+
+    #[test]
+    fn only_what_sounds_is_suggested() {
+        assert!(sounds("audio/a.WAV") && sounds("b.opus"));
+        assert!(!sounds("wav") && !sounds("notes.txt"));
+    }
+}

@@ -1,0 +1,373 @@
+//! `/api/v1`: the operator's commands and questions, as JSON (`docs/api.md`, `docs/status.md`).
+//!
+//! Free on the control socket. On the network it needs a token, and plain HTTP takes none: 401.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use engine::glance::Glance;
+use engine::show::{Cue, Then};
+use engine::told::{Command, Refusal, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use units::{CommandId, CueNumber, Span};
+
+use super::{House, Peer};
+use crate::chance;
+use crate::conductor::Gone;
+use crate::journal::{Accounted, Line};
+
+/// The longest command has an id and a list's name.
+const BODY_MAX: usize = 16 << 10;
+
+/// A command that comes in halves is not worth waiting for.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The engine answers in microseconds; one that does not is gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn router() -> Router<Arc<House>> {
+    Router::new()
+        .route("/status", get(status))
+        .route("/cues", get(cues))
+        .route("/clock", get(clock))
+        .route("/phones", get(phones))
+        .route("/universes", get(universes))
+        .route("/receipts", get(receipts))
+        .route("/events", get(events))
+        .route("/{command}", post(command))
+        .fallback(|| async { nonsense(StatusCode::NOT_FOUND, "not_found", "no such path") })
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(admit))
+}
+
+async fn admit(Extension(peer): Extension<Peer>, request: HttpRequest, next: Next) -> Response {
+    match peer {
+        Peer::Socket => next.run(request).await,
+        Peer::Network(_) => nonsense(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
+        ),
+    }
+}
+
+fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+}
+
+fn gone(_: Gone) -> Response {
+    nonsense(StatusCode::SERVICE_UNAVAILABLE, "engine_gone", "the engine does not answer")
+}
+
+/// What a command may carry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    id: Option<CommandId>,
+    #[serde(default)]
+    list: Option<String>,
+    #[serde(default)]
+    cue: Option<CueNumber>,
+}
+
+async fn command(
+    State(house): State<Arc<House>>,
+    Path(word): Path<String>,
+    body: Body,
+) -> Response {
+    let wrong = |message: &str| nonsense(StatusCode::BAD_REQUEST, "bad_request", message);
+    let body = match tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_MAX)).await
+    {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return wrong("the body did not arrive, or is too long"),
+        Err(_) => return wrong("the body did not arrive in time"),
+    };
+    match read(&word, &body) {
+        Ok(None) => nonsense(StatusCode::NOT_FOUND, "not_found", "no such command"),
+        Ok(Some((id, command))) => give(&house, id, command).await,
+        Err(why) => wrong(&why),
+    }
+}
+
+async fn give(house: &House, id: Option<CommandId>, command: Command) -> Response {
+    let id = id.unwrap_or_else(|| CommandId(chance::uuid().to_string()));
+    let request = Request { id, command, from: "socket".to_owned() };
+    match house.engine.command(request).await {
+        Ok(Ok(done)) => Json(json!({ "done": done })).into_response(),
+        Ok(Err(refusal)) => (StatusCode::CONFLICT, Json(refused(&refusal))).into_response(),
+        Err(gone_away) => gone(gone_away),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Value {
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        #[serde(flatten)]
+        refusal: &'a Refusal,
+        message: String,
+    }
+    json!({ "refused": Refused { refusal, message: refusal.to_string() } })
+}
+
+/// A word and its body as a command; none if there is no such word.
+fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>, String> {
+    let asked = match body.trim_ascii() {
+        [] => Asked::default(),
+        body => serde_json::from_slice(body).map_err(|error| error.to_string())?,
+    };
+    let Asked { id, list, cue } = asked;
+    let takes = match word {
+        "go" | "back" => cue.is_none(),
+        "fire" | "goto" => list.is_none(),
+        _ => list.is_none() && cue.is_none(),
+    };
+    let cue = || cue.ok_or_else(|| format!("`{word}` needs a cue: {{\"cue\": \"2.5\"}}"));
+    let command = match word {
+        "go" => Command::Go { list },
+        "back" => Command::Back { list },
+        "stop" => Command::Stop,
+        "pause" => Command::Pause,
+        "resume" => Command::Resume,
+        "panic" => Command::Panic,
+        "fire" => Command::Fire { cue: cue()? },
+        "goto" => Command::Goto { cue: cue()? },
+        _ => return Ok(None),
+    };
+    match takes {
+        true => Ok(Some((id, command))),
+        false => Err(format!("`{word}` takes `list` with go and back, `cue` with fire and goto")),
+    }
+}
+
+async fn glance(house: &House) -> Result<Glance, Response> {
+    match tokio::time::timeout(PATIENCE, house.engine.glance()).await {
+        Ok(glance) => glance.map_err(gone),
+        Err(_) => Err(gone(Gone)),
+    }
+}
+
+async fn status(State(house): State<Arc<House>>) -> Response {
+    let glance = match glance(&house).await {
+        Ok(glance) => glance,
+        Err(response) => return response,
+    };
+    Json(json!({
+        "box": house.facts,
+        "show": glance,
+        "clock": clock_glance(&house),
+        "phones": { "sockets": house.crowd.sockets(), "hello": house.crowd.greeted() },
+        "light": { "universes": house.outputs.universes() },
+        "sound": house.outputs.sound(),
+    }))
+    .into_response()
+}
+
+/// The box clock as a watcher sees it. Nobody disciplines it yet, so nothing is known of its error.
+#[derive(Debug, Serialize)]
+struct ClockGlance {
+    state: engine::clock::ClockState,
+    source: &'static str,
+    age_s: f64,
+    error_bound_ns: Option<u64>,
+    now_tai_ns: i64,
+    now_unix_s: f64,
+    tai_utc_s: f64,
+}
+
+fn clock_glance(house: &House) -> ClockGlance {
+    let now = house.clock.now();
+    ClockGlance {
+        state: engine::clock::ClockState::Free,
+        source: "system clock at start",
+        age_s: (now - house.began).secs_f64(),
+        error_bound_ns: None,
+        now_tai_ns: now.ns(),
+        now_unix_s: units::WireTime::from_show(now, house.tai_utc).micros() as f64 / 1e6,
+        tai_utc_s: house.tai_utc.secs_f64(),
+    }
+}
+
+async fn clock(State(house): State<Arc<House>>) -> Json<ClockGlance> {
+    Json(clock_glance(&house))
+}
+
+async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
+    let phones = house.crowd.glance();
+    let hello = phones.iter().filter(|it| it.hello).count();
+    Json(json!({ "sockets": phones.len(), "hello": hello, "phones": phones }))
+}
+
+async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
+    Json(json!({ "universes": house.outputs.universes() }))
+}
+
+/// A cue as the list of cues has it.
+#[derive(Debug, Serialize)]
+struct CueRow<'a> {
+    number: CueNumber,
+    name: &'a str,
+    standby: bool,
+    running: bool,
+    light: bool,
+    sound: bool,
+    phones: bool,
+    acts: usize,
+    pre_wait: Span,
+    then: &'static str,
+    post_wait: Option<Span>,
+    at: Option<String>,
+}
+
+async fn cues(State(house): State<Arc<House>>) -> Response {
+    let glance = match glance(&house).await {
+        Ok(glance) => glance,
+        Err(response) => return response,
+    };
+    let lists: Vec<Value> = house
+        .show
+        .lists
+        .iter()
+        .map(|list| {
+            let rows: Vec<CueRow> = list.cues.iter().map(|cue| row(cue, &glance)).collect();
+            json!({ "name": list.name, "cues": rows })
+        })
+        .collect();
+    Json(json!({ "title": house.show.title, "lists": lists })).into_response()
+}
+
+fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
+    let standby = |list: &engine::glance::ListGlance| {
+        list.standby.as_ref().is_some_and(|it| it.number == cue.number)
+    };
+    let (then, post_wait) = match cue.then {
+        Then::Wait => ("wait", None),
+        Then::Continue(wait) => ("auto-continue", Some(wait)),
+        Then::Follow(wait) => ("auto-follow", Some(wait)),
+    };
+    CueRow {
+        number: cue.number,
+        name: &cue.name,
+        standby: glance.lists.iter().any(standby),
+        running: glance.running.iter().any(|it| it.number == cue.number),
+        light: cue.light.is_some(),
+        sound: !cue.sound.is_empty(),
+        phones: cue.phones.is_some(),
+        acts: cue.acts.len(),
+        pre_wait: cue.pre_wait,
+        then,
+        post_wait,
+        at: cue.at.map(|at| time_of_day(at.seconds)),
+    }
+}
+
+fn time_of_day(seconds: u32) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[derive(Debug, Deserialize)]
+struct Limit {
+    #[serde(default = "twenty")]
+    limit: usize,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+/// An order with its receipt, and the difference that everybody wants to see.
+#[derive(Debug, Serialize)]
+struct AccountedRow {
+    #[serde(flatten)]
+    accounted: Accounted,
+    late_ns: Option<Span>,
+}
+
+async fn receipts(
+    State(house): State<Arc<House>>,
+    Query(Limit { limit }): Query<Limit>,
+) -> Json<Value> {
+    let rows: Vec<AccountedRow> = house
+        .journal
+        .orders(limit)
+        .into_iter()
+        .map(|accounted| {
+            let late_ns = accounted.receipt.as_ref().and_then(engine::order::Receipt::late);
+            AccountedRow { accounted, late_ns }
+        })
+        .collect();
+    Json(json!({ "orders": rows }))
+}
+
+/// Everything that happens from now on, a line of JSON each. Who reads too slowly is told so, and dropped.
+async fn events(State(house): State<Arc<House>>) -> Response {
+    let lines = futures_util::stream::unfold(Some(house.journal.watch()), next_line);
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+type Feed = Option<Receiver<Line>>;
+
+async fn next_line(feed: Feed) -> Option<(Result<Bytes, std::convert::Infallible>, Feed)> {
+    let mut feed = feed?;
+    match feed.recv().await {
+        Ok(line) => Some((Ok(format!("{}\n", line.json).into()), Some(feed))),
+        Err(RecvError::Lagged(missed)) => {
+            let word = json!({ "event": "dropped", "missed": missed, "message": "you read too slowly; ask again" });
+            Some((Ok(format!("{word}\n").into()), None))
+        }
+        Err(RecvError::Closed) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(word: &str, body: &str) -> Option<Command> {
+        read(word, body.as_bytes()).ok().flatten().map(|(_, command)| command)
+    }
+
+    #[test]
+    fn every_command_is_read_from_its_word_and_body() {
+        let cue = "2.5".parse().expect("a number");
+        assert_eq!(command("go", ""), Some(Command::Go { list: None }));
+        assert_eq!(command("go", r#"{"list":"b"}"#), Some(Command::Go { list: Some("b".into()) }));
+        assert_eq!(command("fire", r#"{"cue":"2.5"}"#), Some(Command::Fire { cue }));
+        assert_eq!(command("goto", r#"{"cue":"2.50","id":"x"}"#), Some(Command::Goto { cue }));
+        assert_eq!(command("panic", " \n"), Some(Command::Panic));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        for (word, body) in [
+            ("fire", ""),
+            ("fire", r#"{"cue":"x"}"#),
+            ("stop", r#"{"cue":"1"}"#),
+            ("go", r#"{"lsit":"b"}"#),
+            ("go", "[]"),
+            ("go", "\u{0}"),
+        ] {
+            assert!(read(word, body.as_bytes()).is_err(), "{word} {body}");
+        }
+        assert!(matches!(read("waltz", b""), Ok(None)));
+    }
+
+    #[test]
+    fn a_refusal_has_its_code_and_its_sentence() {
+        let answer = refused(&Refusal::NoSuchList { list: "b".into() });
+        assert_eq!(
+            answer,
+            json!({ "refused": { "code": "no_such_list", "list": "b", "message": "there is no cue list `b`" } })
+        );
+    }
+}

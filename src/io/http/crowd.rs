@@ -1,0 +1,273 @@
+//! Everybody on `/ws`: who has a seat, and how a word reaches all of them.
+//!
+//! A message is written as JSON once and every socket sends the same bytes. Each socket has a short queue of its
+//! own; one whose queue is full cannot keep up and loses its seat, and nobody else notices.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engine::phones::{Doorkeeper, Limits};
+use engine::told::To;
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use units::{PhoneId, ShowTime, Span, WireTime};
+use uuid::Uuid;
+use wire::solusync::{self, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode};
+
+use super::Peer;
+use crate::chance;
+use crate::clock::BoxClock;
+
+/// Messages that may wait for one socket: the busiest cue is a handful, so this is seconds of not reading.
+const QUEUE: usize = 64;
+
+/// Everybody on `/ws`.
+#[derive(Debug)]
+pub struct Crowd {
+    node: Uuid,
+    clock: BoxClock,
+    tai_utc: Span,
+    sequence: AtomicU64,
+    phones: AtomicU64,
+    seats: Mutex<BTreeMap<PhoneId, Seat>>,
+    door: Mutex<Doorkeeper>,
+    attending: AtomicU64,
+    counts: Counts,
+}
+
+/// What metrics tell.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub said: AtomicU64,
+    pub clock_syncs: AtomicU64,
+    pub too_slow: AtomicU64,
+    pub refused: [AtomicU64; 6],
+}
+
+#[derive(Debug)]
+struct Seat {
+    queue: mpsc::Sender<Utf8Bytes>,
+    kick: Arc<Notify>,
+    peer: Peer,
+    since: ShowTime,
+    greeted: bool,
+    status: Option<(ShowTime, NodeStatus)>,
+}
+
+/// A socket's own end of its seat; given back by [`Crowd::leave`].
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub phone: PhoneId,
+    pub queue: mpsc::Receiver<Utf8Bytes>,
+    pub kick: Arc<Notify>,
+    peer: Peer,
+}
+
+/// A socket, for `phones`.
+#[derive(Debug, Clone, Serialize)]
+pub struct PhoneGlance {
+    /// Counts up over a run of the box.
+    pub id: PhoneId,
+    /// Where it comes from; none on the control socket.
+    pub address: Option<String>,
+    /// Seconds since it came.
+    pub connected_s: f64,
+    /// Whether it has said `hello`.
+    pub hello: bool,
+    /// What it last said of itself; none if it has not.
+    pub status: Option<NodeStatus>,
+    /// Seconds since it said so.
+    pub status_age_s: Option<f64>,
+}
+
+impl Crowd {
+    /// Nobody yet.
+    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span) -> Self {
+        Self {
+            node,
+            clock,
+            tai_utc,
+            sequence: AtomicU64::new(0),
+            phones: AtomicU64::new(0),
+            seats: Mutex::default(),
+            door: Mutex::default(),
+            attending: AtomicU64::new(0),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Tells phones something; `id` is the message's own.
+    pub fn tell(&self, to: To, id: Uuid, message: &Message) {
+        let text = self.text(id, message);
+        match to {
+            To::All => self.tell_greeted(&text),
+            To::One(phone) => self.tell_one(phone, &text),
+        }
+    }
+
+    fn tell_greeted(&self, text: &Utf8Bytes) {
+        let mut seats = self.seats();
+        seats.retain(|_, seat| !seat.greeted || self.offer(seat, text));
+    }
+
+    fn tell_one(&self, phone: PhoneId, text: &Utf8Bytes) {
+        let mut seats = self.seats();
+        if seats.get(&phone).is_some_and(|seat| !self.offer(seat, text)) {
+            seats.remove(&phone);
+        }
+    }
+
+    /// Whether the seat keeps up.
+    fn offer(&self, seat: &Seat, text: &Utf8Bytes) -> bool {
+        let taken = seat.queue.try_send(text.clone()).is_ok();
+        if !taken {
+            self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
+            seat.kick.notify_one();
+        }
+        taken
+    }
+
+    /// Says to every phone how this box fares (SX-12).
+    pub fn tell_status(&self, cpu_usage: Option<f64>, memory_usage: Option<f64>) {
+        let status = NodeStatus {
+            node_type: NodeType::Master,
+            connected_clients: Some(self.greeted() as u64),
+            cpu_usage,
+            memory_usage,
+            battery_level: None,
+            network_quality: None,
+            avg_rtt_ms: None,
+            packet_loss_percent: None,
+        };
+        self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
+    }
+
+    /// A message as this box says it: the header is made here, at the edge.
+    pub(super) fn text(&self, id: Uuid, message: &Message) -> Utf8Bytes {
+        let header = Header {
+            id,
+            timestamp: self.wire_now(),
+            node_id: self.node,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+        };
+        self.counts.said.fetch_add(1, Ordering::Relaxed);
+        solusync::emit(&header, message).into()
+    }
+
+    pub(super) fn refusal(&self, refusal: Refusal) -> Utf8Bytes {
+        self.counts.refused[index(refusal.code)].fetch_add(1, Ordering::Relaxed);
+        self.text(chance::uuid(), &Message::Error(refusal))
+    }
+
+    pub(super) fn wire_now(&self) -> WireTime {
+        WireTime::from_show(self.clock.now(), self.tai_utc)
+    }
+
+    /// A seat for a new socket, or the refusal it is to hear.
+    pub(super) fn enter(&self, peer: Peer, limits: &Limits) -> Result<Ticket, Refusal> {
+        if let Some(address) = peer.address() {
+            self.door().enter(address, limits)?;
+        }
+        let phone = PhoneId(self.phones.fetch_add(1, Ordering::Relaxed) + 1);
+        let (queue, words) = mpsc::channel(QUEUE);
+        let kick = Arc::new(Notify::new());
+        let since = self.clock.now();
+        let seat = Seat { queue, kick: kick.clone(), peer, since, greeted: false, status: None };
+        self.seats().insert(phone, seat);
+        self.attending.fetch_add(1, Ordering::Relaxed);
+        Ok(Ticket { phone, queue: words, kick, peer })
+    }
+
+    /// From now on it hears what all hear.
+    pub(super) fn greet(&self, phone: PhoneId) {
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.greeted = true;
+        }
+    }
+
+    pub(super) fn note_status(&self, phone: PhoneId, status: &NodeStatus) {
+        let now = self.clock.now();
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.status = Some((now, status.clone()));
+        }
+    }
+
+    pub(super) fn leave(&self, ticket: &Ticket) {
+        self.seats().remove(&ticket.phone);
+        if let Some(address) = ticket.peer.address() {
+            self.door().leave(address);
+        }
+    }
+
+    /// The socket's task has said goodbye.
+    pub(super) fn left(&self) {
+        self.attending.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes every seat away; each socket says goodbye by itself.
+    pub(super) fn send_home(&self) {
+        self.seats().clear();
+    }
+
+    /// Sockets whose tasks have not ended.
+    pub(super) fn attending(&self) -> u64 {
+        self.attending.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Sockets that are open.
+    pub fn sockets(&self) -> usize {
+        self.seats().len()
+    }
+
+    /// Phones that have said `hello`.
+    pub fn greeted(&self) -> usize {
+        self.seats().values().filter(|seat| seat.greeted).count()
+    }
+
+    /// Every socket, in the order of coming.
+    pub fn glance(&self) -> Vec<PhoneGlance> {
+        let now = self.clock.now();
+        self.seats().iter().map(|(&id, seat)| seat.glance(id, now)).collect()
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Seat>> {
+        self.seats.lock().expect("nobody panics while holding the seats")
+    }
+
+    fn door(&self) -> MutexGuard<'_, Doorkeeper> {
+        self.door.lock().expect("nobody panics at the door")
+    }
+}
+
+impl Seat {
+    fn glance(&self, id: PhoneId, now: ShowTime) -> PhoneGlance {
+        PhoneGlance {
+            id,
+            address: self.peer.address().map(|address| address.to_string()),
+            connected_s: (now - self.since).secs_f64(),
+            hello: self.greeted,
+            status: self.status.as_ref().map(|(_, status)| status.clone()),
+            status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
+        }
+    }
+}
+
+/// Every code, in the order in which they are counted.
+pub(super) const CODES: [(RefusalCode, &str); 6] = [
+    (RefusalCode::Unauthorized, "unauthorized"),
+    (RefusalCode::Forbidden, "forbidden"),
+    (RefusalCode::RateLimited, "rate_limited"),
+    (RefusalCode::InvalidPayload, "invalid_payload"),
+    (RefusalCode::VersionMismatch, "version_mismatch"),
+    (RefusalCode::TooManyConnections, "too_many_connections"),
+];
+
+fn index(code: RefusalCode) -> usize {
+    CODES.iter().position(|(it, _)| *it == code).expect("every code is in the table")
+}

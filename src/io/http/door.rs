@@ -1,0 +1,257 @@
+//! The listeners: TCP on both address families, and the control socket.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
+
+use super::{House, Peer, machine, router};
+
+/// A header that has not come by then belongs to nobody in a hurry; it also ends idle connections.
+const HEADER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Browsers send some twenty.
+const HEADERS_MAX: usize = 64;
+
+/// Bytes of one request's head.
+const HEAD_MAX: usize = 16 << 10;
+
+/// How often every phone hears how the box fares (DESIGN: Paths).
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+/// Why a door stays shut; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// Another program has the port.
+    #[error("port {port} is taken by another program: stop it, or set `[ports] http` in box.toml")]
+    PortTaken {
+        /// Which.
+        port: u16,
+    },
+    /// The port is not to be had.
+    #[error("could not listen on port {port}: {source}")]
+    Port {
+        /// Which.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another Downbeat answers there.
+    #[error("another downbeat runs with the control socket {}: stop it, or give this one `--socket PATH`", path.display())]
+    SocketAlive {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Something that is no socket stands there.
+    #[error("{} is no socket and stays untouched: give another `--socket PATH`", path.display())]
+    NotASocket {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The file system does not let us.
+    #[error("could not make the control socket {}: {source}: give a place this user may write, `--socket PATH`", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Listens on both address families, or on IPv4 where the machine has no IPv6. Must be called in a runtime.
+///
+/// # Errors
+/// [`DoorError::PortTaken`] and [`DoorError::Port`].
+pub fn bind_network(port: u16) -> Result<TcpListener, DoorError> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    listen(both)
+        .or_else(|error| match error.kind() {
+            ErrorKind::AddrInUse => Err(error),
+            _ => listen(four),
+        })
+        .map_err(|source| match source.kind() {
+            ErrorKind::AddrInUse => DoorError::PortTaken { port },
+            _ => DoorError::Port { port, source },
+        })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // So that a restart does not wait for the last show's connections to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The control socket, where only this file's owner and group may knock. A dead program's socket is replaced.
+/// Must be called in a runtime.
+///
+/// # Errors
+/// [`DoorError::SocketAlive`], [`DoorError::NotASocket`], [`DoorError::Socket`].
+pub fn bind_socket(path: &Path) -> Result<ControlSocket, DoorError> {
+    let failed = |source| DoorError::Socket { path: path.to_owned(), source };
+    clear_the_place(path)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
+    let inode = std::fs::metadata(path).map_err(failed)?.ino();
+    Ok(ControlSocket { listener, place: Place { path: path.to_owned(), inode } })
+}
+
+fn clear_the_place(path: &Path) -> Result<(), DoorError> {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(DoorError::NotASocket { path: path.to_owned() });
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(DoorError::SocketAlive { path: path.to_owned() }),
+        // Nobody listens: what stands there was left behind.
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)
+            .map_err(|source| DoorError::Socket { path: path.to_owned(), source }),
+        Err(source) => Err(DoorError::Socket { path: path.to_owned(), source }),
+    }
+}
+
+/// A bound control socket.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: UnixListener,
+    place: Place,
+}
+
+/// Where the socket's file stands; gone with it, unless another program has put its own there.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The open doors.
+#[derive(Debug)]
+pub struct Doors {
+    house: Arc<House>,
+    tasks: Vec<JoinHandle<()>>,
+    _place: Place,
+}
+
+impl Doors {
+    /// Answers from now on. Must be called in a runtime.
+    pub fn open(house: Arc<House>, network: TcpListener, control: ControlSocket) -> Self {
+        let router = router(house.clone());
+        let ControlSocket { listener, place } = control;
+        let tasks = vec![
+            tokio::spawn(answer_network(network, router.clone())),
+            tokio::spawn(answer_socket(listener, router)),
+            tokio::spawn(tell_status(house.clone())),
+        ];
+        Self { house, tasks, _place: place }
+    }
+
+    /// Lets nobody in any more and says goodbye to every phone.
+    pub async fn close(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.house.crowd.send_home();
+        // Sockets say goodbye in their own tasks; they have a second, here and there.
+        let gone = async {
+            while self.house.crowd.attending() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(1500), gone).await;
+    }
+}
+
+async fn tell_status(house: Arc<House>) {
+    let mut meter = machine::Meter::default();
+    let mut tick = tokio::time::interval(STATUS_EVERY);
+    loop {
+        tick.tick().await;
+        house.crowd.tell_status(meter.cpu_usage(), machine::memory_usage());
+    }
+}
+
+async fn answer_network(listener: TcpListener, router: Router) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                // A clock exchange must not wait for Nagle.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(converse(stream, Peer::Network(from), router.clone()));
+            }
+            Err(error) => breathe(&error).await,
+        }
+    }
+}
+
+async fn answer_socket(listener: UnixListener, router: Router) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(converse(stream, Peer::Socket, router.clone()));
+            }
+            Err(error) => breathe(&error).await,
+        }
+    }
+}
+
+/// No file descriptor left, or a client that left while it was let in: the next may have more luck.
+async fn breathe(error: &io::Error) {
+    tracing::warn!(%error, "could not let a connection in");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request.map(Body::new))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_PATIENCE)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, ?peer, "connection ended");
+    }
+}

@@ -1,0 +1,135 @@
+//! The page's files, and the headers that every answer wears.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::House;
+
+/// Scripts come from here only and may compile WebAssembly; sockets may be opened (Safari before 15.4 does not
+/// take a socket to the same host for `'self'`).
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
+    connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The same for browsers that know WebAssembly but not its keyword (SX-18).
+const POLICY_OLD: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; \
+    connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Everything that is no other path: a file of the page, or 404.
+pub(super) async fn serve(State(house): State<Arc<House>>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let Some(file) = (house.page)(request.uri().path()) else {
+        return (StatusCode::NOT_FOUND, "nothing here\n").into_response();
+    };
+    let etag = etag(file.bytes);
+    // The page is small and must never be older than the box it talks to: asked for each time, sent when it changed.
+    let caching = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal is a header value")),
+    ];
+    if has_already(request.headers(), &etag) {
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    }
+    let policy = HeaderValue::from_static(policy(request.headers()));
+    let content = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(file.mime)),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
+    (caching, content, file.bytes).into_response()
+}
+
+/// The version of a file; hashed once, since a whole audience asks at the same moment.
+fn etag(bytes: &'static [u8]) -> String {
+    static KNOWN: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().expect("nobody panics while holding the versions");
+    known.entry(bytes.as_ptr() as usize).or_insert_with(|| version(bytes)).clone()
+}
+
+fn version(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// Whether the client says that it has this version (RFC 9110, 13.1.2).
+pub(super) fn has_already(headers: &HeaderMap, etag: &str) -> bool {
+    let Some(theirs) = headers.get(header::IF_NONE_MATCH).and_then(|it| it.to_str().ok()) else {
+        return false;
+    };
+    theirs.split(',').map(str::trim).any(|it| it == "*" || it.trim_start_matches("W/") == etag)
+}
+
+fn policy(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or("");
+    if lacks_wasm_keyword(agent) { POLICY_OLD } else { POLICY }
+}
+
+/// Chrome before 97, Firefox before 102 and Safari before 16 do not know `'wasm-unsafe-eval'`.
+fn lacks_wasm_keyword(agent: &str) -> bool {
+    let major = |name: &str| -> Option<u32> {
+        let (_, after) = agent.split_once(name)?;
+        after.split(|it: char| !it.is_ascii_digit()).next()?.parse().ok()
+    };
+    match (major("Chrome/"), major("Firefox/"), major("Version/")) {
+        (Some(chrome), _, _) => chrome < 97,
+        (_, Some(firefox), _) => firefox < 102,
+        // Only Safari and its kin name a Version without naming Chrome.
+        (_, _, Some(safari)) => safari < 16,
+        _ => false,
+    }
+}
+
+/// What every answer wears, whoever asked for what.
+pub(super) async fn harden(mut response: Response) -> Response {
+    const ALWAYS: [(HeaderName, &str); 3] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in ALWAYS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sx18_only_browsers_that_need_it_may_evaluate() {
+        let old = [
+            "Mozilla/5.0 (Linux; Android 8.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.4430.91 Mobile Safari/537.36",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:88.0) Gecko/20100101 Firefox/88.0",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 14_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/14.0 Mobile/15E148 Safari/604.1",
+        ];
+        let new = [
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+            "curl/8.5",
+            "",
+        ];
+        assert!(old.iter().all(|agent| lacks_wasm_keyword(agent)));
+        assert!(!new.iter().any(|agent| lacks_wasm_keyword(agent)));
+    }
+
+    #[test]
+    fn a_client_that_has_the_file_says_so_in_any_of_the_ways() {
+        let says = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_str(value).expect("a value"));
+            has_already(&headers, "\"ab\"")
+        };
+        assert!(says("\"ab\"") && says("\"x\", W/\"ab\"") && says("*"));
+        assert!(!says("\"abc\"") && !says("ab"));
+        assert!(!has_already(&HeaderMap::new(), "\"ab\""));
+    }
+}

@@ -1,0 +1,86 @@
+//! `/healthz` and `/metrics`: is it alive, and how does it fare, for machines.
+
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::House;
+use super::crowd::CODES;
+
+/// An engine that has not answered by then is not driving a show.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// `GET /healthz`: 200 if the engine answers.
+pub(super) async fn healthz(State(house): State<Arc<House>>) -> Response {
+    match tokio::time::timeout(PATIENCE, house.engine.glance()).await {
+        Ok(Ok(_)) => "ok\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n").into_response(),
+    }
+}
+
+/// `GET /metrics`: Prometheus text, format 0.0.4.
+pub(super) async fn metrics(State(house): State<Arc<House>>) -> Response {
+    let text = text(&house);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn text(house: &House) -> String {
+    let mut page = Page::default();
+    let counts = house.crowd.counts();
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    page.gauge("sockets", "WebSocket connections that are open", house.crowd.sockets());
+    page.gauge("phones", "phones that have said hello", house.crowd.greeted());
+    page.counter("messages_total", "messages made for phones", read(&counts.said));
+    page.counter("clock_syncs_total", "clock questions answered", read(&counts.clock_syncs));
+    page.counter(
+        "too_slow_total",
+        "sockets closed since they could not keep up",
+        read(&counts.too_slow),
+    );
+    page.counter(
+        "news_dropped_total",
+        "reports of phones dropped since too many waited",
+        house.engine.dropped(),
+    );
+    page.counter(
+        "journal_dropped_total",
+        "journal lines that the disk did not take in time",
+        house.journal.dropped(),
+    );
+    page.head("refused_total", "refusals on /ws", "counter");
+    for ((_, code), count) in CODES.iter().zip(&counts.refused) {
+        page.line(&format!("refused_total{{code=\"{code}\"}}"), read(count));
+    }
+    page.gauge(
+        "uptime_seconds",
+        "since the box began",
+        (house.clock.now() - house.began).secs_f64(),
+    );
+    page.0
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        writeln!(self.0, "# HELP downbeat_{name} {help}\n# TYPE downbeat_{name} {kind}")
+            .expect("a String takes everything");
+    }
+    fn line(&mut self, name: &str, value: impl Display) {
+        writeln!(self.0, "downbeat_{name} {value}").expect("a String takes everything");
+    }
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.head(name, help, "gauge");
+        self.line(name, value);
+    }
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.head(name, help, "counter");
+        self.line(name, value);
+    }
+}

@@ -1,0 +1,143 @@
+//! The network door: the page, media, `/ws` for phones, the operator API, metrics.
+//!
+//! One router answers on TCP and on the box's control socket; [`Peer`] says which, and what is free there.
+//! In: requests. Out: answers, and news for the engine. Never here: a decision about the show, or about who may
+//! do what (`engine::phones` decides that).
+
+mod api;
+mod crowd;
+mod door;
+mod files;
+mod machine;
+mod media;
+mod metrics;
+mod ws;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+use engine::phones::{Limits, Transport};
+use engine::show::Show;
+use serde::Serialize;
+use serde_json::Value;
+use units::{ShowTime, Span};
+use uuid::Uuid;
+
+pub use crowd::Crowd;
+pub use door::{DoorError, Doors, bind_network, bind_socket};
+
+use crate::clock::BoxClock;
+use crate::conductor::EngineHandle;
+use crate::journal::Journal;
+
+/// A file of the page.
+#[derive(Debug, Clone, Copy)]
+pub struct PageFile {
+    /// Its content.
+    pub bytes: &'static [u8],
+    /// Its `Content-Type`.
+    pub mime: &'static str,
+}
+
+/// The page by path (`/`, `/page/main.js`); none where there is no such file.
+pub type PageFiles = fn(&str) -> Option<PageFile>;
+
+/// What the outputs can say of themselves, as the JSON that `status` and `universes` print.
+pub trait Outputs: Send + Sync {
+    /// One entry for each universe on the wire.
+    fn universes(&self) -> Value;
+    /// The sound card.
+    fn sound(&self) -> Value;
+}
+
+/// What does not change while the box runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct BoxFacts {
+    /// The box's name.
+    pub name: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// The box's own id, the same after a restart.
+    pub node_id: Uuid,
+    /// What is not real on this box: `sound`, …
+    pub simulated: Vec<String>,
+    /// Where phones find it, best first.
+    pub urls: Vec<String>,
+}
+
+/// Everything a door needs to answer.
+pub struct House {
+    /// The box.
+    pub facts: BoxFacts,
+    /// The show that runs.
+    pub show: Arc<Show>,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The way to the engine.
+    pub engine: EngineHandle,
+    /// What has happened.
+    pub journal: Arc<Journal>,
+    /// Everybody on `/ws`.
+    pub crowd: Arc<Crowd>,
+    /// The box clock.
+    pub clock: BoxClock,
+    /// When the box began.
+    pub began: ShowTime,
+    /// TAI minus UTC, frozen for the show.
+    pub tai_utc: Span,
+    /// How much one client may ask for.
+    pub limits: Limits,
+    /// The page.
+    pub page: PageFiles,
+    /// Light and sound.
+    pub outputs: Box<dyn Outputs>,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// Who is on the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Somebody on this machine whom the file system lets at the control socket.
+    Socket,
+    /// Somebody on the network.
+    Network(SocketAddr),
+}
+
+impl Peer {
+    fn transport(self) -> Transport {
+        match self {
+            Self::Socket => Transport::Private,
+            Self::Network(_) => Transport::Plain,
+        }
+    }
+    /// The address that limits count by; the control socket has none and no limit.
+    fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Socket => None,
+            Self::Network(from) => Some(from.ip().to_canonical()),
+        }
+    }
+}
+
+/// Every path of the house.
+pub fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .route("/ws", get(ws::upgrade))
+        .route("/media/{sha256}", get(media::serve))
+        .route("/healthz", get(metrics::healthz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/favicon.ico", get(|| async { Redirect::permanent("/page/icon.svg") }))
+        .nest("/api/v1", api::router())
+        .fallback(files::serve)
+        .layer(axum::middleware::map_response(files::harden))
+        .with_state(house)
+}

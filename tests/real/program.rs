@@ -1,0 +1,349 @@
+//! The program from outside: exit codes, the control socket, the pages, signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::the_box::{Place, TheBox, body, click, exists, noise, program};
+
+fn code(output: &std::process::Output) -> i32 {
+    output.status.code().expect("it ended by itself")
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_mistake_of_usage_is_2_and_help_is_0() {
+    let usage = program().arg("waltz").output().expect("it starts");
+    assert_eq!(code(&usage), 2);
+    let help = program().arg("--help").output().expect("it starts");
+    assert_eq!(code(&help), 0);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"));
+}
+
+#[test]
+fn ca08_check_says_where_the_mistake_is_and_exits_1() {
+    let place = Place::new();
+    let folder = place.folder.path().to_str().expect("a plain path").to_owned();
+    let sound = program().args(["check", &folder]).output().expect("it starts");
+    assert_eq!(code(&sound), 0, "{}", said(&sound));
+    let text = std::fs::read_to_string(place.path("show.toml")).expect("ours");
+    std::fs::write(place.path("show.toml"), text.replace("fade =", "fdae =")).expect("ours");
+    let broken = program().args(["check", &folder]).output().expect("it starts");
+    assert_eq!(code(&broken), 1);
+    let printed = String::from_utf8_lossy(&broken.stdout).into_owned();
+    let line = text.lines().position(|line| line.contains("fade =")).map(|index| index + 1);
+    let place_of_it = format!("{folder}/show.toml:{}:", line.expect("the show has a fade"));
+    assert!(printed.contains(&place_of_it), "{printed}");
+    let json = program().args(["check", &folder, "--format", "json"]).output().expect("it starts");
+    let document: Value = serde_json::from_slice(&json.stdout).expect("one document");
+    assert_eq!((code(&json), &document["errors"]), (1, &Value::from(1)));
+}
+
+#[test]
+fn ca08_a_show_that_does_not_check_does_not_run() {
+    let place = Place::new();
+    std::fs::write(place.path("show.toml"), "[shwo]\n").expect("ours");
+    let folder = place.folder.path().to_owned();
+    let output = place.downbeat(&["run"]).arg(folder).output().expect("it starts");
+    assert_eq!(code(&output), 1);
+    assert!(said(&output).contains("show.toml:1:2"), "{}", said(&output));
+    assert!(!exists(&place.socket()));
+}
+
+#[test]
+fn without_a_box_a_live_command_says_so_and_exits_1() {
+    let place = Place::new();
+    let output = place.downbeat(&["go"]).output().expect("it starts");
+    assert_eq!(code(&output), 1);
+    assert!(said(&output).contains("no box is running"), "{}", said(&output));
+}
+
+#[test]
+fn a_box_without_a_terminal_fires_nothing_by_itself_and_leaves_at_sigterm() {
+    let mut the_box = TheBox::start();
+    let status = the_box.ask_json(&["status"]);
+    assert_eq!(status["show"]["lists"][0]["standby"]["number"], "1");
+    assert_eq!(status["show"]["lists"][0]["last"], Value::Null);
+    assert_eq!(status["show"]["running"], Value::Array(Vec::new()));
+    assert!(the_box.is_alive(), "its input has ended, it goes on");
+    the_box.signal(Signal::SIGTERM);
+    let (status, took) = the_box.wait_for_the_end();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(!exists(&the_box.place.socket()), "the socket's file goes with it");
+}
+
+#[test]
+fn sigint_is_a_planned_exit_too() {
+    let mut the_box = TheBox::start();
+    the_box.signal(Signal::SIGINT);
+    assert_eq!(the_box.wait_for_the_end().0.code(), Some(0));
+}
+
+#[test]
+fn a_go_from_the_command_line_fires_and_the_story_tells() {
+    let mut the_box = TheBox::start();
+    let output = the_box.ask(&["go"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    the_box.wait_for_line("cue 1 \"Warm\" began");
+    let status = the_box.ask_json(&["status"]);
+    assert_eq!(status["show"]["lists"][0]["last"]["number"], "1");
+    assert_eq!(status["show"]["lists"][0]["standby"]["number"], "2");
+}
+
+#[test]
+fn a_refusal_is_a_sentence_and_exit_1() {
+    let the_box = TheBox::start();
+    let output = the_box.ask(&["fire", "99"]);
+    assert_eq!((code(&output), said(&output).as_str()), (1, "downbeat: there is no cue 99\n"));
+    let output = the_box.ask(&["fire", "99", "--json"]);
+    assert_eq!(code(&output), 1);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(document["refused"]["code"], "no_such_cue");
+}
+
+#[test]
+fn a_command_sent_twice_is_done_once_and_answered_alike() {
+    let the_box = TheBox::start();
+    let (first, one) = the_box.knock("POST", "/api/v1/go", r#"{"id":"press-1"}"#);
+    let (second, other) = the_box.knock("POST", "/api/v1/go", r#"{"id":"press-1"}"#);
+    assert_eq!((first, second), (200, 200));
+    assert_eq!(body(&one), body(&other));
+    assert_eq!(body(&one)["done"]["fired"], "1");
+    assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"]["number"], "1");
+}
+
+#[test]
+fn commands_that_make_no_sense_are_400_and_change_nothing() {
+    let the_box = TheBox::start();
+    for (path, text) in [
+        ("fire", ""),
+        ("fire", r#"{"cue":"x"}"#),
+        ("go", "{"),
+        ("go", r#"{"lsit":"main"}"#),
+        ("stop", r#"{"cue":"1"}"#),
+    ] {
+        let (status, answer) = the_box.knock("POST", &format!("/api/v1/{path}"), text);
+        assert_eq!(status, 400, "{path} {text}: {answer}");
+        assert_eq!(body(&answer)["error"]["code"], "bad_request");
+    }
+    let (status, _) = the_box.knock("POST", "/api/v1/waltz", "");
+    assert_eq!(status, 404);
+    assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
+}
+
+#[test]
+fn every_document_has_its_documented_keys() {
+    let the_box = TheBox::start();
+    assert_eq!(code(&the_box.ask(&["go"])), 0);
+    let keys = |value: &Value| -> Vec<String> {
+        value.as_object().map(|it| it.keys().cloned().collect()).unwrap_or_default()
+    };
+    let status = the_box.ask_json(&["status"]);
+    assert_eq!(keys(&status), ["box", "clock", "light", "phones", "show", "sound"]);
+    let box_ = &status["box"];
+    assert_eq!(keys(box_), ["name", "node_id", "simulated", "urls", "version"]);
+    let list = &status["show"]["lists"][0];
+    assert_eq!(keys(list), ["coming", "last", "name", "standby"]);
+    let clock = the_box.ask_json(&["clock"]);
+    let of_clock =
+        ["age_s", "error_bound_ns", "now_tai_ns", "now_unix_s", "source", "state", "tai_utc_s"];
+    assert_eq!(keys(&clock), of_clock);
+    assert_eq!(clock["error_bound_ns"], Value::Null, "unknown is never 0");
+    let cues = the_box.ask_json(&["cues"]);
+    assert_eq!(cues["lists"][0]["cues"][1]["standby"], true);
+    let of_cue = [
+        "acts",
+        "at",
+        "light",
+        "name",
+        "number",
+        "phones",
+        "post_wait",
+        "pre_wait",
+        "running",
+        "sound",
+        "standby",
+        "then",
+    ];
+    assert_eq!(keys(&cues["lists"][0]["cues"][0]), of_cue);
+    let universes = the_box.ask_json(&["universes"]);
+    assert_eq!(universes["universes"].as_array().map(Vec::len), Some(1));
+    assert_eq!(keys(&the_box.ask_json(&["phones"])), ["hello", "phones", "sockets"]);
+    let receipts = the_box.ask_json(&["receipts"]);
+    assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
+    assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);
+    for word in ["status", "clock", "cues", "universes", "phones", "receipts", "qr"] {
+        let output = the_box.ask(&[word]);
+        assert_eq!(code(&output), 0, "{word}: {}", said(&output));
+        assert!(!output.stdout.is_empty(), "{word} says something to people");
+    }
+}
+
+#[test]
+fn note7_operators_are_refused_over_plain_http() {
+    let the_box = TheBox::start();
+    for answer in [the_box.fetch("/api/v1/status", ""), the_box.post("/api/v1/go", "{}")] {
+        assert_eq!(answer.0, 401);
+        assert_eq!(body(&answer.1)["error"]["code"], "unauthorized");
+    }
+    assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
+}
+
+#[test]
+fn the_page_comes_with_a_policy_and_is_asked_for_again_only_when_it_changed() {
+    let the_box = TheBox::start();
+    let (status, answer) = the_box.fetch("/", "");
+    assert_eq!(status, 200);
+    let lower = answer.to_ascii_lowercase();
+    assert!(lower.contains("content-type: text/html"), "{answer}");
+    assert!(lower.contains("'wasm-unsafe-eval'") && lower.contains("nosniff"));
+    let etag = lower.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a version");
+    let (again, _) = the_box.fetch("/", &format!("if-none-match: {etag}\r\n"));
+    assert_eq!(again, 304);
+    assert_eq!(the_box.fetch("/page/none.js", "").0, 404);
+    assert_eq!(the_box.fetch("/page/../../../etc/passwd", "").0, 404);
+}
+
+#[test]
+fn media_is_given_by_hash_and_goes_on_where_it_broke() {
+    let the_box = TheBox::start();
+    let track = crate::ws::Phone::join(&the_box).welcome["show"]["tracks"][0].clone();
+    let url = track["url"].as_str().expect("a path");
+    assert_eq!(track["bytes"], click().len());
+    let whole = the_box.fetch(url, "");
+    assert_eq!(whole.0, 200);
+    assert!(whole.1.to_ascii_lowercase().contains("immutable"));
+    let part = the_box.fetch(url, "range: bytes=4-11\r\n");
+    assert_eq!(part.0, 206);
+    assert!(part.1.contains("bytes 4-11/1644") && part.1.ends_with("WAVE"), "{}", part.1);
+    assert_eq!(the_box.fetch(url, "range: bytes=99999-\r\n").0, 416);
+    let etag = format!("if-none-match: \"{}\"\r\n", track["sha256"].as_str().expect("a hash"));
+    assert_eq!(the_box.fetch(url, &etag).0, 304);
+    assert_eq!(the_box.fetch("/media/show.toml", "").0, 404);
+    assert_eq!(the_box.fetch(&format!("/media/{}", "0".repeat(64)), "").0, 404);
+}
+
+#[test]
+fn healthz_and_metrics_answer() {
+    let the_box = TheBox::start();
+    assert_eq!(the_box.fetch("/healthz", "").0, 200);
+    let (status, text) = the_box.fetch("/metrics", "");
+    assert_eq!(status, 200);
+    assert!(text.contains("\ndownbeat_sockets 0\n"), "{text}");
+}
+
+#[test]
+fn a_watcher_reads_what_happens_as_lines_of_json() {
+    let the_box = TheBox::start();
+    let mut stream = UnixStream::connect(the_box.place.socket()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.write_all(b"GET /api/v1/events HTTP/1.0\r\nhost: x\r\n\r\n").expect("it reads");
+    let mut lines = BufReader::new(stream).lines().map(|line| line.expect("it goes on"));
+    // The head has come, so the watch is on.
+    assert!(lines.any(|line| line.is_empty()));
+    assert_eq!(code(&the_box.ask(&["go"])), 0);
+    let fired = lines
+        .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+        .find(|it| it["event"] == "fired")
+        .expect("it is told");
+    assert_eq!((&fired["cue"], &fired["by"]), (&Value::from("1"), &Value::from("socket")));
+}
+
+#[test]
+fn a_taken_port_is_said_and_exits_1() {
+    let place = Place::new();
+    let _taken = TcpListener::bind(("0.0.0.0", place.http)).expect("free until now");
+    let folder = place.folder.path().to_owned();
+    let output = place.downbeat(&["run"]).arg(folder).output().expect("it starts");
+    assert_eq!(code(&output), 1);
+    let port = format!("port {} is taken", place.http);
+    assert!(said(&output).contains(&port), "{}", said(&output));
+}
+
+#[test]
+fn a_dead_boxs_socket_is_replaced_and_a_living_ones_is_not() {
+    let place = Place::new();
+    // Bound and dropped: its file stays behind, as after a kill.
+    drop(UnixListener::bind(place.socket()).expect("free"));
+    assert!(exists(&place.socket()));
+    let mut the_box = place.run();
+    let other = Place::new();
+    let second = other
+        .downbeat(&["run"])
+        .arg(other.folder.path())
+        .args(["--socket".as_ref(), the_box.place.socket().as_os_str()])
+        .output();
+    // Named twice is a mistake of usage; named once it is refused.
+    assert_eq!(code(&second.expect("it starts")), 2);
+    let second = program()
+        .args(["run".as_ref(), other.folder.path().as_os_str(), "--socket".as_ref()])
+        .arg(the_box.place.socket())
+        .arg("--state")
+        .arg(other.path("state"))
+        .arg("--box")
+        .arg(other.path("box.toml"))
+        .arg("--simulate")
+        .output()
+        .expect("it starts");
+    assert_eq!(code(&second), 1);
+    assert!(said(&second).contains("another downbeat runs"), "{}", said(&second));
+    assert!(the_box.is_alive() && exists(&the_box.place.socket()));
+}
+
+#[test]
+fn a_place_that_may_not_be_written_is_named_with_the_way_out() {
+    let place = Place::new();
+    std::fs::write(place.path("state"), "a file, not a folder").expect("ours");
+    let folder = place.folder.path().to_owned();
+    let output = place.downbeat(&["run"]).arg(folder).output().expect("it starts");
+    assert_eq!(code(&output), 1);
+    assert!(said(&output).contains("--state"), "{}", said(&output));
+}
+
+#[test]
+fn a_box_is_the_same_box_after_a_restart() {
+    let mut the_box = TheBox::start();
+    let id = |the_box: &TheBox| the_box.ask_json(&["status"])["box"]["node_id"].clone();
+    let first = id(&the_box);
+    the_box.signal(Signal::SIGTERM);
+    the_box.wait_for_the_end();
+    let mut command = the_box.place.downbeat(&["run"]);
+    command.arg(the_box.place.folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut again = command.spawn().expect("it starts");
+    let mut lines = BufReader::new(again.stdout.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.starts_with("control"))));
+    let second = id(&the_box);
+    again.kill().expect("ours");
+    again.wait().expect("ours");
+    assert_eq!(first, second);
+    assert_ne!(first, Value::Null);
+}
+
+#[test]
+fn noise_on_every_stream_socket_leaves_the_box_as_it_was() {
+    let mut the_box = TheBox::start();
+    for seed in 0..40 {
+        let bytes = noise(seed, 1 + (seed as usize * 97) % 3000);
+        let mut stream = the_box.dial();
+        // It may hang up in the middle, which is its right.
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+        let mut stream = UnixStream::connect(the_box.place.socket()).expect("it listens");
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(the_box.is_alive());
+    assert_eq!(the_box.fetch("/healthz", "").0, 200);
+    assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
+}

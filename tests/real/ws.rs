@@ -1,0 +1,375 @@
+//! `/ws` as phones meet it: SOLUSync-X rows, limits, and phones that behave badly.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
+
+use crate::the_box::{PATIENCE, TheBox, noise};
+
+/// A phone that says exactly what the test wants.
+pub struct Phone {
+    socket: WebSocket<TcpStream>,
+    sequence: u64,
+    pub welcome: Value,
+}
+
+impl Phone {
+    pub fn connect(the_box: &TheBox) -> Self {
+        Self::over(the_box, the_box.dial(), None)
+    }
+
+    fn over(the_box: &TheBox, stream: TcpStream, origin: Option<&str>) -> Self {
+        let url = format!("ws://127.0.0.1:{}/ws", the_box.place.http);
+        let mut request = url.into_client_request().expect("a url");
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().expect("a header value"));
+        }
+        let (socket, _) = client(request, stream).expect("the box opens");
+        Self { socket, sequence: 0, welcome: Value::Null }
+    }
+
+    /// Connected, and greeted.
+    pub fn join(the_box: &TheBox) -> Self {
+        let mut phone = Self::connect(the_box);
+        phone.hello();
+        phone
+    }
+
+    fn hello(&mut self) {
+        self.say("hello", &json!({ "protocol_version": "0.1.0", "node_type": "client" }));
+        self.welcome = self.hear("hello");
+    }
+
+    fn say(&mut self, kind: &str, fields: &Value) {
+        self.sequence += 1;
+        let mut message = json!({
+            "type": kind,
+            "header": {
+                "id": uuid::Uuid::from_u128(0x4000_8000_0000_0000_0000 + u128::from(self.sequence)),
+                "timestamp": 1.5,
+                "node_id": uuid::Uuid::from_u128(7),
+                "sequence": self.sequence,
+            },
+        });
+        let all = message.as_object_mut().expect("an object");
+        all.extend(fields.as_object().expect("an object").clone());
+        self.send(&message.to_string());
+    }
+
+    fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).expect("the box reads");
+    }
+
+    /// The next message; none if the box closes.
+    fn next(&mut self) -> Option<Value> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => {
+                    return Some(serde_json::from_str(&text).expect("the box speaks JSON"));
+                }
+                Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
+                    return None;
+                }
+                Ok(_) => {}
+                Err(error) => panic!("the socket broke: {error}"),
+            }
+        }
+        panic!("the box said nothing");
+    }
+
+    /// The next message of that type; others pass by.
+    fn hear(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().unwrap_or_else(|| panic!("closed before a {kind} came"));
+            if message["type"] == kind {
+                return message;
+            }
+        }
+    }
+
+    fn hear_refusal(&mut self) -> String {
+        self.hear("error")["code"].as_str().expect("a code").to_owned()
+    }
+
+    fn ask_time(&mut self, t1: &Value) {
+        self.say("clock_sync", &json!({ "t1": t1 }));
+    }
+
+    /// Whether the box still answers on this socket.
+    fn is_served(&mut self) -> bool {
+        self.say("clock_sync", &json!({ "t1": 5 }));
+        self.hear("clock_sync_response")["t1"] == 5
+    }
+}
+
+fn unix_now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}
+
+#[test]
+fn sx07_sx08_hello_is_answered_at_once_with_all_that_a_phone_needs() {
+    let the_box = TheBox::start();
+    let phone = Phone::join(&the_box);
+    let welcome = &phone.welcome;
+    assert_eq!(welcome["node_type"], "master");
+    assert_eq!(welcome["protocol_version"], "0.1.0");
+    assert_eq!(welcome["cluster_info"]["master_id"], welcome["header"]["node_id"]);
+    assert_eq!(welcome["show"]["title"], "Small");
+    assert_eq!(welcome["show"]["tracks"][0]["track_id"], "track_001");
+    let header = &welcome["header"];
+    let id: uuid::Uuid = header["id"].as_str().and_then(|id| id.parse().ok()).expect("a uuid");
+    assert_eq!(id.get_version_num(), 4);
+    let told = header["timestamp"].as_f64().expect("seconds");
+    assert!((told - unix_now()).abs() < 5.0, "{told}");
+    assert!(header["sequence"].as_u64() >= Some(1));
+}
+
+#[test]
+fn sx08_it_answers_with_and_without_an_origin() {
+    let the_box = TheBox::start();
+    for origin in [None, Some("http://10.0.0.5:8080"), Some("null")] {
+        Phone::over(&the_box, the_box.dial(), origin).hello();
+    }
+}
+
+#[test]
+fn sx09_t1_comes_back_digit_for_digit_between_t2_and_t3() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::connect(&the_box);
+    let head = r#""header":{"id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a11","timestamp":1.5,"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a12","sequence":7}"#;
+    let before = unix_now();
+    for t1 in ["123456.7890", "1e3", "0.10000000000000000001", "-5"] {
+        phone.send(&format!(r#"{{"type":"clock_sync",{head},"t1":{t1}}}"#));
+        let Ok(Message::Text(text)) = phone.socket.read() else { panic!("no answer") };
+        assert!(text.contains(&format!(r#""t1":{t1},"#)), "{text}");
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        let (t2, t3) = (answer["t2"].as_f64(), answer["t3"].as_f64());
+        assert!(t2 <= t3 && t2 >= Some(before - 0.1) && t3 <= Some(unix_now() + 0.1), "{text}");
+    }
+}
+
+#[test]
+fn sx17_the_eleventh_clock_sync_of_a_second_is_refused() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::connect(&the_box);
+    for t1 in 0..11 {
+        phone.ask_time(&json!(t1));
+    }
+    let answers: Vec<Value> = (0..11).filter_map(|_| phone.next()).collect();
+    let answered = answers.iter().filter(|it| it["type"] == "clock_sync_response").count();
+    assert_eq!((answered, &answers[10]["code"]), (10, &json!("rate_limited")));
+}
+
+#[test]
+fn sx17_limits_are_what_the_box_file_says() {
+    let the_box =
+        TheBox::start_with("[limits]\nclock_syncs_per_second = 2\nconnections_per_address = 1\n");
+    let mut phone = Phone::connect(&the_box);
+    (0..3).for_each(|t1| phone.ask_time(&json!(t1)));
+    assert_eq!(phone.hear_refusal(), "rate_limited");
+    assert_eq!(Phone::connect(&the_box).hear_refusal(), "too_many_connections");
+}
+
+#[test]
+fn sx17_the_eleventh_socket_of_an_address_is_told_why_and_closed() {
+    let the_box = TheBox::start();
+    let mut phones: Vec<Phone> = (0..10).map(|_| Phone::join(&the_box)).collect();
+    let mut eleventh = Phone::connect(&the_box);
+    assert_eq!(eleventh.hear_refusal(), "too_many_connections");
+    assert_eq!(eleventh.next(), None);
+    assert!(phones.iter_mut().all(Phone::is_served), "the ten are not touched");
+    // One leaves, and says so: the next may come.
+    let mut first = phones.remove(0);
+    first.socket.close(None).expect("open");
+    while first.next().is_some() {}
+    assert!((0..50).any(|_| {
+        let mut phone = Phone::connect(&the_box);
+        phone.say("hello", &json!({ "protocol_version": "0.1.0", "node_type": "client" }));
+        phone.next().is_some_and(|it| it["type"] == "hello")
+    }));
+}
+
+#[test]
+fn sx17_media_controls_of_the_audience_are_forbidden_and_counted() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::join(&the_box);
+    let play = json!({ "action": "play", "track_id": "track_001" });
+    (0..101).for_each(|_| phone.say("media_control", &play));
+    for _ in 0..100 {
+        assert_eq!(phone.hear_refusal(), "forbidden");
+    }
+    assert_eq!(phone.hear_refusal(), "rate_limited");
+    assert_eq!(the_box.ask_json(&["status"])["show"]["running"], json!([]));
+}
+
+#[test]
+fn sx08_another_major_version_is_told_so_and_closed() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::connect(&the_box);
+    phone.say("hello", &json!({ "protocol_version": "1.0.0", "node_type": "client" }));
+    assert_eq!(phone.hear_refusal(), "version_mismatch");
+    assert_eq!(phone.next(), None);
+}
+
+#[test]
+fn note1_nonsense_is_refused_and_the_socket_stays() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::connect(&the_box);
+    for nonsense in ["", "{", "[]", r#"{"type":"hello"}"#, "\u{1F3BA}"] {
+        phone.send(nonsense);
+        assert_eq!(phone.hear_refusal(), "invalid_payload", "{nonsense}");
+    }
+    phone.socket.send(Message::binary(noise(1, 100))).expect("open");
+    assert_eq!(phone.hear_refusal(), "invalid_payload");
+    phone.say("waltz", &json!({}));
+    assert!(phone.is_served(), "an unknown type is passed over in silence");
+}
+
+#[test]
+fn note7_a_token_over_plain_http_is_refused() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::connect(&the_box);
+    let token =
+        json!({ "protocol_version": "0.1.0", "node_type": "client", "auth_token": "a.b.c" });
+    phone.say("hello", &token);
+    assert_eq!(phone.hear_refusal(), "unauthorized");
+    phone.hello();
+}
+
+#[test]
+fn a_message_longer_than_any_of_the_protocol_ends_only_its_own_socket() {
+    let the_box = TheBox::start();
+    let mut other = Phone::join(&the_box);
+    let mut phone = Phone::connect(&the_box);
+    phone.send(&" ".repeat(65 << 10));
+    let closed = loop {
+        match phone.socket.read() {
+            Ok(Message::Close(frame)) => break frame.map(|frame| frame.code),
+            Ok(_) => {}
+            Err(_) => break None,
+        }
+    };
+    assert_eq!(closed, Some(CloseCode::Size));
+    assert!(other.is_served());
+}
+
+#[test]
+fn sx12_node_status_comes_every_five_seconds() {
+    let the_box = TheBox::start();
+    let mut phone = Phone::join(&the_box);
+    let first = phone.hear("node_status");
+    assert_eq!((&first["node_type"], &first["connected_clients"]), (&json!("master"), &json!(1)));
+    assert_eq!(first.get("battery_level"), None, "what is not known is left out");
+    let second = phone.hear("node_status");
+    let at = |message: &Value| message["header"]["timestamp"].as_f64().expect("seconds");
+    let gap = at(&second) - at(&first);
+    assert!((4.5..6.0).contains(&gap), "{gap}");
+}
+
+#[test]
+fn sx10_a_go_reaches_every_phone_as_one_message() {
+    let the_box = TheBox::start();
+    let mut phones: Vec<Phone> = (0..3).map(|_| Phone::join(&the_box)).collect();
+    assert_eq!(the_box.knock("POST", "/api/v1/go", "").0, 200);
+    let screens: Vec<Value> = phones.iter_mut().map(|phone| phone.hear("screen")).collect();
+    assert_eq!(screens[0]["color"], "#ff8000");
+    assert_eq!(screens[0]["text"], "Good evening");
+    assert!(screens.iter().all(|screen| screen == &screens[0]));
+    let order = &screens[0]["header"]["id"];
+    phones[0].say("played", &json!({ "order": order, "at": unix_now(), "source": "screen" }));
+    assert!(phones[0].is_served());
+}
+
+#[test]
+fn sx10_who_joins_late_or_again_is_told_what_plays_since_when() {
+    let the_box = TheBox::start();
+    let mut early = Phone::join(&the_box);
+    assert_eq!(the_box.knock("POST", "/api/v1/go", "").0, 200);
+    assert_eq!(the_box.knock("POST", "/api/v1/go", "").0, 200);
+    let play = early.hear("media_control");
+    drop(early);
+    let mut late = Phone::join(&the_box);
+    let (again, screen) = match late.next().expect("the state follows the welcome") {
+        first if first["type"] == "screen" => (late.hear("media_control"), first),
+        first => (first, late.hear("screen")),
+    };
+    assert_eq!((&again["action"], &again["track_id"]), (&json!("play"), &json!("track_001")));
+    assert_eq!(again["start_at"], play["start_at"], "the same place in the track");
+    assert_eq!(screen["color"], "#ff8000");
+}
+
+#[test]
+fn a_phone_that_stops_reading_costs_only_itself() {
+    let text = "la ".repeat(10_000);
+    let place = crate::the_box::Place::new();
+    let show = std::fs::read_to_string(place.path("show.toml")).expect("ours");
+    std::fs::write(place.path("show.toml"), show.replace("Good evening", &text)).expect("ours");
+    let the_box = place.run();
+    let mut reader = Phone::join(&the_box);
+    let stuck = Phone::join(&the_box);
+    let mut rounds = 0;
+    let mut slowest = Duration::ZERO;
+    // Each round is 30 kB for the stuck one: the kernel takes some megabytes, then its queue fills.
+    while sockets(&the_box) == 2 {
+        let begin = Instant::now();
+        assert_eq!(the_box.knock("POST", "/api/v1/fire", r#"{"cue":"1"}"#).0, 200);
+        reader.hear("screen");
+        slowest = slowest.max(begin.elapsed());
+        rounds += 1;
+        assert!(rounds < 3000, "it was never let go");
+    }
+    assert!(reader.is_served());
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    drop(stuck);
+}
+
+fn sockets(the_box: &TheBox) -> u64 {
+    let (_, answer) = the_box.knock("GET", "/api/v1/phones", "");
+    crate::the_box::body(&answer)["sockets"].as_u64().expect("a number")
+}
+
+#[test]
+fn noise_after_the_handshake_ends_only_its_own_socket() {
+    let mut the_box = TheBox::start();
+    let mut other = Phone::join(&the_box);
+    for seed in 0..40 {
+        let mut phone = Phone::connect(&the_box);
+        let stream = phone.socket.get_mut();
+        // It may hang up in the middle, which is its right.
+        let _ = stream.write_all(&noise(seed, 1 + (seed as usize * 131) % 4000));
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(the_box.is_alive());
+    assert!(other.is_served());
+}
+
+#[test]
+fn a_request_that_is_no_handshake_is_told_what_this_is() {
+    let the_box = TheBox::start();
+    assert_eq!(the_box.fetch("/ws", "").0, 426);
+    assert_eq!(the_box.fetch("/ws", "upgrade: websocket\r\nsec-websocket-version: 13\r\n").0, 426);
+}
+
+#[test]
+fn a_planned_exit_says_goodbye_to_every_phone() {
+    let mut the_box = TheBox::start();
+    let mut phone = Phone::join(&the_box);
+    the_box.signal(Signal::SIGTERM);
+    let code = loop {
+        match phone.socket.read() {
+            Ok(Message::Close(frame)) => break frame.map(|frame| frame.code),
+            Ok(_) => {}
+            Err(_) => break None,
+        }
+    };
+    assert_eq!(code, Some(CloseCode::Away));
+    assert_eq!(the_box.wait_for_the_end().0.code(), Some(0));
+}
