@@ -123,7 +123,12 @@ fn status(it: &Value) -> String {
     let (box_, show) = (&it["box"], &it["show"]);
     let simulated: Vec<&str> = rows(&box_["simulated"]).map(text).collect();
     let mut lines = vec![
-        format!("{}  on box {}, version {}", text(&show["title"]), text(&box_["name"]), text(&box_["version"])),
+        format!(
+            "{}  on box {}, version {}",
+            text(&show["title"]),
+            text(&box_["name"]),
+            text(&box_["version"])
+        ),
         format!("clock    {}", clock(&it["clock"])),
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
         format!("light    {} universes", rows(&it["light"]["universes"]).count()),
@@ -144,7 +149,8 @@ fn status(it: &Value) -> String {
     lines.push(table(["list", "standby", "coming", "last"], &lists));
     let running: Vec<[String; 2]> = rows(&show["running"])
         .map(|run| {
-            let left = if run["left"].is_null() { "until ended".into() } else { span(&run["left"]) };
+            let left =
+                if run["left"].is_null() { "until ended".into() } else { span(&run["left"]) };
             [cue(run), left]
         })
         .collect();
@@ -217,23 +223,41 @@ fn phones(it: &Value) -> String {
 }
 
 fn universes(it: &Value) -> String {
-    // The keys of a universe are its own; each becomes a line under its number.
-    let one = |universe: &Value| {
-        let fields = universe.as_object().into_iter().flatten();
-        let lines: Vec<[String; 2]> =
-            fields.map(|(key, value)| [key.replace('_', " "), plain(value)]).collect();
-        table(["", ""], &lines).trim_start().to_owned()
-    };
-    rows(&it["universes"]).map(one).collect::<Vec<_>>().join("\n\n")
+    let rows: Vec<[String; 8]> = rows(&it["universes"]).map(universe_row).collect();
+    table(
+        ["universe", "label", "sACN", "Art-Net", "frames/s", "last", "worst late", "others"],
+        &rows,
+    )
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "unknown".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+fn universe_row(it: &Value) -> [String; 8] {
+    let foreign: Vec<&str> = rows(&it["foreign"]).map(|it| text(&it["name"])).collect();
+    [
+        it["universe"].to_string(),
+        text(&it["label"]).to_owned(),
+        sacn(&it["sacn"]),
+        artnet(&it["artnet"]),
+        it["frames_per_second"].as_u64().map_or_else(|| "unknown".into(), |it| it.to_string()),
+        span(&it["last_frame_age"]),
+        span(&it["worst_late"]),
+        if foreign.is_empty() { "-".into() } else { foreign.join(", ") },
+    ]
+}
+
+fn sacn(it: &Value) -> String {
+    let unicast = rows(&it["unicast"]).map(text);
+    let ways: Vec<&str> =
+        (it["multicast"] == true).then_some("multicast").into_iter().chain(unicast).collect();
+    if it.is_null() { "-".to_owned() } else { format!("{} at {}", ways.join(" "), it["priority"]) }
+}
+
+fn artnet(it: &Value) -> String {
+    if it.is_null() {
+        return "-".to_owned();
     }
+    let subscribers: Vec<&str> = rows(&it["subscribers"]).map(|it| text(&it["address"])).collect();
+    let who = if subscribers.is_empty() { "nobody".to_owned() } else { subscribers.join(" ") };
+    format!("{} to {who}", it["port_address"])
 }
 
 fn receipts(it: &Value) -> String {
@@ -270,7 +294,9 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
-        let clock = clock(&json!({ "state": "free", "age_s": 12.2, "error_bound_ns": null, "source": "x" }));
+        let clock = clock(
+            &json!({ "state": "free", "age_s": 12.2, "error_bound_ns": null, "source": "x" }),
+        );
         assert_eq!(clock, "free for 12 s, error unknown (x)");
     }
 

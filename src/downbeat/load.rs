@@ -1,9 +1,12 @@
 //! Reads the box file and the show, and says what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::boxfile::{self, BoxConfig};
-use engine::show::{self, Finding, Severity, Show};
+use engine::show::{self, Finding, Media, MediaId, Severity, Show};
+use engine::sound::Pcm;
 use io::disk::ShowFolder;
 
 use crate::cli::{Format, Globals};
@@ -73,6 +76,25 @@ pub fn check(named: &Path, format: Format) -> Result<(), Refused> {
     }
 }
 
+/// Every sound file by its id; what only phones play stays on disk.
+pub fn media(show: &Show, folder: &Path) -> Result<Arc<[Pcm]>, Refused> {
+    let used = heard_from_the_box(show);
+    let one = |(index, media): (usize, &Media)| {
+        if !used.contains(&MediaId(index)) {
+            return Ok(Pcm::new(1, Vec::new()));
+        }
+        let path = folder.join(&media.file);
+        io::sound::decode(&path)
+            .map_err(|error| Refused(format!("could not play {}: {error}", path.display())))
+    };
+    show.media.iter().enumerate().map(one).collect()
+}
+
+fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
+    let cues = show.lists.iter().flat_map(|list| &list.cues);
+    cues.flat_map(|cue| &cue.sound).map(|sound| sound.media).collect()
+}
+
 fn load(named: &Path) -> (ShowFolder, show::Loaded) {
     let folder = ShowFolder::of(named);
     let mut loaded = show::load(&folder.root, &folder);
@@ -86,9 +108,8 @@ fn load(named: &Path) -> (ShowFolder, show::Loaded) {
 fn summary(named: &Path, findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let many = |count: usize, what: &str| {
-        format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-    };
+    let many =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let name = named.display();
     match (errors, warnings) {
         (0, 0) => format!("{name} is sound"),

@@ -1,22 +1,20 @@
 //! Light and sound, started as the box file says, and handed on to whoever plays or watches them.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
-use engine::show::{MediaId, Show};
-use engine::sound::Pcm;
+use engine::show::Show;
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
-use io::light::{Light, LightNet, LightSetup};
-use io::sound::{Card, CardSetup, Device, decode};
+use io::light::{Light, LightNet, LightSetup, LightWatch};
+use io::sound::{Card, CardSetup, Device};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::Refused;
+use crate::{Refused, load};
 
 /// What outputs are started from.
 pub struct Rig<'a> {
@@ -37,6 +35,7 @@ pub struct Rig<'a> {
 /// Light and sound while the box runs.
 pub struct Outputs {
     light: Mutex<Option<Light>>,
+    on_the_wire: LightWatch,
     card: Mutex<Option<Card>>,
     simulated: Vec<String>,
     warnings: Vec<String>,
@@ -49,6 +48,7 @@ impl Outputs {
         let light = start_light(rig, reports)?;
         let warnings = light.warnings().to_vec();
         Ok(Self {
+            on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             simulated: simulated.into_iter().collect(),
@@ -104,8 +104,7 @@ pub struct Watched(pub Arc<Outputs>);
 
 impl io::http::Outputs for Watched {
     fn universes(&self) -> Value {
-        let universes = self.0.light().as_mut().map(Light::glance);
-        serde_json::to_value(universes).expect("a glance has a JSON form")
+        serde_json::to_value(self.0.on_the_wire.glance()).expect("a glance has a JSON form")
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);
@@ -141,7 +140,7 @@ fn start_card(
     rig: &Rig<'_>,
     reports: &Sender<Input>,
 ) -> Result<(Option<Card>, Option<String>), Refused> {
-    let media = decode_media(rig)?;
+    let media = load::media(rig.show, rig.folder)?;
     let open = |device: Device| {
         let reports = reports.clone();
         Card::start(CardSetup {
@@ -155,8 +154,9 @@ fn start_card(
             }),
         })
     };
-    let refused =
-        |error: &dyn std::error::Error| Refused(format!("could not open the sound card: {}", with_cause(error)));
+    let refused = |error: &dyn std::error::Error| {
+        Refused(format!("could not open the sound card: {}", with_cause(error)))
+    };
     let simulated = |why: String| match open(Device::Simulated) {
         Ok(card) => Ok((Some(card), Some(why))),
         Err(error) => Err(refused(&error)),
@@ -165,31 +165,18 @@ fn start_card(
         _ if rig.simulate => simulated("sound, as asked for by --simulate".to_owned()),
         SoundDevice::Simulated => simulated("sound, as the box file has it".to_owned()),
         SoundDevice::None => Ok((None, None)),
-        SoundDevice::Auto => open(Device::Default).map(|card| (Some(card), None)).or_else(|error| {
-            simulated(format!("sound: this box has no card that opens ({})", with_cause(&error)))
-        }),
+        SoundDevice::Auto => {
+            open(Device::Default).map(|card| (Some(card), None)).or_else(|error| {
+                simulated(format!(
+                    "sound: this box has no card that opens ({})",
+                    with_cause(&error)
+                ))
+            })
+        }
         // A card that is named and missing is a mistake to be mended, not to be played over in silence.
         SoundDevice::Alsa(name) => match open(Device::Named(name.clone())) {
             Ok(card) => Ok((Some(card), None)),
             Err(error) => Err(refused(&error)),
         },
     }
-}
-
-/// Every file by its id; what only phones play stays on disk.
-fn decode_media(rig: &Rig<'_>) -> Result<Arc<[Pcm]>, Refused> {
-    let used = heard_from_the_box(rig.show);
-    let one = |(index, media): (usize, &engine::show::Media)| {
-        if !used.contains(&MediaId(index)) {
-            return Ok(Pcm::silence());
-        }
-        let path = rig.folder.join(&media.file);
-        decode(&path).map_err(|error| Refused(format!("could not play {}: {error}", path.display())))
-    };
-    rig.show.media.iter().enumerate().map(one).collect()
-}
-
-fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
-    let cues = show.lists.iter().flat_map(|list| &list.cues);
-    cues.flat_map(|cue| &cue.sound).map(|sound| sound.media).collect()
 }

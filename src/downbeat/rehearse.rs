@@ -5,8 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use hound::{SampleFormat, WavSpec, WavWriter};
 use io::journal::{Account, Entry, Event};
 use serde_json::json;
+use sim::card::CardSpec;
+use sim::timeline::Peaks;
 use sim::{Listener, Rehearsal};
 use units::Span;
 
@@ -14,24 +17,66 @@ use crate::{Refused, load, terminal};
 
 /// `downbeat rehearse SHOW --out DIR`.
 pub fn rehearse(named: &Path, out: &Path) -> Result<(), Refused> {
-    let (_folder, show) = load::show(named)?;
+    let (folder, show) = load::show(named)?;
     let show = Arc::new(show);
-    let rehearsal = sim::rehearse(show.clone(), &mut Deaf);
+    let media = load::media(&show, &folder.path)?;
     let failed =
         |error| Refused(format!("could not write the rehearsal to {}: {error}", out.display()));
     std::fs::create_dir_all(out).map_err(failed)?;
+    let card = CardSpec::default();
+    let mut recorder = Recorder::begin(&out.join("sound.wav"), card).map_err(failed)?;
+    let rehearsal = sim::rehearse(show.clone(), media, card, &mut recorder);
+    let peaks = recorder.finish().map_err(failed)?;
     write_light(&rehearsal, &out.join("light.jsonl")).map_err(failed)?;
     write_orders(&rehearsal, &out.join("orders.jsonl")).map_err(failed)?;
-    let page = sim::timeline::html(&show, &rehearsal, &[]);
+    let page = sim::timeline::html(&show, &rehearsal, peaks.peaks());
     std::fs::write(out.join("timeline.html"), page).map_err(failed)?;
     let length = rehearsal.end - rehearsal.start;
     terminal::say(&format!("{length} of show, in {}", out.display()));
     Ok(())
 }
 
-struct Deaf;
+/// Keeps the sound as it comes: a show of hours passes through.
+struct Recorder {
+    wav: WavWriter<BufWriter<File>>,
+    peaks: Peaks,
+    failed: Option<hound::Error>,
+}
 
-impl Listener for Deaf {
+impl Recorder {
+    fn begin(path: &Path, card: CardSpec) -> std::io::Result<Self> {
+        let spec = WavSpec {
+            channels: card.channels,
+            sample_rate: card.rate_hz,
+            bits_per_sample: 24, // so that a fade's last steps are still in it
+            sample_format: SampleFormat::Int,
+        };
+        let wav = WavWriter::create(path, spec).map_err(std::io::Error::other)?;
+        Ok(Self { wav, peaks: Peaks::new(card.rate_hz, card.channels), failed: None })
+    }
+
+    fn write(&mut self, samples: &[f32]) -> hound::Result<()> {
+        for sample in samples {
+            let full = (f64::from(*sample) * 8_388_608.0).round();
+            self.wav.write_sample(full.clamp(-8_388_608.0, 8_388_607.0) as i32)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> std::io::Result<Peaks> {
+        let written = self.failed.map_or(Ok(()), Err).and_then(|()| self.wav.finalize());
+        written.map_err(std::io::Error::other)?;
+        Ok(self.peaks)
+    }
+}
+
+impl Listener for Recorder {
+    fn hear(&mut self, samples: &[f32]) {
+        self.peaks.hear(samples);
+        if self.failed.is_none() {
+            self.failed = self.write(samples).err();
+        }
+    }
     fn reached(&mut self, _gone: Span) {}
 }
 
@@ -40,7 +85,7 @@ fn write_light(rehearsal: &Rehearsal, path: &Path) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for frame in &rehearsal.frames {
         let slots = sim::timeline::hex(&frame.slots);
-        let line = json!({ "at": frame.at, "universe": frame.universe, "slots": slots });
+        let line = json!({ "at": frame.instant, "universe": frame.universe, "slots": slots });
         writeln!(file, "{line}")?;
     }
     file.flush()

@@ -18,7 +18,7 @@ use io::conductor::{Conductor, EngineHandle};
 use io::http::{BoxFacts, Crowd, Doors, House, PageFile, bind_network, bind_socket};
 use io::journal::{Account, Event, Journal};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use units::{ShowTime, Span};
 use uuid::Uuid;
@@ -42,9 +42,10 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let node = state::node_id(&state)?;
     more_files();
 
-    let runtime = Runtime::new()
-        .map_err(|error| Refused(format!("could not start the runtime: {error}")))?;
+    let runtime =
+        Runtime::new().map_err(|error| Refused(format!("could not start the runtime: {error}")))?;
     let _inside = runtime.enter();
+    let signals = Signals::listen()?;
     // First the doors: where one is taken, nothing else has begun.
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
     let socket = load::socket(globals, &config);
@@ -52,12 +53,19 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 
     let clock = BoxClock::free();
     let began = clock.now();
-    let journal = Journal::begin(Some(&state))
-        .map(Arc::new)
-        .map_err(|error| Refused(format!("could not open the journal in {}: {error}", state.display())))?;
+    let journal = Journal::begin(Some(&state)).map(Arc::new).map_err(|error| {
+        Refused(format!("could not open the journal in {}: {error}", state.display()))
+    })?;
     let crowd = Arc::new(Crowd::new(node, clock, TAI_UTC));
     let (reports, heard) = std::sync::mpsc::channel();
-    let rig = Rig { show: &show, folder: &folder.path, config: &config, node, clock, simulate: globals.simulate };
+    let rig = Rig {
+        show: &show,
+        folder: &folder.path,
+        config: &config,
+        node,
+        clock,
+        simulate: globals.simulate,
+    };
     let outputs = Arc::new(Outputs::start(&rig, reports)?);
 
     let (gone, engine_gone) = oneshot::channel();
@@ -96,7 +104,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     greet(&house, &outputs, &socket, keys.is_some());
     std::thread::spawn(move || tell_the_story(&show, began, feed));
 
-    let end = runtime.block_on(wait_for_the_end(&quit, engine_gone));
+    let end = runtime.block_on(wait_for_the_end(signals, &quit, engine_gone));
     drop(keys);
     runtime.block_on(doors.close());
     conductor.stop();
@@ -247,14 +255,36 @@ fn greet(house: &House, outputs: &Outputs, socket: &Path, keys: bool) {
     terminal::say(&format!("control  downbeat --socket {} go", socket.display()));
 }
 
-async fn wait_for_the_end(quit: &Notify, engine_gone: oneshot::Receiver<()>) -> Result<(), Refused> {
-    let unheard = |error| Refused(format!("could not listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+/// The signals that ask for a planned exit. Listened for before anybody is told that the box is there: one that comes
+/// while a listener is still being made is lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Refused> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Refused(format!("could not listen for signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
+async fn wait_for_the_end(
+    mut signals: Signals,
+    quit: &Notify,
+    engine_gone: oneshot::Receiver<()>,
+) -> Result<(), Refused> {
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = signals.terminate.recv() => Ok(()),
+        _ = signals.interrupt.recv() => Ok(()),
         () = quit.notified() => Ok(()),
-        _ = engine_gone => Err(Refused("the engine has stopped; this is a mistake in the program".to_owned())),
+        _ = engine_gone => {
+            Err(Refused("the engine has stopped; this is a mistake in the program".to_owned()))
+        }
     }
 }

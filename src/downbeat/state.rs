@@ -30,13 +30,15 @@ pub fn node_id(folder: &Path) -> Result<Uuid, Refused> {
     let path = folder.join("node-id");
     match fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().map_err(|_| {
-            Refused(format!("{} holds no uuid: delete it to give the box a new one", path.display()))
+            Refused(format!(
+                "{} holds no uuid: delete it to give the box a new one",
+                path.display()
+            ))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let id = io::chance::uuid();
-            write_whole(&path, format!("{id}\n").as_bytes()).map_err(|error| {
-                Refused(format!("could not write {}: {error}", path.display()))
-            })?;
+            write_whole(&path, format!("{id}\n").as_bytes())
+                .map_err(|error| Refused(format!("could not write {}: {error}", path.display())))?;
             Ok(id)
         }
         Err(error) => Err(Refused(format!("could not read {}: {error}", path.display()))),

@@ -89,7 +89,10 @@ mod tests {
         let by_file = ShowFolder::of(Path::new("show.toml"));
         assert_eq!((by_file.path, by_file.root), (PathBuf::from("."), "show.toml".to_owned()));
         let other = ShowFolder::of(Path::new("shows/tonight/late.toml"));
-        assert_eq!((other.path, other.root), (PathBuf::from("shows/tonight"), "late.toml".to_owned()));
+        assert_eq!(
+            (other.path, other.root),
+            (PathBuf::from("shows/tonight"), "late.toml".to_owned())
+        );
         let folder = ShowFolder::of(&std::env::temp_dir());
         assert_eq!(folder.root, "show.toml");
     }

@@ -2,8 +2,9 @@
 
 pub mod chance;
 pub mod clock;
-pub mod light;
-pub mod sound;
 pub mod conductor;
+pub mod disk;
 pub mod http;
 pub mod journal;
+pub mod light;
+pub mod sound;

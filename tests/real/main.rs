@@ -1,7 +1,7 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
 
 mod light;
-mod sound;
 mod program;
+mod sound;
 mod the_box;
 mod ws;

@@ -35,11 +35,11 @@ fn ca08_check_says_where_the_mistake_is_and_exits_1() {
     let sound = program().args(["check", &folder]).output().expect("it starts");
     assert_eq!(code(&sound), 0, "{}", said(&sound));
     let text = std::fs::read_to_string(place.path("show.toml")).expect("ours");
-    std::fs::write(place.path("show.toml"), text.replace("fade =", "fdae =")).expect("ours");
+    std::fs::write(place.path("show.toml"), text.replace(", fade =", ", fdae =")).expect("ours");
     let broken = program().args(["check", &folder]).output().expect("it starts");
     assert_eq!(code(&broken), 1);
     let printed = String::from_utf8_lossy(&broken.stdout).into_owned();
-    let line = text.lines().position(|line| line.contains("fade =")).map(|index| index + 1);
+    let line = text.lines().position(|line| line.contains(", fade =")).map(|index| index + 1);
     let place_of_it = format!("{folder}/show.toml:{}:", line.expect("the show has a fade"));
     assert!(printed.contains(&place_of_it), "{printed}");
     let json = program().args(["check", &folder, "--format", "json"]).output().expect("it starts");

@@ -217,7 +217,14 @@ impl TheBox {
     pub fn wait_for_the_end(&mut self) -> (ExitStatus, Duration) {
         let begin = Instant::now();
         // Its output ends with it.
-        while begin.elapsed() < PATIENCE && self.lines.recv_timeout(PATIENCE).is_ok() {}
+        loop {
+            let left = PATIENCE.saturating_sub(begin.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it did not end"),
+            }
+        }
         let status = self.child.wait().expect("a child of ours");
         (status, begin.elapsed())
     }

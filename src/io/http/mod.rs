@@ -18,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::Redirect;
 use axum::routing::get;
 use engine::phones::{Limits, Transport};
 use engine::show::Show;
@@ -135,7 +134,6 @@ pub fn router(house: Arc<House>) -> Router {
         .route("/media/{sha256}", get(media::serve))
         .route("/healthz", get(metrics::healthz))
         .route("/metrics", get(metrics::metrics))
-        .route("/favicon.ico", get(|| async { Redirect::permanent("/page/icon.svg") }))
         .nest("/api/v1", api::router())
         .fallback(files::serve)
         .layer(axum::middleware::map_response(files::harden))

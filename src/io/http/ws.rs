@@ -126,8 +126,10 @@ async fn receive(house: Arc<House>, peer: Peer, socket: Socket) {
 /// Why a socket ends.
 #[derive(Debug)]
 enum End {
-    /// The other side closed it, or it broke.
+    /// It broke.
     Gone,
+    /// The other side says goodbye.
+    Farewell,
     /// It could not keep up, or has been silent for too long.
     Dead,
     /// We close it, with a last word.
@@ -147,10 +149,18 @@ async fn attend(house: Arc<House>, peer: Peer, socket: Socket, ticket: Ticket) {
         house.engine.tell(Input::PhoneLeft { phone: ticket.phone });
     }
     tracing::debug!(phone = %ticket.phone, ?end, "socket ended");
-    if let End::Dismissed(word, code) = end {
-        dismiss(socket, word, code).await;
+    match end {
+        End::Dismissed(word, code) => dismiss(socket, word, code).await,
+        End::Farewell => answer_farewell(socket).await,
+        End::Gone | End::Dead => drop(socket),
     }
     crowd.left();
+}
+
+/// The library has the answer ready; asking for more sends it.
+async fn answer_farewell(mut socket: Socket) {
+    let _ =
+        timeout(GOODBYE, async { while socket.next().await.is_some_and(|it| it.is_ok()) {} }).await;
 }
 
 /// Last words, a close frame, and time to read them: closing at once would reset the connection and take the
@@ -231,7 +241,7 @@ impl Attendance {
                 self.answer(now, answer).await
             }
             Frame::Binary(_) => self.refuse(refuse_binary()).await,
-            Frame::Close(_) => Err(End::Dismissed(None, CloseCode::Normal)),
+            Frame::Close(_) => Err(End::Farewell),
             // The library has answered the ping; a pong's worth is that it was heard.
             Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
         }
