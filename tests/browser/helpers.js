@@ -14,7 +14,7 @@ import { promisify } from "node:util";
 
 const require = createRequire(new URL("../page/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
-const house = fileURLToPath(new URL("../../", import.meta.url));
+export const house = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 export const program = process.env.DOWNBEAT || join(house, "target/debug/downbeat");

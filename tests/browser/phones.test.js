@@ -1,9 +1,11 @@
 // Two phones in Chromium and a real box: what they play, show and say. Prints what it measured.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { capture, clickTimes, median } from "./capture.js";
-import { CLICK_EVERY_S, clickShow, startBox, startBrowser, startWire, until, whyNot } from "./helpers.js";
+import { CLICK_EVERY_S, clickShow, house, startBox, startBrowser, startWire, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 const PERIOD_MS = CLICK_EVERY_S * 1000;
@@ -141,3 +143,24 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 120_000 }, async (t
     return startS * 1000;
   }
 });
+
+test("a browser at the demo sees its screen take the first cue's colour", { skip, timeout: 60_000 }, async () => {
+  const folder = join(house, "config/demo");
+  const [, wanted] = /phones = \{ color = "(#[0-9a-f]{6})"/.exec(readFileSync(join(folder, "show.toml"), "utf8"));
+  const demo = await startBox(folder);
+  try {
+    const screen = await open("/screen", demo.port);
+    await inStep(screen);
+    await demo.go();
+    await until("the colour is there", async () => hex(await colorOf(screen)) === wanted);
+    await screen.close();
+  } finally {
+    await demo.stop();
+  }
+});
+
+/** `rgb(255, 144, 48)` as `#ff9030`. */
+function hex(color) {
+  const parts = color.match(/\d+/g).map((part) => Number(part).toString(16).padStart(2, "0"));
+  return `#${parts.join("")}`;
+}
