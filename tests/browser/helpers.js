@@ -1,0 +1,177 @@
+// A real box and a real browser: what the browser tests share.
+//
+// Needs: the program (`DOWNBEAT`, else target/debug/downbeat), Chromium (`CHROMIUM`, else /usr/bin/chromium),
+// and `npm install` in tests/page for playwright-core.
+
+import { spawn, execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync, mkdirSync, existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const require = createRequire(new URL("../page/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+export const house = fileURLToPath(new URL("../../", import.meta.url));
+const run = promisify(execFile);
+
+export const program = process.env.DOWNBEAT || join(house, "target/debug/downbeat");
+const browserPath = process.env.CHROMIUM || "/usr/bin/chromium";
+
+/** Why the browser tests cannot run here; null where they can. */
+export function whyNot() {
+  if (!existsSync(browserPath)) return `no Chromium at ${browserPath}`;
+  if (!existsSync(program)) return `no program at ${program}: \`cargo build\` makes it`;
+  return null;
+}
+
+/** A running box: `{ port, go(), stop() }`. */
+export async function startBox(show) {
+  const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
+  const [http, https, osc, cluster] = await freePorts(4);
+  const socket = join(folder, "control.sock");
+  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\n`;
+  writeFileSync(join(folder, "box.toml"), `${ports}\n[limits]\nconnections_per_address = 100\n`);
+  const showFolder = typeof show === "function" ? show(join(folder, "show")) : show;
+  const common = ["--box", join(folder, "box.toml"), "--state", join(folder, "state"), "--socket", socket];
+  const child = spawn(program, [...common, "--simulate", "run", showFolder], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => { said += text; });
+  const ended = new Promise((done) => { child.once("exit", done); });
+  const command = (...words) => run(program, ["--socket", socket, ...words]);
+  await until("the box answers", async () => {
+    if (child.exitCode !== null) throw new Error(`the box ended:\n${said}`);
+    return (await tried(() => fetch(`http://127.0.0.1:${http}/`)))?.ok && (await tried(() => command("status")));
+  });
+  return {
+    port: http,
+    command,
+    go: () => command("go"),
+    said: () => said,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A browser whose pages sound without a gesture of the test's own. */
+export function startBrowser() {
+  return chromium.launch({
+    executablePath: browserPath,
+    args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+  });
+}
+
+/** A wire that can be cut: `{ port, cut(), mend(), close() }`. */
+export async function startWire(toPort) {
+  const open = new Set();
+  let isCut = false;
+  const server = net.createServer((near) => {
+    if (isCut) return near.destroy();
+    const far = net.connect(toPort, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]]) {
+      open.add(from);
+      from.setNoDelay(true);
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.on("close", () => { open.delete(from); to.destroy(); });
+    }
+  });
+  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
+  return {
+    port: server.address().port,
+    cut() {
+      isCut = true;
+      open.forEach((socket) => socket.destroy());
+    },
+    mend() { isCut = false; },
+    close() {
+      open.forEach((socket) => socket.destroy());
+      server.close();
+    },
+  };
+}
+
+/** A show of two cues: a colour with words, and a click every quarter of a second for ever. */
+export function clickShow(folder) {
+  mkdirSync(join(folder, "audio"), { recursive: true });
+  writeFileSync(join(folder, "audio/click.wav"), clicks());
+  writeFileSync(join(folder, "show.toml"), `
+[show]
+title = "Clicks"
+
+[tracks]
+click = "audio/click.wav"
+
+[[list]]
+name = "main"
+
+[[list.cue]]
+number = 1
+name = "Colour"
+phones = { color = "#ff9030", fade = "200ms", text = "Good evening" }
+
+[[list.cue]]
+number = 2
+name = "Clicks"
+phones = { track = "click", loop = "forever" }
+`);
+  return folder;
+}
+
+export const CLICK_EVERY_S = 0.25;
+const RATE_HZ = 48_000;
+const CLICK_SECONDS = 4;
+
+/** WAV, 16 bits, mono: one sample at full, then silence. */
+function clicks() {
+  const frames = RATE_HZ * CLICK_SECONDS;
+  const wav = Buffer.alloc(44 + 2 * frames);
+  wav.write("RIFF", 0);
+  wav.writeUInt32LE(36 + 2 * frames, 4);
+  wav.write("WAVEfmt ", 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(1, 22);
+  wav.writeUInt32LE(RATE_HZ, 24);
+  wav.writeUInt32LE(2 * RATE_HZ, 28);
+  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write("data", 36);
+  wav.writeUInt32LE(2 * frames, 40);
+  for (let k = 0; k < CLICK_SECONDS / CLICK_EVERY_S; k += 1) {
+    for (let n = 0; n < 4; n += 1) wav.writeInt16LE(32_000 >> n, 44 + 2 * (k * RATE_HZ * CLICK_EVERY_S + n));
+  }
+  return wav;
+}
+
+/** Waits until `check` gives something; the browser and the box have their own pace. */
+export async function until(what, check, seconds = 20) {
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    const found = await check();
+    if (found) return found;
+    if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain until ${what}`);
+    await new Promise((done) => { setTimeout(done, 50); });
+  }
+}
+
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer());
+  await Promise.all(servers.map((server) => new Promise((done) => { server.listen(0, "127.0.0.1", done); })));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((done) => { server.close(done); })));
+  return ports;
+}
+
+async function tried(act) {
+  try {
+    return await act();
+  } catch {
+    return null;
+  }
+}
