@@ -99,9 +99,11 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let feed = journal.watch();
     let doors = Doors::open(house.clone(), network, control);
     tokio::spawn(tell_the_zone(handle.clone()));
+    let mut warnings = outputs.warnings().to_vec();
+    warnings.extend(hear_surfaces(config.ports.osc, handle.clone()));
     let quit = Arc::new(Notify::new());
     let keys = Keys::read(handle, quit.clone());
-    greet(&house, &outputs, &socket, keys.is_some());
+    greet(&house, &warnings, &socket, keys.is_some());
     std::thread::spawn(move || tell_the_story(&show, began, feed));
 
     let end = runtime.block_on(wait_for_the_end(signals, &quit, engine_gone));
@@ -156,6 +158,19 @@ fn carry_words(crowd: Arc<Crowd>) -> mpsc::UnboundedSender<(To, Uuid, Message)> 
 /// What light and sound report, to the engine.
 fn carry_reports(heard: std::sync::mpsc::Receiver<Input>, engine: EngineHandle) {
     std::thread::spawn(move || heard.iter().for_each(|input| engine.tell(input)));
+}
+
+/// Operators' surfaces over OSC. A port that cannot be had is a loud word, not the end of the show.
+fn hear_surfaces(port: u16, engine: EngineHandle) -> Option<String> {
+    match io::osc::bind(port) {
+        Ok(socket) => {
+            tokio::spawn(io::osc::listen(socket, engine));
+            None
+        }
+        Err(error) => {
+            Some(format!("no OSC from surfaces: could not have UDP port {port}: {error}"))
+        }
+    }
 }
 
 fn page(path: &str) -> Option<PageFile> {
@@ -230,7 +245,7 @@ fn tell_the_story(show: &Show, began: ShowTime, mut feed: broadcast::Receiver<io
 }
 
 /// Where it is, what it plays, what is not real, and which keys there are.
-fn greet(house: &House, outputs: &Outputs, socket: &Path, keys: bool) {
+fn greet(house: &House, warnings: &[String], socket: &Path, keys: bool) {
     let (facts, show) = (&house.facts, &house.show);
     terminal::say(&format!("{}\n\n{}", show.title, address::qr(&facts.urls[0])));
     for list in &show.lists {
@@ -246,7 +261,7 @@ fn greet(house: &House, outputs: &Outputs, socket: &Path, keys: bool) {
     for what in &facts.simulated {
         terminal::say(&format!("SIMULATED: {what}"));
     }
-    for warning in outputs.warnings() {
+    for warning in warnings {
         terminal::say(&format!("WARNING: {warning}"));
     }
     if keys {

@@ -7,4 +7,5 @@ pub mod disk;
 pub mod http;
 pub mod journal;
 pub mod light;
+pub mod osc;
 pub mod sound;
