@@ -68,8 +68,12 @@ fn flac(mix: &Mix) -> Vec<u8> {
     let source =
         MemSource::from_samples(&mix.samples(), mix.channels(), 16, mix.rate_hz() as usize);
     let config = integer_encoder().into_verified().expect("these settings are in range");
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .expect("samples of 16 bits can be encoded");
+    // The last block may be shorter and does not count (RFC 9639 section 8.2); the encoder counts it, and
+    // decoders then look for another kind of stream.
+    let block = config.block_size;
+    stream.stream_info_mut().set_block_sizes(block, block).expect("the encoder's own block size");
     let mut sink = ByteSink::new();
     stream.write(&mut sink).expect("memory takes what is written");
     sink.as_slice().to_vec()
