@@ -347,3 +347,26 @@ fn noise_on_every_stream_socket_leaves_the_box_as_it_was() {
     assert_eq!(the_box.fetch("/healthz", "").0, 200);
     assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
 }
+
+#[test]
+fn ca07_a_rehearsal_writes_the_same_bytes_in_any_folder() {
+    let rehearse = || {
+        let place = Place::new();
+        let out = place.path("out");
+        let folder = place.folder.path().as_os_str();
+        let words = ["rehearse".as_ref(), folder, "--out".as_ref(), out.as_os_str()];
+        let output = program().args(words).output().expect("it starts");
+        assert_eq!(code(&output), 0, "{}", said(&output));
+        ["sound.wav", "light.jsonl", "orders.jsonl", "timeline.html"]
+            .map(|name| std::fs::read(out.join(name)).unwrap_or_else(|_| panic!("no {name}")))
+    };
+    let (first, second) = (rehearse(), rehearse());
+    assert!(first == second, "the same show, the same bytes");
+    let orders = String::from_utf8(first[2].clone()).expect("JSON lines");
+    let events: Vec<Value> =
+        orders.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |event: &str| events.iter().filter(|it| it["event"] == event).count();
+    assert_eq!(of("fired"), 4, "GO was pressed for every cue: {orders}");
+    assert!(of("ordered") >= 4 && of("received") > 0);
+    assert!(!first[1].is_empty() && first[0].starts_with(b"RIFF"));
+}
