@@ -16,7 +16,7 @@ use engine::glance::Glance;
 use engine::show::{Cue, Then};
 use engine::told::{Command, Refusal, Request};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Span};
@@ -124,7 +124,7 @@ fn refused(refusal: &Refusal) -> Value {
 fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>, String> {
     let asked = match body.trim_ascii() {
         [] => Asked::default(),
-        body => serde_json::from_slice(body).map_err(|error| error.to_string())?,
+        body => fields(body).map_err(|error| error.to_string())?,
     };
     let Asked { id, list, cue } = asked;
     let takes = match word {
@@ -148,6 +148,12 @@ fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>,
         true => Ok(Some((id, command))),
         false => Err(format!("`{word}` takes `list` with go and back, `cue` with fire and goto")),
     }
+}
+
+/// Fields by name only: a list would be taken for them in their order.
+fn fields(body: &[u8]) -> serde_json::Result<Asked> {
+    let object: Map<String, Value> = serde_json::from_slice(body)?;
+    serde_json::from_value(Value::Object(object))
 }
 
 async fn glance(house: &House) -> Result<Glance, Response> {
