@@ -173,10 +173,14 @@ fn start_card(
                 ))
             })
         }
-        // A card that is named and missing is a mistake to be mended, not to be played over in silence.
-        SoundDevice::Alsa(name) => match open(Device::Named(name.clone())) {
-            Ok(card) => Ok((Some(card), None)),
-            Err(error) => Err(refused(&error)),
-        },
+        // A card that was left at home must not keep light and phones from their show.
+        SoundDevice::Alsa(name) => {
+            open(Device::Named(name.clone())).map(|card| (Some(card), None)).or_else(|error| {
+                simulated(format!(
+                    "sound: the card `{name}` does not open ({}); start again when it does",
+                    with_cause(&error)
+                ))
+            })
+        }
     }
 }

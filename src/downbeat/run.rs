@@ -275,6 +275,8 @@ fn greet(house: &House, warnings: &[String], socket: &Path, keys: bool) {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A terminal that is closed.
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -285,6 +287,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 }
@@ -297,6 +300,7 @@ async fn wait_for_the_end(
     tokio::select! {
         _ = signals.terminate.recv() => Ok(()),
         _ = signals.interrupt.recv() => Ok(()),
+        _ = signals.hang_up.recv() => Ok(()),
         () = quit.notified() => Ok(()),
         _ = engine_gone => {
             Err(Refused("the engine has stopped; this is a mistake in the program".to_owned()))

@@ -234,12 +234,12 @@ impl Engine {
         if self.paused.is_some() {
             return Err(Refusal::Paused);
         }
+        self.fire(now, place, now, from);
         self.move_standby(
             now,
             place.list,
             Standby::behind(&self.show.lists[place.list], place.index),
         );
-        self.fire(now, place, now, from);
         let Cue { number, name, .. } = &self.show.lists[place.list].cues[place.index];
         let said = format!("cue {number} \"{name}\" fired");
         Ok(Done { fired: Some(*number), ..self.done(place.list, said) })
@@ -327,8 +327,8 @@ impl Engine {
                 continue;
             }
             let place = CuePlace { list, index: self.lists[list].next };
-            self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
             self.fire(now, place, alarm, "clock");
+            self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
         }
     }
 
