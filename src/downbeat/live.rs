@@ -150,7 +150,7 @@ fn status(it: &Value) -> String {
     let running: Vec<[String; 2]> = rows(&show["running"])
         .map(|run| {
             let left =
-                if run["left"].is_null() { "until ended".into() } else { span(&run["left"]) };
+                if run["left_ns"].is_null() { "until ended".into() } else { span(&run["left_ns"]) };
             [cue(run), left]
         })
         .collect();
@@ -180,7 +180,7 @@ fn cue_row(it: &Value) -> [String; 5] {
     let does: Vec<&str> = outputs.chain(acts).collect();
     let then = match text(&it["then"]) {
         "wait" => String::new(),
-        then => format!("{then} {}", span(&it["post_wait"])),
+        then => format!("{then} {}", span(&it["post_wait_ns"])),
     };
     let at = it["at"].as_str().map(|at| format!("at {at} ")).unwrap_or_default();
     [
@@ -238,8 +238,8 @@ fn universe_row(it: &Value) -> [String; 8] {
         sacn(&it["sacn"]),
         artnet(&it["artnet"]),
         it["frames_per_second"].as_u64().map_or_else(|| "unknown".into(), |it| it.to_string()),
-        span(&it["last_frame_age"]),
-        span(&it["worst_late"]),
+        span(&it["last_frame_age_ns"]),
+        span(&it["worst_late_ns"]),
         if foreign.is_empty() { "-".into() } else { foreign.join(", ") },
     ]
 }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn an_order_without_a_receipt_is_not_shown_as_in_time() {
         let row = receipt_row(&json!({
-            "order": { "id": 3, "cue": "2", "output": "light", "what": { "do": "fade" }, "at": 5 },
+            "order": { "id": 3, "cue": "2", "output": "light", "what": { "do": "fade" }, "at_tai_ns": 5 },
             "receipt": null, "late_ns": null,
         }));
         assert_eq!(row, ["3", "2", "light", "fade", "no receipt", "-"]);

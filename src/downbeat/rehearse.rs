@@ -85,7 +85,8 @@ fn write_light(rehearsal: &Rehearsal, path: &Path) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for frame in &rehearsal.frames {
         let slots = sim::timeline::hex(&frame.slots);
-        let line = json!({ "at": frame.instant, "universe": frame.universe, "slots": slots });
+        let line =
+            json!({ "at_tai_ns": frame.instant, "universe": frame.universe, "slots": slots });
         writeln!(file, "{line}")?;
     }
     file.flush()

@@ -8,6 +8,7 @@ use units::{CueNumber, ShowTime, Span};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Glance {
     /// When it was taken, TAI nanoseconds.
+    #[serde(rename = "now_tai_ns")]
     pub now: ShowTime,
     /// The show's title.
     pub title: String,
@@ -51,7 +52,9 @@ pub struct RunningGlance {
     /// Its name.
     pub name: String,
     /// When its first output began, or will.
+    #[serde(rename = "began_tai_ns")]
     pub began: ShowTime,
     /// How long until it ends; none if it sounds until something ends it.
+    #[serde(rename = "left_ns")]
     pub left: Option<Span>,
 }

@@ -15,6 +15,7 @@ pub struct Order {
     /// What.
     pub what: What,
     /// When, TAI nanoseconds.
+    #[serde(rename = "at_tai_ns")]
     pub at: ShowTime,
 }
 
@@ -39,6 +40,7 @@ pub enum What {
         /// How many slots.
         slots: usize,
         /// How long it takes.
+        #[serde(rename = "span_ns")]
         span: Span,
     },
     /// Every slot stays at the level it has.
@@ -46,6 +48,7 @@ pub enum What {
     /// Everything goes out.
     Black {
         /// How long it takes.
+        #[serde(rename = "span_ns")]
         span: Span,
     },
     /// A voice begins.
@@ -56,11 +59,13 @@ pub enum What {
     /// Voices change their volume.
     Volume {
         /// How long it takes.
+        #[serde(rename = "span_ns")]
         span: Span,
     },
     /// Voices end.
     Stop {
         /// How long the fade before the end is.
+        #[serde(rename = "span_ns")]
         span: Span,
     },
     /// Everything that moves stands still.
@@ -75,6 +80,7 @@ pub enum What {
     /// Phones end their tracks.
     StopTracks {
         /// How long the fade before the end is.
+        #[serde(rename = "span_ns")]
         span: Span,
     },
     /// Phones show something.
@@ -89,8 +95,10 @@ pub struct Receipt {
     /// Who did it.
     pub output: Output,
     /// When it was to be done.
+    #[serde(rename = "at_tai_ns")]
     pub at: ShowTime,
     /// When it really happened; none while nobody can tell.
+    #[serde(rename = "happened_tai_ns")]
     pub happened: Option<ShowTime>,
     /// How we know.
     pub evidence: Evidence,

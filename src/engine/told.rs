@@ -241,6 +241,7 @@ pub enum Said {
         /// Which.
         order: OrderId,
         /// How late.
+        #[serde(rename = "by_ns")]
         by: Span,
     },
 }

@@ -59,6 +59,7 @@ pub enum Account {
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     /// When it was noted, TAI nanoseconds.
+    #[serde(rename = "noted_tai_ns")]
     pub noted: ShowTime,
     /// What.
     #[serde(flatten)]
@@ -251,6 +252,9 @@ mod tests {
         let said = Said::Did { what: "paused".into(), by: "socket".into() };
         journal.note(ShowTime::from_ns(9), Event::Said(said));
         let line = watcher.try_recv().expect("it was there when it happened");
-        assert_eq!(&*line.json, r#"{"noted":9,"event":"did","what":"paused","by":"socket"}"#);
+        assert_eq!(
+            &*line.json,
+            r#"{"noted_tai_ns":9,"event":"did","what":"paused","by":"socket"}"#
+        );
     }
 }

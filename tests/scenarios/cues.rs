@@ -114,6 +114,31 @@ light = { levels = { three = 0 } }
 }
 
 #[test]
+fn a_hand_that_moves_on_takes_the_list_out_of_its_chain() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+light = { levels = { one = 100 }, fade = "1s" }
+continue = "auto-continue"
+post_wait = "5s"
+[[list.cue]]
+number = 2
+light = { levels = { one = 20 }, fade = "1s" }
+[[list.cue]]
+number = 3
+light = { levels = { one = 60 }, fade = "1s" }
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(2.0);
+    stage.go().expect("cue 3, behind the chain");
+    stage.run(10.0);
+    let fired: Vec<String> = stage.fired().into_iter().map(|(cue, _)| cue).collect();
+    assert_eq!(fired, ["1", "3"]);
+}
+
+#[test]
 fn a_pre_wait_delays_the_outputs_and_not_the_standby() {
     let mut stage = stage(
         r#"

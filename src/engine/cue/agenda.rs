@@ -37,6 +37,11 @@ impl Event {
             Self::Next { after, by, .. } => *after == ended && *by == AUTO_FOLLOW,
         }
     }
+
+    /// Whether it fires the next cue of a list by itself.
+    pub fn comes_in(&self, list: usize) -> bool {
+        matches!(self, Self::Next { place, .. } if place.list == list)
+    }
 }
 
 /// Who fired a cue that came after the end of another.

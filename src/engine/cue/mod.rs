@@ -234,6 +234,9 @@ impl Engine {
         if self.paused.is_some() {
             return Err(Refusal::Paused);
         }
+        // A hand that moves on takes the list out of its chain: what was still to come by itself would otherwise
+        // cut into the scene that was just asked for.
+        self.agenda.retain(|event| !event.comes_in(place.list));
         self.fire(now, place, now, from);
         self.move_standby(
             now,

@@ -229,8 +229,10 @@ struct CueRow<'a> {
     sound: bool,
     phones: bool,
     acts: usize,
+    #[serde(rename = "pre_wait_ns")]
     pre_wait: Span,
     then: &'static str,
+    #[serde(rename = "post_wait_ns")]
     post_wait: Option<Span>,
     at: Option<String>,
 }

@@ -22,8 +22,10 @@ pub struct UniverseGlance {
     /// Frames in the last second; a still universe has one or two.
     pub frames_per_second: Option<u64>,
     /// Nanoseconds since its last frame.
+    #[serde(rename = "last_frame_age_ns")]
     pub last_frame_age: Option<Span>,
     /// The worst a frame left after its instant within the last minute, all universes of the box, nanoseconds.
+    #[serde(rename = "worst_late_ns")]
     pub worst_late: Option<Span>,
     /// How that is known.
     pub evidence: Option<Evidence>,

@@ -100,14 +100,17 @@ pub struct CardGlance {
     /// Channels.
     pub channels: u16,
     /// How far ahead it must know what it plays.
+    #[serde(rename = "lead_ns")]
     pub lead: Span,
     /// How often it ran dry or lost its place since the start.
     pub gaps: u64,
     /// Whether show time is on it.
     pub state: ServoState,
     /// Where its sound is at most from where show time says, with 95 % certainty; none while nobody can tell.
+    #[serde(rename = "error_ns")]
     pub error: Option<Span>,
     /// How much faster than the machine's clock it runs; none while nobody can tell.
+    #[serde(rename = "drift_ppm")]
     pub drift: Option<Ppm>,
     /// Why it is not open, as a sentence; none while it is.
     pub trouble: Option<String>,
@@ -163,7 +166,7 @@ impl Card {
         });
         let (facts, named) = first.recv().expect("the card thread tells how it opened")?;
         let glance = Arc::new(Mutex::new(CardGlance::new(&facts)));
-        let keeper = Keeper { told, to_free, report, glance: glance.clone() };
+        let keeper = Keeper { told, to_free, report, glance: glance.clone(), audible: true };
         let keeper = spawn("sound-keeper", move || keeper.run());
         named.send(keeper.thread().clone()).expect("the card thread waits for its keeper");
         Ok(Self { plans, stop, glance, threads: Some((card, keeper)) })
@@ -436,6 +439,8 @@ struct Keeper {
     to_free: Consumer<Arc<Plan>>,
     report: Box<dyn FnMut(Input) + Send>,
     glance: Arc<Mutex<CardGlance>>,
+    /// Whether anybody hears it.
+    audible: bool,
 }
 
 impl Keeper {
@@ -455,6 +460,7 @@ impl Keeper {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Opened(facts) => {
+                self.audible = facts.evidence != Evidence::Simulated;
                 tracing::info!(card = %facts.name, rate_hz = facts.rate_hz, "sound card open");
                 let gaps = self.see(|glance| glance.gaps);
                 self.see(|glance| *glance = CardGlance { gaps, ..CardGlance::new(&facts) });
@@ -467,7 +473,8 @@ impl Keeper {
             Event::Began { voice, at, evidence } => {
                 (self.report)(Input::SoundBegan { voice, at, evidence });
             }
-            Event::Gap => tracing::warn!("the sound card ran dry: a gap was heard"),
+            Event::Gap if self.audible => tracing::warn!("the sound card ran dry: a gap was heard"),
+            Event::Gap => tracing::debug!("the simulated card ran dry"),
             Event::Glance { state, error, drift, gaps } => self.see(|glance| {
                 (glance.state, glance.error, glance.drift) = (state, error, drift);
                 glance.gaps = gaps;

@@ -152,9 +152,9 @@ fn a_glance_says_what_is_on_the_wire() {
     assert_eq!(json[0]["sacn"]["unicast"][0], "127.0.0.1");
     let rate = json[0]["frames_per_second"].as_u64().expect("known by now");
     assert!((40..=47).contains(&rate), "{rate}");
-    assert!(json[0]["last_frame_age"].as_i64().expect("known by now") < ms(200));
-    assert!(json[0]["worst_late"].as_i64().is_some());
+    assert!(json[0]["last_frame_age_ns"].as_i64().expect("known by now") < ms(200));
+    assert!(json[0]["worst_late_ns"].as_i64().is_some());
     assert_eq!(json[1]["artnet"]["subscribers"][0]["address"], "127.0.0.2");
     assert_eq!(json[2]["artnet"]["subscribers"], serde_json::json!([]));
-    assert_eq!(json[2]["last_frame_age"], serde_json::Value::Null, "unknown is not 0");
+    assert_eq!(json[2]["last_frame_age_ns"], serde_json::Value::Null, "unknown is not 0");
 }
