@@ -259,6 +259,27 @@ fn a_watcher_reads_what_happens_as_lines_of_json() {
 }
 
 #[test]
+fn an_osc_button_is_a_go_its_release_is_nothing_and_noise_is_neither() {
+    let mut the_box = TheBox::start();
+    let surface = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let press = |address: &[u8], value: f32| {
+        let datagram = [address, b",f\0\0", &value.to_be_bytes()].concat();
+        surface.send_to(&datagram, ("127.0.0.1", the_box.place.osc)).expect("sent");
+    };
+    press(b"/go\0", 0.0);
+    surface.send_to(&[0xff; 900], ("127.0.0.1", the_box.place.osc)).expect("sent");
+    press(b"/nothing\0\0\0\0", 1.0);
+    press(b"/cue/10/start\0\0\0", 1.0);
+    press(b"/go\0", 1.0);
+    let bell = the_box.wait_for_line("cue ");
+    assert!(
+        bell.contains("Bell") && bell.contains("osc 127.0.0.1"),
+        "the release did nothing: {bell}"
+    );
+    the_box.wait_for_line("cue 1 \"Warm\"");
+}
+
+#[test]
 fn a_taken_port_is_said_and_exits_1() {
     let place = Place::new();
     let _taken = TcpListener::bind(("0.0.0.0", place.http)).expect("free until now");

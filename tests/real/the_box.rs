@@ -3,7 +3,7 @@
 //! Needs the built program: `cargo build -p downbeat`, or its path in `DOWNBEAT_BIN`.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -72,13 +72,13 @@ fn path() -> PathBuf {
 pub struct Place {
     pub folder: TempDir,
     pub http: u16,
+    pub osc: u16,
 }
 
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let http = free_port();
-        let place = Self { folder, http };
+        let place = Self { folder, http: free_port(), osc: free_datagram_port() };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -87,7 +87,7 @@ impl Place {
 
     /// The box file, with more in it.
     pub fn write_box(&self, more: &str) {
-        let text = format!("[ports]\nhttp = {}\n{more}", self.http);
+        let text = format!("[ports]\nhttp = {}\nosc = {}\n{more}", self.http, self.osc);
         std::fs::write(self.path("box.toml"), text).expect("written");
     }
 
@@ -262,6 +262,11 @@ pub fn body(answer: &str) -> Value {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("bound").port()
+}
+
+fn free_datagram_port() -> u16 {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    socket.local_addr().expect("bound").port()
 }
 
 /// A tenth of a second of silence with one click, 8 kHz, 16 bit.

@@ -3,6 +3,7 @@
 mod check;
 mod cues;
 mod demo;
+mod docs;
 mod light;
 mod light_wire;
 mod sound;
