@@ -41,6 +41,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     state::folder(&state)?;
     let node = state::node_id(&state)?;
     more_files();
+    stay_in_memory();
 
     let runtime =
         Runtime::new().map_err(|error| Refused(format!("could not start the runtime: {error}")))?;
@@ -202,6 +203,18 @@ fn more_files() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Where we may not, the audience is smaller; nothing else is wrong.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
+
+/// A page that has to come from disk would hold a frame of light up. Only where the system sets no limit: below one,
+/// memory asked for later would be refused.
+fn stay_in_memory() {
+    use nix::sys::mman::{MlockAllFlags, mlockall};
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    let unlimited =
+        getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(most, _)| most == RLIM_INFINITY);
+    if unlimited && let Err(error) = mlockall(MlockAllFlags::all()) {
+        tracing::warn!(%error, "memory is not locked");
     }
 }
 
