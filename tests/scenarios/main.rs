@@ -5,6 +5,7 @@ mod cues;
 mod demo;
 mod light;
 mod light_wire;
+mod one_phone;
 mod sound;
 mod stage;
 mod tables;
