@@ -27,11 +27,11 @@ struct StubBox {
 }
 
 impl StubBox {
-    fn with(role: Role) -> Self {
+    fn of(spec: PhoneSpec) -> Self {
         let opened = ShowTime::from_ns(EPOCH as i64 * 1_000_000_000) + engine::clock::TAI_UTC;
         // 4 ms each way and 2 ms of queues: a usual evening.
         let wifi = Wifi { way: Span::from_millis(4), jitter: Span::from_millis(2), ..Wifi::QUIET };
-        let spec = PhoneSpec { role, wifi, tap: None, ..PhoneSpec::default() };
+        let spec = PhoneSpec { wifi, tap: None, ..spec };
         let files = Arc::new(BTreeMap::from([("/media/abc".to_owned(), TRACK_SECS)]));
         let phone = SimPhone::new(spec, files, opened);
         let (said, plays_now) = (Vec::new(), Vec::new());
@@ -48,7 +48,7 @@ impl StubBox {
     }
 
     fn opened(role: Role) -> Self {
-        let mut page = Self::with(role);
+        let mut page = Self::of(PhoneSpec { role, ..PhoneSpec::default() });
         page.run(0.1);
         page
     }
@@ -352,6 +352,23 @@ fn an_order_is_reported_once_when_it_was_heard() {
     assert_eq!(played["source"], "audio_clock");
     assert!((played["at"].as_f64().expect("a time") - start).abs() < 0.001);
     assert!(played["clock_error_ms"].as_f64().expect("a bound") > 0.1);
+}
+
+#[test]
+fn a_phone_whose_date_is_wrong_answers_for_the_first_order_and_for_none_from_before() {
+    for secs in [-3, 3] {
+        let unix_off = Span::from_secs(secs);
+        let mut page =
+            StubBox::of(PhoneSpec { role: Role::Screen, unix_off, ..PhoneSpec::default() });
+        let screen =
+            |start: f64, color| json!({"type": "screen", "start_at": start, "color": color});
+        page.plays_now = vec![screen(page.box_now() - 1.0, "#102030")];
+        page.run(0.1);
+        assert!(page.said("played").is_empty());
+        page.say(screen(page.box_now() + 0.2, "#ff9030"));
+        page.run(2.0);
+        assert_eq!(page.said("played").len(), 1, "{secs} s off");
+    }
 }
 
 #[test]
