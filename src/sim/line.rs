@@ -109,16 +109,16 @@ impl Line {
         self.lost.get_or_insert(now);
     }
 
-    /// The box is in reach again. What was on its way arrives when TCP tries once more, and it has become rare.
+    /// The box is in reach again. What was on its way arrives when TCP tries the next time, and it has become slow
+    /// to try; that a socket was given up is learnt at once.
     pub(crate) fn find(&mut self, now: ShowTime) {
         let Some(lost) = self.lost.take() else { return };
-        let (mut again, mut patience) = (lost, RESEND_FIRST);
-        while again < now {
-            again += patience;
-            patience = patience.times(2);
+        for (at, word) in &mut self.going {
+            *at = if *word == FromPhone::Closed { now } else { next_try(lost.max(*at), now) };
         }
-        self.going.iter_mut().for_each(|(at, _)| *at = again.max(*at));
-        self.coming.iter_mut().for_each(|(at, _)| *at = again.max(*at));
+        for (at, _) in &mut self.coming {
+            *at = next_try(lost.max(*at), now);
+        }
     }
 
     /// When something arrives next, at either end.
@@ -154,4 +154,14 @@ impl Line {
             }
         })
     }
+}
+
+/// When a word that should have come at `due`, and could not, is sent for the first time after `now`.
+fn next_try(due: ShowTime, now: ShowTime) -> ShowTime {
+    let (mut at, mut patience) = (due, RESEND_FIRST);
+    while at < now {
+        at += patience;
+        patience = patience.times(2);
+    }
+    at
 }

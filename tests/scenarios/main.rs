@@ -6,6 +6,7 @@ mod demo;
 mod light;
 mod light_wire;
 mod one_phone;
+mod phones;
 mod sound;
 mod stage;
 mod tables;
