@@ -9,9 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use units::{ShowTime, Span, WireTime};
+use units::{ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Hello, Message, NodeStatus, PROTOCOL_VERSION, Refusal, RefusalCode};
+use wire::solusync::{
+    self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Refusal,
+    RefusalCode, ShowInfo, TrackInfo, Welcome,
+};
+
+use crate::show::{MediaId, Show};
 
 /// How much one address and one socket may ask for (SX-17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +194,32 @@ impl Visitor {
             false => too_often("messages", self.reports.limit),
         }
     }
+}
+
+/// The answer to `hello`: who we are, and what to fetch before it is needed (SX-08).
+pub fn welcome(node: Uuid, show: &Show) -> Welcome {
+    let capabilities = ["audio", "clock_sync", "screen"];
+    Welcome {
+        protocol_version: PROTOCOL_VERSION.to_owned(),
+        capabilities: capabilities.map(str::to_owned).to_vec(),
+        node_type: NodeType::Master,
+        cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
+        show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
+    }
+}
+
+fn tracks(show: &Show) -> Vec<TrackInfo> {
+    let known = |(track, media): (&TrackId, &MediaId)| {
+        let info = &show.media.get(media.0)?.info;
+        Some(TrackInfo {
+            track_id: track.clone(),
+            url: format!("/media/{}", info.sha256),
+            sha256: info.sha256.clone(),
+            bytes: info.bytes,
+            duration: info.length().secs_f64(),
+        })
+    };
+    show.tracks.iter().filter_map(known).collect()
 }
 
 /// What a binary frame is answered: this protocol is text, and the socket stays.

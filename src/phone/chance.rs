@@ -1,25 +1,27 @@
-//! Chance that was handed in once, stretched. A phone needs it for names and for not knocking in unison.
+//! Chance that was handed in once, stretched. A phone needs it for names and for not knocking in unison; `sim` for
+//! everything that a world leaves to chance.
 
 /// SplitMix64 over two lanes; good enough for ids, not for secrets.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance {
+pub struct Chance {
     lanes: [u64; 2],
 }
 
 impl Chance {
-    pub(crate) fn new(seed: u128) -> Self {
+    /// The same seed gives the same chance.
+    pub fn new(seed: u128) -> Self {
         let (head, tail) = ((seed >> 64) as u64, seed as u64);
         Self { lanes: [head ^ tail.rotate_left(32), tail] }
     }
 
     /// 128 bits.
-    pub(crate) fn bits(&mut self) -> u128 {
+    pub fn bits(&mut self) -> u128 {
         let [head, tail] = &mut self.lanes;
         u128::from(step(head)) << 64 | u128::from(step(tail))
     }
 
     /// From 0 up to, not including, 1.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         (self.bits() >> 75) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -105,6 +105,9 @@ struct Fit {
 
 /// A minute: long enough to see a crystal's skew through a crowd, short enough for it to stay one line.
 const WINDOW_SECS: f64 = 60.0;
+/// After a long silence the old seconds are worth more than one new answer that waited in a queue, so they go only
+/// once as many new ones stand in their place.
+const SECONDS_MIN: usize = 12;
 /// Exchanges until the estimate is fit to start sound by. The opening burst gives them in under a second.
 const SETTLED_AFTER: u32 = 5;
 /// Phones' crystals against a box's: one sigma. Beyond 500 ppm no crystal is.
@@ -189,7 +192,8 @@ impl Clock {
             }
             _ => self.seconds.push_back(Second { since: down.x, up, down }),
         }
-        while self.seconds.front().is_some_and(|first| first.since < down.x - WINDOW_SECS) {
+        let is_old = |first: &Second| first.since < down.x - WINDOW_SECS;
+        while self.seconds.len() > SECONDS_MIN && self.seconds.front().is_some_and(is_old) {
             self.seconds.pop_front();
         }
     }
@@ -401,6 +405,19 @@ mod tests {
             |x: f64| clock.reading(MonoTime::from_ns((x * 1e9) as i64)).expect("asked").bound;
         assert!(far.error_ms(&clock, at + 60.0).abs() < 0.3);
         assert!(bound(at + 60.0) > bound(at));
+    }
+
+    #[test]
+    fn a_slow_first_answer_after_minutes_away_moves_nothing() {
+        let (mut far, mut clock) = (sim_box(7), Clock::default());
+        let at = talk(&mut far, &mut clock, 0.012_34, 60, 1.000_01) + 180.0;
+        far.floor_down += 0.2;
+        talk(&mut far, &mut clock, at, 1, 1.0);
+        assert!(far.error_ms(&clock, at).abs() < 0.5, "{}", far.error_ms(&clock, at));
+        far.floor_down -= 0.2;
+        let at = talk(&mut far, &mut clock, at + 1.0, 40, 1.000_01);
+        assert!(far.error_ms(&clock, at).abs() < 0.05);
+        assert!(clock.seconds.len() < 60, "and the old ones go at last");
     }
 
     #[test]

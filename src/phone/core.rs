@@ -249,7 +249,7 @@ impl Core {
         let Ok((header, message)) = solusync::parse(text) else { return };
         match message {
             Message::ClockSyncResponse(answer) => self.answered(now, &answer),
-            Message::Welcome(welcome) => self.welcome(now, welcome),
+            Message::Welcome(welcome) => self.welcome(now, &header, welcome),
             Message::MediaControl(said) if self.is_new(header.id) => {
                 let at = Now { mono: now, net: self.meant(now, &header) };
                 let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
@@ -276,10 +276,11 @@ impl Core {
         self.clock.handle(exchange);
     }
 
-    fn welcome(&mut self, now: MonoTime, welcome: Welcome) {
+    fn welcome(&mut self, now: MonoTime, header: &Header, welcome: Welcome) {
         self.refused = None;
         self.title = welcome.show.title;
-        self.welcomed = Some(self.net(now));
+        // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
+        self.welcomed = Some(net(header.timestamp));
         if self.role == Role::Phone {
             self.player.handle_welcome(welcome.show.tracks, now);
         }

@@ -20,14 +20,13 @@ mod player;
 mod scale;
 mod screen;
 mod state;
-#[cfg(test)]
-mod stories;
 mod told;
 #[cfg(test)]
 mod vectors;
 mod voice;
 
 pub use crate::core::Core;
+pub use chance::Chance;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::State;
 pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};

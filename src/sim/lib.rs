@@ -5,12 +5,22 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod card;
+mod edge;
+mod hall;
+mod line;
+mod phone;
 mod rehearse;
 mod rig;
+mod speaker;
 pub mod timeline;
 pub mod wav;
+mod wifi;
 mod world;
 
+pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};
 pub use rig::{Frame, Rig};
+pub use speaker::{Heard, Sounded};
+pub use wifi::Wifi;
 pub use world::{Event, Story, World, WorldSpec};

@@ -6,10 +6,10 @@ use engine::glance::Glance;
 use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::Command;
-use units::{PhoneId, ShowTime, Span};
+use units::{ShowTime, Span};
 
 use crate::card::CardSpec;
-use crate::{Frame, Story, World, WorldSpec};
+use crate::{Frame, PhoneSpec, Shown, Sounded, Story, World, WorldSpec};
 
 /// How long the silence is before GO is pressed.
 const BREATH: Span = Span::from_secs(1);
@@ -31,6 +31,10 @@ pub struct Rehearsal {
     pub frames: Vec<Frame>,
     /// Everything that happened.
     pub story: Vec<Story>,
+    /// What the one phone in the room showed, as it was painted.
+    pub shown: Vec<Shown>,
+    /// What it sounded.
+    pub sounded: Vec<Sounded>,
 }
 
 /// Who hears a rehearsal; sound of any length passes by without being kept.
@@ -50,7 +54,7 @@ pub fn rehearse(
 ) -> Rehearsal {
     let spec = WorldSpec::default();
     let mut world = World::new(show, spec).with_card(card, media);
-    world.phone_joins(PhoneId(1));
+    let phone = world.enter(PhoneSpec::default());
     go_on(&mut world, BREATH, listener);
     let mut quiet_since = world.now() - BREATH;
     loop {
@@ -65,7 +69,12 @@ pub fn rehearse(
     }
     world.command(Command::Stop).expect("a stop is never refused");
     go_on(&mut world, BREATH, listener);
-    Rehearsal { start: spec.start, end: world.now(), frames: world.frames, story: world.story }
+    while world.waits_for_receipts() {
+        go_on(&mut world, LOOK, listener);
+    }
+    let (shown, sounded) = (world.phone(phone).shown().to_vec(), world.phone(phone).sounded());
+    let (end, World { frames, story, .. }) = (world.now(), world);
+    Rehearsal { start: spec.start, end, frames, story, shown, sounded }
 }
 
 fn go_on(world: &mut World, span: Span, listener: &mut dyn Listener) {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use engine::order::{Order, Receipt, What};
+use engine::order::{Evidence, Order, Receipt, What};
 use engine::show::{Fixture, Show, Width};
 use engine::told::Said;
 use serde::Serialize;
 use units::{Level, ShowTime, Universe};
-use wire::solusync::{MediaAction, Message};
 
 use crate::{Event, Frame, Rehearsal};
 
@@ -30,7 +29,8 @@ struct Data<'a> {
     fixtures: Vec<Lamp<'a>>,
     peaks: Vec<f32>,
     peaks_a_second: u32,
-    phones: Vec<PhoneEvent>,
+    screens: Vec<ScreenLook>,
+    tracks: Vec<TrackBar>,
     orders: Vec<OrderRow>,
 }
 
@@ -52,14 +52,20 @@ struct Lamp<'a> {
     colours: Vec<(f64, String)>,
 }
 
+/// What a phone showed from a time on.
 #[derive(Serialize)]
-struct PhoneEvent {
+struct ScreenLook {
     at: f64,
-    what: &'static str,
+    colour: String,
     text: String,
-    colour: Option<String>,
-    from: Option<String>,
-    fade: f64,
+}
+
+/// A track from its first sound on a phone to its last.
+#[derive(Serialize)]
+struct TrackBar {
+    track: String,
+    from: f64,
+    to: f64,
 }
 
 /// An order and what became of it.
@@ -69,7 +75,10 @@ struct OrderRow {
     cue: Option<String>,
     output: &'static str,
     what: String,
+    /// None while nobody knows: it was asked for and no answer came.
     late_ms: Option<f64>,
+    /// How it is known; none where the output cannot tell.
+    evidence: Option<Evidence>,
 }
 
 fn data<'a>(show: &'a Show, rehearsal: &Rehearsal, peaks: &[f32]) -> Data<'a> {
@@ -80,11 +89,8 @@ fn data<'a>(show: &'a Show, rehearsal: &Rehearsal, peaks: &[f32]) -> Data<'a> {
         fixtures: show.fixtures.iter().map(|fixture| lamp(fixture, rehearsal)).collect(),
         peaks: peaks.to_vec(),
         peaks_a_second: PEAKS_A_SECOND,
-        phones: rehearsal
-            .story
-            .iter()
-            .filter_map(|it| phone_event(&it.event, rehearsal.start))
-            .collect(),
+        screens: screens(rehearsal),
+        tracks: tracks(rehearsal),
         orders: orders(rehearsal),
     }
 }
@@ -154,31 +160,23 @@ fn seen(fixture: &Fixture, frame: &Frame) -> String {
     format!("#{:02x}{:02x}{:02x}", part("red"), part("green"), part("blue"))
 }
 
-fn phone_event(event: &Event, start: ShowTime) -> Option<PhoneEvent> {
-    let Event::Told(_, message) = event else { return None };
-    let at = |wire: Option<units::WireTime>| {
-        let at = wire.map(|it| it.to_show(engine::clock::TAI_UTC));
-        at.map_or(0.0, |at| (at - start).secs_f64())
-    };
-    let plain =
-        PhoneEvent { at: 0.0, what: "", text: String::new(), colour: None, from: None, fade: 0.0 };
-    match message {
-        Message::Screen(it) => Some(PhoneEvent {
-            at: at(it.start_at),
-            what: "screen",
-            text: it.text.clone().unwrap_or_default(),
-            colour: it.color.map(|colour| colour.to_string()),
-            from: it.from_color.map(|colour| colour.to_string()),
-            fade: f64::from(it.fade_ms) / 1000.0,
-        }),
-        Message::MediaControl(it) => Some(PhoneEvent {
-            at: at(it.start_at),
-            what: if it.action == MediaAction::Play { "play" } else { "stop" },
-            text: it.track_id.as_ref().map_or_else(|| "everything".to_owned(), ToString::to_string),
-            ..plain
-        }),
-        _ => None,
-    }
+fn screens(rehearsal: &Rehearsal) -> Vec<ScreenLook> {
+    let looks = rehearsal.shown.iter().map(|shown| ScreenLook {
+        at: (shown.at - rehearsal.start).secs_f64(),
+        colour: shown.color.to_string(),
+        text: shown.text.clone(),
+    });
+    looks.collect()
+}
+
+fn tracks(rehearsal: &Rehearsal) -> Vec<TrackBar> {
+    let seconds = |at: ShowTime| (at - rehearsal.start).secs_f64();
+    let bars = rehearsal.sounded.iter().map(|sounded| TrackBar {
+        track: sounded.track.to_string(),
+        from: seconds(sounded.from),
+        to: seconds(sounded.to.unwrap_or(rehearsal.end)),
+    });
+    bars.collect()
 }
 
 fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
@@ -203,6 +201,7 @@ fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
             .get(&order.id)
             .and_then(|receipt| receipt.late())
             .map(units::Span::millis_f64),
+        evidence: receipts.get(&order.id).map(|receipt| receipt.evidence),
     };
     let ordered = rehearsal.story.iter().filter_map(|it| match &it.event {
         Event::Ordered(order) => Some(row(order)),

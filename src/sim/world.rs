@@ -1,4 +1,4 @@
-//! One box and its outputs in virtual time.
+//! One box, its outputs and the phones in the hall, in virtual time.
 
 use std::sync::Arc;
 
@@ -7,11 +7,15 @@ use engine::order::{Order, Receipt};
 use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
-use engine::{Engine, EngineStart};
+use engine::{Engine, EngineStart, Why};
 use units::{CommandId, PhoneId, ShowTime, Span, Universe};
-use wire::solusync::Message;
+use uuid::Uuid;
+use wire::solusync::{Message, NodeStatus};
 
 use crate::card::{CardSpec, SimCard};
+use crate::hall::Hall;
+use crate::phone::{PhoneSpec, SimPhone};
+use crate::wifi::Wifi;
 use crate::{Frame, Rig};
 
 /// What a world begins with.
@@ -55,13 +59,22 @@ pub struct Story {
     pub event: Event,
 }
 
-/// One box, its lamps, its card.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Wake,
+    Phone,
+    Frame,
+}
+
+/// One box, its lamps, its card, its phones.
 #[derive(Debug)]
 pub struct World {
     engine: Engine,
     now: ShowTime,
+    seed: u64,
     rig: Rig,
     card: Option<SimCard>,
+    hall: Hall,
     commands: u64,
     /// Universes that changed, in order.
     pub frames: Vec<Frame>,
@@ -75,10 +88,12 @@ impl World {
         let start =
             EngineStart { now: spec.start, tai_utc: engine::clock::TAI_UTC, chance: spec.seed };
         let mut world = Self {
-            engine: Engine::new(show, start),
+            engine: Engine::new(show.clone(), start),
             now: spec.start,
+            seed: spec.seed,
             rig: Rig::new(spec.start),
             card: None,
+            hall: Hall::new(show, spec.seed, spec.start),
             commands: 0,
             frames: Vec::new(),
             story: Vec::new(),
@@ -93,6 +108,52 @@ impl World {
         self.tell(Input::SoundLead(card.lead()));
         self.card = Some(card);
         self
+    }
+
+    /// So many phones in the hall, each of its own kind, opened within the same second.
+    pub fn with_phones(mut self, count: usize, wifi: Wifi) -> Self {
+        for _ in 0..count {
+            let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(self.hall.len() as u64);
+            self.enter(PhoneSpec::drawn(seed, wifi));
+        }
+        self
+    }
+
+    /// Somebody comes in with a phone; gives its place.
+    pub fn enter(&mut self, spec: PhoneSpec) -> usize {
+        self.hall.enter(spec, self.now);
+        self.hall.len() - 1
+    }
+
+    /// How many phones there are.
+    pub fn phones(&self) -> usize {
+        self.hall.len()
+    }
+
+    /// A phone by its place, counted from 0.
+    pub fn phone(&self, place: usize) -> &SimPhone {
+        self.hall.phone(place)
+    }
+
+    /// Does something to a phone, now.
+    pub fn touch(&mut self, place: usize, deed: impl FnOnce(&mut SimPhone, ShowTime)) {
+        let now = self.now;
+        self.hall.touch(place, |phone| deed(phone, now));
+    }
+
+    /// The same to every phone: `world.touch_all(SimPhone::lose_box)` pulls the box's cable.
+    pub fn touch_all(&mut self, deed: impl Fn(&mut SimPhone, ShowTime)) {
+        (0..self.phones()).for_each(|place| self.touch(place, &deed));
+    }
+
+    /// How a phone fares, as the box last heard it; none while it has not said.
+    pub fn phone_status(&self, place: usize) -> Option<&NodeStatus> {
+        self.hall.status(place)
+    }
+
+    /// Whether an order still waits for its receipt, and nothing else is to come.
+    pub fn waits_for_receipts(&self) -> bool {
+        self.engine.next_wake().is_some_and(|(_, why)| why == Why::ReceiptMissing)
     }
 
     /// The card, if the box has one.
@@ -144,7 +205,7 @@ impl World {
         self.perform();
     }
 
-    /// A phone comes; what it is told is in the story.
+    /// A socket says hello from outside of the hall; what it is told is in the story.
     pub fn phone_joins(&mut self, phone: PhoneId) {
         self.tell(Input::PhoneJoined { phone });
     }
@@ -156,17 +217,26 @@ impl World {
 
     /// Time goes on until `end`, and everything due up to then happens.
     pub fn run_until(&mut self, end: ShowTime) {
-        loop {
-            let wake = self.engine.next_wake().map(|(at, _)| at.max(self.now));
-            let frame = self.rig.next();
-            match wake.filter(|wake| *wake <= frame) {
-                Some(wake) if wake <= end => self.wake(wake),
-                _ if frame <= end => self.frame(frame),
-                _ => break,
+        while let (at, next) = self.next()
+            && at <= end
+        {
+            match next {
+                Next::Wake => self.wake(at),
+                Next::Phone => self.hear_phone(at),
+                Next::Frame => self.frame(at),
             }
         }
         self.now = end;
         self.listen();
+    }
+
+    /// What happens next; of several at once the engine's alarm comes first.
+    fn next(&self) -> (ShowTime, Next) {
+        let wake = self.engine.next_wake().map(|(at, _)| (at.max(self.now), Next::Wake));
+        let phone = self.hall.next().map(|at| (at.max(self.now), Next::Phone));
+        let sooner = |a: (ShowTime, Next), b: (ShowTime, Next)| if b.0 < a.0 { b } else { a };
+        let frame = (self.rig.next(), Next::Frame);
+        [wake, phone, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
     }
 
     /// A universe as it looks now.
@@ -178,6 +248,12 @@ impl World {
         self.now = at;
         self.listen();
         self.tell(Input::Wake);
+    }
+
+    fn hear_phone(&mut self, at: ShowTime) {
+        self.now = at;
+        let news = self.hall.wake(at);
+        news.into_iter().for_each(|input| self.tell(input));
     }
 
     fn frame(&mut self, at: ShowTime) {
@@ -202,9 +278,14 @@ impl World {
                 Effect::Ordered(order) => self.keep(Event::Ordered(order)),
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
-                Effect::Tell { to, message, .. } => self.keep(Event::Told(to, message)),
+                Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }
         }
+    }
+
+    fn tell_phones(&mut self, to: To, id: Uuid, message: Message) {
+        self.hall.tell(self.now, to, id, &message);
+        self.keep(Event::Told(to, message));
     }
 
     /// What the card has been given up to now is past changing; from there on it plays the new plan.

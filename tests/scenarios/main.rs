@@ -6,6 +6,8 @@ mod demo;
 mod docs;
 mod light;
 mod light_wire;
+mod one_phone;
+mod phones;
 mod sound;
 mod stage;
 mod tables;

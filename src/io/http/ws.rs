@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::phones::{Answer, Visitor, refuse_binary};
+use engine::phones::{Answer, Visitor, refuse_binary, welcome};
 use engine::told::Input;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -24,10 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame, Utf8Bytes};
 use units::{ShowTime, WireTime};
-use wire::solusync::{
-    ClockSyncResponse, ClusterInfo, Message, NodeType, PROTOCOL_VERSION, Refusal, RefusalCode,
-    ShowInfo, TrackInfo, Welcome,
-};
+use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode};
 
 use super::crowd::Ticket;
 use super::{House, Peer};
@@ -278,7 +275,8 @@ impl Attendance {
 
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
     async fn welcome(&mut self) -> Result<(), End> {
-        self.tell(&Message::Welcome(welcome(&self.house))).await?;
+        let welcome = welcome(self.house.facts.node_id, &self.house.show);
+        self.tell(&Message::Welcome(welcome)).await?;
         self.house.crowd.greet(self.ticket.phone);
         self.greeted = true;
         self.house.engine.tell(Input::PhoneJoined { phone: self.ticket.phone });
@@ -345,33 +343,4 @@ fn broken(error: &Error) -> End {
         Error::Protocol(_) | Error::AttackAttempt => End::Dismissed(None, CloseCode::Protocol),
         _ => End::Gone,
     }
-}
-
-/// The box's `hello` (SX-08).
-fn welcome(house: &House) -> Welcome {
-    let node = house.facts.node_id;
-    let capabilities = ["audio", "clock_sync", "screen"];
-    Welcome {
-        protocol_version: PROTOCOL_VERSION.to_owned(),
-        capabilities: capabilities.map(str::to_owned).to_vec(),
-        node_type: NodeType::Master,
-        cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
-        show: ShowInfo { title: house.show.title.clone(), tracks: tracks(house) },
-    }
-}
-
-fn tracks(house: &House) -> Vec<TrackInfo> {
-    let tracks = house.show.tracks.iter();
-    tracks
-        .filter_map(|(track, media)| {
-            let info = &house.show.media.get(media.0)?.info;
-            Some(TrackInfo {
-                track_id: track.clone(),
-                url: format!("/media/{}", info.sha256),
-                sha256: info.sha256.clone(),
-                bytes: info.bytes,
-                duration: info.length().secs_f64(),
-            })
-        })
-        .collect()
 }

@@ -1,0 +1,136 @@
+//! Where `/ws` stands: sockets of simulated phones on one side, the engine on the other.
+//!
+//! In: what reaches the box. Out: what is answered at once, and news for the engine. The decisions are those of
+//! the running box, [`engine::phones::Visitor`]; clock questions are answered here and the engine never sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::clock::TAI_UTC;
+use engine::phones::{Answer, Limits, Transport, Visitor, welcome};
+use engine::show::Show;
+use engine::told::Input;
+use phone::Chance;
+use units::{PhoneId, ShowTime, Span, WireTime};
+use uuid::Uuid;
+use wire::solusync::{self, ClockSyncResponse, Header, Message, NodeStatus};
+
+/// The box's end of every socket.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    show: Arc<Show>,
+    node: Uuid,
+    chance: Chance,
+    sequence: u64,
+    sockets: u64,
+    seats: BTreeMap<PhoneId, Seat>,
+}
+
+/// A socket.
+#[derive(Debug)]
+struct Seat {
+    visitor: Visitor,
+    greeted: bool,
+    heard: ShowTime,
+    status: Option<NodeStatus>,
+}
+
+/// What comes of a word.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// What the phone is told at once.
+    pub(crate) word: Option<Arc<str>>,
+    /// What the engine is told.
+    pub(crate) news: Option<Input>,
+    /// Whether the socket is closed after the word.
+    pub(crate) dismissed: bool,
+}
+
+/// As on the running box: nobody who answers pings is silent for so long.
+const DEAD_AFTER: Span = Span::from_secs(30);
+
+impl Edge {
+    pub(crate) fn new(show: Arc<Show>, seed: u64) -> Self {
+        let mut chance = Chance::new(u128::from(seed) << 64 | 0xed6e);
+        let node = solusync::uuid_v4(chance.bits());
+        Self { show, node, chance, sequence: 0, sockets: 0, seats: BTreeMap::new() }
+    }
+
+    /// A socket opened.
+    pub(crate) fn enter(&mut self, now: ShowTime) -> PhoneId {
+        self.sockets += 1;
+        let phone = PhoneId(self.sockets);
+        let visitor = Visitor::new(&Limits::default(), Transport::Plain);
+        self.seats.insert(phone, Seat { visitor, greeted: false, heard: now, status: None });
+        phone
+    }
+
+    /// A socket is gone.
+    pub(crate) fn leave(&mut self, phone: PhoneId) -> Option<Input> {
+        let seat = self.seats.remove(&phone)?;
+        seat.greeted.then_some(Input::PhoneLeft { phone })
+    }
+
+    /// Sockets that nothing was heard from for too long.
+    pub(crate) fn dead(&self, now: ShowTime) -> Vec<PhoneId> {
+        let dead = self.seats.iter().filter(|(_, seat)| now - seat.heard >= DEAD_AFTER);
+        dead.map(|(phone, _)| *phone).collect()
+    }
+
+    /// Everybody who has said `hello`.
+    pub(crate) fn greeted(&self) -> Vec<PhoneId> {
+        self.seats.iter().filter(|(_, seat)| seat.greeted).map(|(phone, _)| *phone).collect()
+    }
+
+    /// What a phone last said of itself.
+    pub(crate) fn status(&self, phone: PhoneId) -> Option<&NodeStatus> {
+        self.seats.get(&phone)?.status.as_ref()
+    }
+
+    /// A word came.
+    pub(crate) fn hear(&mut self, now: ShowTime, phone: PhoneId, text: &str) -> Reply {
+        let Some(seat) = self.seats.get_mut(&phone) else { return Reply::default() };
+        seat.heard = now;
+        match seat.visitor.handle_text(now, text) {
+            Answer::Nothing => Reply::default(),
+            Answer::Clock(t1) => {
+                let at = WireTime::from_show(now, TAI_UTC);
+                let answer = ClockSyncResponse { t1, t2: at, t3: at };
+                self.reply(now, &Message::ClockSyncResponse(answer))
+            }
+            Answer::Welcome => {
+                seat.greeted = true;
+                let welcome = Message::Welcome(welcome(self.node, &self.show));
+                Reply { news: Some(Input::PhoneJoined { phone }), ..self.reply(now, &welcome) }
+            }
+            Answer::Played { message, at } => {
+                news(Input::PhonePlayed { phone, message, at: at.to_show(TAI_UTC) })
+            }
+            Answer::Status(status) => {
+                seat.status = Some(status.clone());
+                news(Input::PhoneStatus { phone, status })
+            }
+            Answer::Refuse(refusal) => self.reply(now, &Message::Error(refusal)),
+            Answer::Dismiss(refusal) => {
+                Reply { dismissed: true, ..self.reply(now, &Message::Error(refusal)) }
+            }
+        }
+    }
+
+    /// A message as the box says it: the header is made here.
+    pub(crate) fn text(&mut self, now: ShowTime, id: Uuid, message: &Message) -> Arc<str> {
+        self.sequence += 1;
+        let timestamp = WireTime::from_show(now, TAI_UTC);
+        let header = Header { id, timestamp, node_id: self.node, sequence: self.sequence };
+        solusync::emit(&header, message).into()
+    }
+
+    fn reply(&mut self, now: ShowTime, message: &Message) -> Reply {
+        let id = solusync::uuid_v4(self.chance.bits());
+        Reply { word: Some(self.text(now, id, message)), ..Reply::default() }
+    }
+}
+
+fn news(input: Input) -> Reply {
+    Reply { news: Some(input), ..Reply::default() }
+}

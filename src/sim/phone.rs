@@ -1,0 +1,395 @@
+//! A phone on a desk: the page's own core, and around it what a browser, a sound card and a Wi-Fi would do.
+//!
+//! In: words from the box, taps, faults, and the time. Out: [`FromPhone`], what it sounds and shows, and what it did.
+//! Never: real time; the same seed and the same calls give the same evening.
+//!
+//! What one hears is the truth here, down to the latency of the card, which this browser knows and tells. A real
+//! one may be wrong about it; that error is acoustic and no part of this.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
+use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
+
+use crate::line::{FromPhone, Line};
+use crate::speaker::{Heard, Sounded, Speaker};
+use crate::wifi::Wifi;
+
+/// What kind of phone, and where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PhoneSpec {
+    /// What its page is.
+    pub role: Role,
+    /// Where its chance begins.
+    pub seed: u64,
+    /// The way to the box.
+    pub wifi: Wifi,
+    /// How much faster the page's clock runs than the box's.
+    pub crystal: Ppm,
+    /// How much faster the sound card's clock runs than the box's.
+    pub card: Ppm,
+    /// From made to heard.
+    pub latency: Span,
+    /// Output stamps are off by up to this, either way.
+    pub tremble: Span,
+    /// The page's clock is rounded down to it, so that a page cannot spy.
+    pub grain: Span,
+    /// How long a track takes to come and be decoded.
+    pub load: Span,
+    /// How long after coming in its owner opens the page.
+    pub opens: Span,
+    /// When somebody touches it, after it was opened; none: nobody does.
+    pub tap: Option<Span>,
+    /// While something moves on the screen it is painted this often. Crowds are looked at less closely.
+    pub repaint: Span,
+    /// How wrong the phone's own idea of the date is.
+    pub unix_off: Span,
+}
+
+impl Default for PhoneSpec {
+    /// A usual phone, near the box.
+    fn default() -> Self {
+        Self {
+            role: Role::Phone,
+            seed: 1,
+            wifi: Wifi::QUIET,
+            crystal: Ppm(20.0),
+            card: Ppm(-35.0),
+            latency: Span::from_millis(20),
+            tremble: Span::from_micros(500),
+            grain: Span::from_micros(100),
+            load: Span::from_millis(200),
+            opens: Span::ZERO,
+            tap: Some(Span::from_millis(150)),
+            repaint: FRAME,
+            unix_off: Span::from_secs(3),
+        }
+    }
+}
+
+impl PhoneSpec {
+    /// One of a crowd: everything that differs between phones is drawn.
+    pub fn drawn(seed: u64, wifi: Wifi) -> Self {
+        let mut chance = Chance::new(u128::from(seed) << 64 | 0xd0);
+        let mut between = |low: f64, high: f64| low + (high - low) * chance.share();
+        let millis = |ms: f64| Span::from_secs_f64(ms / 1e3);
+        Self {
+            seed,
+            wifi,
+            crystal: Ppm(between(-30.0, 30.0)),
+            card: Ppm(between(-80.0, 80.0)),
+            latency: millis(between(8.0, 60.0)),
+            tremble: millis(between(0.1, 2.0)),
+            // Chromium's step and that of the others.
+            grain: millis(if between(0.0, 1.0) < 0.5 { 0.1 } else { 1.0 }),
+            load: millis(between(300.0, 4_000.0)),
+            opens: millis(between(0.0, 1_000.0)),
+            tap: Some(millis(between(500.0, 4_000.0))),
+            repaint: Span::from_millis(250),
+            unix_off: millis(between(-5_000.0, 5_000.0)),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a phone showed from a time on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// When it was painted.
+    pub at: ShowTime,
+    /// The colour, flashes included.
+    pub color: Rgb,
+    /// The show's words.
+    pub text: String,
+}
+
+/// What `/media` has: seconds by path.
+pub type Files = Arc<BTreeMap<String, f64>>;
+
+/// A simulated phone.
+#[derive(Debug, Clone)]
+pub struct SimPhone {
+    spec: PhoneSpec,
+    opened: ShowTime,
+    chance: Chance,
+    core: Core,
+    line: Line,
+    files: Files,
+    tracks: BTreeMap<TrackId, f64>,
+    /// Tracks on their way, and when they are here.
+    loading: Vec<(ShowTime, TrackId, Option<f64>)>,
+    speaker: Option<Speaker>,
+    tap: Option<ShowTime>,
+    timer: ShowTime,
+    frame: Option<ShowTime>,
+    painted: ShowTime,
+    look: Look,
+    shown: Vec<Shown>,
+}
+
+/// Sixty frames a second.
+const FRAME: Span = Span::from_micros(16_667);
+/// What the page's clock shows when its script begins.
+const PAGE_BEGINS: MonoTime = MonoTime::from_ns(5_000_000_000);
+/// A browser's timers take whole milliseconds.
+const TIMER: Span = Span::from_millis(1);
+/// `plan` in `main.js` takes what is due within it for due.
+const NEARLY_MS: f64 = 1.0;
+
+impl SimPhone {
+    /// Somebody comes in, and opens the page when it suits them.
+    pub fn new(spec: PhoneSpec, files: Files, now: ShowTime) -> Self {
+        let now = now + spec.opens;
+        let mut chance = Chance::new(u128::from(spec.seed) << 64 | 0x5eed);
+        let unix = now - engine::clock::TAI_UTC + spec.unix_off;
+        let start = Start {
+            chance: format!("{:032x}", chance.bits()),
+            unix_ms: unix.ns() as f64 / 1e6,
+            role: spec.role,
+        };
+        let core = Core::new(PAGE_BEGINS, &start);
+        Self {
+            spec,
+            opened: now,
+            line: Line::new(spec.wifi, &mut chance),
+            chance,
+            look: core.look(PAGE_BEGINS),
+            core,
+            files,
+            tracks: BTreeMap::new(),
+            loading: Vec::new(),
+            speaker: None,
+            tap: spec.tap.map(|after| now + after),
+            timer: now,
+            frame: None,
+            painted: now - FRAME,
+            shown: Vec::new(),
+        }
+    }
+
+    /// When something happens next.
+    pub fn next(&self) -> ShowTime {
+        let loaded = self.loading.iter().filter(|_| self.speaker.is_some()).map(|it| it.0);
+        let rest = [self.line.next(), self.frame, self.tap];
+        loaded.chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
+    }
+
+    /// Everything that is due by now happens; gives what has reached the box.
+    pub fn run(&mut self, now: ShowTime) -> Vec<FromPhone> {
+        let mut reached = Vec::new();
+        while self.next() <= now {
+            if let Some(word) = self.line.poll_box(now) {
+                reached.push(word);
+            } else if let Some(event) = self.due(now) {
+                self.handle(now, event);
+            }
+        }
+        reached
+    }
+
+    /// The box says something.
+    pub fn tell(&mut self, now: ShowTime, text: Arc<str>) {
+        self.line.tell(now, text, &mut self.chance);
+    }
+
+    /// The box closes the socket.
+    pub fn dismiss(&mut self, now: ShowTime) {
+        self.line.dismiss(now, &mut self.chance);
+    }
+
+    /// Somebody touches the page.
+    pub fn tap(&mut self, now: ShowTime) {
+        let PhoneSpec { card, latency, tremble, .. } = self.spec;
+        self.tap = None;
+        match &mut self.speaker {
+            Some(speaker) => speaker.wake(now),
+            // Only now is there something to decode with.
+            None => {
+                self.speaker = Some(Speaker::new(now, card, latency, tremble));
+                self.loading.iter_mut().for_each(|(at, ..)| *at = now.max(*at));
+            }
+        }
+        self.handle(now, Event::Tapped);
+    }
+
+    /// A call comes in and takes the sound.
+    pub fn take_call(&mut self, now: ShowTime) {
+        self.speaker.iter_mut().for_each(|speaker| speaker.sleep(now));
+    }
+
+    /// Its socket is killed; both ends notice.
+    pub fn hang_up(&mut self, now: ShowTime) {
+        self.line.close(now, &mut self.chance);
+        self.handle(now, Event::Closed);
+    }
+
+    /// The box is out of its reach: nothing arrives either way, and nobody says so.
+    pub fn lose_box(&mut self, now: ShowTime) {
+        self.line.lose(now);
+    }
+
+    /// The box is in reach again.
+    pub fn find_box(&mut self, now: ShowTime) {
+        self.line.find(now);
+    }
+
+    /// How it fares.
+    pub fn state(&self, now: ShowTime) -> State {
+        self.look(now).state
+    }
+
+    /// What its page would show.
+    pub fn look(&self, now: ShowTime) -> Look {
+        self.core.look(self.page(now))
+    }
+
+    /// What one hears from it.
+    pub fn heard(&self, now: ShowTime) -> Vec<Heard> {
+        self.speaker.as_ref().map(|speaker| speaker.heard(now)).unwrap_or_default()
+    }
+
+    /// What it has sounded so far.
+    pub fn sounded(&self) -> Vec<Sounded> {
+        self.speaker.as_ref().map(Speaker::sounded).unwrap_or_default()
+    }
+
+    /// What it has shown so far.
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// How far from its own pitch it ever played, as a share: 0.003 is 0.3 %.
+    pub fn bend(&self) -> f64 {
+        self.speaker.as_ref().map_or(0.0, |speaker| speaker.bend)
+    }
+
+    /// What it has on its mind.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The page's clock, as a page may read it.
+    pub fn page(&self, now: ShowTime) -> MonoTime {
+        let gone = (now - self.opened).ns() as f64 * self.spec.crystal.ratio();
+        let page = PAGE_BEGINS + Span::from_ns(gone as i64);
+        let grain = self.spec.grain.ns().max(1);
+        MonoTime::from_ns(page.ns().div_euclid(grain) * grain)
+    }
+
+    /// What happens on the phone itself.
+    fn due(&mut self, now: ShowTime) -> Option<Event> {
+        if let Some(event) = self.line.poll_phone(now) {
+            return Some(event);
+        }
+        if self.tap.is_some_and(|at| at <= now) {
+            self.tap(now);
+            return None;
+        }
+        if let Some(event) = self.loaded(now) {
+            return Some(event);
+        }
+        if self.frame.is_some_and(|at| at <= now) {
+            (self.frame, self.painted) = (None, now);
+            return Some(Event::Painted);
+        }
+        (self.timer <= now).then(|| self.look_at_sound(now))
+    }
+
+    fn loaded(&mut self, now: ShowTime) -> Option<Event> {
+        self.speaker.as_ref()?;
+        let here = self.loading.iter().position(|(at, ..)| *at <= now)?;
+        let (_, track_id, seconds) = self.loading.remove(here);
+        Some(match seconds {
+            Some(duration_s) => {
+                self.tracks.insert(track_id.clone(), duration_s);
+                Event::MediaReady { track_id, duration_s }
+            }
+            None => Event::MediaFailed { track_id },
+        })
+    }
+
+    /// A phone that was not tapped has no AudioContext to look at.
+    fn look_at_sound(&mut self, now: ShowTime) -> Event {
+        let page_ms = millis(self.page(now));
+        match &self.speaker {
+            Some(speaker) => speaker.look(now, page_ms, &mut self.chance),
+            None => Event::Tick,
+        }
+    }
+
+    fn handle(&mut self, now: ShowTime, event: Event) {
+        let is_painted = event == Event::Painted;
+        let turn = self.core.handle(self.page(now), event);
+        self.look = turn.look;
+        turn.acts.into_iter().for_each(|act| self.perform(now, act));
+        if is_painted {
+            self.keep(now);
+        }
+        self.plan(now, turn.wake_ms);
+    }
+
+    fn perform(&mut self, now: ShowTime, act: Act) {
+        match act {
+            Act::Open => self.line.open(now, &mut self.chance),
+            Act::Close => self.line.close(now, &mut self.chance),
+            Act::Send { text } => self.line.say(now, text, &mut self.chance),
+            Act::Fetch { track_id, url } => {
+                let seconds = self.files.get(&url).copied();
+                self.loading.push((now + self.spec.load, track_id, seconds));
+            }
+            Act::Forget { track_id } => {
+                self.loading.retain(|(_, track, _)| *track != track_id);
+                self.tracks.remove(&track_id);
+            }
+            Act::Begin { ref track_id, .. } => {
+                // What was never decoded cannot sound.
+                let Some(seconds) = self.tracks.get(track_id).copied() else { return };
+                self.speaker.iter_mut().for_each(|it| it.perform(now, act.clone(), seconds));
+            }
+            act => self.speaker.iter_mut().for_each(|it| it.perform(now, act.clone(), 0.0)),
+        }
+    }
+
+    /// When the page is woken and painted next, as `plan` in `main.js` has it.
+    fn plan(&mut self, now: ShowTime, wake_ms: f64) {
+        let still_ms = self.look.still_until_ms;
+        let moves = still_ms.is_some_and(|still| still <= millis(self.page(now)) + NEARLY_MS);
+        if self.frame.is_none() && (moves || !self.is_shown()) {
+            let soonest = if moves { now.max(self.painted + self.spec.repaint) } else { now };
+            self.frame = Some(self.next_frame(soonest));
+        }
+        let still_ms = still_ms.filter(|_| !moves).unwrap_or(wake_ms);
+        self.timer = self.alarm(now, wake_ms.min(still_ms));
+    }
+
+    fn is_shown(&self) -> bool {
+        let Look { color, text, .. } = &self.look;
+        self.shown.last().is_some_and(|shown| shown.color == *color && shown.text == *text)
+    }
+
+    fn keep(&mut self, at: ShowTime) {
+        if !self.is_shown() {
+            let Look { color, text, .. } = &self.look;
+            self.shown.push(Shown { at, color: *color, text: text.clone() });
+        }
+    }
+
+    fn next_frame(&self, from: ShowTime) -> ShowTime {
+        let frames = (from - self.opened).ns().div_euclid(FRAME.ns()) + 1;
+        self.opened + FRAME.times(frames)
+    }
+
+    /// When the page's clock shows so many milliseconds; a timer never rings at once.
+    fn alarm(&self, now: ShowTime, page_ms: f64) -> ShowTime {
+        let grain = self.spec.grain.ns().max(1) as f64;
+        let page_ns = (page_ms * 1e6 / grain).ceil() * grain - PAGE_BEGINS.ns() as f64;
+        // Two nanoseconds for what floating point rounds away.
+        let rings = self.opened + Span::from_ns((page_ns / self.spec.crystal.ratio()) as i64 + 2);
+        rings.max(now + TIMER)
+    }
+}
+
+fn millis(at: MonoTime) -> f64 {
+    at.ns() as f64 / 1e6
+}
