@@ -50,6 +50,8 @@ impl Ledger {
     /// Orders that were taken back are not waited for.
     pub fn forget(&mut self, taken_back: impl Fn(&Order) -> bool) {
         self.waiting.retain(|_, it| !taken_back(&it.order));
+        self.voices.retain(|_, of| self.waiting.contains_key(of));
+        self.messages.retain(|_, of| self.waiting.contains_key(of));
     }
 
     /// After a pause: what was not due yet comes later.

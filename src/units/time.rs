@@ -230,10 +230,15 @@ impl Ppm {
 }
 
 /// UNIX (UTC) microseconds: time as SOLUSync-X writes it, seconds at microsecond precision (SX-07).
+///
+/// What is read saturates at [`WireTime::LAST`], either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireTime(i64);
 
 impl WireTime {
+    /// 2^32 seconds, in the year 2106: up to there a JSON number of seconds keeps every microsecond.
+    pub const LAST: Self = Self(4_294_967_296_000_000);
+
     /// From microseconds since 1970-01-01 00:00:00 UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -260,7 +265,8 @@ impl Serialize for WireTime {
 impl<'de> Deserialize<'de> for WireTime {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let secs = f64::deserialize(from)?;
-        Ok(Self((secs * 1e6).round() as i64))
+        let micros = (secs * 1e6).round() as i64;
+        Ok(Self(micros.clamp(-Self::LAST.0, Self::LAST.0)))
     }
 }
 
@@ -286,9 +292,16 @@ mod tests {
         assert_eq!(ShowTime::from_ns(46_000_000).round_up(grid).ns(), 46_000_000);
     }
 
+    #[test]
+    fn sx07_a_time_beyond_what_the_wire_can_say_is_the_last_one() {
+        let read = |text| serde_json::from_str::<WireTime>(text).expect("a number");
+        assert_eq!(read("1e300"), WireTime::LAST);
+        assert_eq!(read("-9007199254.741"), WireTime(-WireTime::LAST.0));
+    }
+
     proptest! {
         #[test]
-        fn sx07_wire_time_keeps_every_microsecond(micros in 0_i64..4_000_000_000_000_000) {
+        fn sx07_wire_time_keeps_every_microsecond(micros in -WireTime::LAST.0..=WireTime::LAST.0) {
             let text = serde_json::to_string(&WireTime(micros)).expect("a number");
             prop_assert_eq!(serde_json::from_str::<WireTime>(&text).expect("a number"), WireTime(micros));
             let tai_utc = Span::from_secs(37);

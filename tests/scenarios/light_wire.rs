@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::path::Path;
 
 use artnet_protocol::ArtCommand;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
-use engine::light::receive::Receiver;
+use engine::light::receive::{LOSS, Receiver};
+use tests::seeds::{Seed, seeds};
 use units::{PortAddress, ShowTime, Span, Universe};
 use uuid::Uuid;
 use wire::artnet::{self, ArtnetError, DmxFrame, Packet as Art, Poll, Port, Style};
@@ -15,27 +15,11 @@ use wire::sacn::{self, DataFrame, Options, Packet as Acn, SacnError, SourceName}
 
 const CID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 
-/// Every vector of a folder by its name. A line is a field: its name, then octets; `00*5` is five of them.
+/// Every packet of a folder by its name; recordings are several, and the fuzzer's.
 fn vectors(folder: &str) -> BTreeMap<String, Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
-    let files = std::fs::read_dir(&folder).expect("the folder is there");
-    let read = |file: std::io::Result<std::fs::DirEntry>| {
-        let path = file.expect("it is readable").path();
-        let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-        (name, octets(&std::fs::read_to_string(&path).expect("it is text")))
-    };
-    files.map(read).collect()
-}
-
-fn octets(text: &str) -> Vec<u8> {
-    let fields = text.lines().filter(|line| !line.starts_with('#'));
-    let words = fields.flat_map(|line| line.split_whitespace().skip(1));
-    let run = |word: &str| {
-        let (octet, count) = word.split_once('*').unwrap_or((word, "1"));
-        let octet = u8::from_str_radix(octet, 16).expect("two hexadecimal digits");
-        vec![octet; count.parse().expect("a count")]
-    };
-    words.flat_map(run).collect()
+    let named = |seed: Seed| (seed.name.trim_end_matches(".txt").to_owned(), seed.bytes);
+    let packets = seeds(&[folder]).into_iter().filter(|seed| !seed.name.starts_with("recording"));
+    packets.map(named).collect()
 }
 
 fn vector(folder: &str, name: &str) -> Vec<u8> {
@@ -262,6 +246,9 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
             receiver.handle(now, &bytes, IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
     }
-    assert!(receiver.levels(universe(258), now).is_some(), "the sound ones among them count");
+    now += LOSS;
+    receiver.handle(now, &vector("sacn", "data"), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    controller.handle(now, &vector("artnet", "poll-reply"), from);
+    assert!(receiver.levels(universe(258), now).is_some(), "the sound ones still count");
     assert_eq!(controller.subscribers(port(0x1234)).len(), 1);
 }

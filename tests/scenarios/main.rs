@@ -4,6 +4,7 @@ mod check;
 mod cues;
 mod demo;
 mod docs;
+mod fuzz;
 mod light;
 mod light_wire;
 mod one_phone;

@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use engine::show::MediaInfo;
@@ -74,6 +75,28 @@ pub enum MediaError {
 
 /// Reads a whole file into memory.
 pub fn decode(path: &Path) -> Result<Pcm, MediaError> {
+    contained(path, || read(path))
+}
+
+/// What a file says of itself, its length counted packet by packet: as long as what [`decode`] gives.
+pub fn media_info(path: &Path) -> Result<MediaInfo, MediaError> {
+    contained(path, || describe(path))
+}
+
+/// A library's mistake about one damaged file is that file's end, not the show's: symphonia 0.6.1 counts on some
+/// lengths without a check.
+fn contained<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, MediaError>,
+) -> Result<T, MediaError> {
+    // Nothing outlives the attempt that could be half done: reader and decoder are made within.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let why = "no decoder can make sense of its structure".into();
+        Err(MediaError::Damaged { file: path.into(), why })
+    })
+}
+
+fn read(path: &Path) -> Result<Pcm, MediaError> {
     let mut reader = Reader::open(path)?;
     let mut codec = reader.codec()?;
     let mut planes: Vec<Vec<f32>> = vec![Vec::new(); reader.channels];
@@ -92,8 +115,7 @@ pub fn decode(path: &Path) -> Result<Pcm, MediaError> {
     Ok(Pcm::new(reader.rate_hz, planes))
 }
 
-/// What a file says of itself, its length counted packet by packet: as long as what [`decode`] gives.
-pub fn media_info(path: &Path) -> Result<MediaInfo, MediaError> {
+fn describe(path: &Path) -> Result<MediaInfo, MediaError> {
     let (sha256, bytes) = digest(path)?;
     let mut reader = Reader::open(path)?;
     let mut counted = 0;

@@ -1,0 +1,45 @@
+//! One function a target: it takes any bytes and panics only where a promise of ours is broken.
+
+pub mod artnet;
+pub mod boxfile;
+pub mod engine;
+#[cfg(feature = "real")]
+pub mod media;
+pub mod osc;
+pub mod phone;
+pub mod sacn;
+pub mod show;
+pub mod solusync;
+
+/// What bytes are thrown at.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name here and in `tests/fuzz`.
+    pub name: &'static str,
+    /// Where its seeds are, below `tests/vectors`.
+    pub folders: &'static [&'static str],
+    /// Throws.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const ALL: &[Target] = &[
+    show::TARGET,
+    boxfile::TARGET,
+    solusync::TARGET,
+    osc::TARGET,
+    sacn::TARGET,
+    artnet::TARGET,
+    phone::TARGET,
+    engine::TARGET,
+    #[cfg(feature = "real")]
+    media::TARGET,
+];
+
+/// Pieces of a recording, each of which begins with `mark`; what stands before the first one is a piece, too.
+fn pieces<'a>(bytes: &'a [u8], mark: &[u8]) -> Vec<&'a [u8]> {
+    let starts = bytes.windows(mark.len()).enumerate().filter(|(at, it)| *at > 0 && *it == mark);
+    let cuts: Vec<usize> =
+        [0].into_iter().chain(starts.map(|(at, _)| at)).chain([bytes.len()]).collect();
+    cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect()
+}
