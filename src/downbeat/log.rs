@@ -4,7 +4,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::terminal::LogWriter;
+use crate::terminal::LogQueue;
 
 /// From now on.
 pub fn begin() {
@@ -13,8 +13,9 @@ pub fn begin() {
             tracing_subscriber::registry().with(filter("info")).with(journal).init();
         }
         _ => {
+            let queue = LogQueue::begin();
             let lines = tracing_subscriber::fmt::layer()
-                .with_writer(|| LogWriter)
+                .with_writer(move || queue.clone())
                 .with_ansi(false)
                 .with_target(false);
             // At a desk the story is on standard output; the log is for what goes wrong.

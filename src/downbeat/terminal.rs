@@ -2,7 +2,9 @@
 //! raw every line end needs its carriage return.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 static RAW: AtomicBool = AtomicBool::new(false);
 
@@ -31,25 +33,102 @@ fn with_returns(text: &str, raw: bool) -> String {
     if raw { text.replace('\n', "\r\n") } else { text.to_owned() }
 }
 
-/// Standard error for the log.
-#[derive(Debug, Default)]
-pub struct LogWriter;
+/// Lines that may wait for a reader of the log; more are dropped, and how many is said.
+const LINES_WAITING_MAX: usize = 1024;
 
-impl Write for LogWriter {
+/// The way to standard error for the log. It never waits: a terminal that is held (Ctrl-S, a stalled SSH) or a pipe
+/// that nobody empties must not hold up whoever has something to say, be it the network door or light.
+#[derive(Debug, Clone)]
+pub struct LogQueue {
+    lines: SyncSender<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl LogQueue {
+    /// Writes to standard error from now on, on a thread of its own.
+    pub fn begin() -> Self {
+        Self::onto(|| Box::new(io::stderr()))
+    }
+
+    fn onto(open: impl FnOnce() -> Box<dyn Write> + Send + 'static) -> Self {
+        let (lines, waiting) = sync_channel::<String>(LINES_WAITING_MAX);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let missed = dropped.clone();
+        std::thread::spawn(move || {
+            let mut out = open();
+            for line in waiting {
+                // Nobody reading is no error of the show.
+                let _ = out.write_all(line.as_bytes());
+                say_missed(&mut *out, missed.swap(0, Ordering::Relaxed));
+            }
+        });
+        Self { lines, dropped }
+    }
+}
+
+fn say_missed(out: &mut dyn Write, missed: u64) {
+    if missed > 0 {
+        let text = with_returns(
+            &format!("({missed} lines of the log came too fast to be written)\n"),
+            RAW.load(Ordering::Relaxed),
+        );
+        let _ = out.write_all(text.as_bytes());
+    }
+}
+
+impl Write for LogQueue {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let text = with_returns(&text, RAW.load(Ordering::Relaxed));
-        io::stderr().lock().write_all(text.as_bytes())?;
+        let text = with_returns(&String::from_utf8_lossy(bytes), RAW.load(Ordering::Relaxed));
+        if self.lines.try_send(text).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
     use super::*;
+
+    /// Somebody who reads a line whenever the test lets them.
+    struct StubReader {
+        may_read: Receiver<()>,
+        read: Sender<String>,
+    }
+
+    impl Write for StubReader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // The test has seen enough where nobody lets it read on.
+            let _ = self.may_read.recv();
+            let _ = self.read.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nobody_reads_the_log_and_whoever_writes_it_goes_on() {
+        let ((let_read, may_read), (read, was_read)) = (channel(), channel());
+        let mut queue = LogQueue::onto(move || Box::new(StubReader { may_read, read }));
+        // The first may be in the reader's hands already, and every other one has its place or is counted.
+        let lines = LINES_WAITING_MAX + 100;
+        for number in 0..lines {
+            queue.write_all(format!("line {number}\n").as_bytes()).expect("never refused");
+        }
+        let dropped = queue.dropped.load(Ordering::Relaxed);
+        assert!((99..=100).contains(&dropped), "{dropped}");
+        (0..2).for_each(|_| let_read.send(()).expect("the reader waits"));
+        assert_eq!(was_read.recv().expect("read"), "line 0\n");
+        let said = was_read.recv().expect("read");
+        assert!(said.contains(&format!("{dropped} lines")), "{said}");
+    }
 
     #[test]
     fn a_raw_terminal_gets_its_carriage_returns() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use units::{Rgb, ShowTime, Span, TrackId, WireTime};
 use wire::solusync::{Flash, MediaAction, MediaControl, MediaParams, Message, Screen, whole_ms};
 
-use crate::show::{Loops, PhoneCue, PhoneTrack};
+use crate::show::{Loops, PhoneCue, PhoneFlash, PhoneTrack};
 
 /// The whole audience, as one phone.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Audience {
     tracks: BTreeMap<TrackId, Playing>,
     colour: Option<ColourFade>,
     text: Option<String>,
+    /// The latest time for which a screen has been ordered.
+    ordered: ShowTime,
     paused: Option<ShowTime>,
 }
 
@@ -43,7 +45,8 @@ const BLACK: Rgb = Rgb { red: 0, green: 0, blue: 0 };
 impl Audience {
     /// Dark and silent.
     pub fn new(tai_utc: Span) -> Self {
-        Self { tai_utc, tracks: BTreeMap::new(), colour: None, text: None, paused: None }
+        let (tracks, ordered) = (BTreeMap::new(), ShowTime::ZERO);
+        Self { tai_utc, tracks, colour: None, text: None, ordered, paused: None }
     }
 
     /// A track begins everywhere at `at`.
@@ -68,6 +71,7 @@ impl Audience {
             cue.colour.map(|(to, span)| ColourFade { from: self.colour_at(at), to, at, span });
         self.colour = fade.or(self.colour);
         self.text = cue.text.clone().or(self.text.take());
+        self.ordered = self.ordered.max(at);
         let flash = cue.flash.map(|it| Flash { count: it.count, per_second: it.per_second });
         Some(self.screen(at, fade, cue.text.clone(), flash))
     }
@@ -79,14 +83,16 @@ impl Audience {
         self.message(MediaAction::Stop, track, at, params)
     }
 
-    /// Everything goes dark and wordless.
+    /// Everything goes dark and wordless, and nothing flashes on. A screen that has been ordered for a moment later
+    /// would light up again: then it is that moment.
     pub fn black(&mut self, at: ShowTime, span: Span) -> Message {
         let cue = PhoneCue {
             colour: Some((BLACK, span)),
             text: Some(String::new()),
+            flash: Some(PhoneFlash { count: 0, per_second: 1.0 }),
             ..PhoneCue::default()
         };
-        self.show(&cue, at).expect("the cue has a colour")
+        self.show(&cue, at.max(self.ordered)).expect("the cue has a colour")
     }
 
     /// Tracks stand still at `at`; colours go on, they are not sound.
@@ -224,5 +230,32 @@ impl ColourFade {
             green: mix(self.from.green, self.to.green),
             blue: mix(self.from.blue, self.to.blue),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(message: Message) -> Screen {
+        let Message::Screen(screen) = message else { panic!("a screen") };
+        screen
+    }
+
+    #[test]
+    fn a_panic_ends_flashes_and_comes_no_earlier_than_what_was_ordered_before_it() {
+        let mut audience = Audience::new(Span::ZERO);
+        let (lit, panic) = (ShowTime::from_ns(450_000_000), ShowTime::from_ns(400_000_000));
+        let cue = PhoneCue {
+            colour: Some((Rgb { red: 255, green: 0, blue: 0 }, Span::ZERO)),
+            ..PhoneCue::default()
+        };
+        audience.show(&cue, lit);
+        let black = screen(audience.black(panic, Span::ZERO));
+        assert_eq!(black.start_at, Some(WireTime::from_show(lit, Span::ZERO)));
+        assert_eq!((black.color, black.flash.map(|it| it.count)), (Some(BLACK), Some(0)));
+        let later = ShowTime::from_ns(900_000_000);
+        let again = screen(audience.black(later, Span::ZERO));
+        assert_eq!(again.start_at, Some(WireTime::from_show(later, Span::ZERO)));
     }
 }

@@ -82,10 +82,14 @@ impl Ledger {
         self.close(order, Some(at), evidence, 1)
     }
 
-    /// A phone did it; the receipt waits for the others.
+    /// A phone did it; the receipt waits for the others. A time that no phone can mean says nothing: one phone in
+    /// the audience must not make the receipt of all the others worthless.
     pub fn phone_played(&mut self, message: Uuid, at: ShowTime) {
         let Some(order) = self.messages.get(&message) else { return };
         let Some(waiting) = self.waiting.get_mut(order) else { return };
+        if (at - waiting.order.at).abs() > PATIENCE {
+            return;
+        }
         let (count, latest) = waiting.phones.unwrap_or((0, at));
         waiting.phones = Some((count.saturating_add(1), latest.max(at)));
     }
@@ -127,5 +131,30 @@ pub fn can_tell(order: &Order) -> bool {
         Output::Light => true,
         Output::Sound => matches!(order.what, What::Play { .. }),
         Output::Phones => matches!(order.what, What::Track { .. } | What::Screen),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_phone_that_makes_times_up_does_not_spoil_the_receipt_of_the_others() {
+        let due = ShowTime::from_ns(1_790_000_000_000_000_000);
+        let order = Order {
+            id: OrderId(1),
+            cue: None,
+            output: Output::Phones,
+            what: What::Screen,
+            at: due,
+        };
+        let (mut ledger, message) = (Ledger::default(), Uuid::from_u128(7));
+        ledger.expect_message(&order, message);
+        ledger.phone_played(message, ShowTime::from_ns(i64::MAX));
+        ledger.phone_played(message, due + Span::from_millis(12));
+        ledger.phone_played(message, ShowTime::from_ns(i64::MIN));
+        let receipts = ledger.overdue(due + PATIENCE);
+        assert_eq!(receipts[0].late(), Some(Span::from_millis(12)));
+        assert_eq!(receipts[0].count, 1);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use units::{ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Refusal,
+    self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played, Refusal,
     RefusalCode, ShowInfo, TrackInfo, Welcome,
 };
 
@@ -27,7 +27,7 @@ pub struct Limits {
     pub clock_syncs_per_second: usize,
     /// `media_control` in any second, per socket.
     pub media_controls_per_second: usize,
-    /// Everything else that the engine hears of, in any second, per socket.
+    /// Everything else, nonsense included, in any second, per socket.
     pub reports_per_second: usize,
 }
 
@@ -111,7 +111,12 @@ pub struct Visitor {
     clock_syncs: RateWindow,
     media_controls: RateWindow,
     reports: RateWindow,
+    /// Orders that it has reported, the latest: a phone counts once in a receipt, however often it says so.
+    reported: VecDeque<Uuid>,
 }
+
+/// A phone reports an order within seconds; so many are an act's worth.
+const REPORTED_MAX: usize = 128;
 
 impl Visitor {
     /// A socket that has said nothing yet.
@@ -121,6 +126,7 @@ impl Visitor {
             clock_syncs: RateWindow::new(limits.clock_syncs_per_second),
             media_controls: RateWindow::new(limits.media_controls_per_second),
             reports: RateWindow::new(limits.reports_per_second),
+            reported: VecDeque::new(),
         }
     }
 
@@ -129,8 +135,17 @@ impl Visitor {
         match solusync::parse(text) {
             Ok((_, message)) => self.handle_message(now, message),
             // serde quotes what it did not like; the answer must not grow with the question.
-            Err(error) => refuse(RefusalCode::InvalidPayload, shortened(&error.to_string(), 200)),
+            Err(error) => {
+                let why = shortened(&error.to_string(), 200);
+                self.limited(now, |_| refuse(RefusalCode::InvalidPayload, why))
+            }
         }
+    }
+
+    /// A binary frame that came at `now`: this protocol is text, and the socket stays.
+    pub fn handle_binary(&mut self, now: ShowTime) -> Answer {
+        let why = "messages are text, not binary".to_owned();
+        self.limited(now, |_| refuse(RefusalCode::InvalidPayload, why))
     }
 
     fn handle_message(&mut self, now: ShowTime, message: Message) -> Answer {
@@ -139,16 +154,25 @@ impl Visitor {
             Message::Hello(hello) => self.limited(now, |visitor| visitor.handle_hello(&hello)),
             Message::MediaControl(_) => self.handle_media_control(now),
             Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
-            Message::Played(it) => {
-                self.limited(now, |_| Answer::Played { message: it.order, at: it.at })
-            }
+            Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             // What only a box says means nothing from a phone.
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
             | Message::Error(_)
-            | Message::Unknown => Answer::Nothing,
+            | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }
+    }
+
+    fn handle_played(&mut self, played: &Played) -> Answer {
+        if self.reported.contains(&played.order) {
+            return Answer::Nothing;
+        }
+        if self.reported.len() == REPORTED_MAX {
+            self.reported.pop_front();
+        }
+        self.reported.push_back(played.order);
+        Answer::Played { message: played.order, at: played.at }
     }
 
     fn handle_clock_sync(&mut self, now: ShowTime, t1: Box<RawValue>) -> Answer {
@@ -220,14 +244,6 @@ fn tracks(show: &Show) -> Vec<TrackInfo> {
         })
     };
     show.tracks.iter().filter_map(known).collect()
-}
-
-/// What a binary frame is answered: this protocol is text, and the socket stays.
-pub fn refuse_binary() -> Refusal {
-    Refusal {
-        code: RefusalCode::InvalidPayload,
-        message: "messages are text, not binary".to_owned(),
-    }
 }
 
 fn refuse(code: RefusalCode, message: String) -> Answer {
@@ -365,6 +381,46 @@ mod tests {
         assert_eq!(code(&refused), Some(RefusalCode::VersionMismatch));
         let nonsense = phone.handle_text(ms(0), &hello("soon"));
         assert_eq!(code(&nonsense), Some(RefusalCode::InvalidPayload));
+    }
+
+    #[test]
+    fn a_phone_that_says_twice_what_it_did_counts_once() {
+        let mut phone = visitor(Transport::Plain);
+        let played = |order: u32| {
+            text(
+                "played",
+                &format!(
+                    r#","order":"7d9f0f2e-92a3-4c4e-9a57-0000{order:08x}","at":1.5,"source":"screen""#
+                ),
+            )
+        };
+        assert!(matches!(phone.handle_text(ms(0), &played(1)), Answer::Played { .. }));
+        assert!(matches!(phone.handle_text(ms(1), &played(1)), Answer::Nothing));
+        assert!(matches!(phone.handle_text(ms(2), &played(2)), Answer::Played { .. }));
+        assert!(matches!(
+            visitor(Transport::Plain).handle_text(ms(3), &played(1)),
+            Answer::Played { .. }
+        ));
+    }
+
+    #[test]
+    fn nonsense_of_every_kind_is_limited_like_everything_else() {
+        let unknown = text("waltz", "");
+        let mut phone = visitor(Transport::Plain);
+        for nth in 0..100 {
+            match nth % 3 {
+                0 => drop(phone.handle_text(ms(0), "{")),
+                1 => drop(phone.handle_text(ms(0), &unknown)),
+                _ => drop(phone.handle_binary(ms(0))),
+            }
+        }
+        assert_eq!(code(&phone.handle_text(ms(1), "{")), Some(RefusalCode::RateLimited));
+        assert_eq!(code(&phone.handle_text(ms(1), &unknown)), Some(RefusalCode::RateLimited));
+        assert_eq!(code(&phone.handle_binary(ms(1))), Some(RefusalCode::RateLimited));
+        assert!(matches!(
+            phone.handle_text(ms(1), &text("clock_sync", r#","t1":1"#)),
+            Answer::Clock(_)
+        ));
     }
 
     #[test]

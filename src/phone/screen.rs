@@ -101,7 +101,11 @@ impl Screens {
         told.collect()
     }
 
+    /// An order for no flashes at all ends those that are still to come.
     fn flash(&mut self, flash: Flash, start: NetTime) {
+        if flash.count == 0 {
+            self.flashes.retain(|flash| *flash < start);
+        }
         let asked = if flash.per_second > 0.0 { 1.0 / flash.per_second } else { 1.0 };
         let gap = Span::from_secs_f64(asked).max(FLASH_GAP);
         for k in 0..flash.count.min(FLASHES_MAX) {
@@ -244,6 +248,20 @@ mod tests {
         late.handle(Uuid::nil(), order.clone(), after(700), Report::Done);
         assert_eq!(late.color(after(750)), showing(&[order]).color(after(750)));
         assert!(late.painted(after(750)).is_empty());
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_of_the_lightning_ends_it() {
+        let flashing = |count| Screen {
+            start_at: Some(wire(after(if count == 0 { 1_200 } else { 0 }))),
+            flash: Some(Flash { count, per_second: 2.0 }),
+            ..Screen::default()
+        };
+        let screens =
+            showing(&[flashing(20), Screen { color: Some(Rgb::default()), ..flashing(0) }]);
+        assert_eq!(screens.color(after(1_050)), WHITE, "the third has begun");
+        assert_eq!(screens.color(after(1_550)), Rgb::default());
+        assert_eq!(screens.next_change(after(1_600)), None);
     }
 
     #[test]

@@ -239,7 +239,7 @@ pub struct Screen {
 /// White flashes. A phone shows at most three a second, whatever is asked (DESIGN: Phones).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Flash {
-    /// How many.
+    /// How many; 0 ends those that are still to come.
     pub count: u32,
     /// How many a second.
     pub per_second: f64,

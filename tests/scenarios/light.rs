@@ -263,6 +263,20 @@ fn a_panic_fades_intensities_out_of_every_list_and_turns_nothing_in_the_dark() {
 }
 
 #[test]
+fn a_panic_puts_out_a_dimmer_that_rests_lit_and_that_no_cue_has_touched() {
+    let mut show = small_stage();
+    show.fixtures[0].channels[0].rest = percent(80.0);
+    let mut stage = Stage { playback: Playback::new(&show) };
+    assert_eq!(stage.shows(DIMMER, 0.0), 204);
+    stage.playback.black(at(5.0), secs(2.0));
+    assert_eq!(stage.shows(DIMMER, 6.0), 102);
+    assert_eq!(stage.shows(DIMMER, 7.0), 0);
+    assert_eq!(stage.shows(PAN, 7.0), 128, "nothing turns in the dark");
+    stage.cue(1, 8.0, 0.0, &[(DIMMER, 50.0)]);
+    assert_eq!(stage.shows(DIMMER, 8.0), 128, "a later cue of any list has it back");
+}
+
+#[test]
 fn forgetting_changes_no_frame_from_then_on() {
     let mut stage = Stage::new();
     for step in 0..50_u32 {

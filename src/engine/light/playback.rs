@@ -60,10 +60,12 @@ impl Playback {
 
     /// Every intensity goes out within `span`; the rest stays where it is, so that nothing turns in the dark.
     pub fn black(&mut self, at: ShowTime, span: Span) {
-        self.each_lane(|lane| match lane.merge {
-            Merge::Htp => lane.cut(at, |_| (Level::OUT, span)),
-            Merge::Ltp => lane.cut(at, |level| (level, Span::ZERO)),
-        });
+        for universe in &mut self.plan.universes {
+            Arc::make_mut(universe).lanes.iter_mut().for_each(|lane| match lane.merge {
+                Merge::Htp => lane.go_out(at, span),
+                Merge::Ltp => lane.cut(at, |level| (level, Span::ZERO)),
+            });
+        }
     }
 
     /// A pause: from `at` on everything stands.
@@ -165,6 +167,15 @@ impl Lane {
             self.moves.push(Move { layer, at, span, curve: Curve::Linear, from, to });
         }
         self.moves.sort_by_key(|it| (it.layer, it.at));
+    }
+
+    /// As [`Self::cut`], to nothing; one that no cue has touched leaves its rest.
+    fn go_out(&mut self, at: ShowTime, span: Span) {
+        self.cut(at, |_| (Level::OUT, span));
+        if self.moves.is_empty() && self.rest > Level::OUT {
+            let (layer, curve, from, to) = (0, Curve::Linear, self.rest, Level::OUT);
+            self.moves.push(Move { layer, at, span, curve, from, to });
+        }
     }
 
     fn shift(&mut self, frozen: ShowTime, by: Span) {

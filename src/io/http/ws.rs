@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::phones::{Answer, Visitor, refuse_binary, welcome};
+use engine::phones::{Answer, Visitor, welcome};
 use engine::told::Input;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -237,7 +237,10 @@ impl Attendance {
                 let answer = self.visitor.handle_text(now, &text);
                 self.answer(now, answer).await
             }
-            Frame::Binary(_) => self.refuse(refuse_binary()).await,
+            Frame::Binary(_) => {
+                let answer = self.visitor.handle_binary(now);
+                self.answer(now, answer).await
+            }
             Frame::Close(_) => Err(End::Farewell),
             // The library has answered the ping; a pong's worth is that it was heard.
             Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
