@@ -29,6 +29,8 @@ struct Playing {
     position: Span,
     until: Option<ShowTime>,
     params: MediaParams,
+    /// The end that it has been told of, and the fade before it: it plays until then.
+    stop: Option<(ShowTime, Span)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,7 @@ impl Audience {
             position: Span::ZERO,
             until: ends(track, length, at),
             params: params(track),
+            stop: None,
         };
         let message = self.message(MediaAction::Play, Some(&track.track), at, playing.params);
         self.tracks.insert(track.track.clone(), playing);
@@ -78,9 +81,13 @@ impl Audience {
 
     /// A track ends everywhere, or all of them where none is named.
     pub fn stop(&mut self, track: Option<&TrackId>, at: ShowTime, fade: Span) -> Message {
-        self.tracks.retain(|playing, _| track.is_some_and(|track| track != playing));
-        let params = MediaParams { fade_out_ms: whole_ms(fade), ..MediaParams::default() };
-        self.message(MediaAction::Stop, track, at, params)
+        let meant = |name: &TrackId| track.is_none_or(|track| track == name);
+        // What has not begun by then never will.
+        self.tracks.retain(|name, playing| !meant(name) || playing.at < at);
+        for (_, playing) in self.tracks.iter_mut().filter(|(name, _)| meant(name)) {
+            playing.stop(at, fade);
+        }
+        self.stopping(track, at, fade)
     }
 
     /// Everything goes dark and wordless, and nothing flashes on. A screen that has been ordered for a moment later
@@ -101,18 +108,21 @@ impl Audience {
         self.message(MediaAction::Pause, None, at, MediaParams::default())
     }
 
-    /// The pause is over and nothing goes on.
+    /// The pause is over and nothing goes on: in a pause phones are silent.
     pub fn unpause(&mut self) {
-        self.paused = None;
+        if self.paused.take().is_some() {
+            self.tracks.clear();
+        }
     }
 
     /// Tracks go on at `at` from where `pause` had them.
     pub fn resume(&mut self, at: ShowTime) -> Vec<Message> {
         let Some(paused) = self.paused.take() else { return Vec::new() };
+        self.tracks.retain(|_, playing| playing.until.is_none_or(|until| paused < until));
         for playing in self.tracks.values_mut() {
             playing.resume(paused, at);
         }
-        self.tracks.iter().map(|(track, playing)| self.playing(track, playing)).collect()
+        self.tracks.iter().flat_map(|(track, playing)| self.playing(track, playing)).collect()
     }
 
     /// What one who joins now has to hear to be where the others are.
@@ -120,7 +130,7 @@ impl Audience {
         let sounding = |playing: &Playing| playing.until.is_none_or(|until| now < until);
         let tracks = self.tracks.iter().filter(|(_, it)| self.paused.is_none() && sounding(it));
         let mut messages: Vec<Message> =
-            tracks.map(|(track, it)| self.playing(track, it)).collect();
+            tracks.flat_map(|(track, it)| self.playing(track, it)).collect();
         if self.colour.is_some() || self.text.is_some() {
             let at = self.colour.map_or(now, |fade| fade.at);
             messages.push(self.screen(at, self.colour, self.text.clone(), None));
@@ -144,9 +154,17 @@ impl Audience {
         self.colour.map_or(BLACK, |fade| fade.at(at))
     }
 
-    fn playing(&self, track: &TrackId, playing: &Playing) -> Message {
+    /// That it plays, and if so that it will end.
+    fn playing(&self, track: &TrackId, playing: &Playing) -> impl Iterator<Item = Message> {
         let params = MediaParams { position_ms: playing.position.millis_f64(), ..playing.params };
-        self.message(MediaAction::Play, Some(track), playing.at, params)
+        let plays = self.message(MediaAction::Play, Some(track), playing.at, params);
+        let stops = playing.stop.map(|(at, fade)| self.stopping(Some(track), at, fade));
+        [plays].into_iter().chain(stops)
+    }
+
+    fn stopping(&self, track: Option<&TrackId>, at: ShowTime, fade: Span) -> Message {
+        let params = MediaParams { fade_out_ms: whole_ms(fade), ..MediaParams::default() };
+        self.message(MediaAction::Stop, track, at, params)
     }
 
     fn message(
@@ -201,10 +219,19 @@ fn params(track: &PhoneTrack) -> MediaParams {
 }
 
 impl Playing {
+    /// An end that is to come sooner than the one it has.
+    fn stop(&mut self, at: ShowTime, fade: Span) {
+        let ends = at + fade;
+        if self.until.is_none_or(|until| ends < until) {
+            (self.until, self.stop) = (Some(ends), Some((at, fade)));
+        }
+    }
+
     fn resume(&mut self, paused: ShowTime, at: ShowTime) {
         let gone = (paused - self.at).max(Span::ZERO);
         self.position += gone;
         self.until = self.until.map(|until| until + (at - paused));
+        self.stop = self.stop.map(|(stop, fade)| (stop + (at - paused), fade));
         // A track that had not begun when the pause came begins as much later as the pause was long.
         self.at = at.max(self.at + (at - paused));
         if gone > Span::ZERO {
@@ -240,6 +267,66 @@ mod tests {
     fn screen(message: Message) -> Screen {
         let Message::Screen(screen) = message else { panic!("a screen") };
         screen
+    }
+
+    fn at(ms: i64) -> ShowTime {
+        ShowTime::ZERO + Span::from_millis(ms)
+    }
+
+    /// What is said, to which time, in whole milliseconds.
+    fn controls(messages: &[Message]) -> Vec<(MediaAction, i64)> {
+        let control = |message: &Message| match message {
+            Message::MediaControl(it) => Some((it.action, it.start_at?.micros() / 1_000)),
+            _ => None,
+        };
+        messages.iter().filter_map(control).collect()
+    }
+
+    /// A minute's track that plays from 1 s on and is to end at 9 s, under a fade of 2 s.
+    fn ending() -> (Audience, TrackId) {
+        let track: TrackId = serde_json::from_str("\"track_001\"").expect("a name");
+        let cue = PhoneTrack {
+            track: track.clone(),
+            volume: units::Decibels::UNITY,
+            loops: Loops::Times(1),
+            fade_in: Span::ZERO,
+            fade_out: Span::ZERO,
+        };
+        let mut audience = Audience::new(Span::ZERO);
+        audience.play(&cue, Span::from_secs(60), at(1_000));
+        audience.stop(Some(&track), at(9_000), Span::from_secs(2));
+        (audience, track)
+    }
+
+    #[test]
+    fn one_who_joins_before_a_track_ends_hears_it_and_its_end() {
+        let (audience, _) = ending();
+        let both = [(MediaAction::Play, 1_000), (MediaAction::Stop, 9_000)];
+        assert_eq!(controls(&audience.catch_up(at(5_000))), both);
+        assert_eq!(controls(&audience.catch_up(at(11_000))), []);
+    }
+
+    #[test]
+    fn a_track_that_is_to_end_can_be_ended_sooner_and_not_later() {
+        let (mut audience, track) = ending();
+        assert!(audience.plays(&track));
+        audience.stop(Some(&track), at(20_000), Span::ZERO);
+        assert_eq!(controls(&audience.catch_up(at(5_000)))[1], (MediaAction::Stop, 9_000));
+        audience.stop(Some(&track), at(6_000), Span::ZERO);
+        assert_eq!(controls(&audience.catch_up(at(5_000)))[1], (MediaAction::Stop, 6_000));
+        audience.stop(None, at(500), Span::ZERO);
+        assert_eq!(controls(&audience.catch_up(at(100))), [], "it never begins");
+    }
+
+    #[test]
+    fn a_pause_before_the_end_of_a_track_moves_it() {
+        let (mut audience, _) = ending();
+        audience.pause(at(4_000));
+        let resumed = controls(&audience.resume(at(104_000)));
+        assert_eq!(resumed, [(MediaAction::Play, 104_000), (MediaAction::Stop, 109_000)]);
+        audience.pause(at(105_000));
+        audience.unpause();
+        assert_eq!(controls(&audience.catch_up(at(105_001))), [], "a stop in a pause ends all");
     }
 
     #[test]

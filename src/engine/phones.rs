@@ -307,6 +307,43 @@ impl Doorkeeper {
     }
 }
 
+/// How many connections the machine has room for, and who has them: whoever opens all there are must not keep
+/// others out, least of all the operator.
+#[derive(Debug)]
+pub struct Lobby {
+    room: usize,
+    inside: usize,
+    open: BTreeMap<IpAddr, usize>,
+}
+
+impl Lobby {
+    /// Nobody yet; `room` is for all addresses together.
+    pub fn new(room: usize) -> Self {
+        Self { room, inside: 0, open: BTreeMap::new() }
+    }
+
+    /// Whether one more from `address` may come in. One address has three quarters of the room at most: a venue's NAT can put
+    /// a whole audience behind one, so it is not less.
+    pub fn enter(&mut self, address: IpAddr) -> bool {
+        let theirs = self.open.get(&address).copied().unwrap_or(0);
+        let admitted = self.inside < self.room && theirs < self.room - self.room / 4;
+        if admitted {
+            self.inside += 1;
+            self.open.insert(address, theirs + 1);
+        }
+        admitted
+    }
+
+    /// One that had entered has gone.
+    pub fn leave(&mut self, address: IpAddr) {
+        let Some(open) = self.open.get_mut(&address) else { return };
+        (*open, self.inside) = (*open - 1, self.inside - 1);
+        if *open == 0 {
+            self.open.remove(&address);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,6 +403,19 @@ mod tests {
         assert_eq!(door.enter(other, &limits), Ok(()));
         door.leave(one);
         assert_eq!(door.enter(one, &limits), Ok(()));
+    }
+
+    #[test]
+    fn one_address_that_opens_all_it_can_leaves_room_for_another() {
+        let mut lobby = Lobby::new(10);
+        let (greedy, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let third = IpAddr::from([10, 0, 0, 3]);
+        assert_eq!((0..100).filter(|_| lobby.enter(greedy)).count(), 8);
+        assert_eq!((0..100).filter(|_| lobby.enter(other)).count(), 2);
+        assert!(!lobby.enter(third), "the room is full");
+        lobby.leave(other);
+        lobby.leave(third);
+        assert!(lobby.enter(third) && !lobby.enter(third));
     }
 
     #[test]

@@ -5,11 +5,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use engine::surface;
 use engine::told::{Command, Request};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
+use tokio::time::Instant;
 use units::CommandId;
 use wire::osc::{DATAGRAM_MAX, Message, parse};
 
@@ -38,14 +40,37 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
+/// A surface that sends what means nothing here tells so within it; a flood of nonsense is no flood of the log.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
+
+/// What the log is told of what came in vain: one line at a time, with how many there were since the last.
+#[derive(Debug, Default)]
+struct Complaints {
+    said: Option<Instant>,
+    held_back: u64,
+}
+
+impl Complaints {
+    fn say(&mut self, line: impl FnOnce(u64)) {
+        if self.said.is_some_and(|said| said.elapsed() < COMPLAINT_EVERY) {
+            self.held_back += 1;
+            return;
+        }
+        self.said = Some(Instant::now());
+        line(std::mem::take(&mut self.held_back));
+    }
+}
+
 /// Listens until the engine has gone.
 pub async fn listen(socket: UdpSocket, engine: EngineHandle) {
     // One octet more than is looked at, so that what is too long is seen to be.
     let mut buffer = [0; DATAGRAM_MAX + 1];
+    let mut complaints = Complaints::default();
     for counted in 0_u64.. {
         // An error here is news of somebody's closed port, and concerns no other datagram.
         let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
-        for (place, command) in commands(&buffer[..length], from).into_iter().enumerate() {
+        let commands = commands(&buffer[..length], from, &mut complaints);
+        for (place, command) in commands.into_iter().enumerate() {
             let id = CommandId(format!("osc {from} {counted}.{place}"));
             let from = format!("osc {}", from.ip().to_canonical());
             // A refusal is in the story already, with its reason.
@@ -56,17 +81,35 @@ pub async fn listen(socket: UdpSocket, engine: EngineHandle) {
     }
 }
 
-fn commands(datagram: &[u8], from: SocketAddr) -> Vec<Command> {
+fn commands(datagram: &[u8], from: SocketAddr, complaints: &mut Complaints) -> Vec<Command> {
     let messages = parse(datagram).unwrap_or_else(|error| {
-        tracing::warn!(%from, %error, "a datagram on the OSC port");
+        complaints.say(|more| tracing::warn!(%from, %error, more, "a datagram on the OSC port"));
         Vec::new()
     });
     let meant = |message: Message| {
         let command = surface::command(&message.address);
         if command.is_none() {
-            tracing::warn!(%from, address = message.address, "no such OSC address");
+            let address = &message.address;
+            complaints.say(|more| tracing::warn!(%from, address, more, "no such OSC address"));
         }
         command
     };
     messages.into_iter().filter(|message| !message.released).filter_map(meant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_nonsense_is_one_line_of_the_log() {
+        let (mut complaints, mut lines) = (Complaints::default(), Vec::new());
+        for _ in 0..1_000 {
+            complaints.say(|more| lines.push(more));
+        }
+        assert_eq!(lines, [0]);
+        complaints.said = None;
+        complaints.say(|more| lines.push(more));
+        assert_eq!(lines, [0, 999]);
+    }
 }

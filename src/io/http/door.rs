@@ -1,14 +1,15 @@
 //! The listeners: TCP on both address families, and the control socket.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use engine::phones::Lobby;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,6 +31,12 @@ const HEADERS_MAX: usize = 64;
 
 /// Bytes of one request's head.
 const HEAD_MAX: usize = 16 << 10;
+
+/// Files that are not for the network: the control socket's clients, light, sound, the journal.
+const FILES_KEPT: u64 = 256;
+
+/// A connection and the media file that it fetches.
+const FILES_A_CONNECTION: u64 = 2;
 
 /// How often every phone hears how the box fares (DESIGN: Paths).
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -203,13 +210,46 @@ async fn tell_status(house: Arc<House>) {
     }
 }
 
+/// A connection's place in the lobby, as long as anybody holds it: a socket that is upgraded takes it along.
+#[derive(Debug)]
+pub(super) struct Guest {
+    lobby: Arc<Mutex<Lobby>>,
+    address: IpAddr,
+}
+
+impl Guest {
+    fn admit(lobby: &Arc<Mutex<Lobby>>, from: SocketAddr) -> Option<Arc<Self>> {
+        let address = from.ip().to_canonical();
+        let admitted = lobby.lock().unwrap_or_else(PoisonError::into_inner).enter(address);
+        admitted.then(|| Arc::new(Self { lobby: lobby.clone(), address }))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.lobby.lock().unwrap_or_else(PoisonError::into_inner).leave(self.address);
+    }
+}
+
+/// As many as there are files for, so that the control socket never finds none left.
+fn lobby() -> Lobby {
+    use nix::sys::resource::{Resource, getrlimit};
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(now, _)| now);
+    let room = files.saturating_sub(FILES_KEPT) / FILES_A_CONNECTION;
+    Lobby::new(usize::try_from(room).unwrap_or(usize::MAX))
+}
+
 async fn answer_network(listener: TcpListener, router: Router) {
+    let lobby = Arc::new(Mutex::new(lobby()));
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
+                // Who finds no room is let go at once; phones knock again by themselves.
+                let Some(guest) = Guest::admit(&lobby, from) else { continue };
                 // A clock exchange must not wait for Nagle.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(converse(stream, Peer::Network(from), router.clone()));
+                let peer = Peer::Network(from);
+                tokio::spawn(converse(stream, peer, Some(guest), router.clone()));
             }
             Err(error) => breathe(&error).await,
         }
@@ -220,7 +260,7 @@ async fn answer_socket(listener: UnixListener, router: Router) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(converse(stream, Peer::Socket, router.clone()));
+                tokio::spawn(converse(stream, Peer::Socket, None, router.clone()));
             }
             Err(error) => breathe(&error).await,
         }
@@ -236,11 +276,13 @@ async fn breathe(error: &io::Error) {
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: Peer,
+    guest: Option<Arc<Guest>>,
     router: Router,
 ) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(guest.clone());
         router.call(request.map(Body::new))
     });
     let served = http1::Builder::new()

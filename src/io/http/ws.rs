@@ -27,6 +27,7 @@ use units::{ShowTime, WireTime};
 use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode};
 
 use super::crowd::Ticket;
+use super::door::Guest;
 use super::{House, Peer};
 use crate::chance;
 
@@ -68,7 +69,9 @@ pub(super) async fn upgrade(
             .into_response();
     };
     let upgrade = hyper::upgrade::on(&mut request);
+    let guest = request.extensions_mut().remove::<Option<Arc<Guest>>>();
     tokio::spawn(async move {
+        let _place = guest;
         // A client that asks for an upgrade and leaves is nobody's loss.
         if let Ok(upgraded) = upgrade.await {
             let config = WebSocketConfig::default()
