@@ -38,7 +38,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let (folder, show) = load::show(named)?;
     let show = Arc::new(show);
     let state = load::state(globals, &config);
-    state::folder(&state)?;
+    let _ours = state::hold(&state)?;
     let node = state::node_id(&state)?;
     more_files();
     stay_in_memory();
@@ -49,6 +49,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let signals = Signals::listen()?;
     // First the doors: where one is taken, nothing else has begun.
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
+    // The one that was given where the box file asks for any.
+    let port = network.local_addr().map_or(config.ports.http, |address| address.port());
     let socket = load::socket(globals, &config);
     let control = bind_socket(&socket).map_err(Refused::because)?;
 
@@ -84,7 +86,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     carry_reports(heard, handle.clone());
 
     let house = Arc::new(House {
-        facts: facts(&config, node, &outputs),
+        facts: facts(&config, port, node, &outputs),
         show: show.clone(),
         folder: folder.path.clone(),
         engine: handle.clone(),
@@ -178,13 +180,13 @@ fn page(path: &str) -> Option<PageFile> {
     page::file(path).map(|file| PageFile { bytes: file.bytes, mime: file.mime })
 }
 
-fn facts(config: &BoxConfig, node: Uuid, outputs: &Outputs) -> BoxFacts {
+fn facts(config: &BoxConfig, port: u16, node: Uuid, outputs: &Outputs) -> BoxFacts {
     BoxFacts {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         node_id: node,
         simulated: outputs.simulated(),
-        urls: address::urls(config.ports.http, config.net.phones.as_deref()),
+        urls: address::urls(port, config.net.phones.as_deref()),
     }
 }
 
