@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use units::CueNumber;
 
@@ -55,7 +56,7 @@ Examples:
         /// The show folder, or its show.toml
         show: PathBuf,
     },
-    /// Report every mistake of a show
+    /// Report every mistake of a show, and of the box file where --box names one
     #[command(after_help = "\
 Examples:
   downbeat check config/demo
@@ -140,7 +141,7 @@ pub struct Order {
     #[arg(long)]
     pub json: bool,
     /// The command's own id: sent twice, done once
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub id: Option<String>,
 }
 

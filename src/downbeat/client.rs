@@ -52,11 +52,13 @@ impl Client {
             .build()
             .map_err(|error| Refused(format!("could not start: {error}")))?;
         let body = body.map(ToString::to_string).unwrap_or_default();
+        // What was asked waits in the socket, and a box that comes round does it after all.
+        let after_all = if method == Method::POST { "; it may still do it" } else { "" };
         let asked = ask(&self.socket, method, path, body);
         match runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await }) {
             Ok(answer) => answer,
             Err(_) => Err(Refused(format!(
-                "the box at {} does not answer within {} s",
+                "the box at {} does not answer within {} s{after_all}",
                 self.socket.display(),
                 PATIENCE.as_secs()
             ))),

@@ -7,6 +7,7 @@ use units::Span;
 use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
 use crate::client::{Answer, Client};
 use crate::table::table;
+use crate::terminal::many;
 use crate::{Refused, address, load, terminal};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
@@ -131,7 +132,7 @@ fn status(it: &Value) -> String {
         ),
         format!("clock    {}", clock(&it["clock"])),
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
-        format!("light    {} universes", rows(&it["light"]["universes"]).count()),
+        format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
     if !simulated.is_empty() {
         lines.push(format!("SIMULATED: {}", simulated.join(", ")));

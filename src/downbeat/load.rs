@@ -9,8 +9,9 @@ use engine::show::{self, Finding, Media, MediaId, Severity, Show};
 use engine::sound::Pcm;
 use io::disk::ShowFolder;
 
+use crate::Refused;
 use crate::cli::{Format, Globals};
-use crate::{Refused, terminal};
+use crate::terminal::{self, many};
 
 /// Where the box file is looked for when nobody names one.
 const BOX_FILE: &str = "/etc/downbeat/box.toml";
@@ -22,13 +23,17 @@ pub fn box_config(globals: &Globals) -> Result<BoxConfig, Refused> {
         None if Path::new(BOX_FILE).exists() => PathBuf::from(BOX_FILE),
         None => return Ok(BoxConfig::default()),
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Refused(format!("could not read {}: {error}", path.display())))?;
-    let loaded = boxfile::load(&path.display().to_string(), &text);
+    let loaded = read_box(&path)?;
     for finding in &loaded.findings {
         terminal::complain(&finding.to_string());
     }
     loaded.config.ok_or_else(|| Refused(format!("{} has mistakes", path.display())))
+}
+
+fn read_box(path: &Path) -> Result<boxfile::Loaded, Refused> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Refused(format!("could not read {}: {error}", path.display())))?;
+    Ok(boxfile::load(&path.display().to_string(), &text))
 }
 
 /// The control socket: as named, else as the box file has it.
@@ -51,26 +56,28 @@ pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
     Ok((folder, show))
 }
 
-/// `check SHOW`.
-pub fn check(named: &Path, format: Format) -> Result<(), Refused> {
+/// `check SHOW`; a box file that is named is checked with it.
+pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refused> {
+    let mut findings = match &globals.box_file {
+        Some(path) => read_box(path)?.findings,
+        None => Vec::new(),
+    };
     let (_, loaded) = load(named);
+    findings.extend(loaded.findings);
     match format {
-        Format::Json => terminal::say(&show::json(&loaded.findings)),
-        Format::Text => {
-            for finding in &loaded.findings {
-                terminal::say(&finding.to_string());
-            }
-        }
+        Format::Json => terminal::say(&show::json(&findings)),
+        Format::Text => findings.iter().for_each(|it| terminal::say(&it.to_string())),
     }
-    match (loaded.show, format) {
+    let mistaken = findings.iter().any(|it| it.severity == Severity::Error);
+    match (loaded.show.filter(|_| !mistaken), format) {
         (Some(show), Format::Text) => {
             let cues: usize = show.lists.iter().map(|list| list.cues.len()).sum();
-            let what = summary(named, &loaded.findings);
-            terminal::say(&format!("{what}: {cues} cues, {} universes", show.universes.len()));
+            let (cues, universes) = (many(cues, "cue"), many(show.universes.len(), "universe"));
+            terminal::say(&format!("{}: {cues}, {universes}", summary(named, &findings)));
             Ok(())
         }
         (Some(_), Format::Json) => Ok(()),
-        (None, Format::Text) => Err(Refused(summary(named, &loaded.findings))),
+        (None, Format::Text) => Err(Refused(summary(named, &findings))),
         // The document has said it already.
         (None, Format::Json) => Err(Refused(String::new())),
     }
@@ -100,7 +107,9 @@ fn load(named: &Path) -> (ShowFolder, show::Loaded) {
     let mut loaded = show::load(&folder.root, &folder);
     for finding in &mut loaded.findings {
         // As the person who asked can open it from where they are.
-        finding.file = folder.path.join(&finding.file).display().to_string();
+        let here = folder.path == Path::new(".");
+        let path = if here { PathBuf::new() } else { folder.path.clone() };
+        finding.file = path.join(&finding.file).display().to_string();
     }
     (folder, loaded)
 }
@@ -108,8 +117,6 @@ fn load(named: &Path) -> (ShowFolder, show::Loaded) {
 fn summary(named: &Path, findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let many =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let name = named.display();
     match (errors, warnings) {
         (0, 0) => format!("{name} is sound"),

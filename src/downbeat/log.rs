@@ -29,6 +29,8 @@ fn under_systemd() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some()
 }
 
+/// Of a sound file that cannot be read we say ourselves what is wrong, and which it is; its reader cannot.
 fn filter(default: &str) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
+    EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},symphonia=off")))
 }

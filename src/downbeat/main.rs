@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     log::begin();
     let outcome = match &cli.command {
         Command::Run { show } => run::run(&cli.globals, show),
-        Command::Check { show, format } => load::check(show, *format),
+        Command::Check { show, format } => load::check(&cli.globals, show, *format),
         Command::Rehearse { show, out } => rehearse::rehearse(show, out),
         live => live::command(&cli.globals, live),
     };

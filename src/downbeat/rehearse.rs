@@ -32,7 +32,8 @@ pub fn rehearse(named: &Path, out: &Path) -> Result<(), Refused> {
     let page = sim::timeline::html(&show, &rehearsal, peaks.peaks());
     std::fs::write(out.join("timeline.html"), page).map_err(failed)?;
     let length = rehearsal.end - rehearsal.start;
-    terminal::say(&format!("{length} of show, in {}", out.display()));
+    let page = out.join("timeline.html");
+    terminal::say(&format!("{length} of show; {} shows it", page.display()));
     Ok(())
 }
 

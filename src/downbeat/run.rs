@@ -38,7 +38,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let (folder, show) = load::show(named)?;
     let show = Arc::new(show);
     let state = load::state(globals, &config);
-    state::folder(&state)?;
+    let _ours = state::hold(&state)?;
     let node = state::node_id(&state)?;
     more_files();
     stay_in_memory();

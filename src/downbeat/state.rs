@@ -1,6 +1,6 @@
 //! The state folder: who this box is, kept over restarts.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
@@ -8,22 +8,31 @@ use uuid::Uuid;
 
 use crate::Refused;
 
-/// Makes the folder, or says where to put it instead.
-pub fn folder(path: &Path) -> Result<(), Refused> {
-    fs::create_dir_all(path).and_then(|()| probe(path)).map_err(|error| {
+/// Makes the folder and holds it for as long as the lock lives: two boxes with one id would be one source to every
+/// lighting node, with two minds. Or says where to put it instead.
+pub fn hold(path: &Path) -> Result<Lock, Refused> {
+    let failed = |error: std::io::Error| {
         Refused(format!(
             "could not use the state folder {}: {error}: give a place this user may write, `--state DIR`",
             path.display()
         ))
-    })
+    };
+    fs::create_dir_all(path).map_err(failed)?;
+    let file = fs::File::create(path.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => Err(Refused(format!(
+            "another downbeat runs with the state folder {}: stop it, or give this one `--state DIR`",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
-/// A folder that exists may still belong to somebody else.
-fn probe(path: &Path) -> std::io::Result<()> {
-    let file = path.join(".probe");
-    fs::write(&file, b"")?;
-    fs::remove_file(file)
-}
+/// The state folder is ours. The system takes it back when the program ends, however it ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Lock(#[expect(dead_code, reason = "it is held, not used")] fs::File);
 
 /// The box's own id: made once, kept for good.
 pub fn node_id(folder: &Path) -> Result<Uuid, Refused> {
@@ -66,6 +75,16 @@ mod tests {
         let first = node_id(folder.path()).expect("made");
         assert_eq!(node_id(folder.path()).expect("read"), first);
         assert_eq!(first.get_version_num(), 4);
+    }
+
+    #[test]
+    fn a_second_box_is_kept_out_of_the_first_ones_state() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = hold(folder.path()).expect("nobody else is here");
+        let Err(Refused(why)) = hold(folder.path()) else { panic!("two boxes, one id") };
+        assert!(why.contains("--state"), "{why}");
+        drop(first);
+        hold(folder.path()).map(drop).expect("the first has gone");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(ended(text).as_bytes());
 }
 
+/// `1 cue`, `2 cues`.
+pub fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn ended(text: &str) -> String {
     with_returns(&format!("{text}\n"), RAW.load(Ordering::Relaxed))
 }

@@ -1,6 +1,8 @@
 //! A show folder on disk.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use engine::show::{MediaInfo, Source};
 
@@ -42,15 +44,19 @@ impl ShowFolder {
 impl Source for ShowFolder {
     fn text(&self, path: &str) -> Result<String, String> {
         let file = self.path.join(path);
-        let length = std::fs::metadata(&file).map_err(|error| error.to_string())?.len();
+        let length = std::fs::metadata(&file).map_err(|error| why(&error))?.len();
         if length > TEXT_MAX {
             return Err(format!("it has {length} bytes; a show file has {TEXT_MAX} at most"));
         }
-        std::fs::read_to_string(&file).map_err(|error| error.to_string())
+        let bytes = std::fs::read(&file).map_err(|error| why(&error))?;
+        String::from_utf8(bytes).map_err(|error| not_utf8(&error))
     }
 
     fn media(&self, path: &str) -> Result<MediaInfo, String> {
-        sound::media_info(&self.path.join(path)).map_err(|error| error.to_string())
+        let file = self.path.join(path);
+        let named = format!("{}: ", file.display());
+        // Whoever asks knows which file, and says so itself.
+        sound::media_info(&file).map_err(|error| error.to_string().replacen(&named, "", 1))
     }
 
     fn media_there(&self) -> Vec<String> {
@@ -59,6 +65,20 @@ impl Source for ShowFolder {
         found.sort();
         found
     }
+}
+
+/// In words, where the system's are for programmers.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn not_utf8(error: &FromUtf8Error) -> String {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+    format!("line {line} is not UTF-8 text; save it in that encoding")
 }
 
 /// What cannot be listed is not suggested.
@@ -95,6 +115,13 @@ mod tests {
         );
         let folder = ShowFolder::of(&std::env::temp_dir());
         assert_eq!(folder.root, "show.toml");
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_refused_with_its_line() {
+        let latin_1 = String::from_utf8(b"[show]\ntitle = \"caf\xe9\"\n".to_vec());
+        let said = not_utf8(&latin_1.expect_err("a lone 0xe9 is no UTF-8"));
+        assert_eq!(said, "line 2 is not UTF-8 text; save it in that encoding");
     }
 
     #[test]

@@ -243,9 +243,9 @@ impl Engine {
             place.list,
             Standby::behind(&self.show.lists[place.list], place.index),
         );
-        let Cue { number, name, .. } = &self.show.lists[place.list].cues[place.index];
-        let said = format!("cue {number} \"{name}\" fired");
-        Ok(Done { fired: Some(*number), ..self.done(place.list, said) })
+        let cue = &self.show.lists[place.list].cues[place.index];
+        let said = format!("cue {} fired", called(cue));
+        Ok(Done { fired: Some(cue.number), ..self.done(place.list, said) })
     }
 
     fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
@@ -270,7 +270,7 @@ impl Engine {
 
     fn done_standby(&self, list: usize) -> Done {
         let said = match self.on_standby(list) {
-            Some(cue) => format!("cue {} \"{}\" is on standby", cue.number, cue.name),
+            Some(cue) => format!("cue {} is on standby", called(cue)),
             None => format!("list `{}` is at its end", self.show.lists[list].name),
         };
         self.done(list, said)
@@ -451,4 +451,10 @@ impl Engine {
         let left = run.ends.map(|ends| (ends - now).max(Span::ZERO));
         RunningGlance { number: run.number, name, began: run.begin, left }
     }
+}
+
+/// A cue by its number, and its name if it has one.
+fn called(cue: &Cue) -> String {
+    let Cue { number, name, .. } = cue;
+    if name.is_empty() { number.to_string() } else { format!("{number} \"{name}\"") }
 }

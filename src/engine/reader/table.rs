@@ -90,6 +90,23 @@ impl<'a> Table<'a> {
         self.read(key)
     }
 
+    /// A name for people, on one line: a control character would act on every terminal that shows it.
+    pub fn line(&self, key: &str) -> Option<String> {
+        let node = self.node(key)?;
+        let text = String::read(node, self.report)?;
+        if text.contains(char::is_control) {
+            let message = format!("`{key}` must be one line, without control characters");
+            self.report.error(node.spot, code::OUT_OF_RANGE, message, None);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Whether every key in it is known.
+    pub fn all_known(&self) -> bool {
+        self.entries.iter().all(|entry| self.known.contains(&entry.key.as_str()))
+    }
+
     /// A whole number within a range.
     pub fn whole(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         whole(self.report, self.node(key)?, range)

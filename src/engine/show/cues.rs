@@ -72,7 +72,10 @@ struct Taken {
 
 fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadList> {
     let table = Table::open(report, node, "a cue list", &["name", "cue"])?;
-    let name: String = table.need("name").unwrap_or_default();
+    let name = table.line("name").unwrap_or_default();
+    if table.node("name").is_none() {
+        table.missing("name");
+    }
     if let Some(node) = table.node("name")
         && let Some(first) = taken.lists.insert(name.clone(), node.spot)
     {
@@ -118,7 +121,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     let fade = light.as_ref().map_or(spot, |(_, spot)| *spot);
     let cue = Cue {
         number,
-        name: table.or("name", String::new()),
+        name: table.line("name").unwrap_or_default(),
         start: starts.unwrap_or(if tracked { Start::Together } else { Start::Now }),
         pre_wait: table.or("pre_wait", Span::ZERO),
         then,
@@ -204,9 +207,10 @@ fn length(cue: &Cue, known: &Known) -> Option<Span> {
     Some(longest)
 }
 
+/// Silent where a key is unknown: what the cue does may stand behind it.
 fn empty(table: &Table, number: CueNumber) {
     let outputs = ["light", "sound", "phones", "stop", "fade"];
-    if outputs.iter().all(|key| table.node(key).is_none()) {
+    if table.all_known() && outputs.iter().all(|key| table.node(key).is_none()) {
         let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);
     }

@@ -43,7 +43,7 @@ impl Head {
             return fallback;
         };
         Self {
-            title: table.or("title", fallback.title),
+            title: table.line("title").unwrap_or(fallback.title),
             priority: table.whole("priority", 1..=199).unwrap_or(PRIORITY) as u8,
             phone_lead: table.or("lead", fallback.phone_lead),
             panic_fade: table.or("panic_fade", fallback.panic_fade),

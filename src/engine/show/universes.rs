@@ -33,7 +33,7 @@ fn universe(report: &Report, entry: &Entry, ports: &mut Ports) -> Option<(Univer
     }
     let table = Table::open(report, &entry.node, "a universe", &["label", "sacn", "artnet"])?;
     let out = UniverseOut {
-        label: table.or("label", String::new()),
+        label: table.line("label").unwrap_or_default(),
         sacn: table.node("sacn").and_then(|node| sacn(report, node)),
         artnet: table.node("artnet").and_then(|node| artnet(report, node, ports)),
     };

@@ -45,10 +45,14 @@ impl Output for Simulated {
         &self.facts
     }
     fn wait(&mut self) -> Result<Option<Stamp>, Fault> {
-        if self.written == 0 {
+        let heard = self.written - self.facts.buffer as i64;
+        // Like a card, it begins to play when it holds all it can.
+        if heard < 0 {
+            return Ok(None);
+        }
+        if heard == 0 {
             self.start = self.clock.mono_now();
         }
-        let heard = self.written - self.facts.buffer as i64;
         let due = self.at(heard);
         let left = due - self.clock.mono_now();
         if left < -self.facts.span(self.facts.buffer) {
@@ -58,7 +62,7 @@ impl Output for Simulated {
             return Err(Fault::Dry);
         }
         thread::sleep(left.to_std());
-        Ok((heard >= 0).then_some(Stamp { frame: heard, at: due }))
+        Ok(Some(Stamp { frame: heard, at: due }))
     }
     fn write(&mut self, _block: &[f32]) -> Result<(), Fault> {
         self.written += self.facts.period as i64;
@@ -68,4 +72,23 @@ impl Output for Simulated {
         self.written
     }
     fn drain(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sound::card::Device;
+
+    #[test]
+    fn a_card_that_has_only_been_opened_has_not_run_dry() {
+        let buffer = Buffer { period: Span::from_millis(5), periods: 5 };
+        let want = Want { device: Device::Simulated, channels: 2, rate_hz: 48_000, buffer };
+        let mut card = Simulated::open(&want, BoxClock::free());
+        for _ in 0..5 {
+            assert!(matches!(card.wait(), Ok(None)), "it is being filled");
+            card.write(&[]).expect("it takes everything");
+        }
+        let first = card.wait().expect("it has just begun").expect("it plays now");
+        assert_eq!(first.frame, 0);
+    }
 }
