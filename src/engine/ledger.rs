@@ -25,14 +25,20 @@ pub struct Ledger {
 #[derive(Debug, Clone)]
 struct Waiting {
     order: Order,
+    /// The plan that carries out an order to light; a frame drawn from an earlier one does not show it.
+    plan: u64,
     /// Phones that reported, and the latest of their times.
     phones: Option<(u32, ShowTime)>,
 }
 
 impl Ledger {
-    /// Waits for the receipt of an order that light or phones carry out.
-    pub fn expect(&mut self, order: &Order) {
-        self.waiting.insert(order.id, Waiting { order: order.clone(), phones: None });
+    /// Waits for a frame that is drawn from that plan or a later one.
+    pub fn expect_light(&mut self, order: &Order, plan: u64) {
+        self.waiting.insert(order.id, Waiting { order: order.clone(), plan, phones: None });
+    }
+
+    fn expect(&mut self, order: &Order) {
+        self.expect_light(order, 0);
     }
 
     /// Waits for a voice to begin.
@@ -61,11 +67,13 @@ impl Ledger {
         }
     }
 
-    /// A frame left: every light order due by its instant has been carried out.
+    /// A frame left: every light order that was due by its instant and in its plan has been carried out.
     pub fn light_left(&mut self, frame: &FrameReport) -> Vec<Receipt> {
-        let due = |it: &Order| it.output == Output::Light && it.at <= frame.instant;
-        let ids: Vec<OrderId> =
-            self.waiting.values().filter(|it| due(&it.order)).map(|it| it.order.id).collect();
+        let shown = |it: &&Waiting| {
+            let Order { output, at, .. } = it.order;
+            output == Output::Light && at <= frame.instant && it.plan <= frame.plan
+        };
+        let ids: Vec<OrderId> = self.waiting.values().filter(shown).map(|it| it.order.id).collect();
         ids.into_iter()
             .filter_map(|id| self.close(id, Some(frame.left), frame.evidence, 1))
             .collect()

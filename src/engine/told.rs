@@ -73,18 +73,6 @@ pub struct Done {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Refusal {
-    /// There is none; `goto` puts one there.
-    #[error("nothing is on standby in list `{list}`: it is at its end; `goto` a cue first")]
-    NothingOnStandby {
-        /// The list.
-        list: String,
-    },
-    /// Already at the top.
-    #[error("list `{list}` stands at its first cue already")]
-    AtTheTop {
-        /// The list.
-        list: String,
-    },
     /// No such cue.
     #[error("there is no cue {cue}")]
     NoSuchCue {
@@ -158,6 +146,8 @@ pub enum Input {
 pub struct FrameReport {
     /// The grid instant it was rendered for.
     pub instant: ShowTime,
+    /// The `serial` of the plan that it was drawn from.
+    pub plan: u64,
     /// When its last packet left.
     pub left: ShowTime,
     /// How we know.

@@ -229,7 +229,7 @@ fn render(
         clock: setup.clock,
         lit: lit(setup, multicast),
         ways: sockets.ways(),
-        plan: Playback::new(setup.show).plan(),
+        plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
         ends,
         gauges,

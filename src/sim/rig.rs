@@ -46,15 +46,15 @@ impl Rig {
     pub fn frame(&mut self) -> (Vec<Frame>, FrameReport) {
         let instant = self.next;
         self.next += GRID;
-        let shown = self.plan.shown(instant);
+        let (shown, plan) = (self.plan.shown(instant), self.plan.serial);
         let universes = self.plan.universes.clone();
-        let changed = universes.iter().filter_map(|plan| {
+        let changed = universes.iter().filter_map(|drawn| {
             let mut slots = Box::new([0; Universe::SLOTS]);
-            render(plan, shown, &mut slots);
-            self.show(Frame { instant, universe: plan.universe, slots })
+            render(drawn, shown, &mut slots);
+            self.show(Frame { instant, universe: drawn.universe, slots })
         });
         let changed = changed.collect();
-        (changed, FrameReport { instant, left: instant, evidence: Evidence::Simulated })
+        (changed, FrameReport { instant, plan, left: instant, evidence: Evidence::Simulated })
     }
 
     /// A universe as it looks now; none before its first frame.

@@ -1,9 +1,10 @@
 //! Cue lists: GO, standby, chains, leads, stop, pause, panic, receipts.
 
 use engine::order::{Evidence, Output};
-use engine::told::{Command, Input, Refusal, Request};
+use engine::told::{Command, Effect, FrameReport, Input, Refusal, Request};
+use engine::{Engine, EngineStart};
 use proptest::prelude::*;
-use units::{CommandId, PhoneId, Span};
+use units::{CommandId, PhoneId, ShowTime, Span};
 
 use crate::stage::{Stage, stage};
 
@@ -43,21 +44,60 @@ fn go_fades_the_look_in_and_moves_standby() {
 }
 
 #[test]
-fn go_at_the_end_of_the_list_is_refused_with_a_reason() {
+fn with_nothing_to_do_go_and_back_do_nothing_and_say_so() {
     let mut stage = stage(TWO_CUES);
     stage.go().expect("cue 1");
     stage.go().expect("cue 2");
-    let refusal = stage.go().expect_err("the list is at its end");
-    assert_eq!(refusal, Refusal::NothingOnStandby { list: "main".to_owned() });
+    let done = stage.go().expect("nothing to do is no mistake");
+    assert_eq!((done.fired, done.standby), (None, None));
+    assert!(done.said.contains("`main` is at its end"), "{}", done.said);
     stage.command(Command::Back { list: None }).expect("back to cue 2");
     assert_eq!(stage.standby(), Some(number("2")));
     stage.command(Command::Goto { cue: number("1") }).expect("cue 1 exists");
+    stage.command(Command::Back { list: None }).expect("nothing to do is no mistake");
     assert_eq!(stage.standby(), Some(number("1")));
-    assert_eq!(
-        stage.command(Command::Back { list: None }),
-        Err(Refusal::AtTheTop { list: "main".to_owned() })
-    );
     assert_eq!(stage.fired().len(), 2, "neither back nor goto fires anything");
+}
+
+#[test]
+fn a_frame_drawn_from_an_older_plan_is_no_receipt() {
+    let mut engine = Engine::new(
+        crate::stage::show(TWO_CUES),
+        EngineStart { now: ShowTime::ZERO, tai_utc: Span::ZERO, chance: 1 },
+    );
+    let request = Request {
+        id: CommandId("1".to_owned()),
+        command: Command::Go { list: None },
+        from: "desk".to_owned(),
+    };
+    engine.command(ShowTime::ZERO, &request).expect("cue 1");
+    let mut plans = Vec::new();
+    let mut receipts = |engine: &mut Engine| {
+        let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll()).collect();
+        plans.extend(effects.iter().filter_map(|it| match it {
+            Effect::Light(plan) => Some(plan.serial),
+            _ => None,
+        }));
+        let receipts = effects.iter().filter(|it| matches!(it, Effect::Received(_))).count();
+        (receipts, plans.clone())
+    };
+    let (_, plans) = receipts(&mut engine);
+    let [before, after] = plans[..] else {
+        panic!("one plan at the start, one for the GO: {plans:?}")
+    };
+    let frame = |plan, ms| {
+        let instant = ShowTime::ZERO + Span::from_millis(ms);
+        Input::LightFrame(FrameReport {
+            instant,
+            plan,
+            left: instant,
+            evidence: Evidence::KernelTransmit,
+        })
+    };
+    engine.handle(ShowTime::ZERO + Span::from_millis(1), frame(before, 1));
+    assert_eq!(receipts(&mut engine).0, 0, "this frame was drawn before the GO was known");
+    engine.handle(ShowTime::ZERO + Span::from_millis(24), frame(after, 24));
+    assert_eq!(receipts(&mut engine).0, 1);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Stage {
     }
     /// What leaves the box for this instant.
     fn slots(&self, time: f64) -> [u8; Universe::SLOTS] {
-        let plan = self.playback.plan();
+        let plan = self.playback.plan(1);
         let mut slots = [0; Universe::SLOTS];
         let drawn = plan.universe(universe()).expect("it is in the show");
         render(drawn, plan.shown(at(time)), &mut slots);
@@ -107,7 +107,7 @@ impl Stage {
         self.slots(time)[slot(number).index()]
     }
     fn is_moving(&self, time: f64) -> bool {
-        let plan = self.playback.plan();
+        let plan = self.playback.plan(1);
         plan.universe(universe()).expect("it is in the show").is_moving(at(time))
     }
 }
@@ -116,7 +116,7 @@ impl Stage {
 fn before_any_cue_everything_rests_and_nothing_else_is_touched() {
     let stage = Stage::new();
     let mut slots = [9; Universe::SLOTS];
-    let plan = stage.playback.plan();
+    let plan = stage.playback.plan(1);
     render(plan.universe(universe()).expect("it is there"), at(0.0), &mut slots);
     assert_eq!(slots[..5], [0, 0, 0x80, 0x00, 9]);
 }

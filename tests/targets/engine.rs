@@ -157,7 +157,7 @@ impl Night {
 
     fn frame(&mut self, instant: ShowTime, left: ShowTime) {
         let evidence = Evidence::KernelTransmit;
-        self.tell(Input::LightFrame(FrameReport { instant, left, evidence }));
+        self.tell(Input::LightFrame(FrameReport { instant, plan: u64::MAX, left, evidence }));
     }
 
     fn began(&mut self, voice: u64, at: ShowTime) {

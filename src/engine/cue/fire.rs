@@ -226,7 +226,7 @@ impl Engine {
         self.end_run(now, target, Span::ZERO, fade);
     }
 
-    /// Ends a run's sound with a fade that begins after `wait`, on the box and on phones.
+    /// Ends a run's sound with a fade that begins after `wait`; phones, whose volume cannot be moved, fade all the time.
     fn end_run(&mut self, now: ShowTime, target: RunId, wait: Span, fade: Span) {
         let Some(run) = self.run(target).cloned() else { return };
         let at = now + self.sound_lead + wait;
@@ -236,10 +236,9 @@ impl Engine {
             self.sound_changed = true;
         }
         if let Some(track) = run.track.filter(|track| self.audience.plays(track)) {
-            let at = now + self.phone_lead() + wait;
-            let order =
-                self.order(Some(run.number), Output::Phones, What::StopTracks { span: fade }, at);
-            let message = self.audience.stop(Some(&track), at, fade);
+            let (at, span) = (now + self.phone_lead(), wait + fade);
+            let order = self.order(Some(run.number), Output::Phones, What::StopTracks { span }, at);
+            let message = self.audience.stop(Some(&track), at, span);
             self.tell_all(&order, message);
         }
         self.agenda.retain(|event| !event.belongs_to(target));

@@ -74,6 +74,7 @@ pub struct Engine {
     last_order: u64,
     last_voice: u64,
     last_run: u64,
+    last_plan: u64,
 }
 
 /// A cue that has been fired and has not ended.
@@ -112,6 +113,7 @@ impl Engine {
             last_order: 0,
             last_voice: 0,
             last_run: 0,
+            last_plan: 0,
             show,
         };
         engine.set_alarms(start.now);
@@ -214,10 +216,10 @@ impl Engine {
     fn go(&mut self, now: ShowTime, list: Option<&str>, from: &str) -> Result<Done, Refusal> {
         let list = self.list(list)?;
         let place = CuePlace { list, index: self.lists[list].next };
-        if self.show.at(place).is_none() {
-            return Err(Refusal::NothingOnStandby { list: self.show.lists[list].name.clone() });
+        match self.show.at(place) {
+            Some(_) => self.fire_now(now, place, from),
+            None => Ok(self.done_standby(list)), // nothing to do is no mistake
         }
-        self.fire_now(now, place, from)
     }
 
     fn fire_by_number(
@@ -250,10 +252,9 @@ impl Engine {
 
     fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
         let list = self.list(list)?;
-        let before = self.lists[list].next.checked_sub(1);
-        let before =
-            before.ok_or_else(|| Refusal::AtTheTop { list: self.show.lists[list].name.clone() })?;
-        self.move_standby(now, list, before);
+        if let Some(before) = self.lists[list].next.checked_sub(1) {
+            self.move_standby(now, list, before);
+        }
         Ok(self.done_standby(list))
     }
 
@@ -271,7 +272,10 @@ impl Engine {
     fn done_standby(&self, list: usize) -> Done {
         let said = match self.on_standby(list) {
             Some(cue) => format!("cue {} is on standby", called(cue)),
-            None => format!("list `{}` is at its end", self.show.lists[list].name),
+            None => format!(
+                "nothing is on standby: list `{}` is at its end; `goto` a cue",
+                self.show.lists[list].name
+            ),
         };
         self.done(list, said)
     }
@@ -352,7 +356,8 @@ impl Engine {
 
     fn send_plans(&mut self) {
         if std::mem::take(&mut self.light_changed) {
-            self.effects.push_back(Effect::Light(self.light.plan()));
+            self.last_plan += 1;
+            self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
         }
         if std::mem::take(&mut self.sound_changed) {
             self.effects.push_back(Effect::Sound(self.sound.plan()));
@@ -382,8 +387,9 @@ impl Engine {
     fn order(&mut self, cue: Option<CueNumber>, output: Output, what: What, at: ShowTime) -> Order {
         self.last_order += 1;
         let order = Order { id: OrderId(self.last_order), cue, output, what, at };
-        if can_tell(&order) && output == Output::Light {
-            self.ledger.expect(&order);
+        if output == Output::Light {
+            // Its plan is the next one to be sent.
+            self.ledger.expect_light(&order, self.last_plan + 1);
         }
         self.effects.push_back(Effect::Ordered(order.clone()));
         order

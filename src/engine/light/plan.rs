@@ -12,6 +12,8 @@ pub const GRID: Span = Span::from_millis(23);
 /// Light from now on, until the next plan.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
+    /// Counts plans up; a frame's report says which one it was drawn from.
+    pub serial: u64,
     /// While the show is paused: the instant at which everything stands.
     pub frozen: Option<ShowTime>,
     /// Every universe of the show, by number.

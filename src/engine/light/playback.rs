@@ -33,12 +33,12 @@ impl Playback {
     pub fn new(show: &Show) -> Self {
         let universes =
             show.universes.keys().map(|&universe| Arc::new(at_rest(show, universe))).collect();
-        Self { plan: Plan { frozen: None, universes } }
+        Self { plan: Plan { serial: 0, frozen: None, universes } }
     }
 
-    /// The plan as it stands; cheap, universes are shared.
-    pub fn plan(&self) -> Arc<Plan> {
-        Arc::new(self.plan.clone())
+    /// The plan as it stands, the `serial`th that is handed out; cheap, universes are shared.
+    pub fn plan(&self, serial: u64) -> Arc<Plan> {
+        Arc::new(Plan { serial, ..self.plan.clone() })
     }
 
     /// A cue takes its slots. What was ordered for these slots for later begins where the take will have them by then.

@@ -191,10 +191,12 @@ impl Render {
     /// All phases of the grid that begins at `instant`.
     fn frame(&mut self, instant: ShowTime, phases: u16) {
         let mut last: Option<(ShowTime, Evidence)> = None;
+        let mut plan = u64::MAX; // the oldest that any phase was drawn from
         for phase in 0..phases {
             let due = instant + offset(phase, phases);
             self.sleep_until(due - HEAD_START);
             self.take_orders();
+            plan = plan.min(self.plan.serial);
             self.draw(phase, due);
             self.sleep_until(due);
             if let Some((left, evidence)) = self.send(phase) {
@@ -204,7 +206,7 @@ impl Render {
         }
         if let Some((left, evidence)) = last {
             // A full ring means that nobody reads; the next report will find room again.
-            let _ = self.ends.told.push(Told::Frame(FrameReport { instant, left, evidence }));
+            let _ = self.ends.told.push(Told::Frame(FrameReport { instant, plan, left, evidence }));
         }
     }
 

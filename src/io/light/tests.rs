@@ -149,7 +149,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
     node.send_to(&subscription(), controller).expect("loopback takes it");
     for round in 0..40 {
         take_all(&mut playback, clock.now(), Level(round * 1000));
-        light.play(playback.plan());
+        light.play(playback.plan(1));
         receiver.recv(&mut bytes).expect("a frame");
     }
     let got = node.recv(&mut bytes).expect("a frame for the node");
@@ -178,7 +178,7 @@ fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let show = full_stage();
     let mut playback = Playback::new(&show);
     take_all(&mut playback, ShowTime::ZERO, Level::FULL);
-    let plan = playback.plan();
+    let plan = playback.plan(1);
     let mut lit = Lit::new(universe(1));
     let began = std::time::Instant::now();
     for frame in 0..40 {

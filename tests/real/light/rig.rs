@@ -131,7 +131,7 @@ pub fn fade(
     let targets: Vec<_> = show.universes.keys().map(target).collect();
     let at = BoxClock::free().now() + wait;
     playback.take(&Take { list: 0, at, span, curve: Curve::Linear, targets: &targets });
-    light.play(playback.plan());
+    light.play(playback.plan(1));
 }
 
 /// A datagram, and when the kernel had it: nanoseconds of the system's clock.
