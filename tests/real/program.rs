@@ -135,8 +135,11 @@ fn commands_that_make_no_sense_are_400_and_change_nothing() {
         assert_eq!(status, 400, "{path} {text}: {answer}");
         assert_eq!(body(&answer)["error"]["code"], "bad_request");
     }
-    let (status, _) = the_box.knock("POST", "/api/v1/waltz", "");
-    assert_eq!(status, 404);
+    for (method, word) in [("POST", "waltz"), ("GET", "waltz"), ("GET", "go")] {
+        let (status, answer) = the_box.knock(method, &format!("/api/v1/{word}"), "");
+        assert_eq!(status, 404, "{method} {word}: {answer}");
+        assert_eq!(body(&answer)["error"]["code"], "not_found");
+    }
     assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
 }
 

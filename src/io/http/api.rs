@@ -44,7 +44,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/universes", get(universes))
         .route("/receipts", get(receipts))
         .route("/events", get(events))
-        .route("/{command}", post(command))
+        .route("/{command}", post(command).get(no_such_question))
         .fallback(|| async { nonsense(StatusCode::NOT_FOUND, "not_found", "no such path") })
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(admit))
@@ -59,6 +59,11 @@ async fn admit(Extension(peer): Extension<Peer>, request: HttpRequest, next: Nex
             "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
         ),
     }
+}
+
+/// Who asks with a command's word has forgotten the method.
+async fn no_such_question() -> Response {
+    nonsense(StatusCode::NOT_FOUND, "not_found", "no such question; a command is sent by POST")
 }
 
 fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
