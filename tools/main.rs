@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod child;
+mod clock_filter;
 mod compose;
 mod tally;
 mod test;
@@ -26,6 +27,8 @@ enum Chore {
     Test(test::Args),
     /// Write the demo's music as FLAC files
     Compose(compose::Args),
+    /// Estimate the box's clock from exchanges on standard input
+    ClockFilter(clock_filter::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
+        Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Bench(which) => bench::run(&which),
     }
 }
