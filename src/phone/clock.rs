@@ -188,7 +188,7 @@ impl Clock {
         let slack = self.slack(&fit, row.at);
         if -over.0.min(over.1) < slack.near {
             self.suspects.handle_usual();
-            self.lows.see(row.at, over.0 + over.1);
+            self.lows.see(row.at, over);
             self.keep(row);
             if let Some(since) = self.lows.risen(grain.step_us) {
                 self.begin_way(since);
@@ -210,7 +210,7 @@ impl Clock {
     fn slack(&self, fit: &Fit, at: f64) -> Slack {
         let step_us = self.sieve.grain().step_us;
         let doubt = 3.0 * fit.var(at).sqrt().min(1e5);
-        let Some(usual) = self.lows.known() else {
+        let Some(usual) = self.lows.usual() else {
             let far = UNKNOWN_US + fit.floor() + step_us + doubt;
             return Slack { near: far, far };
         };
