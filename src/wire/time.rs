@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// What stands where, in the order of the octets.
 mod field {
     use super::Range;
@@ -19,6 +21,18 @@ mod field {
     /// Nanoseconds of UNIX time when the answer left.
     pub const T3: Range<usize> = 18..26;
     pub const ANSWER: usize = 26;
+}
+
+/// A way by which a phone asks the time, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// The peer connection's data channel `time`: datagrams, unordered.
+    DataChannel,
+    /// WebTransport `/time`: datagrams.
+    WebTransport,
+    /// `/ws`: in order, and sent again when lost, behind everything else that is said there.
+    WebSocket,
 }
 
 /// The only version there is.
