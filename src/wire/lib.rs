@@ -7,3 +7,4 @@ pub mod artnet;
 pub mod osc;
 pub mod sacn;
 pub mod solusync;
+pub mod time;

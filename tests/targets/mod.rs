@@ -10,6 +10,7 @@ pub mod phone;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
+pub mod time;
 
 /// What bytes are thrown at.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,7 @@ pub const ALL: &[Target] = &[
     show::TARGET,
     boxfile::TARGET,
     solusync::TARGET,
+    time::TARGET,
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
