@@ -121,7 +121,7 @@ const ORBIT: LaneSpec = LaneSpec {
 };
 
 /// All of them, from the easiest to the hardest.
-pub const SCENARIOS: [Scenario; 7] = [
+pub static SCENARIOS: [Scenario; 7] = [
     both("clear", "nothing happens to a packet", STILL, STILL),
     both("lan", "a wired network", LAN, LAN),
     both("wifi-calm", "a phone near its access point", CALM, CALM),
@@ -160,8 +160,8 @@ const fn both(name: &'static str, what: &'static str, up: LaneSpec, down: LaneSp
 
 impl Scenario {
     /// The scenario of that name, or the one whose name begins so: `venue` is `venue-crowded`.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<&'static Self> {
         let mut found = SCENARIOS.iter().filter(|it| !name.is_empty() && it.name.starts_with(name));
-        found.next().copied().filter(|_| found.next().is_none())
+        found.next().filter(|_| found.next().is_none())
     }
 }

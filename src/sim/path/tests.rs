@@ -5,7 +5,7 @@ use super::*;
 const BEGIN: MonoTime = MonoTime::from_ns(1_000_000_000);
 
 fn scenario(name: &str) -> Scenario {
-    Scenario::named(name).expect("a scenario")
+    *Scenario::named(name).expect("a scenario")
 }
 
 fn path(scenario: &Scenario, carriage: Carriage, seed: u64) -> Path {
