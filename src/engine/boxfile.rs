@@ -218,9 +218,8 @@ fn net(top: &Table) -> Net {
     let Some(table) = section(top, "net", "[net]", &["light", "phones", "cluster"]) else {
         return Net::default();
     };
-    let interface = |key| {
-        checked(&table, key, "a network interface, 1 to 15 letters", is_interface)
-    };
+    let interface =
+        |key| checked(&table, key, "a network interface, 1 to 15 letters", is_interface);
     Net { light: interface("light"), phones: interface("phones"), cluster: interface("cluster") }
 }
 

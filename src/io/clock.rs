@@ -5,7 +5,7 @@
 //!
 //! The naive way is one place and a counter that is odd while the place is written: a reader that meets a writer whom
 //! the machine has put to sleep then spins until it wakes. Here are two places, and the writer only ever writes the one
-//! that is not shown; a reader tries again only if two overlays were published while it read four numbers.
+//! that is not shown; a reader tries again only if two overlays were published while it read one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -27,7 +27,9 @@ pub struct ClockWriter {
     shown: Arc<Shown>,
 }
 
-type Parts = [AtomicI64; 4];
+type Parts = [AtomicI64; WORDS];
+/// Of [`Overlay::parts`].
+const WORDS: usize = 5;
 
 #[derive(Debug)]
 struct Shown {
@@ -103,11 +105,14 @@ impl Shown {
         }
     }
 
-    fn write(&self, parts: [i64; 4]) {
+    fn write(&self, parts: [i64; WORDS]) {
         let next = self.count.load(Relaxed).wrapping_add(1);
         // The place was shown until the last write ended: nothing of this one may be seen before that.
         fence(Release);
-        self.places[next % 2].iter().zip(parts).for_each(|(place, part)| place.store(part, Relaxed));
+        self.places[next % 2]
+            .iter()
+            .zip(parts)
+            .for_each(|(place, part)| place.store(part, Relaxed));
         self.count.store(next, Release);
     }
 }
@@ -131,17 +136,17 @@ mod tests {
         assert_eq!((clock.overlay(), elsewhere.overlay()), (overlay, overlay));
     }
 
-    /// Every overlay that is published has four numbers of a kind; a torn one would have two kinds.
+    /// Every overlay that is published has numbers of one kind; a torn one would have two kinds.
     #[test]
     fn readers_never_see_half_of_one_overlay_and_half_of_another() {
         let (clock, mut writer) = BoxClock::disciplined();
-        let made = |n: i64| Overlay::from_parts([n, n, n, n]);
+        let made = |n: i64| Overlay::from_parts([n; WORDS]);
         writer.publish(made(0));
         let reading = |clock: BoxClock| {
             let mut last = 0;
             while last < 50_000 {
                 let [first, rest @ ..] = clock.overlay().parts();
-                assert_eq!(rest, [first; 3]);
+                assert_eq!(rest, [first; WORDS - 1]);
                 assert!(first >= last, "time of publishing went back");
                 last = first;
             }

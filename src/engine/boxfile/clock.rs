@@ -151,12 +151,8 @@ pub(super) const KEYS: &[&str] = &[
     "peers",
 ];
 
-const PARTS: &[(&str, Part)] = &[
-    ("off", Part::Off),
-    ("follow", Part::Follow),
-    ("lead", Part::Lead),
-    ("auto", Part::Auto),
-];
+const PARTS: &[(&str, Part)] =
+    &[("off", Part::Off), ("follow", Part::Follow), ("lead", Part::Lead), ("auto", Part::Auto)];
 const TRANSPORTS: &[(&str, Transport)] =
     &[("ipv4", Transport::Ipv4), ("ipv6", Transport::Ipv6), ("layer2", Transport::Layer2)];
 const PROFILES: &[(&str, Profile)] =
@@ -243,4 +239,3 @@ fn log_interval(table: &Table, key: &str) -> Option<i8> {
     table.report.error(node.spot, code::OUT_OF_RANGE, message, Some(help.into()));
     None
 }
-

@@ -421,11 +421,13 @@ impl Side {
 fn open(want: &Want, clock: BoxClock) -> Result<Box<dyn Output>, CardError> {
     #[cfg(target_os = "linux")]
     let card = |name| {
-        super::alsa::AlsaCard::open(name, want, clock.clone()).map(|it| Box::new(it) as Box<dyn Output>)
+        super::alsa::AlsaCard::open(name, want, clock.clone())
+            .map(|it| Box::new(it) as Box<dyn Output>)
     };
     #[cfg(not(target_os = "linux"))]
     let card = |name| {
-        super::cpal::CpalCard::open(name, want, clock.clone()).map(|it| Box::new(it) as Box<dyn Output>)
+        super::cpal::CpalCard::open(name, want, clock.clone())
+            .map(|it| Box::new(it) as Box<dyn Output>)
     };
     match &want.device {
         Device::Simulated => Ok(Box::new(Simulated::open(want, clock.clone()))),
@@ -624,7 +626,8 @@ mod tests {
             let slope = (0..60 * RATE).map(|n| n as f32 / (60 * RATE) as f32).collect();
             let media = [Pcm::new(RATE, vec![slope])].into();
             let report = Box::new(move |input| report.send(input).expect("the test listens"));
-            let card = Card::start_on(Box::new(opener), media, clock.clone(), report).expect("it opens");
+            let card =
+                Card::start_on(Box::new(opener), media, clock.clone(), report).expect("it opens");
             let begin = clock.show(start);
             Self { turns, card, heard: hear, reports, clock, begin }
         }
