@@ -32,6 +32,7 @@ pub use door::{DoorError, Doors, bind_network, bind_socket};
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
 use crate::journal::Journal;
+use crate::ptp::ClockHandle;
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +85,8 @@ pub struct House {
     pub crowd: Arc<Crowd>,
     /// The box clock.
     pub clock: BoxClock,
+    /// Who keeps it.
+    pub keeper: ClockHandle,
     /// When the box began.
     pub began: ShowTime,
     /// TAI minus UTC, frozen for the show.
