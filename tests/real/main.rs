@@ -3,6 +3,7 @@
 mod fuzz;
 mod light;
 mod program;
+mod ptp;
 mod sound;
 mod the_box;
 mod ws;

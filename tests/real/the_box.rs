@@ -87,7 +87,7 @@ impl Place {
 
     /// The box file, with more in it.
     pub fn write_box(&self, more: &str) {
-        let text = format!("[ports]\nhttp = {}\nosc = {}\n{more}", self.http, self.osc);
+        let text = format!("[ports]\nclock = 0\nhttp = {}\nosc = {}\n{more}", self.http, self.osc);
         std::fs::write(self.path("box.toml"), text).expect("written");
     }
 
@@ -120,7 +120,7 @@ impl Place {
     }
 }
 
-fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
+pub fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
     let (told, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -235,7 +235,7 @@ impl TheBox {
 }
 
 /// One HTTP exchange; the answer with its head.
-fn exchange(
+pub fn exchange(
     mut stream: impl Read + Write,
     method: &str,
     path: &str,
