@@ -5,10 +5,12 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod card;
+pub mod crystal;
 mod edge;
 mod hall;
 mod line;
 mod phone;
+pub mod ptp;
 mod rehearse;
 mod rig;
 mod speaker;
