@@ -24,14 +24,13 @@ const SHOW: &str =
 
 /// Whether this machine can do it; says why not.
 pub fn able(test: &str) -> bool {
+    let name = name("try");
     let reason = match () {
         () if !nix::unistd::geteuid().is_root() => "network namespaces need root",
         () if !exists("ptp4l") => "ptp4l (linuxptp) is not installed",
-        () if !runs(&["ip", "netns", "add", "db-try"]) => {
-            "this machine gives no network namespaces"
-        }
+        () if !runs(&["ip", "netns", "add", &name]) => "this machine gives no network namespaces",
         () => {
-            runs(&["ip", "netns", "del", "db-try"]);
+            runs(&["ip", "netns", "del", &name]);
             return true;
         }
     };
@@ -57,6 +56,11 @@ pub struct Net {
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// Nobody else's, on this machine.
+fn name(what: &str) -> String {
+    format!("db-{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Net {
     /// So many machines, linked and up.
     pub fn new(machines: usize) -> Self {
@@ -67,9 +71,7 @@ impl Net {
 
     /// The machines without cables.
     pub fn apart(machines: usize) -> Self {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = |at| format!("db-ptp-{}-{count}-{at}", std::process::id());
-        let names: Vec<String> = (0..machines).map(name).collect();
+        let names: Vec<String> = (0..machines).map(|_| name("net")).collect();
         for name in &names {
             must(&format!("ip netns add {name}"));
             must(&format!("ip -n {name} link set lo up"));
@@ -84,7 +86,6 @@ impl Net {
         for (name, end, last) in [(a, "r", 1), (b, "l", 2)] {
             must(&format!("ip -n {name} addr add 10.97.{from}.{last}/24 dev {end}"));
             must(&format!("ip -n {name} addr add fd97:{from}::{last}/64 dev {end} nodad"));
-            must(&format!("ip -n {name} link set {end} addrgenmode none"));
             must(&format!("ip -n {name} link set {end} up"));
         }
     }
