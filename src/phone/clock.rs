@@ -285,7 +285,7 @@ impl Clock {
             self.model.begin(row, self.prior.skew);
         }
         let is_eager = self.rows.len() <= EAGER_ROWS;
-        if is_eager || row.at - self.fitted_at >= FIT_EVERY_SECS {
+        if is_eager || (row.at - self.fitted_at).abs() >= FIT_EVERY_SECS {
             self.refit(row.at, if is_eager { LOOKS_EAGER } else { LOOKS });
         }
     }

@@ -14,6 +14,8 @@ pub mod clock;
 mod core;
 #[cfg(target_family = "wasm")]
 mod door;
+#[cfg(test)]
+mod heap;
 mod line;
 mod link;
 mod player;

@@ -235,6 +235,9 @@ impl Fit {
 
     fn stepped_by(mut self, view: &View, caution: f64) -> Option<Self> {
         let step = solve(&cholesky(view.stiff(caution))?, view.slope);
+        if step.iter().any(|step| !step.is_finite()) {
+            return None;
+        }
         for (p, step) in self.p.iter_mut().zip(step) {
             *p += step;
         }
