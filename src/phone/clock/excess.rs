@@ -44,6 +44,7 @@ pub(super) struct Excess {
     shares: [f32; PARTS],
     log: [f32; NODES],
     pull: [f32; NODES],
+    stiff: [f32; NODES],
     seen: [f32; NODES],
 }
 
@@ -124,6 +125,7 @@ impl Excess {
             shares: std::array::from_fn(share),
             log: [0.0; NODES],
             pull: [0.0; NODES],
+            stiff: [0.0; NODES],
             seen: [0.0; NODES],
         };
         new.table(parts);
@@ -155,14 +157,13 @@ impl Excess {
         self.seen[j] += 1.0 - over;
         self.seen[j + 1] += over;
         let (low, high) = (self.pull[j], self.pull[j + 1]);
-        let width = node(j + 1) - node(j);
         let (log, next) = (self.log[j], self.log[j + 1]);
         let force = f64::from(low + over * (high - low));
         Pull {
             log: f64::from(log + over * (next - log)),
             force,
             square: force * force,
-            stiffness: f64::from((high - low).max(0.0)) / width,
+            stiffness: f64::from(self.stiff[j]),
         }
     }
 
@@ -205,6 +206,10 @@ impl Excess {
         for j in 0..NODES {
             let (low, high) = (j.saturating_sub(1), (j + 1).min(NODES - 1));
             self.pull[j] = -(self.log[high] - self.log[low]) / (node(high) - node(low)) as f32;
+        }
+        for j in 0..NODES - 1 {
+            let rise = (self.pull[j + 1] - self.pull[j]).max(0.0);
+            self.stiff[j] = rise / (node(j + 1) - node(j)) as f32;
         }
     }
 }
