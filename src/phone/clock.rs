@@ -331,7 +331,7 @@ impl Clock {
         let sigma = (fit.var(at) + self.path.lean_var(fit.floor())).sqrt();
         Some(Reading {
             net: NetTime::from_ns(now.ns()) + origin.lead + micros(lead),
-            bound: micros(fit.highest_floor() / 2.0 + 3.0 * fit.var(at).sqrt()),
+            bound: micros(self.path.worst(fit.highest_floor()) + 3.0 * fit.var(at).sqrt()),
             sigma: micros(sigma),
             rate: Ppm(fit.skew()),
         })

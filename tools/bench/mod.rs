@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod clock_wasm;
 mod go;
 mod running;
 
@@ -12,11 +13,14 @@ mod running;
 pub enum Bench {
     /// From GO to the first changed sACN packet
     Go(go::Args),
+    /// What an exchange costs the phone's clock, natively and in WebAssembly
+    ClockWasm(clock_wasm::Args),
 }
 
 /// Measures it.
 pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
+        Bench::ClockWasm(args) => clock_wasm::run(args),
     }
 }

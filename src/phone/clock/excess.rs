@@ -10,6 +10,8 @@
 //! takes the lowest as the floor: it lies above it by what the luckiest packet waited, and not equally in both
 //! directions.
 
+use std::fmt;
+
 use super::grain::{Grain, Kind};
 
 /// Nodes at which densities are tabled: eight to the octave above [`FIRST_US`].
@@ -32,13 +34,13 @@ const BARRIER_PER_US: f64 = 0.25;
 const BARRIER_GROWTH: f64 = 1.0 / 64.0;
 
 /// The density of every part at every node, for one grain of the page's clock. The same for both directions.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Parts {
     density: Vec<[f32; PARTS]>,
 }
 
 /// What is known of one direction's waits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Excess {
     prior: [f32; 4],
     shares: [f32; PARTS],
@@ -76,6 +78,12 @@ impl Parts {
                 *cell = wait.smeared(y, grain) as f32;
             }
         }
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts") // thousands of numbers that follow from the grain
     }
 }
 
@@ -211,6 +219,12 @@ impl Excess {
             let rise = (self.pull[j + 1] - self.pull[j]).max(0.0);
             self.stiff[j] = rise / (node(j + 1) - node(j)) as f32;
         }
+    }
+}
+
+impl fmt::Debug for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Excess").field("shares", &self.shares).finish_non_exhaustive()
     }
 }
 

@@ -60,6 +60,11 @@ impl Path {
         self.lean
     }
 
+    /// How wrong that may be at worst: all of the way in one direction.
+    pub(super) fn worst(&self, floor: f64) -> f64 {
+        floor / 2.0 + self.lean.abs()
+    }
+
     /// How unsure that is.
     pub(super) fn lean_var(&self, floor: f64) -> f64 {
         let usual = usual_var(floor);
