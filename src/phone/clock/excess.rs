@@ -5,8 +5,9 @@
 //!
 //! A wait is a sum of waits (a turn on the air, a queue, the page's own event loop), each roughly exponential, so
 //! that its density begins at zero, rises within tens of microseconds and falls with a tail that no single
-//! scale describes. We take a mixture of sums of two exponentials, one short (the rise), one long (the scale),
-//! whose shares are learnt from what was seen, and smear it with what the page's clock rounds away. The naive way
+//! scale describes. We take a mixture of sums of three exponentials, two short (the rise), one long (the scale),
+//! whose shares are learnt from what was seen, and smear it with what the page's clock rounds away: rounding down
+//! adds up to a step to the way there and takes up to a step from the way back, fuzz either to both. The naive way
 //! takes the lowest as the floor: it lies above it by what the luckiest packet waited, and not equally in both
 //! directions.
 
@@ -18,18 +19,22 @@ use super::grain::{Grain, Kind};
 const NODES: usize = 15 * PER_OCTAVE + 1;
 const PER_OCTAVE: usize = 8;
 const FIRST_US: f64 = 8.0;
-const RISES_US: [(f64, f64); 4] = [(3.0, 5.0), (5.0, 15.0), (18.0, 45.0), (35.0, 110.0)];
+/// From a machine that answers at once to a page that looks up from its work, and from a wire to a lost packet
+/// that is sent again. No two are equal: the sum of exponentials of one mean has another formula.
+const RISES_US: [(f64, f64); RISES] = [(3.0, 5.0), (5.0, 15.0), (18.0, 45.0), (35.0, 110.0)];
 const SCALES_US: [f64; 11] =
     [25.0, 60.0, 150.0, 350.0, 800.0, 2_000.0, 5_000.0, 12_000.0, 30_000.0, 80_000.0, 250_000.0];
-const PARTS: usize = RISES_US.len() * SCALES_US.len();
-/// What we believe before anything was seen, in packets.
+const RISES: usize = 4;
+const PARTS: usize = RISES * SCALES_US.len();
+/// What is believed before anything was seen weighs as much as so many packets.
 const PRIOR_COUNT: f32 = 20.0;
-pub(super) const UP: [f32; 4] = [0.35, 0.4, 0.2, 0.05];
-pub(super) const DOWN: [f32; 4] = [0.05, 0.15, 0.4, 0.4];
+/// The share of each rise. Going there a kernel stamps the packet; coming back the page must first take its turn.
+pub(super) const UP: [f32; RISES] = [0.35, 0.4, 0.2, 0.05];
+pub(super) const DOWN: [f32; RISES] = [0.05, 0.15, 0.4, 0.4];
 /// As many gaps as make a fair mean, and lie near the floor.
 const GAPS: f32 = 4.0;
-/// Below the floor there is nothing; a pull that grows by a sixteenth of its own size per microsecond brings a
-/// wrong floor down at once, and does not throw the fit across the room.
+/// Below the floor there is nothing. A pull that begins stronger than any wait's, and grows with the distance, brings
+/// a floor that is too high down in a step or two without throwing the fit across the room.
 const BARRIER_PER_US: f64 = 0.25;
 const BARRIER_GROWTH: f64 = 1.0 / 64.0;
 
@@ -42,7 +47,7 @@ pub(super) struct Parts {
 /// What is known of one direction's waits.
 #[derive(Clone)]
 pub(super) struct Excess {
-    prior: [f32; 4],
+    prior: [f32; RISES],
     shares: [f32; PARTS],
     log: [f32; NODES],
     pull: [f32; NODES],
@@ -126,7 +131,7 @@ impl Wait {
 }
 
 impl Excess {
-    pub(super) fn new(parts: &Parts, prior: [f32; 4]) -> Self {
+    pub(super) fn new(parts: &Parts, prior: [f32; RISES]) -> Self {
         let share = |part: usize| prior[part / SCALES_US.len()] / SCALES_US.len() as f32;
         let mut new = Self {
             prior,
