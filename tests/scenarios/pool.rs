@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
-use engine::pool::{Estimate, Traits, WITNESSES_MIN, corrections};
+use engine::pool::{Traits, WITNESSES_MIN, corrections};
 use phone::Chance;
-use units::Span;
+use units::WayId;
+use wire::solusync::{Calibrated, Estimate};
 
 use crate::tables::compare;
 
@@ -64,11 +65,9 @@ impl Hall {
             let heard = late + normal(&mut chance, spec.chirp_us);
             let is_calibrated = place < spec.models * spec.calibrated;
             late_us.push(late);
-            traits.push(Traits {
-                model: Some(format!("Model {model}")),
-                way: spec.ways_known.then_some(way as u16),
-                residual: is_calibrated.then(|| measured(heard, spec.chirp_us)),
-            });
+            let residual = is_calibrated.then(|| measured(heard, spec.chirp_us));
+            let said = Calibrated { model: Some(format!("Model {model}")), residual };
+            traits.push(Traits { said, way: spec.ways_known.then_some(WayId(way as u16)) });
         }
         Self { late_us, traits }
     }
@@ -80,22 +79,17 @@ impl Hall {
     /// What is left of each phone's error.
     fn left_us(&self) -> Vec<f64> {
         let corrections = self.corrections();
-        let value = |it: &Option<Estimate>| it.map_or(0.0, |it| micros(it.value));
+        let value = |it: &Option<Estimate>| it.map_or(0.0, |it| it.ms * 1e3);
         self.late_us.iter().zip(&corrections).map(|(late, it)| late - value(it)).collect()
     }
 
     fn is_calibrated(&self, place: usize) -> bool {
-        self.traits[place].residual.is_some()
+        self.traits[place].said.residual.is_some()
     }
 }
 
 fn measured(late_us: f64, sigma_us: f64) -> Estimate {
-    let span = |us: f64| Span::from_secs_f64(us / 1e6);
-    Estimate { value: span(late_us), sigma: span(sigma_us) }
-}
-
-fn micros(span: Span) -> f64 {
-    span.ns() as f64 / 1e3
+    Estimate { ms: late_us / 1e3, sigma_ms: sigma_us / 1e3 }
 }
 
 /// Box and Muller's.
@@ -216,7 +210,7 @@ fn sx01_nobody_is_corrected_where_nobody_was_calibrated() {
     assert!(nobody.corrections().iter().all(Option::is_none));
     let mut hall = nobody;
     for witnesses in 1..=WITNESSES_MIN {
-        hall.traits[witnesses].residual = Some(measured(hall.late_us[witnesses], 30.0));
+        hall.traits[witnesses].said.residual = Some(measured(hall.late_us[witnesses], 30.0));
         let corrected = hall.corrections().iter().flatten().count();
         // Two who disagree: nobody knows which is wrong. Three decide, and then for all.
         let expected = if witnesses < WITNESSES_MIN { 0 } else { EVENING.phones };
@@ -228,7 +222,7 @@ fn sx01_nobody_is_corrected_where_nobody_was_calibrated() {
 fn what_all_have_in_common_reaches_a_phone_of_an_unknown_model_too() {
     let mut hall = Hall::drawn(2, EVENING);
     let strangers = 900..1_000;
-    hall.traits[strangers.clone()].iter_mut().for_each(|it| it.model = None);
+    hall.traits[strangers.clone()].iter_mut().for_each(|it| it.said.model = None);
     let apart = |hall: &Hall, errors_us: &[f64]| {
         let mean = |meant: &[f64]| meant.iter().sum::<f64>() / meant.len() as f64;
         let known: Vec<f64> = (200..900).map(|place| errors_us[place]).collect();
@@ -237,8 +231,8 @@ fn what_all_have_in_common_reaches_a_phone_of_an_unknown_model_too() {
     };
     // A box that all phones of a known model follow alone would tear these apart by the common part.
     hall.traits.iter_mut().for_each(|it| {
-        if let Some(residual) = &mut it.residual {
-            residual.value += Span::from_millis(1);
+        if let Some(residual) = &mut it.said.residual {
+            residual.ms += 1.0;
         }
     });
     hall.late_us.iter_mut().for_each(|late| *late += 1e3);
@@ -252,11 +246,11 @@ fn what_all_have_in_common_reaches_a_phone_of_an_unknown_model_too() {
 fn moved_us(hall: &Hall, liar: usize, lie_us: f64) -> f64 {
     let honest = hall.corrections();
     let mut lying = hall.traits.clone();
-    lying[liar].residual = Some(measured(lie_us, 1.0));
+    lying[liar].said.residual = Some(measured(lie_us, 1.0));
     let lied = corrections(&lying.iter().collect::<Vec<_>>());
     let moved = |place: usize| {
         let (Some(before), Some(after)) = (honest[place], lied[place]) else { panic!("ground") };
-        micros(after.value - before.value).abs()
+        (after.ms - before.ms).abs() * 1e3
     };
     (0..hall.traits.len()).filter(|place| *place != liar).map(moved).fold(0.0, f64::max)
 }
@@ -282,8 +276,8 @@ fn a_liar_that_is_the_only_witness_of_its_model_is_not_believed_the_farther_it_g
     let mut hall = Hall::drawn(3, EVENING);
     let only = 7;
     let others = (0..EVENING.phones).filter(|place| *place != only && place % EVENING.models == 7);
-    others.for_each(|place| hall.traits[place].residual = None);
-    hall.traits[only].residual = Some(measured(0.0, 30.0));
+    others.for_each(|place| hall.traits[place].said.residual = None);
+    hall.traits[only].said.residual = Some(measured(0.0, 30.0));
     let moved = |lie: f64| moved_us(&hall, only, lie);
     let worst = LIES_US.into_iter().map(moved).fold(0.0, f64::max);
     println!("an only witness moves its model by {worst:.1} us at most");
@@ -298,10 +292,10 @@ fn three_witnesses_say_that_their_model_is_five_milliseconds_late_and_two_do_not
         let mut hall = Hall::drawn(4, EVENING);
         let fellows = (0..EVENING.phones).filter(|place| place % EVENING.models == 3);
         for (nth, place) in fellows.enumerate() {
-            hall.traits[place].residual =
+            hall.traits[place].said.residual =
                 (nth < witnesses).then(|| measured(5_000.0 + nth as f64 * 20.0, 30.0));
         }
-        micros(hall.corrections()[EVENING.phones - EVENING.models + 3].expect("ground").value)
+        hall.corrections()[EVENING.phones - EVENING.models + 3].expect("ground").ms * 1e3
     };
     assert!((believed(3) - 5_020.0).abs() < 400.0, "{} us", believed(3));
     assert!(believed(2).abs() < 400.0, "{} us", believed(2));
@@ -312,12 +306,12 @@ fn a_model_with_one_calibrated_phone_is_corrected_with_a_wide_sigma() {
     let (full, single, stranger) = (997, 998, 999);
     let sigmas = |seed: u64| {
         let mut hall = Hall::drawn(seed, EVENING);
-        let single_model = hall.traits[single].model.clone();
-        let fellows = hall.traits.iter_mut().filter(|it| it.model == single_model);
-        fellows.skip(1).for_each(|it| it.residual = None);
-        hall.traits[stranger].model = Some("never seen".to_owned());
+        let single_model = hall.traits[single].said.model.clone();
+        let fellows = hall.traits.iter_mut().filter(|it| it.said.model == single_model);
+        fellows.skip(1).for_each(|it| it.said.residual = None);
+        hall.traits[stranger].said.model = Some("never seen".to_owned());
         let corrections = hall.corrections();
-        [full, single, stranger].map(|place| micros(corrections[place].expect("ground").sigma))
+        [full, single, stranger].map(|place| corrections[place].expect("ground").sigma_ms * 1e3)
     };
     let evenings: Vec<[f64; 3]> = (0..SEEDS).map(sigmas).collect();
     assert!(evenings.iter().all(|[full, single, stranger]| full < single && single < stranger));
@@ -334,8 +328,8 @@ fn coverage(spec: Spec) -> [(f64, f64); 2] {
     for seed in 0..SEEDS {
         let hall = Hall::drawn(seed, spec);
         for (place, correction) in hall.corrections().iter().enumerate() {
-            let Estimate { value, sigma } = correction.expect("ground");
-            let (left, sigma) = (hall.late_us[place] - micros(value), micros(sigma));
+            let Estimate { ms, sigma_ms } = correction.expect("ground");
+            let (left, sigma) = (hall.late_us[place] - ms * 1e3, sigma_ms * 1e3);
             let (within, of, claimed, was) = &mut counts[usize::from(hall.is_calibrated(place))];
             *within += f64::from(left.abs() <= 2.0 * sigma);
             *of += 1.0;
@@ -367,6 +361,6 @@ fn who_came_first_changes_nothing() {
     forth.reverse();
     for (one, other) in forth.iter().zip(corrections(&backwards)) {
         let (one, other) = (one.expect("ground"), other.expect("ground"));
-        assert!((one.value - other.value).abs() < Span::from_micros(1), "{one:?} {other:?}");
+        assert!((one.ms - other.ms).abs() < 1e-3, "{one:?} {other:?}");
     }
 }

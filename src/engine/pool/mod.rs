@@ -17,28 +17,18 @@ mod fit;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
-use units::{PhoneId, ShowTime, Span};
+use units::{PhoneId, ShowTime, Span, WayId};
+use wire::solusync::{Calibrated, Estimate};
 
 use fit::{Fit, Guess, Measured, Place, Witness};
 
 /// What is known of a phone.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Traits {
-    /// What its maker calls it.
-    pub model: Option<String>,
+    /// What it says of itself.
+    pub said: Calibrated,
     /// The access point that it is heard through.
-    pub way: Option<u16>,
-    /// By how much it sounds too late, where it has been calibrated.
-    pub residual: Option<Estimate>,
-}
-
-/// A span that is not known for certain.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    /// The likeliest.
-    pub value: Span,
-    /// One standard deviation.
-    pub sigma: Span,
+    pub way: Option<WayId>,
 }
 
 /// Two may disagree and nobody knows which one is wrong; a third decides.
@@ -49,30 +39,35 @@ const WITNESSES_MAX: usize = 512;
 const MODELS_MAX: usize = 64;
 /// A hall with more access points has to do without the rest of their ways.
 const WAYS_MAX: usize = 16;
+/// What a phone is off by beyond this is its own (a Bluetooth box, as a rule) and not to be believed of its like.
+const OTHERS_MAX_MS: f64 = 100.0;
 
 /// How much sooner each phone is to sound than it would by its own reckoning; none where there is no ground.
 pub fn corrections(phones: &[&Traits]) -> Vec<Option<Estimate>> {
-    let calibrated = || phones.iter().filter(|it| it.residual.is_some());
+    let calibrated = || phones.iter().filter(|it| it.said.residual.is_some());
     if calibrated().count() < WITNESSES_MIN {
         return vec![None; phones.len()];
     }
     let heard = || calibrated().take(WITNESSES_MAX);
-    let models = levels(heard().filter_map(|it| it.model.as_deref()), MODELS_MAX);
+    let models = levels(heard().filter_map(|it| it.said.model.as_deref()), MODELS_MAX);
     let ways = levels(heard().filter_map(|it| it.way), WAYS_MAX);
     let place = |it: &Traits| Place {
-        model: it.model.as_deref().and_then(|model| models.get(model).copied()),
+        model: it.said.model.as_deref().and_then(|model| models.get(model).copied()),
         way: it.way.and_then(|way| ways.get(&way).copied()),
     };
     let witness =
-        |it: &Traits| Some(Witness { place: place(it), measured: measured(it.residual?) });
+        |it: &Traits| Some(Witness { place: place(it), measured: measured(it.said.residual?) });
     let witnesses: Vec<Witness> = heard().filter_map(|it| witness(it)).collect();
     let fit = Fit::new(&witnesses, models.len(), ways.len());
     let mut numbers = 0..;
-    let guess = |it: &&Traits| match witness(it) {
-        Some(witness) => fit.guess_measured(numbers.next().unwrap_or(usize::MAX), witness),
-        None => fit.guess(place(it)),
+    let correction = |it: &&Traits| match witness(it) {
+        Some(witness) => {
+            let nth = numbers.next().unwrap_or(usize::MAX);
+            estimate(fit.guess_measured(nth, witness), Estimate::MAX_MS)
+        }
+        None => estimate(fit.guess(place(it)), OTHERS_MAX_MS),
     };
-    phones.iter().map(guess).map(|guess| Some(estimate(guess))).collect()
+    phones.iter().map(correction).collect()
 }
 
 /// Names that are there, numbered; those that come oftenest where they are too many.
@@ -85,14 +80,14 @@ fn levels<T: Ord + Copy>(names: impl Iterator<Item = T>, max: usize) -> BTreeMap
 }
 
 /// In microseconds. Nobody measures better than a microsecond, whatever they say.
-fn measured(Estimate { value, sigma }: Estimate) -> Measured {
-    let sigma = (sigma.secs_f64() * 1e6).max(1.0);
-    Measured { residual: value.secs_f64() * 1e6, noise: sigma * sigma }
+fn measured(Estimate { ms, sigma_ms }: Estimate) -> Measured {
+    let sigma = (sigma_ms * 1e3).max(1.0);
+    Measured { residual: ms * 1e3, noise: sigma * sigma }
 }
 
-fn estimate(Guess { mean, variance }: Guess) -> Estimate {
-    let span = |micros: f64| Span::from_secs_f64(micros / 1e6);
-    Estimate { value: span(mean), sigma: span(variance.sqrt()) }
+fn estimate(Guess { mean, variance }: Guess, most_ms: f64) -> Option<Estimate> {
+    let it = Estimate { ms: mean / 1e3, sigma_ms: variance.sqrt() / 1e3 };
+    (it.ms.abs() <= most_ms && it.sigma_ms <= Estimate::MAX_MS).then_some(it)
 }
 
 /// Everybody in the hall, and what each has been told.
@@ -116,6 +111,12 @@ struct Guest {
     next: Option<Estimate>,
 }
 
+impl Guest {
+    fn is_witness(&self) -> bool {
+        self.traits.said.residual.is_some()
+    }
+}
+
 /// A thousand phones join within seconds: they are reckoned together.
 const GATHER: Span = Span::from_millis(500);
 /// Asymmetries are seen over minutes.
@@ -127,34 +128,35 @@ const ROUND_EVERY: Span = Span::from_millis(100);
 const WORTH_TELLING: f64 = 0.25;
 
 impl Pool {
-    /// A phone is there; nothing is known of it.
-    pub fn join(&mut self, now: ShowTime, phone: PhoneId) {
-        self.guests.insert(phone, Guest::default());
+    /// A phone is there; where it is heard through is all that is known of it. One that is there already has said
+    /// `hello` twice.
+    pub fn join(&mut self, now: ShowTime, phone: PhoneId, way: Option<WayId>) {
+        self.guests.entry(phone).or_default().traits.way = way;
         self.reckon_if_grounded(now);
     }
 
-    /// A phone is gone, and what it knew with it: its like may be measured anew.
+    /// A phone is gone, and what it knew with it: it says so again when it comes back.
     pub fn leave(&mut self, now: ShowTime, phone: PhoneId) {
-        let Some(guest) = self.guests.remove(&phone) else { return };
-        if guest.traits.residual.is_some() {
+        let left = self.guests.remove(&phone);
+        if left.is_some_and(|guest| guest.is_witness()) {
             self.reckon_if_grounded(now);
             self.witnesses -= 1;
         }
     }
 
     /// What a phone says of itself. One that has not joined is nobody.
-    pub fn describe(&mut self, now: ShowTime, phone: PhoneId, traits: Traits) {
-        let Some(guest) = self.guests.get_mut(&phone).filter(|guest| guest.traits != traits) else {
+    pub fn describe(&mut self, now: ShowTime, phone: PhoneId, said: Calibrated) {
+        let Some(guest) = self.guests.get_mut(&phone) else { return };
+        if guest.traits.said == said {
             return;
-        };
-        self.witnesses += usize::from(traits.residual.is_some());
-        self.witnesses -= usize::from(guest.traits.residual.is_some());
-        let was_witness = guest.traits.residual.is_some();
-        guest.traits = traits;
-        if was_witness {
+        }
+        let before = self.witnesses;
+        self.witnesses -= usize::from(guest.is_witness());
+        guest.traits.said = said;
+        self.witnesses += usize::from(guest.is_witness());
+        if before.max(self.witnesses) >= WITNESSES_MIN {
             self.due_by(now);
         }
-        self.reckon_if_grounded(now);
     }
 
     /// When `poll` has something next.
@@ -211,9 +213,8 @@ impl Pool {
 
 fn is_news(told: Option<Estimate>, next: Option<Estimate>) -> bool {
     let (Some(told), Some(next)) = (told, next) else { return told.is_some() != next.is_some() };
-    let least = WORTH_TELLING * next.sigma.secs_f64();
-    let moved = |one: Span, other: Span| (one - other).abs().secs_f64() > least;
-    moved(told.value, next.value) || moved(told.sigma, next.sigma)
+    let moved = (told.ms - next.ms).abs().max((told.sigma_ms - next.sigma_ms).abs());
+    moved > WORTH_TELLING * next.sigma_ms
 }
 
 #[cfg(test)]
@@ -221,25 +222,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const A_SECOND: i64 = 1_000_000_000;
-
     fn at(ms: i64) -> ShowTime {
         ShowTime::from_ns(ms * 1_000_000)
     }
 
     fn late(us: i64) -> Option<Estimate> {
-        Some(Estimate { value: Span::from_micros(us), sigma: Span::from_micros(30) })
+        Some(Estimate { ms: us as f64 / 1e3, sigma_ms: 0.03 })
     }
 
-    fn of_model(model: &str, residual: Option<Estimate>) -> Traits {
-        Traits { model: Some(model.to_owned()), way: None, residual }
+    fn of_model(model: &str, residual: Option<Estimate>) -> Calibrated {
+        Calibrated { model: Some(model.to_owned()), residual }
     }
 
     /// So many phones, of which the first few have been calibrated.
     fn hall(phones: u64, calibrated: u64) -> Pool {
         let mut pool = Pool::default();
         for phone in 1..=phones {
-            pool.join(at(0), PhoneId(phone));
+            pool.join(at(0), PhoneId(phone), None);
             let residual = late(100 + phone as i64).filter(|_| phone <= calibrated);
             pool.describe(at(0), PhoneId(phone), of_model("A", residual));
         }
@@ -305,7 +304,7 @@ mod tests {
         let taken = told(&mut pool);
         assert_eq!(taken.len(), 5);
         assert!(taken.iter().all(|(_, _, next)| next.is_none()));
-        pool.join(at(90_000), PhoneId(9));
+        pool.join(at(90_000), PhoneId(9), None);
         assert_eq!(told(&mut pool), [], "one that comes then is told nothing");
     }
 
@@ -321,35 +320,47 @@ mod tests {
 
     #[test]
     fn a_crowd_of_witnesses_with_a_model_each_is_bounded_and_each_keeps_its_own() {
-        let traits: Vec<Traits> =
-            (0..2_000).map(|nth| of_model(&format!("M{nth}"), late(nth % 400 - 200))).collect();
-        let corrections = corrections(&traits.iter().collect::<Vec<_>>());
-        for (traits, correction) in traits.iter().zip(corrections) {
-            let (residual, correction) =
-                (traits.residual.expect("set"), correction.expect("ground"));
-            assert!((residual.value - correction.value).abs() < Span::from_micros(40));
+        let said = |nth: i64| of_model(&format!("M{nth}"), late(nth % 400 - 200));
+        let crowd: Vec<Traits> =
+            (0..2_000).map(|nth| Traits { said: said(nth), way: None }).collect();
+        let corrections = corrections(&crowd.iter().collect::<Vec<_>>());
+        for (traits, correction) in crowd.iter().zip(corrections) {
+            let residual = traits.said.residual.expect("everybody was calibrated");
+            assert!((residual.ms - correction.expect("ground").ms).abs() < 0.04);
         }
+    }
+
+    #[test]
+    fn ten_that_conspire_move_no_other_phone_by_more_than_a_tenth_of_a_second() {
+        let mut pool = hall(20, 0);
+        for phone in 1..=10 {
+            pool.describe(at(0), PhoneId(phone), of_model("A", late(1_000_000)));
+        }
+        let told = told(&mut pool);
+        assert_eq!(told.len(), 10, "they have what they asked for, the others nothing");
+        assert!(told.iter().all(|(_, PhoneId(phone), _)| *phone <= 10));
     }
 
     prop_compose! {
         fn traits()(
             model in prop::option::of(0_u8..5),
             way in prop::option::of(0_u16..40),
-            residual in prop::option::of((-A_SECOND..=A_SECOND, 1..=A_SECOND)),
+            residual in prop::option::of((-1e3..=1e3, 1e-300..=1e3)),
         ) -> Traits {
-            let estimate = |(value, sigma)| Estimate { value: Span::from_ns(value), sigma: Span::from_ns(sigma) };
-            Traits { model: model.map(|it| it.to_string()), way, residual: residual.map(estimate) }
+            let residual = residual.map(|(ms, sigma_ms)| Estimate { ms, sigma_ms });
+            let said = Calibrated { model: model.map(|it| it.to_string()), residual };
+            Traits { said, way: way.map(WayId) }
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_phones_say_nobody_is_moved_beyond_what_was_said(hall in prop::collection::vec(traits(), 0..60)) {
+        fn whatever_phones_say_what_they_are_told_can_be_said(hall in prop::collection::vec(traits(), 0..60)) {
             let corrections = corrections(&hall.iter().collect::<Vec<_>>());
-            let farthest = hall.iter().filter_map(|it| it.residual).map(|it| it.value.abs()).max();
-            for Estimate { value, sigma } in corrections.into_iter().flatten() {
-                prop_assert!(sigma > Span::ZERO, "{sigma:?}");
-                prop_assert!(value.abs() <= farthest.expect("somebody was calibrated").times(3), "{value:?}");
+            prop_assert_eq!(corrections.len(), hall.len());
+            for Estimate { ms, sigma_ms } in corrections.into_iter().flatten() {
+                prop_assert!(sigma_ms > 0.0 && sigma_ms <= Estimate::MAX_MS, "{}", sigma_ms);
+                prop_assert!(ms.abs() <= Estimate::MAX_MS, "{}", ms);
             }
         }
     }

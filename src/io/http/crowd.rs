@@ -4,6 +4,7 @@
 //! own; one whose queue is full cannot keep up and loses its seat, and nobody else notices.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -14,7 +15,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode};
+use wire::solusync::{
+    self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
+};
 
 use super::Peer;
 use crate::chance;
@@ -54,6 +57,8 @@ struct Seat {
     since: ShowTime,
     greeted: bool,
     status: Option<(ShowTime, NodeStatus)>,
+    /// What it was told last.
+    correction: Option<Estimate>,
 }
 
 /// A socket's own end of its seat; given back by [`Crowd::leave`].
@@ -80,6 +85,17 @@ pub struct PhoneGlance {
     pub status: Option<NodeStatus>,
     /// Seconds since it said so.
     pub status_age_s: Option<f64>,
+    /// How much sooner it was told to sound; none where there is no ground.
+    pub correction_ms: Option<f64>,
+    /// One standard deviation of that.
+    pub correction_sigma_ms: Option<f64>,
+}
+
+impl Ticket {
+    /// Where the phone is; none on the control socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.peer.address()
+    }
 }
 
 impl Crowd {
@@ -104,6 +120,15 @@ impl Crowd {
         match to {
             To::All => self.tell_greeted(&text),
             To::One(phone) => self.tell_one(phone, &text),
+        }
+        if let (To::One(phone), Message::ClockCorrection(ClockCorrection(it))) = (to, message) {
+            self.note_correction(phone, *it);
+        }
+    }
+
+    fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.correction = correction;
         }
     }
 
@@ -174,7 +199,15 @@ impl Crowd {
         let (queue, words) = mpsc::channel(QUEUE);
         let kick = Arc::new(Notify::new());
         let since = self.clock.now();
-        let seat = Seat { queue, kick: kick.clone(), peer, since, greeted: false, status: None };
+        let seat = Seat {
+            queue,
+            kick: kick.clone(),
+            peer,
+            since,
+            greeted: false,
+            status: None,
+            correction: None,
+        };
         self.seats().insert(phone, seat);
         self.attending.fetch_add(1, Ordering::Relaxed);
         Ok(Ticket { phone, queue: words, kick, peer })
@@ -253,6 +286,8 @@ impl Seat {
             connected_s: (now - self.since).secs_f64(),
             hello: self.greeted,
             status: self.status.as_ref().map(|(_, status)| status.clone()),
+            correction_ms: self.correction.map(|it| it.ms),
+            correction_sigma_ms: self.correction.map(|it| it.sigma_ms),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
         }
     }
