@@ -203,24 +203,32 @@ fn clock(it: &Value) -> String {
 }
 
 fn phones(it: &Value) -> String {
+    let rows: Vec<[String; 7]> = rows(&it["phones"]).map(phone_row).collect();
+    let head = ["phone", "address", "here", "hello", "quality", "round trip", "correction"];
+    table(head, &rows)
+}
+
+fn phone_row(phone: &Value) -> [String; 7] {
     let unknown = || "unknown".to_owned();
-    let rows: Vec<[String; 6]> = rows(&it["phones"])
-        .map(|phone| {
-            let status = &phone["status"];
-            let number = |value: &Value, unit: &str| {
-                value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
-            };
-            [
-                phone["id"].to_string(),
-                phone["address"].as_str().unwrap_or("control socket").to_owned(),
-                number(&phone["connected_s"], " s"),
-                if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
-                status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
-                number(&status["avg_rtt_ms"], " ms"),
-            ]
-        })
-        .collect();
-    table(["phone", "address", "here", "hello", "quality", "round trip"], &rows)
+    let status = &phone["status"];
+    let number = |value: &Value, unit: &str| {
+        value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
+    };
+    [
+        phone["id"].to_string(),
+        phone["address"].as_str().unwrap_or("control socket").to_owned(),
+        number(&phone["connected_s"], " s"),
+        if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
+        status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
+        number(&status["avg_rtt_ms"], " ms"),
+        correction(phone).unwrap_or_else(unknown),
+    ]
+}
+
+/// How much sooner a phone was told to sound, and how sure that is.
+fn correction(phone: &Value) -> Option<String> {
+    let (ms, sigma_ms) = (&phone["correction_ms"], &phone["correction_sigma_ms"]);
+    Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
 }
 
 fn universes(it: &Value) -> String {
@@ -299,6 +307,20 @@ mod tests {
             &json!({ "state": "free", "age_s": 12.2, "error_bound_ns": null, "source": "x" }),
         );
         assert_eq!(clock, "free for 12 s, error unknown (x)");
+    }
+
+    #[test]
+    fn a_phone_that_was_told_no_correction_is_not_shown_as_right() {
+        let row = |correction_ms: Value, correction_sigma_ms: Value| {
+            phone_row(&json!({
+                "id": 3, "address": "10.0.0.9", "connected_s": 1.25, "hello": true, "status": null,
+                "correction_ms": correction_ms, "correction_sigma_ms": correction_sigma_ms,
+            }))
+        };
+        let unknown = row(Value::Null, Value::Null);
+        assert_eq!(unknown[4..], ["unknown", "unknown", "unknown"]);
+        assert_eq!(row(json!(0.0), json!(0.092))[6], "+0.00 ms, sigma 0.09");
+        assert_eq!(row(json!(-1.234), json!(0.145))[6], "-1.23 ms, sigma 0.14");
     }
 
     #[test]
