@@ -2,6 +2,7 @@
 
 pub mod artnet;
 pub mod boxfile;
+pub mod clock_peer;
 pub mod engine;
 #[cfg(feature = "real")]
 pub mod media;
@@ -32,6 +33,7 @@ pub const ALL: &[Target] = &[
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
+    clock_peer::TARGET,
     phone::TARGET,
     engine::TARGET,
     #[cfg(feature = "real")]
