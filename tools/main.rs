@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod child;
 mod compose;
+mod proxy_cli;
 mod tally;
 mod test;
 
@@ -26,6 +27,8 @@ enum Chore {
     Test(test::Args),
     /// Write the demo's music as FLAC files
     Compose(compose::Args),
+    /// Stand in front of a server as a bad network
+    Proxy(proxy_cli::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
+        Chore::Proxy(args) => proxy_cli::run(&args),
         Chore::Bench(which) => bench::run(&which),
     }
 }

@@ -203,12 +203,14 @@ fn clock(it: &Value) -> String {
 }
 
 fn phones(it: &Value) -> String {
-    let rows: Vec<[String; 7]> = rows(&it["phones"]).map(phone_row).collect();
-    let head = ["phone", "address", "here", "hello", "quality", "round trip", "correction"];
-    table(head, &rows)
+    let rows: Vec<[String; 8]> = rows(&it["phones"]).map(phone_row).collect();
+    table(
+        ["phone", "address", "here", "hello", "quality", "round trip", "asks by", "correction"],
+        &rows,
+    )
 }
 
-fn phone_row(phone: &Value) -> [String; 7] {
+fn phone_row(phone: &Value) -> [String; 8] {
     let unknown = || "unknown".to_owned();
     let status = &phone["status"];
     let number = |value: &Value, unit: &str| {
@@ -221,6 +223,7 @@ fn phone_row(phone: &Value) -> [String; 7] {
         if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
         status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
         number(&status["avg_rtt_ms"], " ms"),
+        phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
         correction(phone).unwrap_or_else(unknown),
     ]
 }
@@ -318,9 +321,9 @@ mod tests {
             }))
         };
         let unknown = row(Value::Null, Value::Null);
-        assert_eq!(unknown[4..], ["unknown", "unknown", "unknown"]);
-        assert_eq!(row(json!(0.0), json!(0.092))[6], "+0.00 ms, sigma 0.09");
-        assert_eq!(row(json!(-1.234), json!(0.145))[6], "-1.23 ms, sigma 0.14");
+        assert_eq!(unknown[4..], ["unknown"; 4]);
+        assert_eq!(row(json!(0.0), json!(0.092))[7], "+0.00 ms, sigma 0.09");
+        assert_eq!(row(json!(-1.234), json!(0.145))[7], "-1.23 ms, sigma 0.14");
     }
 
     #[test]

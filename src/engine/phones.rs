@@ -13,7 +13,7 @@ use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
     self, Calibrated, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played,
-    Refusal, RefusalCode, ShowInfo, TrackInfo, Welcome,
+    Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
 };
 
 use crate::show::{MediaId, Show};
@@ -232,8 +232,8 @@ pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
     u16::try_from(place).ok().map(WayId)
 }
 
-/// The answer to `hello`: who we are, and what to fetch before it is needed (SX-08).
-pub fn welcome(node: Uuid, show: &Show) -> Welcome {
+/// The answer to `hello`: who we are, what to fetch before it is needed (SX-08), and where to ask the time.
+pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
     let capabilities = ["audio", "clock_sync", "screen"];
     Welcome {
         protocol_version: PROTOCOL_VERSION.to_owned(),
@@ -241,6 +241,7 @@ pub fn welcome(node: Uuid, show: &Show) -> Welcome {
         node_type: NodeType::Master,
         cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
         show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
+        webtransport,
     }
 }
 

@@ -100,7 +100,7 @@ impl Edge {
             }
             Answer::Welcome => {
                 seat.greeted = true;
-                let welcome = Message::Welcome(welcome(self.node, &self.show));
+                let welcome = Message::Welcome(welcome(self.node, &self.show, None));
                 let news = Some(Input::PhoneJoined { phone, way: None });
                 Reply { news, ..self.reply(now, &welcome) }
             }

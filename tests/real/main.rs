@@ -3,6 +3,8 @@
 mod fuzz;
 mod light;
 mod program;
+mod proxy;
+mod secure;
 mod sound;
 mod the_box;
 mod ws;

@@ -13,3 +13,4 @@ mod pool;
 mod sound;
 mod stage;
 mod tables;
+mod time_wire;

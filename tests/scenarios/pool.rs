@@ -353,6 +353,20 @@ fn the_claimed_sigma_covers_the_truth_and_is_no_cloak() {
     }
 }
 
+/// The engine reckons between two GOs; the figures stand in `src/README.md`.
+#[test]
+fn a_thousand_phones_are_reckoned_and_so_is_a_crowd_that_claims_a_model_each() {
+    let known = Spec { ways_known: true, ..EVENING };
+    let crowd = Spec { models: 1_000, ways: 1_000, calibrated: 1, ..known };
+    for (name, spec) in [("an evening", EVENING), ("with known ways", known), ("a crowd", crowd)] {
+        let hall = Hall::drawn(7, spec);
+        let clock = std::time::Instant::now();
+        let corrections = hall.corrections();
+        println!("{name}: {:.2} ms", clock.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(corrections.iter().flatten().count(), spec.phones);
+    }
+}
+
 #[test]
 fn who_came_first_changes_nothing() {
     let hall = Hall::drawn(6, Spec { ways_known: true, ..EVENING });

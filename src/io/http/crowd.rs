@@ -18,6 +18,7 @@ use uuid::Uuid;
 use wire::solusync::{
     self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
 };
+use wire::time::Channel;
 
 use super::Peer;
 use crate::chance;
@@ -45,6 +46,10 @@ pub struct Crowd {
 pub(super) struct Counts {
     pub said: AtomicU64,
     pub clock_syncs: AtomicU64,
+    /// The same over WebTransport, and how much earlier than the program the kernel had them, in sum.
+    pub time_datagrams: AtomicU64,
+    pub time_datagrams_lead_ns: AtomicU64,
+    pub time_datagrams_unanswered: AtomicU64,
     pub too_slow: AtomicU64,
     pub refused: [AtomicU64; 6],
 }
@@ -57,6 +62,8 @@ struct Seat {
     since: ShowTime,
     greeted: bool,
     status: Option<(ShowTime, NodeStatus)>,
+    /// When it last asked the time, and how.
+    asked: Option<(ShowTime, Channel)>,
     /// What it was told last.
     correction: Option<Estimate>,
 }
@@ -85,6 +92,10 @@ pub struct PhoneGlance {
     pub status: Option<NodeStatus>,
     /// Seconds since it said so.
     pub status_age_s: Option<f64>,
+    /// How it last asked the time; none if it has not.
+    pub clock_channel: Option<Channel>,
+    /// Seconds since it asked.
+    pub clock_age_s: Option<f64>,
     /// How much sooner it was told to sound; none where there is no ground.
     pub correction_ms: Option<f64>,
     /// One standard deviation of that.
@@ -207,6 +218,7 @@ impl Crowd {
             greeted: false,
             status: None,
             correction: None,
+            asked: None,
         };
         self.seats().insert(phone, seat);
         self.attending.fetch_add(1, Ordering::Relaxed);
@@ -224,6 +236,16 @@ impl Crowd {
         let now = self.clock.now();
         if let Some(seat) = self.seats().get_mut(&phone) {
             seat.status = Some((now, status.clone()));
+        }
+    }
+
+    /// A phone asked the time. Anybody may call themselves any phone on `/time`, so only one from the phone's own
+    /// address is believed; this is for people to look at.
+    pub(super) fn note_asked(&self, phone: PhoneId, channel: Channel, from: Option<IpAddr>) {
+        let now = self.clock.now();
+        if let Some(seat) = self.seats().get_mut(&phone).filter(|seat| seat.peer.address() == from)
+        {
+            seat.asked = Some((now, channel));
         }
     }
 
@@ -289,6 +311,8 @@ impl Seat {
             correction_ms: self.correction.map(|it| it.ms),
             correction_sigma_ms: self.correction.map(|it| it.sigma_ms),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
+            clock_channel: self.asked.map(|(_, channel)| channel),
+            clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),
         }
     }
 }
