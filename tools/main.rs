@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod child;
+mod clock_filter;
 mod compose;
 mod proxy_cli;
 mod tally;
@@ -29,6 +30,8 @@ enum Chore {
     Compose(compose::Args),
     /// Stand in front of a server as a bad network
     Proxy(proxy_cli::Args),
+    /// Estimate the box's clock from exchanges on standard input
+    ClockFilter(clock_filter::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
         Chore::Proxy(args) => proxy_cli::run(&args),
+        Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Bench(which) => bench::run(&which),
     }
 }

@@ -20,6 +20,7 @@ mod link;
 mod player;
 mod scale;
 mod screen;
+mod slip;
 mod state;
 mod told;
 #[cfg(test)]
