@@ -12,6 +12,7 @@ pub mod audio;
 mod chance;
 pub mod clock;
 mod core;
+mod correction;
 #[cfg(target_family = "wasm")]
 mod door;
 mod line;

@@ -9,6 +9,7 @@ mod light;
 mod light_wire;
 mod one_phone;
 mod phones;
+mod pool;
 mod sound;
 mod stage;
 mod tables;
