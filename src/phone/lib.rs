@@ -15,6 +15,8 @@ mod core;
 mod correction;
 #[cfg(target_family = "wasm")]
 mod door;
+#[cfg(test)]
+mod heap;
 mod line;
 mod link;
 mod player;
