@@ -192,7 +192,6 @@ fn ca02_a_false_lock_is_noticed_by_the_peers_and_not_followed() {
     };
     let (mut world, seen) = night(spec, secs(75));
     assert_eq!(state_at(&seen, secs(39)), ClockState::Locked);
-    let mono = world.mono();
     assert_eq!(state_at(&seen, secs(60)), ClockState::Holdover);
     let mono = world.mono();
     let glance = world.discipline().glance(mono);

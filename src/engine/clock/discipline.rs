@@ -43,6 +43,8 @@ const LOOSE: i64 = 4;
 const SLEW_SECS: f64 = 1.0;
 /// The way to the master is asked less often than the other speaks.
 const ASK_PATIENCE: i64 = 10;
+/// A hardware clock's stamp, told by the monotonic clock, may seem to be from so far in the future.
+const AHEAD_MAX: Span = Span::from_millis(10);
 /// More stories than one turn of events has.
 const STORIES_MAX: usize = 16;
 
@@ -269,7 +271,8 @@ impl Discipline {
         stamps: StampKind,
         take: impl FnOnce(&mut Estimate) -> Taken,
     ) {
-        if self.master.is_none() || at > now || now - at > self.settings.patience {
+        let is_sane = at - now <= AHEAD_MAX && now - at <= self.settings.patience;
+        if self.master.is_none() || !is_sane {
             return;
         }
         let Some(estimate) = &mut self.estimate else { return };

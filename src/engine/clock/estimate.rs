@@ -489,3 +489,115 @@ fn moved(f: [[f64; 3]; 3], p: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     });
     half.map(|row| f.map(|other| dot(row, other)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AHEAD: i64 = 1_795_000_000_000_000_000;
+
+    fn mono(millis: i64) -> MonoTime {
+        MonoTime::ZERO + Span::from_millis(millis)
+    }
+
+    /// A master that gains 20 ppm, at the end of a cable of 500 ns.
+    fn master(at: MonoTime) -> ShowTime {
+        ShowTime::from_ns(AHEAD + at.ns() + at.ns() / 50_000)
+    }
+
+    const WAY: Span = Span::from_ns(500);
+    const STAMPS: StampKind = StampKind::Hardware;
+
+    fn new() -> Estimate {
+        Estimate::new(MonoTime::ZERO, Ppm(0.0), Ppm(0.03))
+    }
+
+    fn sync(estimate: &mut Estimate, at: MonoTime, late: Span, moved: Span) -> Taken {
+        let left = master(at - WAY) + moved;
+        estimate.packet(Direction::FromMaster, at + late, left, STAMPS)
+    }
+
+    fn ask(estimate: &mut Estimate, at: MonoTime, late: Span, moved: Span) -> Taken {
+        estimate.packet(Direction::ToMaster, at, master(at + WAY) + late + moved, STAMPS)
+    }
+
+    fn error_ns(estimate: &Estimate, at: MonoTime) -> i64 {
+        (estimate.master(at) - master(at)).abs().ns()
+    }
+
+    #[test]
+    fn ca02_clean_packets_of_both_ways_give_time_rate_and_delay() {
+        let mut estimate = new();
+        for tick in 0..80 {
+            sync(&mut estimate, mono(125 * tick), Span::ZERO, Span::ZERO);
+            ask(&mut estimate, mono(125 * tick + 60), Span::ZERO, Span::ZERO);
+        }
+        assert!(error_ns(&estimate, mono(10_000)) < 30);
+        assert!((estimate.rate().0 - 20.0).abs() < 0.05, "{:?}", estimate.rate());
+        assert!((estimate.round_trip_ns() - 1_000.0).abs() < 50.0);
+        assert!(estimate.is_ripe() && estimate.doubt_ns(mono(10_000)) < 100.0);
+    }
+
+    /// P2P: the master's messages come one way only, and the link's delay is measured by itself.
+    #[test]
+    fn ca02_messages_of_one_way_and_the_links_delay_give_the_same() {
+        let mut estimate = new();
+        for tick in 0..80 {
+            sync(&mut estimate, mono(125 * tick), Span::ZERO, Span::ZERO);
+            estimate.link(mono(125 * tick + 60), WAY, STAMPS);
+        }
+        assert!(error_ns(&estimate, mono(10_000)) < 30);
+        assert!((estimate.rate().0 - 20.0).abs() < 0.05, "{:?}", estimate.rate());
+        assert!((estimate.round_trip_ns() - 1_000.0).abs() < 50.0);
+        let jump = Span::from_micros(100);
+        let moved = (80..120)
+            .any(|tick| sync(&mut estimate, mono(125 * tick), Span::ZERO, -jump) == Taken::Moved);
+        assert!(moved, "a master set back is late for ever");
+    }
+
+    #[test]
+    fn ca02_questions_once_a_second_are_enough_for_syncs_eight_times_a_second() {
+        let mut estimate = new();
+        for tick in 0..8 * 12 {
+            sync(&mut estimate, mono(125 * tick), Span::ZERO, Span::ZERO);
+            if tick % 8 == 0 {
+                ask(&mut estimate, mono(125 * tick + 60), Span::ZERO, Span::ZERO);
+            }
+        }
+        assert!(estimate.is_ripe() && error_ns(&estimate, mono(12_000)) < 100);
+    }
+
+    /// A jam of one way for a minute: the mean of there and back would be off by half of it.
+    #[test]
+    fn ca02_while_one_way_is_jammed_the_other_carries_the_clock() {
+        let mut estimate = new();
+        for tick in 0..8 * 100 {
+            let jam = if tick > 8 * 40 { Span::from_micros(200) } else { Span::ZERO };
+            assert_eq!(sync(&mut estimate, mono(125 * tick), jam, Span::ZERO), Taken::Well);
+            ask(&mut estimate, mono(125 * tick + 60), Span::ZERO, Span::ZERO);
+        }
+        assert!(
+            error_ns(&estimate, mono(100_000)) < 1_000,
+            "{}",
+            error_ns(&estimate, mono(100_000))
+        );
+    }
+
+    #[test]
+    fn ca02_one_stamp_from_nowhere_changes_nothing_and_a_moved_clock_is_known_by_three() {
+        let mut estimate = new();
+        let day = Span::from_secs(86_400);
+        let run = |estimate: &mut Estimate, ticks: std::ops::Range<i64>, moved: Span| {
+            ticks.fold(0, |count, tick| {
+                let down = sync(estimate, mono(125 * tick), Span::ZERO, moved);
+                let up = ask(estimate, mono(125 * tick + 60), Span::ZERO, moved);
+                count + i32::from(down == Taken::Moved) + i32::from(up == Taken::Moved)
+            })
+        };
+        assert_eq!(run(&mut estimate, 0..80, Span::ZERO), 0);
+        assert_eq!(run(&mut estimate, 80..81, day), 0);
+        assert_eq!(run(&mut estimate, 81..160, Span::ZERO), 0);
+        assert!(error_ns(&estimate, mono(20_000)) < 30);
+        assert!(run(&mut estimate, 160..164, Span::from_micros(50)) > 0);
+    }
+}
