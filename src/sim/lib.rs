@@ -9,6 +9,7 @@ pub mod crystal;
 mod edge;
 mod hall;
 mod line;
+pub mod nights;
 mod phone;
 pub mod ptp;
 mod rehearse;
