@@ -9,3 +9,4 @@ pub mod osc;
 pub mod ptp;
 pub mod sacn;
 pub mod solusync;
+pub mod time;

@@ -11,6 +11,7 @@ pub mod phone;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
+pub mod time;
 
 /// What bytes are thrown at.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,7 @@ pub const ALL: &[Target] = &[
     show::TARGET,
     boxfile::TARGET,
     solusync::TARGET,
+    time::TARGET,
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,

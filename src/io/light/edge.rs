@@ -22,7 +22,6 @@ use super::glance::{Foreign, NodeGlance};
 use super::net::v4;
 use super::render::{Gauges, Leave, Old, Table, Told};
 use crate::clock::BoxClock;
-use engine::clock::Overlay;
 
 /// How long it listens before it looks at its clock and its rings: less than a frame.
 const TURN_MS: u16 = 20;
