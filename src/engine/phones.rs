@@ -60,7 +60,8 @@ impl RateWindow {
     /// Whether one more may pass at `now`.
     pub fn admit(&mut self, now: ShowTime) -> bool {
         const WINDOW: Span = Span::from_secs(1);
-        while self.past.front().is_some_and(|&first| now - first >= WINDOW) {
+        // A clock that stepped back has forgotten when that was.
+        while self.past.front().is_some_and(|&first| now - first >= WINDOW || first > now) {
             self.past.pop_front();
         }
         let admitted = self.past.len() < self.limit;

@@ -1,6 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod check;
+mod clock;
 mod cues;
 mod demo;
 mod docs;
