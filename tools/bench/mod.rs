@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 mod go;
+mod pages;
 mod running;
 
 /// What to measure.
@@ -12,11 +13,14 @@ mod running;
 pub enum Bench {
     /// From GO to the first changed sACN packet
     Go(go::Args),
+    /// How far apart two pages in Chromium play the same click
+    Pages(pages::Args),
 }
 
 /// Measures it.
 pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
+        Bench::Pages(args) => pages::run(args),
     }
 }
