@@ -5,10 +5,13 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod card;
+pub mod crystal;
 mod edge;
 mod hall;
 mod line;
+pub mod path;
 mod phone;
+pub mod ptp;
 mod rehearse;
 mod rig;
 mod speaker;
