@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 mod clock;
 mod go;
+mod pages;
 mod running;
 
 /// What to measure.
@@ -15,6 +16,8 @@ pub enum Bench {
     Go(go::Args),
     /// How far clocks are apart, beside ptp4l and chrony
     Clock(clock::Args),
+    /// How far apart two pages in Chromium play the same click
+    Pages(pages::Args),
 }
 
 /// Measures it.
@@ -22,5 +25,6 @@ pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
         Bench::Clock(args) => clock::run(args),
+        Bench::Pages(args) => pages::run(args),
     }
 }
