@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 mod go;
-mod running;
 
 /// What to measure.
 #[derive(Subcommand)]
