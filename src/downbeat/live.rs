@@ -204,7 +204,7 @@ fn clock(it: &Value) -> String {
 
 fn phones(it: &Value) -> String {
     let unknown = || "unknown".to_owned();
-    let rows: Vec<[String; 6]> = rows(&it["phones"])
+    let rows: Vec<[String; 7]> = rows(&it["phones"])
         .map(|phone| {
             let status = &phone["status"];
             let number = |value: &Value, unit: &str| {
@@ -217,10 +217,11 @@ fn phones(it: &Value) -> String {
                 if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
                 status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
                 number(&status["avg_rtt_ms"], " ms"),
+                phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
             ]
         })
         .collect();
-    table(["phone", "address", "here", "hello", "quality", "round trip"], &rows)
+    table(["phone", "address", "here", "hello", "quality", "round trip", "asks by"], &rows)
 }
 
 fn universes(it: &Value) -> String {

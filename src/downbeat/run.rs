@@ -15,7 +15,10 @@ use engine::told::{Effect, Input, To};
 use engine::{Engine, EngineStart};
 use io::clock::BoxClock;
 use io::conductor::{Conductor, EngineHandle};
-use io::http::{BoxFacts, Crowd, Doors, House, PageFile, bind_network, bind_socket};
+use io::http::{
+    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Secure, bind_network, bind_secure,
+    bind_socket,
+};
 use io::journal::{Account, Event, Journal};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,6 +54,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
     // Port 0 in the box file is any that is free: phones are told which one it became.
     let port = network.local_addr().map_or(config.ports.http, |address| address.port());
+    let (secure, mut warnings) = secure(&config, &state);
     let socket = load::socket(globals, &config);
     let control = bind_socket(&socket).map_err(Refused::because)?;
 
@@ -97,12 +101,13 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         tai_utc: TAI_UTC,
         limits: limits(&config),
         page,
+        certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
     });
     let feed = journal.watch();
-    let doors = Doors::open(house.clone(), network, control);
+    let doors = Doors::open(house.clone(), network, secure, control);
     tokio::spawn(tell_the_zone(handle.clone()));
-    let mut warnings = outputs.warnings().to_vec();
+    warnings.extend_from_slice(outputs.warnings());
     warnings.extend(hear_surfaces(config.ports.osc, handle.clone()));
     let quit = Arc::new(Notify::new());
     let keys = Keys::read(handle, quit.clone());
@@ -156,6 +161,25 @@ fn carry_words(crowd: Arc<Crowd>) -> mpsc::UnboundedSender<(To, Uuid, Message)> 
         }
     });
     words
+}
+
+/// HTTPS and WebTransport, with what there is to say about them. A port that cannot be had is a loud word, not the
+/// end of the show: phones come by plain HTTP.
+fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
+    let lost = |why: &dyn std::fmt::Display| format!("no HTTPS and no WebTransport: {why}");
+    let names = address::names(&config.name);
+    match Certificates::open(state, names) {
+        Err(error) => (None, vec![lost(&error)]),
+        Ok((certificates, mut said)) => {
+            match bind_secure(config.ports.https, certificates.into()) {
+                Ok(secure) => (Some(secure), said),
+                Err(error) => {
+                    said.push(lost(&error));
+                    (None, said)
+                }
+            }
+        }
+    }
 }
 
 /// What light and sound report, to the engine.

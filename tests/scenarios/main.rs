@@ -12,3 +12,4 @@ mod phones;
 mod sound;
 mod stage;
 mod tables;
+mod time_wire;

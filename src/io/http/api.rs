@@ -53,12 +53,17 @@ pub(super) fn router() -> Router<Arc<House>> {
 async fn admit(Extension(peer): Extension<Peer>, request: HttpRequest, next: Next) -> Response {
     match peer {
         Peer::Socket => next.run(request).await,
-        Peer::Network(_) => nonsense(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
+        Peer::Network(_) => unauthorized(
             "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
         ),
+        Peer::Secure(_) => unauthorized(
+            "operators need a token, and this box gives none yet; on the box itself use its control socket",
+        ),
     }
+}
+
+fn unauthorized(message: &str) -> Response {
+    nonsense(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
 /// Who asks with a command's word has forgotten the method.
