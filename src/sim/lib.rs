@@ -5,6 +5,8 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod card;
+mod crystal;
+mod day;
 mod edge;
 mod hall;
 mod line;
@@ -20,6 +22,7 @@ mod wifi;
 mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use day::{Day, DayReport};
 pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};
 pub use rig::{Frame, Rig};

@@ -2,6 +2,7 @@
 
 mod check;
 mod cues;
+mod day;
 mod demo;
 mod docs;
 mod fuzz;

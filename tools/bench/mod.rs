@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod day;
 mod go;
 
 /// What to measure.
@@ -11,11 +12,14 @@ mod go;
 pub enum Bench {
     /// From GO to the first changed sACN packet
     Go(go::Args),
+    /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
+    Day(day::Args),
 }
 
 /// Measures it.
 pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
+        Bench::Day(args) => day::run(args),
     }
 }
