@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod child;
+mod clock_filter;
 mod compose;
 mod fleet_cli;
 mod proxy_cli;
@@ -32,6 +33,8 @@ enum Chore {
     Proxy(proxy_cli::Args),
     /// Bring phones to a box, and see how well they know its time
     Fleet(fleet_cli::Args),
+    /// Estimate the box's clock from exchanges on standard input
+    ClockFilter(clock_filter::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Compose(args) => compose::run(&args),
         Chore::Fleet(args) => fleet_cli::run(&args),
         Chore::Proxy(args) => proxy_cli::run(&args),
+        Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Bench(which) => bench::run(&which),
     }
 }

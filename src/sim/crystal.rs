@@ -1,147 +1,150 @@
-//! A crystal that runs as it likes: its rate turns now and then, and what it has shown stays shown.
+//! A crystal: what makes a clock run, and run away.
 //!
-//! In: true time. Out: what a clock on this crystal shows, and when it will show something. *Wander* is how real ones
-//! turn: each has its own rate, ages a little, and follows the temperature of the pocket it is in.
+//! In: true time. Out: what a counter on this crystal reads. Never: real time.
+//!
+//! A crystal's rate is off by a constant; it trembles (white noise), it wanders (a random walk), and it follows the
+//! temperature, which follows doors, lamps and fans.
 
 use phone::Chance;
-use units::{Ppm, ShowTime, Span};
+use units::{MonoTime, Ppm, ShowTime, Span};
 
-use crate::path::wait;
-
-/// A crystal, and everything it did.
-#[derive(Debug, Clone)]
-pub(crate) struct Crystal {
-    turns: Vec<Turn>,
-}
-
-/// From a time on, another rate.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    at: ShowTime,
-    /// What it shows then.
-    shows: Span,
-    rate: Ppm,
+/// What kind of crystal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crystal {
+    /// How much faster than true time it runs at the beginning.
+    pub rate: Ppm,
+    /// White noise of the rate: the deviation of a second's mean.
+    pub tremble: Ppm,
+    /// Random walk of the rate: its deviation after a second.
+    pub wander: Ppm,
+    /// How far the temperature carries the rate, either way; it swings there and back in [`Self::swing`].
+    pub heat: Ppm,
+    /// How long a swing of the temperature takes; none means that it does not swing.
+    pub swing: Span,
 }
 
 impl Crystal {
-    /// Shows nothing at `at`, and runs so much faster than true time.
-    pub(crate) fn new(at: ShowTime, rate: Ppm) -> Self {
-        Self { turns: vec![Turn { at, shows: Span::ZERO, rate }] }
-    }
+    /// One that is true for ever.
+    pub const PERFECT: Self = Self {
+        rate: Ppm(0.0),
+        tremble: Ppm(0.0),
+        wander: Ppm(0.0),
+        heat: Ppm(0.0),
+        swing: Span::ZERO,
+    };
 
-    /// What it shows.
-    pub(crate) fn shows(&self, at: ShowTime) -> Span {
-        let turn = self.turn_of(|turn| turn.at <= at);
-        turn.shows + faster(at - turn.at, turn.rate)
-    }
-
-    /// When it shows so much.
-    pub(crate) fn when(&self, shows: Span) -> ShowTime {
-        let turn = self.turn_of(|turn| turn.shows <= shows);
-        let gone = (shows - turn.shows).ns() as f64;
-        turn.at + Span::from_ns((gone / turn.rate.ratio()).round() as i64)
-    }
-
-    /// From now on it runs at another rate.
-    pub(crate) fn turn(&mut self, at: ShowTime, rate: Ppm) {
-        let shows = self.shows(at);
-        self.turns.push(Turn { at, shows, rate });
-    }
-
-    /// It stood still until `at`, and goes on where it was at `since`.
-    pub(crate) fn stood(&mut self, since: ShowTime, at: ShowTime) {
-        let Turn { rate, .. } = self.turn_of(|turn| turn.at <= since);
-        let shows = self.shows(since);
-        self.turns.retain(|turn| turn.at <= since);
-        self.turns.push(Turn { at, shows, rate });
-    }
-
-    fn turn_of(&self, before: impl Fn(&Turn) -> bool) -> Turn {
-        let next = self.turns.partition_point(before);
-        self.turns[next.saturating_sub(1)]
-    }
-}
-
-/// Only what the rate differs from 1 goes through floating point: a day keeps its nanoseconds.
-fn faster(gone: Span, rate: Ppm) -> Span {
-    gone + Span::from_ns((gone.ns() as f64 * rate.0 * 1e-6).round() as i64)
-}
-
-/// How a crystal's rate wanders.
-#[derive(Debug, Clone)]
-pub(crate) struct Wander {
-    own: Ppm,
-    aged: f64,
-    /// What its temperature makes of it, and is about to make.
-    warm: f64,
-    warm_to: f64,
-    chance: Chance,
-}
-
-/// A walk of this many ppm in the square root of an hour.
-const AGING: f64 = 0.1;
-/// A pocket, a hand, a window: so many ppm either way.
-const WARMTH: f64 = 3.0;
-/// From one such change to the next, on average.
-const MOVES: f64 = 1_800.0;
-/// How fast a phone takes on the temperature around it, seconds.
-const SETTLES: f64 = 300.0;
-
-impl Wander {
-    pub(crate) fn new(own: Ppm, seed: u64) -> Self {
-        let chance = Chance::new(u128::from(seed) << 64 | 0xc1);
-        Self { own, aged: 0.0, warm: 0.0, warm_to: 0.0, chance }
-    }
-
-    /// Its rate after so much more time.
-    pub(crate) fn after(&mut self, span: Span) -> Ppm {
-        let secs = span.secs_f64();
-        // The sum of two exponentials of opposite signs has no mean, and twice the square of one.
-        let step = (wait(&mut self.chance) - wait(&mut self.chance)) / 2.0_f64.sqrt();
-        self.aged += AGING * (secs / 3_600.0).sqrt() * step;
-        if self.chance.share() < secs / MOVES {
-            self.warm_to = WARMTH * (2.0 * self.chance.share() - 1.0);
+    /// Some computer's or interface's: up to 50 ppm off, in a rack whose temperature swings by some degrees in minutes
+    /// or hours.
+    pub fn drawn(chance: &mut Chance) -> Self {
+        let mut between = |low: f64, high: f64| low + (high - low) * chance.share();
+        Self {
+            rate: Ppm(between(-50.0, 50.0)),
+            tremble: Ppm(between(0.0005, 0.003)),
+            wander: Ppm(between(0.0005, 0.005)),
+            heat: Ppm(between(0.0, 1.0)),
+            swing: Span::from_secs_f64(between(600.0, 7_200.0)),
         }
-        self.warm += (self.warm_to - self.warm) * (1.0 - (-secs / SETTLES).exp());
-        Ppm(self.own.0 + self.aged + self.warm)
     }
+}
+
+/// The rate is drawn anew this often.
+const GRAIN_NS: i64 = 62_500_000;
+
+/// A counter on a crystal, read forward in time; up to a grain back is allowed, too.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    crystal: Crystal,
+    chance: Chance,
+    phase: f64,
+    walked: f64,
+    /// The last grain and the one before.
+    pieces: [Piece; 2],
+}
+
+/// A piece of constant rate: from `at`, where it reads `read` (both ns), with `gain` ns a ns.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    at: i64,
+    read: f64,
+    gain: f64,
+}
+
+impl Counter {
+    /// Reads zero at true time zero.
+    pub fn new(crystal: Crystal, seed: u128) -> Self {
+        let mut chance = Chance::new(seed);
+        let phase = chance.share();
+        let nothing = Piece { at: -GRAIN_NS, read: 0.0, gain: 0.0 };
+        let first = Piece { at: 0, read: 0.0, gain: crystal.rate.0 * 1e-6 };
+        Self { crystal, chance, phase, walked: 0.0, pieces: [nothing, first] }
+    }
+
+    /// What it reads beyond true time, ns.
+    pub fn ahead_ns(&mut self, truth: ShowTime) -> f64 {
+        while truth.ns() >= self.pieces[1].at + GRAIN_NS {
+            self.grow();
+        }
+        let [old, new] = self.pieces;
+        let piece = if truth.ns() < new.at { old } else { new };
+        piece.read + piece.gain * (truth.ns() - piece.at) as f64
+    }
+
+    /// What it reads, as a machine's monotonic clock.
+    pub fn mono(&mut self, truth: ShowTime) -> MonoTime {
+        MonoTime::from_ns(truth.ns() + self.ahead_ns(truth).round() as i64)
+    }
+
+    fn grow(&mut self) {
+        let last = self.pieces[1];
+        let (at, secs) = (last.at + GRAIN_NS, GRAIN_NS as f64 * 1e-9);
+        let read = last.read + last.gain * GRAIN_NS as f64;
+        self.walked += self.crystal.wander.0 * secs.sqrt() * normal(&mut self.chance);
+        let tremble = self.crystal.tremble.0 / secs.sqrt() * normal(&mut self.chance);
+        let ppm = self.crystal.rate.0 + self.walked + tremble + self.heat(at);
+        self.pieces = [last, Piece { at, read, gain: ppm * 1e-6 }];
+    }
+
+    fn heat(&self, at: i64) -> f64 {
+        if self.crystal.swing == Span::ZERO {
+            return 0.0;
+        }
+        let turn = |at: f64| (std::f64::consts::TAU * (at + self.phase)).sin();
+        self.crystal.heat.0 * (turn(at as f64 / self.crystal.swing.ns() as f64) - turn(0.0))
+    }
+}
+
+/// Normal with deviation 1 (Box and Muller).
+pub(crate) fn normal(chance: &mut Chance) -> f64 {
+    let radius = (-2.0 * (1.0 - chance.share()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * chance.share()).cos()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(secs: f64) -> ShowTime {
-        ShowTime::from_ns(1_790_000_000_000_000_000) + Span::from_secs_f64(secs)
+    fn secs(secs: i64) -> ShowTime {
+        ShowTime::ZERO + Span::from_secs(secs)
     }
 
     #[test]
-    fn a_crystal_that_turns_never_steps_and_is_read_both_ways() {
-        let mut crystal = Crystal::new(at(0.0), Ppm(50.0));
-        crystal.turn(at(1_000.0), Ppm(-50.0));
-        crystal.turn(at(2_000.0), Ppm(0.0));
-        assert_eq!(crystal.shows(at(1_000.0)), Span::from_micros(1_000_050_000));
-        assert_eq!(crystal.shows(at(2_000.0)), Span::from_secs(2_000));
-        for secs in [0.5, 999.9, 1_000.0, 1_700.3, 2_500.0] {
-            let back = crystal.when(crystal.shows(at(secs)));
-            assert!((back - at(secs)).abs() <= Span::from_ns(1), "{secs}");
-        }
+    fn a_perfect_crystal_is_true_and_another_gains_what_its_rate_says() {
+        let mut perfect = Counter::new(Crystal::PERFECT, 1);
+        assert_eq!(perfect.mono(secs(86_400)), MonoTime::ZERO + Span::from_secs(86_400));
+        let mut fast = Counter::new(Crystal { rate: Ppm(20.0), ..Crystal::PERFECT }, 1);
+        assert!((fast.ahead_ns(secs(1_000)) - 20e6).abs() < 1.0);
     }
 
     #[test]
-    fn a_crystal_that_stood_still_goes_on_where_it_was() {
-        let mut crystal = Crystal::new(at(0.0), Ppm(0.0));
-        crystal.stood(at(10.0), at(70.0));
-        assert_eq!(crystal.shows(at(75.0)), Span::from_secs(15));
-    }
-
-    #[test]
-    fn a_crystal_wanders_by_parts_per_million_and_slowly() {
-        let mut wander = Wander::new(Ppm(20.0), 7);
-        let rates: Vec<f64> = (0..8_640).map(|_| wander.after(Span::from_secs(10)).0).collect();
-        let far = rates.iter().map(|rate| (rate - 20.0).abs()).fold(0.0, f64::max);
-        let fast = rates.windows(2).map(|two| (two[1] - two[0]).abs()).fold(0.0, f64::max);
-        assert!((1.0..8.0).contains(&far), "{far} ppm in a day");
-        assert!(fast < 0.5, "{fast} ppm in ten seconds");
+    fn a_crystal_wanders_as_far_as_it_is_said_to() {
+        let wander = Ppm(0.01);
+        let rate = |seed| {
+            let mut counter = Counter::new(Crystal { wander, ..Crystal::PERFECT }, seed);
+            let before = counter.ahead_ns(secs(900));
+            (counter.ahead_ns(secs(901)) - before) / 1e3
+        };
+        let squares: f64 = (0..400).map(|seed| rate(seed).powi(2)).sum();
+        let deviation = (squares / 400.0).sqrt();
+        assert!((deviation - 0.3).abs() < 0.05, "{deviation} ppm after a quarter of an hour");
     }
 }

@@ -14,10 +14,10 @@ use engine::clock::TAI_UTC;
 use engine::show::{MediaInfo, Show, Source, load};
 use phone::{Chance, NetTime, State};
 use serde::Serialize;
-use units::{ShowTime, Span};
+use units::{Ppm, ShowTime, Span};
 use wire::solusync::{MediaAction, Message};
 
-use crate::crystal::Wander;
+use crate::crystal::{Counter, Crystal};
 use crate::path::{scaled, wait};
 use crate::phone::{PhoneSpec, SimPhone};
 use crate::wifi::Wifi;
@@ -38,8 +38,8 @@ pub struct Day {
 /// One phone's day.
 #[derive(Debug)]
 struct Life {
-    page: Wander,
-    card: Wander,
+    page: Counter,
+    card: Counter,
     walk: Times,
     nap: Times,
     /// Nobody listens to it before.
@@ -103,6 +103,8 @@ const PIECE: Span = Span::from_secs(60);
 const LOOK: Span = Span::from_secs(1);
 /// Crystals turn this often.
 const TURN: Span = Span::from_secs(10);
+/// How far temperature carries a phone's crystal, either way, at most.
+const WARMTH: Ppm = Ppm(3.0);
 /// Everybody has come in, loaded the piece and found the time.
 const DOORS: Span = Span::from_secs(30);
 /// A phone that was taken out sounds within this, a socket that waited long before it knocked again included.
@@ -197,8 +199,9 @@ impl Day {
             return;
         }
         self.next_turn = self.world.now() + TURN;
+        let gone = self.world.now() - self.piece_began;
         for (place, life) in self.lives.iter_mut().enumerate() {
-            let (page, card) = (life.page.after(TURN), life.card.after(TURN));
+            let (page, card) = (rate(&mut life.page, gone), rate(&mut life.card, gone));
             self.world.touch(place, |phone, now| phone.warm(now, page, card));
         }
     }
@@ -284,8 +287,8 @@ impl Day {
 impl Life {
     fn new(spec: &PhoneSpec, now: ShowTime, chance: &mut Chance) -> Self {
         Self {
-            page: Wander::new(spec.crystal, spec.seed),
-            card: Wander::new(spec.card, spec.seed ^ 1),
+            page: counter(spec.crystal, chance),
+            card: counter(spec.card, chance),
             walk: Times::drawn(now, WALKS, WALK_MAX, chance),
             nap: Times::drawn(now, NAPS, NAP_MAX, chance),
             settles: now + SETTLE,
@@ -316,15 +319,29 @@ fn some_wifi(chance: &mut Chance) -> Wifi {
     }
 }
 
+/// A crystal in a pocket, a hand, a window: it follows temperature further than one in a rack.
+fn counter(own: Ppm, chance: &mut Chance) -> Counter {
+    let heat = Ppm(WARMTH.0 * chance.share());
+    let crystal = Crystal { rate: own, heat, ..Crystal::drawn(chance) };
+    Counter::new(crystal, chance.bits())
+}
+
+/// What it runs at from now until the next turn, on average.
+fn rate(counter: &mut Counter, gone: Span) -> Ppm {
+    let at = ShowTime::ZERO + gone.max(Span::ZERO);
+    let before = counter.ahead_ns(at);
+    Ppm((counter.ahead_ns(at + TURN) - before) / TURN.ns() as f64 * 1e6)
+}
+
 /// When the piece was at its beginning.
 fn began(world: &World) -> Option<ShowTime> {
-    let plays = world.story.iter().filter_map(|it| match &it.event {
+    let mut plays = world.story.iter().rev().filter_map(|it| match &it.event {
         Event::Told(_, Message::MediaControl(said)) if said.action == MediaAction::Play => Some(
             said.start_at?.to_show(TAI_UTC) - Span::from_secs_f64(said.params.position_ms / 1e3),
         ),
         _ => None,
     });
-    plays.last()
+    plays.next()
 }
 
 /// Milliseconds by which a phone is ahead of its place in the piece; none while it is silent.

@@ -5,13 +5,15 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod card;
-mod crystal;
+pub mod crystal;
 mod day;
+mod dial;
 mod edge;
 mod hall;
 mod line;
 pub mod path;
 mod phone;
+pub mod ptp;
 mod rehearse;
 mod rig;
 mod rounding;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
 use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
 
-use crate::crystal::Crystal;
+use crate::dial::Dial;
 use crate::line::{FromPhone, Line};
 use crate::speaker::{Heard, Sounded, Speaker};
 use crate::wifi::Wifi;
@@ -113,7 +113,7 @@ pub type Files = Arc<BTreeMap<String, f64>>;
 pub struct SimPhone {
     spec: PhoneSpec,
     opened: ShowTime,
-    crystal: Crystal,
+    dial: Dial,
     suspended: Option<ShowTime>,
     chance: Chance,
     core: Core,
@@ -155,7 +155,7 @@ impl SimPhone {
         Self {
             spec,
             opened: now,
-            crystal: Crystal::new(now, spec.crystal),
+            dial: Dial::new(now, spec.crystal),
             suspended: None,
             line: Line::new(spec.wifi, &mut chance),
             chance,
@@ -229,7 +229,7 @@ impl SimPhone {
     /// It gets warmer or colder: from now on its clock and its sound card run at other rates.
     pub fn warm(&mut self, now: ShowTime, page: Ppm, card: Ppm) {
         if self.suspended.is_none() {
-            self.crystal.turn(now, page);
+            self.dial.turn(now, page);
             self.speaker.iter_mut().for_each(|speaker| speaker.warm(now, card));
         }
     }
@@ -244,7 +244,7 @@ impl SimPhone {
     /// It is taken out again: its socket is dead, its clock goes on where it stood, and its owner touches it.
     pub fn resume(&mut self, now: ShowTime) {
         let Some(since) = self.suspended.take() else { return };
-        self.crystal.stood(since, now);
+        self.dial.stood(since, now);
         self.line.find(now);
         self.hang_up(now);
         self.handle(now, Event::Woke);
@@ -309,7 +309,7 @@ impl SimPhone {
 
     /// The page's clock before the browser rounds it.
     pub fn exact(&self, now: ShowTime) -> MonoTime {
-        PAGE_BEGINS + self.crystal.shows(now)
+        PAGE_BEGINS + self.dial.shows(now)
     }
 
     /// The page's clock, as a page may read it.
@@ -427,7 +427,7 @@ impl SimPhone {
         let grain = self.spec.grain.ns().max(1) as f64;
         let page_ns = (page_ms * 1e6 / grain).ceil() * grain - PAGE_BEGINS.ns() as f64;
         // Two nanoseconds for what floating point rounds away.
-        let rings = self.crystal.when(Span::from_ns(page_ns as i64)) + Span::from_ns(2);
+        let rings = self.dial.when(Span::from_ns(page_ns as i64)) + Span::from_ns(2);
         rings.max(now + TIMER)
     }
 }

@@ -6,7 +6,7 @@
 use phone::{Act, Chance, Event, OutputStamp};
 use units::{Ppm, ShowTime, Span, TrackId};
 
-use crate::crystal::Crystal;
+use crate::dial::Dial;
 
 /// What is heard of one piece of a track.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Sounded {
 /// An AudioContext.
 #[derive(Debug, Clone)]
 pub(crate) struct Speaker {
-    crystal: Crystal,
+    dial: Dial,
     latency: Span,
     tremble: Span,
     asleep: Option<ShowTime>,
@@ -73,7 +73,7 @@ impl Speaker {
     /// A context that was made at `began`.
     pub(crate) fn new(began: ShowTime, card: Ppm, latency: Span, tremble: Span) -> Self {
         Self {
-            crystal: Crystal::new(began, card),
+            dial: Dial::new(began, card),
             latency,
             tremble,
             asleep: None,
@@ -103,14 +103,14 @@ impl Speaker {
     /// And goes on.
     pub(crate) fn wake(&mut self, now: ShowTime) {
         if let Some(asleep) = self.asleep.take() {
-            self.crystal.stood(asleep, now);
+            self.dial.stood(asleep, now);
         }
     }
 
     /// From now on the card's crystal runs at another rate.
     pub(crate) fn warm(&mut self, now: ShowTime, card: Ppm) {
         if self.asleep.is_none() {
-            self.crystal.turn(now, card);
+            self.dial.turn(now, card);
         }
     }
 
@@ -173,7 +173,7 @@ impl Speaker {
 
     /// Every piece that was ever begun.
     pub(crate) fn sounded(&self) -> Vec<Sounded> {
-        let when = |audio: f64| self.crystal.when(Span::from_secs_f64(audio)) + self.latency;
+        let when = |audio: f64| self.dial.when(Span::from_secs_f64(audio)) + self.latency;
         let pieces = self.pieces.iter().filter(|piece| piece.last() > piece.begins);
         let sounded = pieces.map(|piece| Sounded {
             track: piece.track.clone(),
@@ -186,7 +186,7 @@ impl Speaker {
     /// What the card makes at a time, seconds since the context began.
     fn audio(&self, at: ShowTime) -> f64 {
         let at = self.asleep.map_or(at, |asleep| at.min(asleep));
-        self.crystal.shows(at).secs_f64()
+        self.dial.shows(at).secs_f64()
     }
 
     fn current_time(&self, now: ShowTime) -> f64 {

@@ -5,6 +5,7 @@ mod fuzz;
 mod light;
 mod program;
 mod proxy;
+mod ptp;
 mod secure;
 mod sound;
 mod the_box;

@@ -17,7 +17,9 @@ pub(super) struct Census {
     errors: Kind,
     less_asymmetry: Kind,
     bounds: Vec<f64>,
+    sigmas: Vec<f64>,
     within_bound: u64,
+    within_two_sigma: u64,
     without_time: u64,
 }
 
@@ -41,8 +43,12 @@ pub struct Errors {
     pub between_less_asymmetry: Quantiles,
     /// What phones claim as bound.
     pub bound: Quantiles,
+    /// What they claim as one sigma.
+    pub sigma: Quantiles,
     /// The share of errors within the phone's own bound, 0 to 1; null without errors.
     pub within_bound: Option<f64>,
+    /// The share within two of the phone's own sigmas.
+    pub within_two_sigma: Option<f64>,
     /// How often a phone was looked at that had no idea of the time.
     pub without_time: u64,
 }
@@ -74,7 +80,9 @@ impl Census {
         };
         let error = reading.net - truth.net(now);
         self.bounds.push(reading.bound.millis_f64());
+        self.sigmas.push(reading.sigma.millis_f64());
         self.within_bound += u64::from(error.abs() <= reading.bound);
+        self.within_two_sigma += u64::from(error.abs() <= reading.sigma.times(2));
         let asymmetry = guest.address().and_then(|address| proxy.asymmetry(address));
         // Between two sockets there is no way that could be longer.
         let asymmetry = asymmetry.unwrap_or(Span::ZERO).millis_f64();
@@ -88,13 +96,16 @@ impl Census {
 
     pub(super) fn close(self) -> Errors {
         let count = self.bounds.len();
+        let share = |within: u64| (count > 0).then(|| within as f64 / count as f64);
         Errors {
             absolute: Quantiles::of(&self.errors.of_one),
             absolute_less_asymmetry: Quantiles::of(&self.less_asymmetry.of_one),
             between: Quantiles::of(&self.errors.between),
             between_less_asymmetry: Quantiles::of(&self.less_asymmetry.between),
             bound: Quantiles::of(&self.bounds),
-            within_bound: (count > 0).then(|| self.within_bound as f64 / count as f64),
+            sigma: Quantiles::of(&self.sigmas),
+            within_bound: share(self.within_bound),
+            within_two_sigma: share(self.within_two_sigma),
             without_time: self.without_time,
         }
     }

@@ -118,10 +118,12 @@ impl fmt::Display for Report {
         writeln!(f, "  between two phones      {}", errors.between)?;
         writeln!(f, "  … less asymmetry        {}", errors.between_less_asymmetry)?;
         writeln!(f, "  bound they claim        {}", errors.bound)?;
+        writeln!(f, "  sigma they claim        {}", errors.sigma)?;
         writeln!(
             f,
-            "  within their bound      {}; in step at the end: {} of {phones}; had no time: {} looks of {}",
+            "  within their bound {}, within two sigma {}; in step at the end {} of {phones}; without any time {} of {} looks",
             percent(errors.within_bound),
+            percent(errors.within_two_sigma),
             self.in_step,
             errors.without_time,
             errors.absolute.count as u64 + errors.without_time,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
-use units::{MonoTime, Ppm, Span};
+use units::{Ppm, Span};
 
 use super::news::{Master, Role, StampKind, Why};
 
@@ -86,13 +86,10 @@ pub struct PeerGlance {
 /// An offset that was.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Past {
-    /// When, by the monotonic clock; the glance says it as seconds ago.
-    #[serde(skip)]
-    pub at: MonoTime,
     /// Seconds ago.
     pub age_s: f64,
-    /// Master minus box, as estimated then, in ns.
+    /// Master minus box by the fastest packets of that second, in ns.
     pub offset_ns: Span,
     /// The bound then, in ns.
-    pub error_bound_ns: Span,
+    pub error_bound_ns: Option<Span>,
 }

@@ -7,9 +7,12 @@
 //! time; a *stamp* is the time of one packet at one end.
 
 mod discipline;
+mod estimate;
 mod glance;
+mod history;
 mod news;
 mod overlay;
+mod peers;
 mod settings;
 
 use units::Span;
@@ -17,8 +20,8 @@ use units::Span;
 pub use discipline::Discipline;
 pub use glance::{Agreement, ClockGlance, ClockState, Past, PeerGlance};
 pub use news::{
-    Deed, Direction, Master, News, OneWay, PeerExchange, Role, Sample, StampKind, Story, Why,
-    identity_text,
+    Deed, Direction, LinkDelay, Master, News, OneWay, PeerExchange, Role, Sample, StampKind, Story,
+    Why, identity_text,
 };
 pub use overlay::Overlay;
 pub use settings::Settings;

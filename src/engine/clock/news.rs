@@ -20,8 +20,8 @@ pub enum StampKind {
     Simulated,
 }
 
-/// A two-way measurement. Where the halves are known, tell them instead ([`OneWay`]): the lowest of each direction
-/// says more than any mean.
+/// A two-way measurement: offset and delay of one and the same exchange. Where the halves are known, tell them instead
+/// ([`OneWay`]): the fastest of each direction says more than any mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// The reading that it holds for.
@@ -55,10 +55,21 @@ pub struct OneWay {
     pub at: MonoTime,
     /// Which way it went.
     pub direction: Direction,
-    /// The master's end by the master's clock, with what correction fields and link delays say added (from the master)
-    /// or taken off (to it): as if the master stood at the other end of this path.
+    /// The master's end by the master's clock, with what the correction fields say added (from the master) or
+    /// taken off (to it): as if the master stood where the corrected part of the path begins.
     pub master: ShowTime,
     /// How our end was stamped.
+    pub stamps: StampKind,
+}
+
+/// The delay of the link by itself, where it is measured apart from the master's messages (P2P).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkDelay {
+    /// When it was measured.
+    pub at: MonoTime,
+    /// The mean of both directions. Then [`OneWay::master`] is the master's stamp with the correction field alone.
+    pub delay: Span,
+    /// How it was stamped.
     pub stamps: StampKind,
 }
 
@@ -126,6 +137,8 @@ pub enum News {
     Sample(Sample),
     /// Measured, one way.
     OneWay(OneWay),
+    /// Measured, the link alone (P2P).
+    LinkDelay(LinkDelay),
     /// A peer answered.
     Peer(PeerExchange),
     /// A peer does not answer any more.
@@ -159,6 +172,7 @@ pub enum Deed {
 pub enum Story {
     Follows { master: Master },
     Locked { bound: Span },
+    Free,
     Holdover { why: Why },
     Acquiring { why: Why },
     Stepped { by: Span },
@@ -174,6 +188,8 @@ pub enum Why {
     NoMaster,
     /// A new master; it has to be measured first.
     NewMaster,
+    /// The master's own clock was moved; it has to be measured anew.
+    MasterMoved,
     /// The master is announced, but measures nothing any more.
     NoMeasurements,
     /// The interface has no link.
@@ -191,6 +207,7 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Self::NoMaster => "there is no master to follow",
             Self::NewMaster => "the master is new",
+            Self::MasterMoved => "the master's clock was moved",
             Self::NoMeasurements => "nothing is heard from the master any more",
             Self::LinkDown => "the interface has no link",
             Self::StepWanted => "it is more than a millisecond off, and a show runs",
@@ -207,6 +224,7 @@ impl fmt::Display for Story {
                 write!(f, "the clock follows {}", identity_text(master.identity))
             }
             Self::Locked { bound } => write!(f, "the clock is locked, at most {bound} off"),
+            Self::Free => write!(f, "the clock runs free"),
             Self::Holdover { why } => write!(f, "the clock goes on by itself: {why}"),
             Self::Acquiring { why } => write!(f, "the clock is not locked: {why}"),
             Self::Stepped { by } => write!(f, "the clock stepped by {by}"),

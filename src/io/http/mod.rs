@@ -36,6 +36,7 @@ pub use tls::{Certificates, TlsError};
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
 use crate::journal::Journal;
+use crate::ptp::ClockHandle;
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,8 @@ pub struct House {
     pub crowd: Arc<Crowd>,
     /// The box clock.
     pub clock: BoxClock,
+    /// Who keeps it.
+    pub keeper: ClockHandle,
     /// When the box began.
     pub began: ShowTime,
     /// TAI minus UTC, frozen for the show.
