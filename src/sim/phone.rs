@@ -13,6 +13,7 @@ use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
 use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
 use wire::solusync::Calibrated;
 
+use crate::dial::Dial;
 use crate::line::{FromPhone, Line};
 use crate::speaker::{Heard, Sounded, Speaker};
 use crate::wifi::Wifi;
@@ -113,6 +114,8 @@ pub type Files = Arc<BTreeMap<String, f64>>;
 pub struct SimPhone {
     spec: PhoneSpec,
     opened: ShowTime,
+    dial: Dial,
+    suspended: Option<ShowTime>,
     chance: Chance,
     core: Core,
     line: Line,
@@ -153,6 +156,8 @@ impl SimPhone {
         Self {
             spec,
             opened: now,
+            dial: Dial::new(now, spec.crystal),
+            suspended: None,
             line: Line::new(spec.wifi, &mut chance),
             chance,
             look: core.look(PAGE_BEGINS),
@@ -171,6 +176,9 @@ impl SimPhone {
 
     /// When something happens next.
     pub fn next(&self) -> ShowTime {
+        if self.suspended.is_some() {
+            return ShowTime::from_ns(i64::MAX);
+        }
         let loaded = self.loading.iter().filter(|_| self.speaker.is_some()).map(|it| it.0);
         let rest = [self.line.next(), self.frame, self.tap];
         loaded.chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
@@ -224,6 +232,36 @@ impl SimPhone {
         self.speaker.iter_mut().for_each(|speaker| speaker.sleep(now));
     }
 
+    /// It gets warmer or colder: from now on its clock and its sound card run at other rates.
+    pub fn warm(&mut self, now: ShowTime, page: Ppm, card: Ppm) {
+        if self.suspended.is_none() {
+            self.dial.turn(now, page);
+            self.speaker.iter_mut().for_each(|speaker| speaker.warm(now, card));
+        }
+    }
+
+    /// It is put away, and its system stops everything: page, timers, sound, the clock, and what it hears.
+    pub fn suspend(&mut self, now: ShowTime) {
+        self.suspended = Some(now);
+        self.take_call(now);
+        self.line.lose(now);
+    }
+
+    /// It is taken out again: its socket is dead, its clock goes on where it stood, and its owner touches it.
+    pub fn resume(&mut self, now: ShowTime) {
+        let Some(since) = self.suspended.take() else { return };
+        self.dial.stood(since, now);
+        self.line.find(now);
+        self.hang_up(now);
+        self.handle(now, Event::Woke);
+        self.tap(now);
+    }
+
+    /// It hangs on another access point from now on.
+    pub fn roam(&mut self, wifi: Wifi) {
+        self.line.roam(wifi, &mut self.chance);
+    }
+
     /// Its socket is killed; both ends notice.
     pub fn hang_up(&mut self, now: ShowTime) {
         self.line.close(now, &mut self.chance);
@@ -275,10 +313,14 @@ impl SimPhone {
         &self.core
     }
 
+    /// The page's clock before the browser rounds it.
+    pub fn exact(&self, now: ShowTime) -> MonoTime {
+        PAGE_BEGINS + self.dial.shows(now)
+    }
+
     /// The page's clock, as a page may read it.
     pub fn page(&self, now: ShowTime) -> MonoTime {
-        let gone = (now - self.opened).ns() as f64 * self.spec.crystal.ratio();
-        let page = PAGE_BEGINS + Span::from_ns(gone as i64);
+        let page = self.exact(now);
         let grain = self.spec.grain.ns().max(1);
         MonoTime::from_ns(page.ns().div_euclid(grain) * grain)
     }
@@ -391,7 +433,7 @@ impl SimPhone {
         let grain = self.spec.grain.ns().max(1) as f64;
         let page_ns = (page_ms * 1e6 / grain).ceil() * grain - PAGE_BEGINS.ns() as f64;
         // Two nanoseconds for what floating point rounds away.
-        let rings = self.opened + Span::from_ns((page_ns / self.spec.crystal.ratio()) as i64 + 2);
+        let rings = self.dial.when(Span::from_ns(page_ns as i64)) + Span::from_ns(2);
         rings.max(now + TIMER)
     }
 }

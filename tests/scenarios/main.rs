@@ -3,6 +3,7 @@
 mod check;
 mod clock;
 mod cues;
+mod day;
 mod demo;
 mod docs;
 mod fuzz;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 mod clock;
+mod day;
 mod go;
 mod pages;
-mod running;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -18,6 +18,8 @@ pub enum Bench {
     Clock(clock::Args),
     /// How far apart two pages in Chromium play the same click
     Pages(pages::Args),
+    /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
+    Day(day::Args),
 }
 
 /// Measures it.
@@ -26,5 +28,6 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Go(args) => go::run(args),
         Bench::Clock(args) => clock::run(args),
         Bench::Pages(args) => pages::run(args),
+        Bench::Day(args) => day::run(args),
     }
 }
