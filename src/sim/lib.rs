@@ -9,6 +9,7 @@ pub mod crystal;
 mod edge;
 mod hall;
 mod line;
+pub mod nights;
 pub mod path;
 mod phone;
 pub mod ptp;

@@ -1,6 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod check;
+mod clock;
 mod cues;
 mod demo;
 mod docs;
@@ -9,6 +10,7 @@ mod light;
 mod light_wire;
 mod one_phone;
 mod phones;
+mod pool;
 mod sound;
 mod stage;
 mod tables;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod clock;
 mod go;
 mod pages;
 mod running;
@@ -13,6 +14,8 @@ mod running;
 pub enum Bench {
     /// From GO to the first changed sACN packet
     Go(go::Args),
+    /// How far clocks are apart, beside ptp4l and chrony
+    Clock(clock::Args),
     /// How far apart two pages in Chromium play the same click
     Pages(pages::Args),
 }
@@ -21,6 +24,7 @@ pub enum Bench {
 pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
+        Bench::Clock(args) => clock::run(args),
         Bench::Pages(args) => pages::run(args),
     }
 }
