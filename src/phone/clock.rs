@@ -132,6 +132,12 @@ const EAGER_ROWS: usize = 24;
 /// What queues may hide of the floors in the first seconds, microseconds.
 const UNKNOWN_US: f64 = 10_000.0;
 const FIT_EVERY_SECS: f64 = 1.0;
+/// How far below a known floor an exchange may lie before it is suspect, beside what is usual there: the floor may
+/// be a little high, and a coarse clock's floor by a part of its step.
+const NEAR_US: f64 = 80.0;
+const NEAR_STEPS: f64 = 0.3;
+/// The same in terms of the usual, where a moved clock is to be told from a way that lost its queue.
+const FAR_USUALS: f64 = 3.0;
 /// Looks at all rows for a fit: the newest exchanges move it little once there are many.
 const LOOKS: usize = 3;
 const LOOKS_EAGER: usize = 6;
@@ -192,14 +198,13 @@ impl Clock {
         let Some(fit) = self.model.fit.filter(|_| self.rows.len() >= 3) else {
             return self.keep(row);
         };
-        let grain = self.sieve.grain();
-        let over = fit.over(row, grain.edges());
+        let over = fit.over(row, self.model.edges());
         let slack = self.slack(&fit, row.at);
         if -over.0.min(over.1) < slack.near {
             self.suspects.handle_usual();
             self.lows.see(row.at, over);
             self.keep(row);
-            if let Some(since) = self.lows.risen(grain.step_us) {
+            if let Some(since) = self.lows.risen(self.model.grain().step_us) {
                 self.begin_way(since);
             }
             return;
@@ -223,9 +228,9 @@ impl Clock {
             let far = UNKNOWN_US + fit.floor() + step_us + doubt;
             return Slack { near: far, far };
         };
-        let near = 80.0 + 0.3 * step_us + usual + doubt;
+        let near = NEAR_US + NEAR_STEPS * step_us + usual + doubt;
         // A way cannot become shorter by more than all of it.
-        let far = near.max(150.0 + fit.floor() + step_us + 3.0 * usual + doubt);
+        let far = near.max(fit.floor() + step_us + FAR_USUALS * usual + doubt);
         Slack { near, far }
     }
 
@@ -328,11 +333,14 @@ impl Clock {
         let (origin, fit) = (self.origin?, self.model.fit?);
         let at = origin.secs(now);
         let lead = fit.lead(at) - self.path.lean();
-        let sigma = (fit.var(at) + self.path.lean_var(fit.floor())).sqrt();
+        let rounding = self.sieve.doubt_us();
+        let var = fit.var(at) + self.path.lean_var(fit.floor()) + rounding * rounding;
         Some(Reading {
             net: NetTime::from_ns(now.ns()) + origin.lead + micros(lead),
-            bound: micros(fit.highest_floor() / 2.0 + 3.0 * fit.var(at).sqrt()),
-            sigma: micros(sigma),
+            bound: micros(
+                self.path.worst(fit.highest_floor()) + 3.0 * fit.var(at).sqrt() + 2.0 * rounding,
+            ),
+            sigma: micros(var.sqrt()),
             rate: Ppm(fit.skew()),
         })
     }

@@ -10,6 +10,7 @@ mod fuzz;
 mod light;
 mod light_wire;
 mod one_phone;
+mod phone_clock;
 mod phones;
 mod pool;
 mod sound;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 mod clock;
 mod day;
+mod clock_wasm;
 mod go;
 mod pages;
 
@@ -20,6 +21,8 @@ pub enum Bench {
     Pages(pages::Args),
     /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
     Day(day::Args),
+    /// What an exchange costs the phone's clock, natively and in WebAssembly
+    ClockWasm(clock_wasm::Args),
 }
 
 /// Measures it.
@@ -29,5 +32,6 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Clock(args) => clock::run(args),
         Bench::Pages(args) => pages::run(args),
         Bench::Day(args) => day::run(args),
+        Bench::ClockWasm(args) => clock_wasm::run(args),
     }
 }

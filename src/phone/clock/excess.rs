@@ -5,10 +5,13 @@
 //!
 //! A wait is a sum of waits (a turn on the air, a queue, the page's own event loop), each roughly exponential, so
 //! that its density begins at zero, rises within tens of microseconds and falls with a tail that no single
-//! scale describes. We take a mixture of sums of two exponentials, one short (the rise), one long (the scale),
-//! whose shares are learnt from what was seen, and smear it with what the page's clock rounds away. The naive way
+//! scale describes. We take a mixture of sums of three exponentials, two short (the rise), one long (the scale),
+//! whose shares are learnt from what was seen, and smear it with what the page's clock rounds away: rounding down
+//! adds up to a step to the way there and takes up to a step from the way back, fuzz either to both. The naive way
 //! takes the lowest as the floor: it lies above it by what the luckiest packet waited, and not equally in both
 //! directions.
+
+use std::fmt;
 
 use super::grain::{Grain, Kind};
 
@@ -16,34 +19,39 @@ use super::grain::{Grain, Kind};
 const NODES: usize = 15 * PER_OCTAVE + 1;
 const PER_OCTAVE: usize = 8;
 const FIRST_US: f64 = 8.0;
-const RISES_US: [(f64, f64); 4] = [(3.0, 5.0), (5.0, 15.0), (18.0, 45.0), (35.0, 110.0)];
+/// From a machine that answers at once to a page that looks up from its work, and from a wire to a lost packet
+/// that is sent again. No two are equal: the sum of exponentials of one mean has another formula.
+const RISES_US: [(f64, f64); RISES] = [(3.0, 5.0), (5.0, 15.0), (18.0, 45.0), (35.0, 110.0)];
 const SCALES_US: [f64; 11] =
     [25.0, 60.0, 150.0, 350.0, 800.0, 2_000.0, 5_000.0, 12_000.0, 30_000.0, 80_000.0, 250_000.0];
-const PARTS: usize = RISES_US.len() * SCALES_US.len();
-/// What we believe before anything was seen, in packets.
+const RISES: usize = 4;
+const PARTS: usize = RISES * SCALES_US.len();
+/// What is believed before anything was seen weighs as much as so many packets.
 const PRIOR_COUNT: f32 = 20.0;
-pub(super) const UP: [f32; 4] = [0.35, 0.4, 0.2, 0.05];
-pub(super) const DOWN: [f32; 4] = [0.05, 0.15, 0.4, 0.4];
+/// The share of each rise. Going there a kernel stamps the packet; coming back the page must first take its turn.
+pub(super) const UP: [f32; RISES] = [0.35, 0.4, 0.2, 0.05];
+pub(super) const DOWN: [f32; RISES] = [0.05, 0.15, 0.4, 0.4];
 /// As many gaps as make a fair mean, and lie near the floor.
 const GAPS: f32 = 4.0;
-/// Below the floor there is nothing; a pull that grows by a sixteenth of its own size per microsecond brings a
-/// wrong floor down at once, and does not throw the fit across the room.
+/// Below the floor there is nothing. A pull that begins stronger than any wait's, and grows with the distance, brings
+/// a floor that is too high down in a step or two without throwing the fit across the room.
 const BARRIER_PER_US: f64 = 0.25;
 const BARRIER_GROWTH: f64 = 1.0 / 64.0;
 
 /// The density of every part at every node, for one grain of the page's clock. The same for both directions.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Parts {
     density: Vec<[f32; PARTS]>,
 }
 
 /// What is known of one direction's waits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Excess {
-    prior: [f32; 4],
+    prior: [f32; RISES],
     shares: [f32; PARTS],
     log: [f32; NODES],
     pull: [f32; NODES],
+    stiff: [f32; NODES],
     seen: [f32; NODES],
 }
 
@@ -75,6 +83,12 @@ impl Parts {
                 *cell = wait.smeared(y, grain) as f32;
             }
         }
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts") // thousands of numbers that follow from the grain
     }
 }
 
@@ -117,13 +131,14 @@ impl Wait {
 }
 
 impl Excess {
-    pub(super) fn new(parts: &Parts, prior: [f32; 4]) -> Self {
+    pub(super) fn new(parts: &Parts, prior: [f32; RISES]) -> Self {
         let share = |part: usize| prior[part / SCALES_US.len()] / SCALES_US.len() as f32;
         let mut new = Self {
             prior,
             shares: std::array::from_fn(share),
             log: [0.0; NODES],
             pull: [0.0; NODES],
+            stiff: [0.0; NODES],
             seen: [0.0; NODES],
         };
         new.table(parts);
@@ -155,14 +170,13 @@ impl Excess {
         self.seen[j] += 1.0 - over;
         self.seen[j + 1] += over;
         let (low, high) = (self.pull[j], self.pull[j + 1]);
-        let width = node(j + 1) - node(j);
         let (log, next) = (self.log[j], self.log[j + 1]);
         let force = f64::from(low + over * (high - low));
         Pull {
             log: f64::from(log + over * (next - log)),
             force,
             square: force * force,
-            stiffness: f64::from((high - low).max(0.0)) / width,
+            stiffness: f64::from(self.stiff[j]),
         }
     }
 
@@ -206,6 +220,16 @@ impl Excess {
             let (low, high) = (j.saturating_sub(1), (j + 1).min(NODES - 1));
             self.pull[j] = -(self.log[high] - self.log[low]) / (node(high) - node(low)) as f32;
         }
+        for j in 0..NODES - 1 {
+            let rise = (self.pull[j + 1] - self.pull[j]).max(0.0);
+            self.stiff[j] = rise / (node(j + 1) - node(j)) as f32;
+        }
+    }
+}
+
+impl fmt::Debug for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Excess").field("shares", &self.shares).finish_non_exhaustive()
     }
 }
 

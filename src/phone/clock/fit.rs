@@ -199,18 +199,17 @@ impl Fit {
         let mut view = View::default();
         self.hear_prior(prior, &mut view);
         let mut segment = Segment::default();
-        let mut bends = None;
+        let mut bends = BENDS;
         for row in rows {
             let x = row.at - self.at;
-            let now = BENDS_AT.iter().filter(|age| x < -**age).count();
-            if bends != Some(now) {
-                segment.add_to(bends.unwrap_or(0), &mut view);
-                (segment, bends) = (Segment::default(), Some(now));
+            while bends > 0 && x >= -BENDS_AT[bends - 1] {
+                std::mem::take(&mut segment).add_to(bends, &mut view);
+                bends -= 1;
             }
             let (up, down) = self.over(*row, ways.edges);
             segment.hear(x, ways.up.see(up), ways.down.see(down));
         }
-        segment.add_to(bends.unwrap_or(0), &mut view);
+        segment.add_to(bends, &mut view);
         view
     }
 

@@ -62,6 +62,12 @@ impl Sieve {
             .then_some(Grain { step_us: f64::from(step_us), kind: Kind::Fuzz })
     }
 
+    /// What the offset may be wrong by while nobody knows how the clock rounds: half a step lies between the two
+    /// ways to read it, so this is one sigma.
+    pub(super) fn doubt_us(&self) -> f64 {
+        self.rival().map_or(0.0, |grain| grain.step_us / 4.0)
+    }
+
     /// How likely all exchanges are if it rounds down, and if up or down.
     pub(super) fn weigh(&mut self, floor: f64, fuzz: f64) {
         if fuzz - floor > PROOF_NATS {

@@ -35,6 +35,7 @@ pub(super) enum Verdict {
     OtherWay,
 }
 
+const FEW: usize = 3;
 const ENOUGH: usize = 8;
 /// What was early so long ago proves nothing any more, seconds.
 const MEMORY_SECS: f64 = 20.0;
@@ -68,6 +69,8 @@ impl Suspects {
         match self.count {
             1 if slept => Verdict::Stepped((new.over.0 - new.over.1) / 2.0),
             2 if is_far && is_step => Verdict::Stepped(by),
+            // Both ways together are shorter, which no moved clock does.
+            FEW.. if both < -slack.near => Verdict::OtherWay,
             ENOUGH if is_step => Verdict::Stepped(by),
             ENOUGH => Verdict::OtherWay,
             _ => Verdict::Open,
