@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use engine::clock::Overlay;
 use engine::light::controller::Controller;
 use engine::light::discover::Discovery;
 use engine::light::receive::Receiver;
