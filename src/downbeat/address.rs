@@ -23,6 +23,15 @@ pub fn urls(port: u16, preferred: Option<&str>) -> Vec<String> {
     if urls.is_empty() { vec![format!("http://localhost:{port}/")] } else { urls }
 }
 
+/// The names of this machine that a certificate is made for: its addresses of the day, and its name where that is one.
+pub fn names(name: &str) -> Vec<String> {
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let host = name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'.');
+    let named = Some(name.to_owned()).filter(|_| host);
+    let addresses = found.iter().map(|it| it.ip().to_string());
+    named.into_iter().chain(["localhost".to_owned()]).chain(addresses).collect()
+}
+
 fn url(ip: IpAddr, port: u16) -> String {
     match (ip, port) {
         (IpAddr::V4(ip), 80) => format!("http://{ip}/"),

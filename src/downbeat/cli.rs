@@ -106,8 +106,21 @@ Example:
     Status(Show),
     /// Every cue, and where the show stands among them
     Cues(Show),
-    /// The box clock
-    Clock(Show),
+    /// The box clock: whom it follows, how far off it may be, and its last minutes
+    #[command(after_help = "\
+A clock that is more than a millisecond off while a show runs does not step by itself; it asks, and --step is the yes.
+
+Examples:
+  downbeat clock
+  downbeat clock --json | jq '{state, offset_ns, error_bound_ns}'
+  downbeat clock --step")]
+    Clock {
+        #[command(flatten)]
+        show: Show,
+        /// Let it step by what it asks for
+        #[arg(long)]
+        step: bool,
+    },
     /// Every phone
     Phones(Show),
     /// What is on the lighting network

@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, load, terminal};
+use crate::{Refused, address, clock, load, terminal};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -25,7 +25,8 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Goto(it) => order(&client, "goto", &it.order, &fields_of_cue(it)),
         Command::Status(it) => show(&client, "status", it.json, status),
         Command::Cues(it) => show(&client, "cues", it.json, cues),
-        Command::Clock(it) => show(&client, "clock", it.json, clock),
+        Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
+        Command::Clock { show: it, step: true } => step_clock(&client, it.json),
         Command::Phones(it) => show(&client, "phones", it.json, phones),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
         Command::Receipts { show: it, limit } => {
@@ -52,19 +53,26 @@ fn order(client: &Client, word: &str, order: &Order, fields: &[Field]) -> Result
     let id = order.id.iter().map(|id| ("id", json!(id)));
     let fields = fields.iter().cloned().chain(id);
     let body: Map<String, Value> = fields.map(|(key, value)| (key.to_owned(), value)).collect();
-    let answer = client.post(word, &Value::Object(body))?;
-    if order.json {
+    done(&client.post(word, &Value::Object(body))?, order.json)
+}
+
+fn step_clock(client: &Client, as_json: bool) -> Result<(), Refused> {
+    done(&client.post("clock/step", &json!({}))?, as_json)
+}
+
+fn done(answer: &Answer, as_json: bool) -> Result<(), Refused> {
+    if as_json {
         terminal::say(&answer.document.to_string());
     }
     match answer.status {
-        StatusCode::OK if order.json => Ok(()),
+        StatusCode::OK if as_json => Ok(()),
         StatusCode::OK => {
             terminal::say(text(&answer.document["done"]["said"]));
             Ok(())
         }
         // The document has said it already.
-        _ if order.json => Err(Refused(String::new())),
-        _ => Err(why(&answer)),
+        _ if as_json => Err(Refused(String::new())),
+        _ => Err(why(answer)),
     }
 }
 
@@ -92,11 +100,11 @@ fn show(
     Ok(())
 }
 
-fn text(value: &Value) -> &str {
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
@@ -110,7 +118,7 @@ fn cue(value: &Value) -> String {
 }
 
 /// A span of nanoseconds; what is not known is said to be so.
-fn span(value: &Value) -> String {
+pub fn span(value: &Value) -> String {
     value.as_i64().map_or_else(|| "unknown".to_owned(), |ns| rounded(Span::from_ns(ns)).to_string())
 }
 
@@ -130,7 +138,7 @@ fn status(it: &Value) -> String {
             text(&box_["name"]),
             text(&box_["version"])
         ),
-        format!("clock    {}", clock(&it["clock"])),
+        format!("clock    {}", clock::line(&it["clock"])),
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
@@ -193,18 +201,9 @@ fn cue_row(it: &Value) -> [String; 5] {
     ]
 }
 
-fn clock(it: &Value) -> String {
-    let age = it["age_s"].as_f64().map_or("unknown".to_owned(), |age| format!("{age:.0} s"));
-    let bound = match it["error_bound_ns"].as_i64() {
-        Some(ns) => format!("within {}", rounded(Span::from_ns(ns))),
-        None => "error unknown".to_owned(),
-    };
-    format!("{} for {age}, {bound} ({})", text(&it["state"]), text(&it["source"]))
-}
-
 fn phones(it: &Value) -> String {
     let unknown = || "unknown".to_owned();
-    let rows: Vec<[String; 6]> = rows(&it["phones"])
+    let rows: Vec<[String; 7]> = rows(&it["phones"])
         .map(|phone| {
             let status = &phone["status"];
             let number = |value: &Value, unit: &str| {
@@ -217,10 +216,11 @@ fn phones(it: &Value) -> String {
                 if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
                 status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
                 number(&status["avg_rtt_ms"], " ms"),
+                phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
             ]
         })
         .collect();
-    table(["phone", "address", "here", "hello", "quality", "round trip"], &rows)
+    table(["phone", "address", "here", "hello", "quality", "round trip", "asks by"], &rows)
 }
 
 fn universes(it: &Value) -> String {
@@ -295,10 +295,6 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
-        let clock = clock(
-            &json!({ "state": "free", "age_s": 12.2, "error_bound_ns": null, "source": "x" }),
-        );
-        assert_eq!(clock, "free for 12 s, error unknown (x)");
     }
 
     #[test]

@@ -29,8 +29,9 @@ fn under_systemd() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some()
 }
 
-/// Of a sound file that cannot be read we say ourselves what is wrong, and which it is; its reader cannot.
+/// Of a sound file that cannot be read we say ourselves what is wrong, and which it is; its reader cannot. Of PTP we
+/// say ourselves what matters, and not what every packet measured.
 fn filter(default: &str) -> EnvFilter {
     EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default},symphonia=off")))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},symphonia=off,statime=error")))
 }

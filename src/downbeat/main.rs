@@ -3,6 +3,7 @@
 mod address;
 mod cli;
 mod client;
+mod clock;
 mod keys;
 mod live;
 mod load;

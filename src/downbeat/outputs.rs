@@ -119,7 +119,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         source_name: rig.config.name.clone(),
         net: LightNet { interface: rig.config.net.light.clone(), ..LightNet::default() },
         priority: rig.show.priority,
-        clock: rig.clock,
+        clock: rig.clock.clone(),
         chance: io::chance::seed(),
         report: Box::new(move |frame| {
             // Nobody is left to hear of it on the way out.
@@ -148,7 +148,7 @@ fn start_card(
             channels: rig.config.sound.channels,
             rate_hz: rig.config.sound.rate_hz,
             media: media.clone(),
-            clock: rig.clock,
+            clock: rig.clock.clone(),
             report: Box::new(move |input| {
                 let _ = reports.send(input);
             }),

@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::boxfile::BoxConfig;
+use engine::boxfile::clock::Part;
 use engine::clock::TAI_UTC;
 use engine::phones::Limits;
 use engine::show::Show;
-use engine::told::{Effect, Input, To};
+use engine::told::{Effect, Input, Said, To};
 use engine::{Engine, EngineStart};
-use io::clock::BoxClock;
+use io::clock::{BoxClock, ClockWriter};
 use io::conductor::{Conductor, EngineHandle};
-use io::http::{BoxFacts, Crowd, Doors, House, PageFile, bind_network, bind_socket};
+use io::http::{
+    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Secure, bind_network, bind_secure,
+    bind_socket,
+};
 use io::journal::{Account, Event, Journal};
+use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
@@ -51,58 +56,66 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
     // Port 0 in the box file is any that is free: phones are told which one it became.
     let port = network.local_addr().map_or(config.ports.http, |address| address.port());
+    let (secure, mut warnings) = secure(&config, &state);
     let socket = load::socket(globals, &config);
     let control = bind_socket(&socket).map_err(Refused::because)?;
 
-    let clock = BoxClock::free();
+    let (clock, writer) = BoxClock::disciplined();
     let began = clock.now();
     let journal = Journal::begin(Some(&state)).map(Arc::new).map_err(|error| {
         Refused(format!("could not open the journal in {}: {error}", state.display()))
     })?;
-    let crowd = Arc::new(Crowd::new(node, clock, TAI_UTC));
+    let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC));
     let (reports, heard) = std::sync::mpsc::channel();
     let rig = Rig {
         show: &show,
         folder: &folder.path,
         config: &config,
         node,
-        clock,
+        clock: clock.clone(),
         simulate: globals.simulate,
     };
     let outputs = Arc::new(Outputs::start(&rig, reports)?);
 
+    let keeper = keep_clock(globals, &config, node, (clock.clone(), writer), journal.clone())?;
+
     let (gone, engine_gone) = oneshot::channel();
     let stage = Stage {
-        clock,
+        clock: clock.clone(),
+        keeper: keeper.handle(),
         journal: journal.clone(),
         outputs: outputs.clone(),
         words: carry_words(crowd.clone()),
     };
     let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
     let engine = Engine::new(show.clone(), start);
-    let conductor = Conductor::start(engine, clock, move |effect| stage.perform(effect), gone)
-        .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
+    let conductor =
+        Conductor::start(engine, clock.clone(), move |effect| stage.perform(effect), gone)
+            .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
     let handle = conductor.handle();
     carry_reports(heard, handle.clone());
 
     let house = Arc::new(House {
-        facts: facts(&config, port, node, &outputs),
+        facts: facts(&config, port, node, simulated(globals, &config, &outputs)),
         show: show.clone(),
         folder: folder.path.clone(),
         engine: handle.clone(),
         journal: journal.clone(),
         crowd,
         clock,
+        keeper: keeper.handle(),
         began,
         tai_utc: TAI_UTC,
         limits: limits(&config),
         page,
+        certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
     });
     let feed = journal.watch();
-    let doors = Doors::open(house.clone(), network, control);
+    let doors = Doors::open(house.clone(), network, secure, control);
     tokio::spawn(tell_the_zone(handle.clone()));
-    let mut warnings = outputs.warnings().to_vec();
+    warnings.extend_from_slice(outputs.warnings());
+    warnings.extend(keeper.warnings().iter().cloned());
     warnings.extend(hear_surfaces(config.ports.osc, handle.clone()));
     let quit = Arc::new(Notify::new());
     let keys = Keys::read(handle, quit.clone());
@@ -114,6 +127,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     runtime.block_on(doors.close());
     conductor.stop();
     outputs.stop();
+    drop(keeper);
     // A socket in the middle of its goodbye has had its time.
     runtime.shutdown_background();
     end
@@ -122,6 +136,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 /// Does what the engine decides. Nothing here waits.
 struct Stage {
     clock: BoxClock,
+    keeper: ClockHandle,
     journal: Arc<Journal>,
     outputs: Arc<Outputs>,
     words: mpsc::UnboundedSender<(To, Uuid, Message)>,
@@ -136,7 +151,12 @@ impl Stage {
                 // Without a runtime nobody is left to hear it.
                 let _ = self.words.send((to, id, message));
             }
-            Effect::Said(said) => self.note(Event::Said(said)),
+            Effect::Said(said) => {
+                if matches!(said, Said::Fired { .. }) {
+                    self.keeper.show_runs(true);
+                }
+                self.note(Event::Said(said));
+            }
             Effect::Ordered(order) => self.note(Event::Account(Account::Ordered { order })),
             Effect::Received(receipt) => self.note(Event::Account(Account::Received { receipt })),
         }
@@ -156,6 +176,25 @@ fn carry_words(crowd: Arc<Crowd>) -> mpsc::UnboundedSender<(To, Uuid, Message)> 
         }
     });
     words
+}
+
+/// HTTPS and WebTransport, with what there is to say about them. A port that cannot be had is a loud word, not the
+/// end of the show: phones come by plain HTTP.
+fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
+    let lost = |why: &dyn std::fmt::Display| format!("no HTTPS and no WebTransport: {why}");
+    let names = address::names(&config.name);
+    match Certificates::open(state, names) {
+        Err(error) => (None, vec![lost(&error)]),
+        Ok((certificates, mut said)) => {
+            match bind_secure(config.ports.https, certificates.into()) {
+                Ok(secure) => (Some(secure), said),
+                Err(error) => {
+                    said.push(lost(&error));
+                    (None, said)
+                }
+            }
+        }
+    }
 }
 
 /// What light and sound report, to the engine.
@@ -180,12 +219,59 @@ fn page(path: &str) -> Option<PageFile> {
     page::file(path).map(|file| PageFile { bytes: file.bytes, mime: file.mime })
 }
 
-fn facts(config: &BoxConfig, port: u16, node: Uuid, outputs: &Outputs) -> BoxFacts {
+/// The keeper of the box clock. With `--simulate` it has no PTP: the clock runs by itself.
+fn keep_clock(
+    globals: &Globals,
+    config: &BoxConfig,
+    node: Uuid,
+    (clock, writer): (BoxClock, ClockWriter),
+    journal: Arc<Journal>,
+) -> Result<Keeper, Refused> {
+    let mut ours = config.clock.clone();
+    if globals.simulate {
+        ours.ptp = Part::Off;
+    }
+    let reads = clock.clone();
+    let say = move |saying| {
+        journal.note(reads.now(), Event::Said(Said::Clock { what: sentence(&saying) }));
+    };
+    let setup = KeeperSetup {
+        config: ours,
+        port: config.ports.clock,
+        node,
+        clock,
+        writer,
+        tai_utc: TAI_UTC,
+        say: Box::new(say),
+    };
+    Keeper::start(setup)
+        .map_err(|error| Refused(format!("could not start the clock's keeper: {error}")))
+}
+
+fn sentence(saying: &Saying) -> String {
+    match saying {
+        Saying::Story(story) => story.to_string(),
+        Saying::AsksToStep(by) => {
+            format!("the clock asks to step by {by}: `downbeat clock --step` lets it")
+        }
+        Saying::Port(Some(trouble)) => trouble.clone(),
+        Saying::Port(None) => "PTP goes on".to_owned(),
+    }
+}
+
+/// What is not real.
+fn simulated(globals: &Globals, config: &BoxConfig, outputs: &Outputs) -> Vec<String> {
+    let ptp = globals.simulate && config.clock.ptp != Part::Off;
+    let ptp = ptp.then(|| "PTP, as asked for by --simulate: the clock runs by itself".to_owned());
+    outputs.simulated().into_iter().chain(ptp).collect()
+}
+
+fn facts(config: &BoxConfig, port: u16, node: Uuid, simulated: Vec<String>) -> BoxFacts {
     BoxFacts {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         node_id: node,
-        simulated: outputs.simulated(),
+        simulated,
         urls: address::urls(port, config.net.phones.as_deref()),
     }
 }

@@ -1,7 +1,6 @@
 //! The state folder: who this box is, kept over restarts.
 
 use std::fs::{self, TryLockError};
-use std::io::Write;
 use std::path::Path;
 
 use uuid::Uuid;
@@ -46,23 +45,12 @@ pub fn node_id(folder: &Path) -> Result<Uuid, Refused> {
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let id = io::chance::uuid();
-            write_whole(&path, format!("{id}\n").as_bytes())
+            io::disk::write_whole(&path, format!("{id}\n").as_bytes(), 0o644)
                 .map_err(|error| Refused(format!("could not write {}: {error}", path.display())))?;
             Ok(id)
         }
         Err(error) => Err(Refused(format!("could not read {}: {error}", path.display()))),
     }
-}
-
-/// The whole content or the old one, whenever the power goes: written beside, flushed, moved over, and the move
-/// flushed with its folder.
-fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = fs::File::create(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -7,6 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+pub mod clock;
+
+pub use clock::Clock;
+
 use crate::reader::{Entry, Finding, Node, Read, Report, Severity, Spot, Table, code, parse};
 
 /// This box. Its [`Default`] is what holds where no file says otherwise.
@@ -26,6 +30,8 @@ pub struct BoxConfig {
     pub paths: Paths,
     /// `[cluster]`
     pub cluster: Cluster,
+    /// `[clock]`
+    pub clock: Clock,
 }
 
 /// Which interface serves whom; none leaves the choice to the routing table.
@@ -50,6 +56,8 @@ pub struct Ports {
     pub osc: u16,
     /// TCP and UDP.
     pub cluster: u16,
+    /// UDP: questions of other boxes that compare clocks.
+    pub clock: u16,
 }
 
 /// How much one phone, or one address, may ask for.
@@ -121,12 +129,13 @@ impl Default for BoxConfig {
             sound: Sound::default(),
             paths: Paths::default(),
             cluster: Cluster::default(),
+            clock: Clock::default(),
         }
     }
 }
 impl Default for Ports {
     fn default() -> Self {
-        Self { http: 8080, https: 8443, osc: 53000, cluster: 4001 }
+        Self { http: 8080, https: 8443, osc: 53000, cluster: 4001, clock: 4002 }
     }
 }
 impl Default for Limits {
@@ -183,8 +192,6 @@ const KEYS: &[&str] = &["name", "net", "ports", "limits", "sound", "paths", "clu
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
     let top = Table::over(report, start, entries, "a box file", KEYS);
-    // Nothing is set in [clock] yet: any key in it is unknown, and says so.
-    let _ = section(&top, "clock", "[clock]", &[]);
     BoxConfig {
         name: named(&top, "name").unwrap_or_else(|| BoxConfig::default().name),
         net: net(&top),
@@ -193,6 +200,8 @@ fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
         sound: sound(&top),
         paths: paths(&top),
         cluster: cluster(&top),
+        clock: section(&top, "clock", "[clock]", clock::KEYS)
+            .map_or_else(Clock::default, |table| clock::read(&table)),
     }
 }
 
@@ -209,19 +218,20 @@ fn net(top: &Table) -> Net {
     let Some(table) = section(top, "net", "[net]", &["light", "phones", "cluster"]) else {
         return Net::default();
     };
-    let interface = |key| {
-        checked(&table, key, "a network interface, 1 to 15 letters", |name| {
-            // Linux: IFNAMSIZ is 16 with its end.
-            (1..=15).contains(&name.len())
-                && !name.contains(|c: char| c == '/' || c.is_whitespace())
-        })
-    };
+    let interface =
+        |key| checked(&table, key, "a network interface, 1 to 15 letters", is_interface);
     Net { light: interface("light"), phones: interface("phones"), cluster: interface("cluster") }
+}
+
+/// Linux: IFNAMSIZ is 16 with its end.
+fn is_interface(name: &str) -> bool {
+    (1..=15).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_whitespace())
 }
 
 fn ports(top: &Table) -> Ports {
     let fallback = Ports::default();
-    let Some(table) = section(top, "ports", "[ports]", &["http", "https", "osc", "cluster"]) else {
+    let keys = &["http", "https", "osc", "cluster", "clock"];
+    let Some(table) = section(top, "ports", "[ports]", keys) else {
         return fallback;
     };
     let port = |key, fallback| table.whole(key, 0..=65_535).map_or(fallback, |it| it as u16);
@@ -230,6 +240,7 @@ fn ports(top: &Table) -> Ports {
         https: port("https", fallback.https),
         osc: port("osc", fallback.osc),
         cluster: port("cluster", fallback.cluster),
+        clock: port("clock", fallback.clock),
     };
     ports_differ(&table, &ports);
     ports
@@ -242,6 +253,7 @@ fn ports_differ(table: &Table, ports: &Ports) {
         ("https", ports.https),
         ("osc", ports.osc),
         ("cluster", ports.cluster),
+        ("clock", ports.clock),
     ];
     let mut taken: BTreeMap<u16, &str> = BTreeMap::new();
     for (key, port) in all.into_iter().filter(|&(_, port)| port != 0) {
@@ -380,7 +392,8 @@ mod tests {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light phones cluster ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second media_controls_per_second sound device channels \
-            rate_hz paths shows state socket voters address clock";
+            rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
+            priority1 priority2 delay timestamps log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {
             assert!(
                 example.contains(&format!("{key} = ")) || example.contains(&format!("[{key}]")),
@@ -406,7 +419,9 @@ mod tests {
     fn every_mistake_names_its_key() {
         let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\n[ports]\nhttp = 70000\n[limits]\n\
             clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[paths]\nstate = \"\"\n\
-            [cluster]\naddress = \"nowhere\"\n[clock]\nptp = true\n";
+            [cluster]\naddress = \"nowhere\"\n[clock]\nptp = \"folow\"\n\
+            interfaces = \"e/0\"\ntransport = 4\ndomain = 128\npriority1 = 256\ndelay = \"p2\"\n\
+            log_sync_interval = -9\npeers = [\"224.0.0.1\"]\nstep = true\n";
         assert_eq!(
             messages(text),
             [
@@ -419,9 +434,31 @@ mod tests {
                 "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name",
                 "`state` must be a path, not \"\"",
                 "`address`: `nowhere` is not the address of one machine",
-                "unknown key `ptp` in [clock]",
+                "`ptp` cannot be `folow`",
+                "`interfaces` must be network interfaces, 1 to 15 letters each, not \"e/0\"",
+                "`transport` must be a text in quotes, not a number",
+                "`domain` must be a whole number from 0 to 127, not 128",
+                "`priority1` must be a whole number from 0 to 255, not 256",
+                "`delay` cannot be `p2`",
+                "`log_sync_interval` is seconds as a power of two, a whole number from -7 to 4, not -9",
+                "`peers`: `224.0.0.1` is not the address of one machine",
+                "unknown key `step` in [clock]",
             ]
         );
+    }
+
+    #[test]
+    fn a_profile_sets_what_the_file_leaves_out() {
+        let clock = |text: &str| load("box.toml", text).config.expect("a good file").clock;
+        let media = clock("[clock]\nprofile = \"media\"\nlog_sync_interval = -4\n");
+        let seen = (media.domain, media.log_announce_interval, media.log_delay_interval);
+        assert_eq!((seen, media.log_sync_interval), ((127, -2, -3), -4));
+        assert_eq!(clock("[clock]\nprofile = \"aes67\"\n").log_sync_interval, -3);
+    }
+
+    #[test]
+    fn ptp_without_an_interface_is_a_mistake() {
+        assert_eq!(messages("[clock]\nptp = \"follow\"\n"), ["[clock] needs `interfaces`"]);
     }
 
     #[test]

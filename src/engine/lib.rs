@@ -9,8 +9,10 @@
 //! while let Some(effect) = engine.poll() { world.perform(effect) }
 //! ```
 
+pub mod asker;
 mod audience;
 pub mod boxfile;
+pub mod certificate;
 pub mod clock;
 mod cue;
 pub mod glance;

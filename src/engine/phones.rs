@@ -13,7 +13,7 @@ use units::{ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
     self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played, Refusal,
-    RefusalCode, ShowInfo, TrackInfo, Welcome,
+    RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
 };
 
 use crate::show::{MediaId, Show};
@@ -220,8 +220,8 @@ impl Visitor {
     }
 }
 
-/// The answer to `hello`: who we are, and what to fetch before it is needed (SX-08).
-pub fn welcome(node: Uuid, show: &Show) -> Welcome {
+/// The answer to `hello`: who we are, what to fetch before it is needed (SX-08), and where to ask the time.
+pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
     let capabilities = ["audio", "clock_sync", "screen"];
     Welcome {
         protocol_version: PROTOCOL_VERSION.to_owned(),
@@ -229,6 +229,7 @@ pub fn welcome(node: Uuid, show: &Show) -> Welcome {
         node_type: NodeType::Master,
         cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
         show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
+        webtransport,
     }
 }
 

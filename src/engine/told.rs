@@ -226,6 +226,11 @@ pub enum Said {
         /// Who asked.
         by: String,
     },
+    /// What the box clock has to say.
+    Clock {
+        /// A sentence.
+        what: String,
+    },
     /// An order was carried out late, or nobody knows whether it was.
     Late {
         /// Which.

@@ -20,8 +20,9 @@ use crate::clock::BoxClock;
 /// what a hostile crowd sends beyond it is dropped and counted, so that a GO never stands behind it for long.
 const NEWS_WAITING_MAX: usize = 8192;
 
-/// Longest sleep without an alarm; only so that the loop notices when every door has closed.
-const IDLE: Duration = Duration::from_secs(60);
+/// Longest sleep: the clock may be slewed by 100 ppm meanwhile, which makes an alarm 50 us late at most, and a step
+/// before the show is noticed within it.
+const IDLE: Duration = Duration::from_millis(500);
 
 enum Ask {
     Command(Box<Request>, oneshot::Sender<Result<Done, Refusal>>),
@@ -143,7 +144,7 @@ impl Conductor {
         let news = handle.news.clone();
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _ended = ended; // dropped on every way out, a panic included
-            conduct(engine, clock, &mut perform, &asked, &news);
+            conduct(engine, &clock, &mut perform, &asked, &news);
         })?;
         Ok(Self { thread, handle })
     }
@@ -162,7 +163,7 @@ impl Conductor {
 
 fn conduct(
     mut engine: Engine,
-    clock: BoxClock,
+    clock: &BoxClock,
     perform: &mut impl FnMut(Effect),
     asked: &mpsc::Receiver<Ask>,
     news: &News,
@@ -172,7 +173,7 @@ fn conduct(
         while let Some(effect) = engine.poll() {
             perform(effect);
         }
-        let wait = engine.next_wake().map_or(IDLE, |(at, _why)| clock.until(at));
+        let wait = engine.next_wake().map_or(IDLE, |(at, _why)| clock.until(at)).min(IDLE);
         match asked.recv_timeout(wait) {
             Ok(Ask::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Ok(ask) => answer(&mut engine, clock, ask, news),
@@ -182,14 +183,14 @@ fn conduct(
 }
 
 /// Before each question, so that a flood of them never holds an alarm up.
-fn wake_if_due(engine: &mut Engine, clock: BoxClock) {
+fn wake_if_due(engine: &mut Engine, clock: &BoxClock) {
     let now = clock.now();
     if engine.next_wake().is_some_and(|(at, _why)| at <= now) {
         engine.handle(now, Input::Wake);
     }
 }
 
-fn answer(engine: &mut Engine, clock: BoxClock, ask: Ask, news: &News) {
+fn answer(engine: &mut Engine, clock: &BoxClock, ask: Ask, news: &News) {
     let now = clock.now();
     // Who asked may have gone meanwhile: then nobody hears the answer.
     match ask {

@@ -1,6 +1,8 @@
-//! A show folder on disk.
+//! A show folder on disk, and files that survive a power cut.
 
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
@@ -16,6 +18,22 @@ const DEPTH_MAX: usize = 4;
 
 /// Names of sound files end like this.
 const ENDINGS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "oga", "opus"];
+
+/// The whole content or the old one, whenever the power goes: written beside, flushed, moved over, and the move
+/// flushed with its folder. Nobody may read it whom `mode` does not let, not even while it is written.
+///
+/// # Errors
+/// What the disk says; the old content stands.
+pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    // One that was left behind by a power cut may have another mode.
+    let _ = std::fs::remove_file(&beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
 
 /// Where a show's files are.
 #[derive(Debug, Clone)]

@@ -8,4 +8,5 @@ pub mod http;
 pub mod journal;
 pub mod light;
 pub mod osc;
+pub mod ptp;
 pub mod sound;

@@ -126,7 +126,7 @@ impl Light {
         let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
         let (plans, render_ends, edge_ends) = rings();
         let render = render(&setup, interface.is_some(), &sockets, render_ends, gauges.clone());
-        let clock = setup.clock;
+        let clock = setup.clock.clone();
         let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
         let threads = vec![
             spawn("light edge", move || edge.run())?,
@@ -226,7 +226,7 @@ fn render(
     gauges: Arc<Gauges>,
 ) -> Render {
     Render {
-        clock: setup.clock,
+        clock: setup.clock.clone(),
         lit: lit(setup, multicast),
         ways: sockets.ways(),
         plan: Playback::new(setup.show).plan(0),
@@ -249,7 +249,7 @@ fn edge(
     let controller = controller(&setup, interface.as_ref(), &sockets);
     let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
     Edge {
-        clock: setup.clock,
+        clock: setup.clock.clone(),
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,

@@ -15,7 +15,7 @@ use wire::solusync::{
 
 use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
-use crate::clock::{Clock, Exchange};
+use crate::clock::{Channel, Clock, Exchange};
 use crate::link::{Link, Wish};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
@@ -268,7 +268,8 @@ impl Core {
     fn answered(&mut self, now: MonoTime, answer: &ClockSyncResponse) {
         let Ok(secs) = answer.t1.get().parse::<f64>() else { return };
         let Some(t1) = self.link.answered((secs * 1e6).round() as i64) else { return };
-        let exchange = Exchange { t1, t2: net(answer.t2), t3: net(answer.t3), t4: now };
+        let channel = Channel::WebSocket;
+        let exchange = Exchange { t1, t2: net(answer.t2), t3: net(answer.t3), t4: now, channel };
         self.rtts.push_back(exchange.rtt());
         if self.rtts.len() > RTTS_MAX {
             self.rtts.pop_front();

@@ -19,6 +19,7 @@ mod link;
 mod player;
 mod scale;
 mod screen;
+mod slip;
 mod state;
 mod told;
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl Edge {
             }
             Answer::Welcome => {
                 seat.greeted = true;
-                let welcome = Message::Welcome(welcome(self.node, &self.show));
+                let welcome = Message::Welcome(welcome(self.node, &self.show, None));
                 Reply { news: Some(Input::PhoneJoined { phone }), ..self.reply(now, &welcome) }
             }
             Answer::Played { message, at } => {

@@ -10,6 +10,7 @@ mod edge;
 mod hall;
 mod line;
 pub mod nights;
+pub mod path;
 mod phone;
 pub mod ptp;
 mod rehearse;

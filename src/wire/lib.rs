@@ -4,6 +4,9 @@
 //! Never here: sockets, clocks, randomness; message ids and times are handed in.
 
 pub mod artnet;
+pub mod clock_peer;
 pub mod osc;
+pub mod ptp;
 pub mod sacn;
 pub mod solusync;
+pub mod time;

@@ -81,6 +81,18 @@ pub struct Welcome {
     pub cluster_info: ClusterInfo,
     /// The show and the tracks to fetch ahead of time.
     pub show: ShowInfo,
+    /// Where to ask the time in datagrams (ours); over TLS only, since browsers let no other page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webtransport: Option<WebTransport>,
+}
+
+/// Where to ask the time in datagrams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebTransport {
+    /// `https://…/time`.
+    pub url: String,
+    /// Hexadecimal SHA-256 of the certificate that serves there, and of the one that will.
+    pub certificate_hashes: Vec<String>,
 }
 
 /// Who drives, who stands by.

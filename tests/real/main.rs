@@ -3,6 +3,9 @@
 mod fuzz;
 mod light;
 mod program;
+mod proxy;
+mod ptp;
+mod secure;
 mod sound;
 mod the_box;
 mod ws;

@@ -183,8 +183,14 @@ impl Evening {
             // After the test has ended nobody listens.
             let _ = report.send(input);
         });
-        let setup =
-            CardSetup { device, channels: 2, rate_hz: RATE, media: media.clone(), clock, report };
+        let setup = CardSetup {
+            device,
+            channels: 2,
+            rate_hz: RATE,
+            media: media.clone(),
+            clock: clock.clone(),
+            report,
+        };
         let card = Card::start(setup).expect("it opens");
         let mut evening = Self { card, reports, clock, media, lead: Span::ZERO };
         let Input::SoundLead(lead) = evening.report() else { panic!("the lead comes first") };

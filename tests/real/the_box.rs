@@ -72,13 +72,15 @@ fn path() -> PathBuf {
 pub struct Place {
     pub folder: TempDir,
     pub http: u16,
+    pub https: u16,
     pub osc: u16,
 }
 
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Self { folder, http: free_port(), osc: free_datagram_port() };
+        let (http, https, osc) = (free_port(), free_port(), free_datagram_port());
+        let place = Self { folder, http, https, osc };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -87,7 +89,9 @@ impl Place {
 
     /// The box file, with more in it.
     pub fn write_box(&self, more: &str) {
-        let text = format!("[ports]\nhttp = {}\nosc = {}\n{more}", self.http, self.osc);
+        let Self { http, https, osc, .. } = self;
+        let text =
+            format!("[ports]\nclock = 0\nhttp = {http}\nhttps = {https}\nosc = {osc}\n{more}");
         std::fs::write(self.path("box.toml"), text).expect("written");
     }
 
@@ -109,18 +113,28 @@ impl Place {
     }
 
     pub fn run(self) -> TheBox {
+        let mut the_box = self.begin();
+        the_box.wait_for_line("control ");
+        the_box
+    }
+
+    /// A box that has said nothing yet.
+    pub fn begin(self) -> TheBox {
+        let (child, lines, errors) = self.spawn();
+        TheBox { child, place: self, lines, errors }
+    }
+
+    fn spawn(&self) -> (Child, Receiver<String>, Receiver<String>) {
         let mut command = self.downbeat(&["run"]);
         command.arg(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let lines = lines_of(child.stdout.take().expect("piped"));
         let errors = lines_of(child.stderr.take().expect("piped"));
-        let mut the_box = TheBox { child, place: self, lines, errors };
-        the_box.wait_for_line("control ");
-        the_box
+        (child, lines, errors)
     }
 }
 
-fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
+pub fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
     let (told, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -156,6 +170,14 @@ impl TheBox {
         let place = Place::new();
         place.write_box(more);
         place.run()
+    }
+
+    /// Ends as planned, and begins again in the same place.
+    pub fn restart(&mut self) {
+        self.signal(Signal::SIGTERM);
+        self.wait_for_the_end();
+        (self.child, self.lines, self.errors) = self.place.spawn();
+        self.wait_for_line("control ");
     }
 
     /// The first line of its output that has `part` in it.
@@ -235,7 +257,7 @@ impl TheBox {
 }
 
 /// One HTTP exchange; the answer with its head.
-fn exchange(
+pub fn exchange(
     mut stream: impl Read + Write,
     method: &str,
     path: &str,

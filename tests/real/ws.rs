@@ -13,25 +13,15 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 use crate::the_box::{PATIENCE, TheBox, noise};
 
 /// A phone that says exactly what the test wants.
-pub struct Phone {
-    socket: WebSocket<TcpStream>,
+pub struct Phone<S = TcpStream> {
+    socket: WebSocket<S>,
     sequence: u64,
     pub welcome: Value,
 }
 
 impl Phone {
     pub fn connect(the_box: &TheBox) -> Self {
-        Self::over(the_box, the_box.dial(), None)
-    }
-
-    fn over(the_box: &TheBox, stream: TcpStream, origin: Option<&str>) -> Self {
-        let url = format!("ws://127.0.0.1:{}/ws", the_box.place.http);
-        let mut request = url.into_client_request().expect("a url");
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().expect("a header value"));
-        }
-        let (socket, _) = client(request, stream).expect("the box opens");
-        Self { socket, sequence: 0, welcome: Value::Null }
+        Self::over(the_box.place.http, the_box.dial(), None)
     }
 
     /// Connected, and greeted.
@@ -40,8 +30,20 @@ impl Phone {
         phone.hello();
         phone
     }
+}
 
-    fn hello(&mut self) {
+impl<S: Read + Write> Phone<S> {
+    pub fn over(port: u16, stream: S, origin: Option<&str>) -> Self {
+        let url = format!("ws://127.0.0.1:{port}/ws");
+        let mut request = url.into_client_request().expect("a url");
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().expect("a header value"));
+        }
+        let Ok((socket, _)) = client(request, stream) else { panic!("the box does not open") };
+        Self { socket, sequence: 0, welcome: Value::Null }
+    }
+
+    pub fn hello(&mut self) {
         self.say("hello", &json!({ "protocol_version": "0.1.0", "node_type": "client" }));
         self.welcome = self.hear("hello");
     }
@@ -103,7 +105,7 @@ impl Phone {
     }
 
     /// Whether the box still answers on this socket.
-    fn is_served(&mut self) -> bool {
+    pub fn is_served(&mut self) -> bool {
         self.say("clock_sync", &json!({ "t1": 5 }));
         self.hear("clock_sync_response")["t1"] == 5
     }
@@ -135,7 +137,7 @@ fn sx07_sx08_hello_is_answered_at_once_with_all_that_a_phone_needs() {
 fn sx08_it_answers_with_and_without_an_origin() {
     let the_box = TheBox::start();
     for origin in [None, Some("http://10.0.0.5:8080"), Some("null")] {
-        Phone::over(&the_box, the_box.dial(), origin).hello();
+        Phone::over(the_box.place.http, the_box.dial(), origin).hello();
     }
 }
 

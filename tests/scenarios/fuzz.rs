@@ -35,6 +35,11 @@ fn sx07_whatever_a_phone_says_is_refused_or_means_the_same_twice() {
 }
 
 #[test]
+fn whatever_datagram_asks_or_tells_the_time_is_refused_or_is_the_same_twice() {
+    stands(&targets::time::TARGET, 2000);
+}
+
+#[test]
 fn whatever_comes_to_the_osc_port_is_refused_or_is_messages() {
     stands(&targets::osc::TARGET, 2000);
 }
@@ -47,6 +52,11 @@ fn whatever_comes_to_the_sacn_port_the_receiver_keeps_its_bounds() {
 #[test]
 fn whatever_comes_to_the_art_net_port_the_controller_keeps_its_bounds() {
     stands(&targets::artnet::TARGET, 2000);
+}
+
+#[test]
+fn whatever_comes_to_the_clock_port_is_refused_or_means_the_same_twice() {
+    stands(&targets::clock_peer::TARGET, 2000);
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod phones;
 mod sound;
 mod stage;
 mod tables;
+mod time_wire;

@@ -2,6 +2,7 @@
 
 pub mod artnet;
 pub mod boxfile;
+pub mod clock_peer;
 pub mod engine;
 #[cfg(feature = "real")]
 pub mod media;
@@ -10,6 +11,7 @@ pub mod phone;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
+pub mod time;
 
 /// What bytes are thrown at.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +29,11 @@ pub const ALL: &[Target] = &[
     show::TARGET,
     boxfile::TARGET,
     solusync::TARGET,
+    time::TARGET,
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
+    clock_peer::TARGET,
     phone::TARGET,
     engine::TARGET,
     #[cfg(feature = "real")]

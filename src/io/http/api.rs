@@ -40,6 +40,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/status", get(status))
         .route("/cues", get(cues))
         .route("/clock", get(clock))
+        .route("/clock/step", post(step_clock))
         .route("/phones", get(phones))
         .route("/universes", get(universes))
         .route("/receipts", get(receipts))
@@ -53,12 +54,17 @@ pub(super) fn router() -> Router<Arc<House>> {
 async fn admit(Extension(peer): Extension<Peer>, request: HttpRequest, next: Next) -> Response {
     match peer {
         Peer::Socket => next.run(request).await,
-        Peer::Network(_) => nonsense(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
+        Peer::Network(_) => unauthorized(
             "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
         ),
+        Peer::Secure(_) => unauthorized(
+            "operators need a token, and this box gives none yet; on the box itself use its control socket",
+        ),
     }
+}
+
+fn unauthorized(message: &str) -> Response {
+    nonsense(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
 /// Who asks with a command's word has forgotten the method.
@@ -173,10 +179,14 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         Ok(glance) => glance,
         Err(response) => return response,
     };
+    let clock = match clock_document(&house).await {
+        Ok(clock) => clock,
+        Err(response) => return response,
+    };
     Json(json!({
         "box": house.facts,
         "show": glance,
-        "clock": clock_glance(&house),
+        "clock": clock,
         "phones": { "sockets": house.crowd.sockets(), "hello": house.crowd.greeted() },
         "light": { "universes": house.outputs.universes() },
         "sound": house.outputs.sound(),
@@ -184,33 +194,50 @@ async fn status(State(house): State<Arc<House>>) -> Response {
     .into_response()
 }
 
-/// The box clock as a watcher sees it. Nobody disciplines it yet, so nothing is known of its error.
+/// The box clock as a watcher sees it.
 #[derive(Debug, Serialize)]
-struct ClockGlance {
-    state: engine::clock::ClockState,
-    source: &'static str,
-    age_s: f64,
-    error_bound_ns: Option<u64>,
+struct ClockDocument {
+    #[serde(flatten)]
+    glance: crate::ptp::Glance,
     now_tai_ns: i64,
     now_unix_s: f64,
     tai_utc_s: f64,
 }
 
-fn clock_glance(house: &House) -> ClockGlance {
-    let now = house.clock.now();
-    ClockGlance {
-        state: engine::clock::ClockState::Free,
-        source: "system clock at start",
-        age_s: (now - house.began).secs_f64(),
-        error_bound_ns: None,
+async fn clock_document(house: &House) -> Result<ClockDocument, Response> {
+    let asked = tokio::time::timeout(PATIENCE, house.keeper.glance());
+    let Ok(Some(glance)) = asked.await else {
+        return Err(nonsense(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "clock_gone",
+            "the clock does not answer",
+        ));
+    };
+    let now = glance.now.tai;
+    Ok(ClockDocument {
+        glance,
         now_tai_ns: now.ns(),
         now_unix_s: units::WireTime::from_show(now, house.tai_utc).micros() as f64 / 1e6,
         tai_utc_s: house.tai_utc.secs_f64(),
-    }
+    })
 }
 
-async fn clock(State(house): State<Arc<House>>) -> Json<ClockGlance> {
-    Json(clock_glance(&house))
+async fn clock(State(house): State<Arc<House>>) -> Response {
+    clock_document(&house).await.map_or_else(|response| response, |it| Json(it).into_response())
+}
+
+/// The operator lets the clock step.
+async fn step_clock(State(house): State<Arc<House>>) -> Response {
+    let document = match clock_document(&house).await {
+        Ok(document) => document,
+        Err(response) => return response,
+    };
+    let Some(by) = document.glance.clock.step_wanted_ns else {
+        return nonsense(StatusCode::CONFLICT, "no_step_wanted", "the clock does not ask to step");
+    };
+    house.keeper.grant_step();
+    let said = format!("the clock steps by {by}");
+    Json(json!({ "done": { "said": said, "step_ns": by } })).into_response()
 }
 
 async fn phones(State(house): State<Arc<House>>) -> Json<Value> {

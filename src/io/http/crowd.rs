@@ -4,6 +4,7 @@
 //! own; one whose queue is full cannot keep up and loses its seat, and nobody else notices.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,6 +16,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
 use wire::solusync::{self, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode};
+use wire::time::Channel;
 
 use super::Peer;
 use crate::chance;
@@ -42,6 +44,10 @@ pub struct Crowd {
 pub(super) struct Counts {
     pub said: AtomicU64,
     pub clock_syncs: AtomicU64,
+    /// The same over WebTransport, and how much earlier than the program the kernel had them, in sum.
+    pub time_datagrams: AtomicU64,
+    pub time_datagrams_lead_ns: AtomicU64,
+    pub time_datagrams_unanswered: AtomicU64,
     pub too_slow: AtomicU64,
     pub refused: [AtomicU64; 6],
 }
@@ -54,6 +60,8 @@ struct Seat {
     since: ShowTime,
     greeted: bool,
     status: Option<(ShowTime, NodeStatus)>,
+    /// When it last asked the time, and how.
+    asked: Option<(ShowTime, Channel)>,
 }
 
 /// A socket's own end of its seat; given back by [`Crowd::leave`].
@@ -80,6 +88,10 @@ pub struct PhoneGlance {
     pub status: Option<NodeStatus>,
     /// Seconds since it said so.
     pub status_age_s: Option<f64>,
+    /// How it last asked the time; none if it has not.
+    pub clock_channel: Option<Channel>,
+    /// Seconds since it asked.
+    pub clock_age_s: Option<f64>,
 }
 
 impl Crowd {
@@ -174,7 +186,15 @@ impl Crowd {
         let (queue, words) = mpsc::channel(QUEUE);
         let kick = Arc::new(Notify::new());
         let since = self.clock.now();
-        let seat = Seat { queue, kick: kick.clone(), peer, since, greeted: false, status: None };
+        let seat = Seat {
+            queue,
+            kick: kick.clone(),
+            peer,
+            since,
+            greeted: false,
+            status: None,
+            asked: None,
+        };
         self.seats().insert(phone, seat);
         self.attending.fetch_add(1, Ordering::Relaxed);
         Ok(Ticket { phone, queue: words, kick, peer })
@@ -191,6 +211,16 @@ impl Crowd {
         let now = self.clock.now();
         if let Some(seat) = self.seats().get_mut(&phone) {
             seat.status = Some((now, status.clone()));
+        }
+    }
+
+    /// A phone asked the time. Anybody may call themselves any phone on `/time`, so only one from the phone's own
+    /// address is believed; this is for people to look at.
+    pub(super) fn note_asked(&self, phone: PhoneId, channel: Channel, from: Option<IpAddr>) {
+        let now = self.clock.now();
+        if let Some(seat) = self.seats().get_mut(&phone).filter(|seat| seat.peer.address() == from)
+        {
+            seat.asked = Some((now, channel));
         }
     }
 
@@ -254,6 +284,8 @@ impl Seat {
             hello: self.greeted,
             status: self.status.as_ref().map(|(_, status)| status.clone()),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
+            clock_channel: self.asked.map(|(_, channel)| channel),
+            clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The listeners: TCP on both address families, and the control socket.
+//! The listeners: TCP on both address families, with TLS and without; UDP beside TLS; the control socket.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +18,20 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
+use super::time::TimeDoor;
+use super::tls::Certificates;
 use super::{House, Peer, machine, router};
 
 /// A header that has not come by then belongs to nobody in a hurry; it also ends idle connections.
 const HEADER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A TLS handshake is two round trips and a signature.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Browsers send some twenty.
 const HEADERS_MAX: usize = 64;
@@ -45,10 +52,12 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     /// Another program has the port.
-    #[error("port {port} is taken by another program: stop it, or set `[ports] http` in box.toml")]
+    #[error("port {port} is taken by another program: stop it, or set `[ports] {key}` in box.toml")]
     PortTaken {
         /// Which.
         port: u16,
+        /// What it is for, as the box file calls it.
+        key: &'static str,
     },
     /// The port is not to be had.
     #[error("could not listen on port {port}: {source}")]
@@ -85,30 +94,79 @@ pub enum DoorError {
 /// # Errors
 /// [`DoorError::PortTaken`] and [`DoorError::Port`].
 pub fn bind_network(port: u16) -> Result<TcpListener, DoorError> {
+    on_both_families(port, "http", listen)
+}
+
+/// TLS on TCP and QUIC on UDP, on one port.
+#[derive(Debug)]
+pub struct Secure {
+    streams: TcpListener,
+    time: TimeDoor,
+    certificates: Arc<Certificates>,
+}
+
+/// The same for TLS, with WebTransport beside it. Must be called in a runtime.
+///
+/// # Errors
+/// [`DoorError::PortTaken`] and [`DoorError::Port`].
+pub fn bind_secure(port: u16, certificates: Arc<Certificates>) -> Result<Secure, DoorError> {
+    const KEY: &str = "https";
+    let failed = |source| DoorError::Port { port, source };
+    let streams = on_both_families(port, KEY, listen)?;
+    // Port 0 has become one that is free.
+    let port = streams.local_addr().map_err(failed)?.port();
+    let datagrams = on_both_families(port, KEY, take_datagrams)?;
+    let time = TimeDoor::new(datagrams, &certificates).map_err(failed)?;
+    Ok(Secure { streams, time, certificates })
+}
+
+impl Secure {
+    /// What it serves with.
+    pub fn certificates(&self) -> Arc<Certificates> {
+        self.certificates.clone()
+    }
+}
+
+fn on_both_families<T>(
+    port: u16,
+    key: &'static str,
+    bind: fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, DoorError> {
     let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    listen(both)
+    bind(both)
         .or_else(|error| match error.kind() {
             ErrorKind::AddrInUse => Err(error),
-            _ => listen(four),
+            _ => bind(four),
         })
         .map_err(|source| match source.kind() {
-            ErrorKind::AddrInUse => DoorError::PortTaken { port },
+            ErrorKind::AddrInUse => DoorError::PortTaken { port, key },
             _ => DoorError::Port { port, source },
         })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
     // So that a restart does not wait for the last show's connections to be forgotten.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+fn take_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
 }
 
 /// The control socket, where only this file's owner and group may knock. A dead program's socket is replaced.
@@ -174,14 +232,25 @@ pub struct Doors {
 
 impl Doors {
     /// Answers from now on. Must be called in a runtime.
-    pub fn open(house: Arc<House>, network: TcpListener, control: ControlSocket) -> Self {
+    pub fn open(
+        house: Arc<House>,
+        network: TcpListener,
+        secure: Option<Secure>,
+        control: ControlSocket,
+    ) -> Self {
         let router = router(house.clone());
         let ControlSocket { listener, place } = control;
-        let tasks = vec![
-            tokio::spawn(answer_network(network, router.clone())),
-            tokio::spawn(answer_socket(listener, router)),
-            tokio::spawn(tell_status(house.clone())),
-        ];
+        let lobby = Arc::new(Mutex::new(lobby()));
+        let mut tasks = Vec::new();
+        if let Some(Secure { streams, time, certificates }) = secure {
+            let tls = TlsAcceptor::from(Arc::new(certificates.server(b"http/1.1")));
+            tasks.push(tokio::spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
+            tasks.push(tokio::spawn(time.answer(house.clone())));
+            tasks.push(tokio::spawn(certificates.look_after()));
+        }
+        tasks.push(tokio::spawn(answer_network(network, lobby, router.clone())));
+        tasks.push(tokio::spawn(answer_socket(listener, router)));
+        tasks.push(tokio::spawn(tell_status(house.clone())));
         Self { house, tasks, _place: place }
     }
 
@@ -197,7 +266,7 @@ impl Doors {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_millis(1500), gone).await;
+        let _ = timeout(Duration::from_millis(1500), gone).await;
     }
 }
 
@@ -239,19 +308,49 @@ fn lobby() -> Lobby {
     Lobby::new(usize::try_from(room).unwrap_or(usize::MAX))
 }
 
-async fn answer_network(listener: TcpListener, router: Router) {
-    let lobby = Arc::new(Mutex::new(lobby()));
+async fn answer_network(listener: TcpListener, lobby: Arc<Mutex<Lobby>>, router: Router) {
     loop {
-        match listener.accept().await {
-            Ok((stream, from)) => {
-                // Who finds no room is let go at once; phones knock again by themselves.
-                let Some(guest) = Guest::admit(&lobby, from) else { continue };
-                // A clock exchange must not wait for Nagle.
-                let _ = stream.set_nodelay(true);
-                let peer = Peer::Network(from);
-                tokio::spawn(converse(stream, peer, Some(guest), router.clone()));
+        let Some((stream, from, guest)) = admit(&listener, &lobby).await else { continue };
+        let peer = Peer::Network(from);
+        tokio::spawn(converse(stream, peer, Some(guest), router.clone()));
+    }
+}
+
+async fn answer_secure(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    lobby: Arc<Mutex<Lobby>>,
+    router: Router,
+) {
+    loop {
+        let Some((stream, from, guest)) = admit(&listener, &lobby).await else { continue };
+        let (handshake, router) = (tls.accept(stream), router.clone());
+        tokio::spawn(async move {
+            match timeout(HANDSHAKE_PATIENCE, handshake).await {
+                Ok(Ok(stream)) => converse(stream, Peer::Secure(from), Some(guest), router).await,
+                Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS"),
+                Err(_) => tracing::debug!(%from, "no TLS in time"),
             }
-            Err(error) => breathe(&error).await,
+        });
+    }
+}
+
+/// The next connection that finds room; none if this one did not.
+async fn admit(
+    listener: &TcpListener,
+    lobby: &Arc<Mutex<Lobby>>,
+) -> Option<(TcpStream, SocketAddr, Arc<Guest>)> {
+    match listener.accept().await {
+        Ok((stream, from)) => {
+            // Who finds no room is let go at once; phones knock again by themselves.
+            let guest = Guest::admit(lobby, from)?;
+            // A clock exchange must not wait for Nagle.
+            let _ = stream.set_nodelay(true);
+            Some((stream, from, guest))
+        }
+        Err(error) => {
+            breathe(&error).await;
+            None
         }
     }
 }

@@ -36,7 +36,22 @@ fn text(house: &House) -> String {
     page.gauge("sockets", "WebSocket connections that are open", house.crowd.sockets());
     page.gauge("phones", "phones that have said hello", house.crowd.greeted());
     page.counter("messages_total", "messages made for phones", read(&counts.said));
-    page.counter("clock_syncs_total", "clock questions answered", read(&counts.clock_syncs));
+    page.counter("clock_syncs_total", "clock questions answered on /ws", read(&counts.clock_syncs));
+    page.counter(
+        "time_datagrams_total",
+        "clock questions answered on WebTransport /time",
+        read(&counts.time_datagrams),
+    );
+    page.counter(
+        "time_datagrams_unanswered_total",
+        "datagrams on /time that were no question, or one too many",
+        read(&counts.time_datagrams_unanswered),
+    );
+    page.counter(
+        "time_datagrams_lead_seconds_total",
+        "how much earlier the kernel had the questions on /time than the program",
+        read(&counts.time_datagrams_lead_ns) as f64 / 1e9,
+    );
     page.counter(
         "too_slow_total",
         "sockets closed since they could not keep up",

@@ -11,6 +11,9 @@ mod files;
 mod machine;
 mod media;
 mod metrics;
+mod stamped;
+mod time;
+mod tls;
 mod ws;
 
 use std::net::{IpAddr, SocketAddr};
@@ -27,11 +30,13 @@ use units::{ShowTime, Span};
 use uuid::Uuid;
 
 pub use crowd::Crowd;
-pub use door::{DoorError, Doors, bind_network, bind_socket};
+pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket};
+pub use tls::{Certificates, TlsError};
 
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
 use crate::journal::Journal;
+use crate::ptp::ClockHandle;
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +89,8 @@ pub struct House {
     pub crowd: Arc<Crowd>,
     /// The box clock.
     pub clock: BoxClock,
+    /// Who keeps it.
+    pub keeper: ClockHandle,
     /// When the box began.
     pub began: ShowTime,
     /// TAI minus UTC, frozen for the show.
@@ -92,6 +99,8 @@ pub struct House {
     pub limits: Limits,
     /// The page.
     pub page: PageFiles,
+    /// What TLS serves with; none where its port could not be had.
+    pub certificates: Option<Arc<Certificates>>,
     /// Light and sound.
     pub outputs: Box<dyn Outputs>,
 }
@@ -107,14 +116,16 @@ impl std::fmt::Debug for House {
 pub enum Peer {
     /// Somebody on this machine whom the file system lets at the control socket.
     Socket,
-    /// Somebody on the network.
+    /// Somebody on the network, and anybody there can read along.
     Network(SocketAddr),
+    /// Somebody on the network, over TLS.
+    Secure(SocketAddr),
 }
 
 impl Peer {
     fn transport(self) -> Transport {
         match self {
-            Self::Socket => Transport::Private,
+            Self::Socket | Self::Secure(_) => Transport::Private,
             Self::Network(_) => Transport::Plain,
         }
     }
@@ -122,7 +133,7 @@ impl Peer {
     fn address(self) -> Option<IpAddr> {
         match self {
             Self::Socket => None,
-            Self::Network(from) => Some(from.ip().to_canonical()),
+            Self::Network(from) | Self::Secure(from) => Some(from.ip().to_canonical()),
         }
     }
 }
@@ -136,6 +147,6 @@ pub fn router(house: Arc<House>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router())
         .fallback(files::serve)
-        .layer(axum::middleware::map_response(files::harden))
+        .layer(axum::middleware::from_fn(files::harden))
         .with_state(house)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::phones::{Answer, Visitor, welcome};
@@ -24,7 +25,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame, Utf8Bytes};
 use units::{ShowTime, WireTime};
-use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode};
+use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode, WebTransport};
+use wire::time::Channel;
 
 use super::crowd::Ticket;
 use super::door::Guest;
@@ -68,6 +70,7 @@ pub(super) async fn upgrade(
         )
             .into_response();
     };
+    let host = host(request.headers());
     let upgrade = hyper::upgrade::on(&mut request);
     let guest = request.extensions_mut().remove::<Option<Arc<Guest>>>();
     tokio::spawn(async move {
@@ -82,7 +85,7 @@ pub(super) async fn upgrade(
                 .max_frame_size(Some(MESSAGE_MAX));
             let io = TokioIo::new(upgraded);
             let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-            receive(house, peer, socket).await;
+            receive(house, peer, host, socket).await;
         }
     });
     switching_protocols(&accept)
@@ -113,9 +116,15 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Option<String> {
     asked.then(|| derive_accept_key(key.as_bytes()))
 }
 
-async fn receive(house: Arc<House>, peer: Peer, socket: Socket) {
+/// The name by which the client has found us, with its port: what leads here for one thing does so for others.
+fn host(headers: &HeaderMap) -> Option<Authority> {
+    let named: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    (!named.as_str().contains('@')).then_some(named)
+}
+
+async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, socket: Socket) {
     match house.crowd.enter(peer, &house.limits) {
-        Ok(ticket) => attend(house, peer, socket, ticket).await,
+        Ok(ticket) => attend(house, peer, host, socket, ticket).await,
         Err(refusal) => {
             let text = house.crowd.refusal(refusal);
             dismiss(socket, Some(text), CloseCode::Again).await;
@@ -136,11 +145,16 @@ enum End {
     Dismissed(Option<Utf8Bytes>, CloseCode),
 }
 
-async fn attend(house: Arc<House>, peer: Peer, socket: Socket, ticket: Ticket) {
+async fn attend(
+    house: Arc<House>,
+    peer: Peer,
+    host: Option<Authority>,
+    socket: Socket,
+    ticket: Ticket,
+) {
     let visitor = Visitor::new(&house.limits, peer.transport());
-    let now = Instant::now();
-    let mut seat =
-        Attendance { house, socket, ticket, visitor, greeted: false, heard: now, hush: None };
+    let (heard, greeted, hush) = (Instant::now(), false, None);
+    let mut seat = Attendance { house, peer, host, socket, ticket, visitor, greeted, heard, hush };
     let end = seat.run().await;
     let Attendance { house, socket, ticket, greeted, .. } = seat;
     let crowd = house.crowd.clone();
@@ -184,6 +198,8 @@ async fn dismiss(mut socket: Socket, word: Option<Utf8Bytes>, code: CloseCode) {
 /// One socket while it is open.
 struct Attendance {
     house: Arc<House>,
+    peer: Peer,
+    host: Option<Authority>,
     socket: Socket,
     ticket: Ticket,
     visitor: Visitor,
@@ -260,6 +276,7 @@ impl Attendance {
                 let t2 = WireTime::from_show(now, self.house.tai_utc);
                 let t3 = self.house.crowd.wire_now();
                 self.tell(&Message::ClockSyncResponse(ClockSyncResponse { t1, t2, t3 })).await?;
+                self.house.crowd.note_asked(phone, Channel::WebSocket, self.peer.address());
             }
             Answer::Welcome => self.welcome().await?,
             Answer::Played { message, at } => {
@@ -281,12 +298,23 @@ impl Attendance {
 
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
     async fn welcome(&mut self) -> Result<(), End> {
-        let welcome = welcome(self.house.facts.node_id, &self.house.show);
+        let welcome = welcome(self.house.facts.node_id, &self.house.show, self.webtransport());
         self.tell(&Message::Welcome(welcome)).await?;
         self.house.crowd.greet(self.ticket.phone);
         self.greeted = true;
         self.house.engine.tell(Input::PhoneJoined { phone: self.ticket.phone });
         Ok(())
+    }
+
+    /// Where this phone may ask the time in datagrams. It says which phone it is, so that `phones` can tell.
+    fn webtransport(&self) -> Option<WebTransport> {
+        let certificates = self.house.certificates.as_ref();
+        let certificates = certificates.filter(|_| matches!(self.peer, Peer::Secure(_)))?;
+        let (host, phone) = (self.host.as_ref()?, self.ticket.phone.0);
+        Some(WebTransport {
+            url: format!("https://{host}/time?phone={phone}"),
+            certificate_hashes: certificates.hashes(),
+        })
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> Result<(), End> {

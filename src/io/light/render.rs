@@ -210,13 +210,14 @@ impl Render {
         }
     }
 
-    /// The next instant: the next of the grid, unless that has gone by for half a frame. Nothing is made up for by
-    /// a burst (rules S5 and A12).
+    /// The next instant: the next of the grid, unless that has gone by for half a frame, or the clock has stepped back.
+    /// Nothing is made up for by a burst (rules S5 and A12).
     fn after(&self, instant: ShowTime) -> ShowTime {
         let next = instant + GRID;
         let now = self.clock.now();
         let half = Span::from_ns(GRID.ns() / 2);
-        if now > next + half { now.round_up(GRID) } else { next }
+        let ahead = now + GRID + half < next;
+        if now > next + half || ahead { now.round_up(GRID) } else { next }
     }
 
     /// A phase is a fixed function of the universe's number, so that all boxes emit the same at the same moment.

@@ -136,7 +136,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
         source_name: "box".into(),
         net,
         priority: 100,
-        clock,
+        clock: clock.clone(),
         chance: 1,
         report: Box::new(|_| {}),
     })

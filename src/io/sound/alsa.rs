@@ -51,7 +51,7 @@ impl AlsaCard {
         let (format, facts) = agree(&pcm, name, want)?;
         time(&pcm, &facts).map_err(|it| unfit(name, "time stamps".into(), &it))?;
         let bytes = vec![0; facts.period * usize::from(facts.channels) * format.bytes()];
-        let pace = Pace::new(&facts, clock);
+        let pace = Pace::new(&facts, clock.clone());
         Ok(Self { pcm, facts, format, bytes, written: 0, clock, pace })
     }
 
@@ -212,7 +212,8 @@ struct Pace {
 impl Pace {
     fn new(facts: &Facts, clock: BoxClock) -> Self {
         let step = Span::from_secs_f64(facts.span(facts.period).secs_f64() / 1.001);
-        Self { clock, due: clock.mono_now(), step, slack: facts.span(facts.buffer) }
+        let due = clock.mono_now();
+        Self { clock, due, step, slack: facts.span(facts.buffer) }
     }
 
     fn wait(&mut self) {

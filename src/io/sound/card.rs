@@ -134,7 +134,8 @@ impl Card {
     pub fn start_with(setup: CardSetup, buffer: Buffer) -> Result<Self, CardError> {
         let CardSetup { device, channels, rate_hz, media, clock, report } = setup;
         let want = Want { device, channels, rate_hz, buffer };
-        Self::start_on(Box::new(move || open(&want, clock)), media, clock, report)
+        let given = clock.clone();
+        Self::start_on(Box::new(move || open(&want, given.clone())), media, clock, report)
     }
 
     fn start_on(
@@ -323,7 +324,7 @@ impl Desk {
                 self.began(side, voice, frame);
             }
         }
-        side.render(&self.plan, output.written(), self.clock, Some(debuts));
+        side.render(&self.plan, output.written(), &self.clock, Some(debuts));
         output.write(&side.block)?;
         self.look(side, output.facts());
         Ok(())
@@ -358,7 +359,7 @@ impl Desk {
         if output.wait().is_err() {
             return;
         }
-        side.render(&self.plan, output.written(), self.clock, None);
+        side.render(&self.plan, output.written(), &self.clock, None);
         let channels = side.renderer.channels();
         let frames = side.block.len() / channels;
         for (frame, samples) in side.block.chunks_mut(channels).enumerate() {
@@ -405,7 +406,7 @@ impl Side {
     }
 
     /// Draws the block that begins with the card's frame `first`; silence while nobody knows when it is heard.
-    fn render(&mut self, plan: &Plan, first: i64, clock: BoxClock, debuts: Option<&mut Debuts>) {
+    fn render(&mut self, plan: &Plan, first: i64, clock: &BoxClock, debuts: Option<&mut Debuts>) {
         let frames = self.block.len() / self.renderer.channels();
         let Some(grid) = self.servo.next(first, frames, |mono| clock.show(mono)) else {
             return self.block.fill(0.0);
@@ -420,14 +421,16 @@ impl Side {
 fn open(want: &Want, clock: BoxClock) -> Result<Box<dyn Output>, CardError> {
     #[cfg(target_os = "linux")]
     let card = |name| {
-        super::alsa::AlsaCard::open(name, want, clock).map(|it| Box::new(it) as Box<dyn Output>)
+        super::alsa::AlsaCard::open(name, want, clock.clone())
+            .map(|it| Box::new(it) as Box<dyn Output>)
     };
     #[cfg(not(target_os = "linux"))]
     let card = |name| {
-        super::cpal::CpalCard::open(name, want, clock).map(|it| Box::new(it) as Box<dyn Output>)
+        super::cpal::CpalCard::open(name, want, clock.clone())
+            .map(|it| Box::new(it) as Box<dyn Output>)
     };
     match &want.device {
-        Device::Simulated => Ok(Box::new(Simulated::open(want, clock))),
+        Device::Simulated => Ok(Box::new(Simulated::open(want, clock.clone()))),
         Device::Default => card("default"),
         Device::Named(name) => card(name),
     }
@@ -623,8 +626,10 @@ mod tests {
             let slope = (0..60 * RATE).map(|n| n as f32 / (60 * RATE) as f32).collect();
             let media = [Pcm::new(RATE, vec![slope])].into();
             let report = Box::new(move |input| report.send(input).expect("the test listens"));
-            let card = Card::start_on(Box::new(opener), media, clock, report).expect("it opens");
-            Self { turns, card, heard: hear, reports, clock, begin: clock.show(start) }
+            let card =
+                Card::start_on(Box::new(opener), media, clock.clone(), report).expect("it opens");
+            let begin = clock.show(start);
+            Self { turns, card, heard: hear, reports, clock, begin }
         }
         fn turn(&self, times: usize, turn: impl Fn() -> Turn) {
             (0..times).for_each(|_| self.turns.send(turn()).expect("the card waits"));

@@ -30,7 +30,8 @@ impl Simulated {
             buffer: period * periods as usize,
             evidence: Evidence::Simulated,
         };
-        Self { facts, clock, start: clock.mono_now(), written: 0 }
+        let start = clock.mono_now();
+        Self { facts, clock, start, written: 0 }
     }
 
     /// When a frame is at the output that does not exist.

@@ -1,0 +1,198 @@
+//! WebTransport `/time`: phones ask the time in datagrams, which neither queue behind anything nor are sent again.
+//!
+//! In: datagrams. Out: the time, as close to the wire as a program gets: `t2` is the kernel's stamp where there is
+//! one. `engine::asker` decides what is answered; the engine's queue is never touched.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::asker::{Answer, Asker};
+use engine::phones::Doorkeeper;
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use tokio::time::timeout;
+use units::{PhoneId, ShowTime, Span};
+use wire::time::{self as datagram, Channel};
+use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
+use wtransport::{Connection, VarInt as Code};
+
+use super::House;
+use super::stamped::{Arrivals, StampedSocket};
+use super::tls::Certificates;
+
+/// A handshake and the request after it take a few round trips; nobody honest needs longer.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// A phone that is sure of the time asks every 20 s; one that has said nothing for so long has gone.
+const IDLE_MS: u32 = 60_000;
+
+/// Handshakes under way from which on a stranger first has to show that its address is its own.
+const STRANGERS_MAX: usize = 64;
+
+/// A session is its request and HTTP/3's own three streams; nothing else is ever opened.
+const STREAMS_MAX: u32 = 8;
+
+/// Bytes that one session may keep waiting, in either direction: it speaks in datagrams of some thirty.
+const WAITING_MAX: u32 = 16 << 10;
+
+/// Why a session was closed, for the other side.
+const TOO_MUCH: Code = Code::from_u32(1);
+const GOODBYE: VarInt = VarInt::from_u32(0);
+
+/// The door for datagrams.
+#[derive(Debug)]
+pub(super) struct TimeDoor {
+    endpoint: quinn::Endpoint,
+    arrivals: Arc<Arrivals>,
+}
+
+impl TimeDoor {
+    /// Listens on a bound socket. Must be called in a runtime.
+    pub(super) fn new(socket: UdpSocket, certificates: &Arc<Certificates>) -> io::Result<Self> {
+        let arrivals = Arc::new(Arrivals::default());
+        let socket = Arc::new(StampedSocket::new(socket, arrivals.clone())?);
+        let (ours, server) = (EndpointConfig::default(), server(certificates)?);
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            quinn::Endpoint::new_with_abstract_socket(ours, Some(server), socket, runtime)?;
+        Ok(Self { endpoint, arrivals })
+    }
+
+    /// Lets sessions in until it is dropped; then all of them end.
+    pub(super) async fn answer(self, house: Arc<House>) {
+        let door = Arc::new(Mutex::new(Doorkeeper::default()));
+        while let Some(incoming) = self.endpoint.accept().await {
+            let unknown = !incoming.remote_address_validated();
+            if unknown && self.endpoint.open_connections() > STRANGERS_MAX {
+                // Costs no memory here and a round trip there.
+                let _ = incoming.retry();
+                continue;
+            }
+            let Some(place) = Place::enter(&door, incoming.remote_address(), &house) else {
+                incoming.refuse();
+                continue;
+            };
+            let (house, arrivals) = (house.clone(), self.arrivals.clone());
+            tokio::spawn(async move {
+                let session = IncomingSessionFuture::with_quic_incoming(incoming);
+                let greeted = timeout(GREETING, greet(session)).await;
+                if let Ok(Some((connection, phone))) = greeted {
+                    attend(&house, &arrivals, &connection, phone).await;
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for TimeDoor {
+    fn drop(&mut self) {
+        self.endpoint.close(GOODBYE, b"");
+    }
+}
+
+fn server(certificates: &Arc<Certificates>) -> io::Result<ServerConfig> {
+    let tls = certificates.server(wtransport::proto::WEBTRANSPORT_ALPN);
+    let crypto = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
+    let mut server = ServerConfig::with_crypto(Arc::new(crypto));
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
+        .max_concurrent_bidi_streams(STREAMS_MAX.into())
+        .max_concurrent_uni_streams(STREAMS_MAX.into())
+        .stream_receive_window(WAITING_MAX.into())
+        .receive_window(WAITING_MAX.into())
+        .send_window(WAITING_MAX.into())
+        .datagram_receive_buffer_size(Some(WAITING_MAX as usize))
+        .datagram_send_buffer_size(WAITING_MAX as usize)
+        .mtu_discovery_config(None);
+    server.transport_config(Arc::new(transport));
+    Ok(server)
+}
+
+/// One of the sessions of an address, as long as it lives.
+struct Place {
+    door: Arc<Mutex<Doorkeeper>>,
+    address: IpAddr,
+}
+
+impl Place {
+    fn enter(door: &Arc<Mutex<Doorkeeper>>, from: SocketAddr, house: &House) -> Option<Self> {
+        let address = from.ip().to_canonical();
+        locked(door).enter(address, &house.limits).ok()?;
+        Some(Self { door: door.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        locked(&self.door).leave(self.address);
+    }
+}
+
+fn locked(door: &Mutex<Doorkeeper>) -> MutexGuard<'_, Doorkeeper> {
+    door.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The session that somebody asks for, and which phone they say they are.
+async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Option<PhoneId>)> {
+    let request = match session.await {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::debug!(%error, "no session");
+            return None;
+        }
+    };
+    let Some(phone) = asked_for(&request) else {
+        request.not_found().await;
+        return None;
+    };
+    Some((request.accept().await.ok()?, phone))
+}
+
+/// `/time`, or `/time?phone=17` as `hello` told it; none for any other path.
+fn asked_for(request: &SessionRequest) -> Option<Option<PhoneId>> {
+    let path = request.path();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
+    (path == "/time").then_some(phone)
+}
+
+async fn attend(house: &House, arrivals: &Arrivals, session: &Connection, phone: Option<PhoneId>) {
+    let mut asker = Asker::new(&house.limits);
+    let counts = house.crowd.counts();
+    loop {
+        let Ok(bytes) = session.receive_datagram().await else { return };
+        let read = house.clock.mono_now();
+        let came = arrivals.of(session.remote_address(), read);
+        let now = house.clock.show(came);
+        match asker.handle(now, &bytes) {
+            Answer::Clock(question) => {
+                let t2_ns = unix_ns(now, house.tai_utc);
+                let t3_ns = unix_ns(house.clock.now(), house.tai_utc);
+                let answer = datagram::Answer { t1: question.t1, t2_ns, t3_ns };
+                // A session that is just ending says so at the next reading.
+                let _ = session.send_datagram(answer.emit());
+                // What is only for watchers comes after the answer.
+                let lead_ns = (read - came).ns().unsigned_abs();
+                counts.time_datagrams_lead_ns.fetch_add(lead_ns, Ordering::Relaxed);
+                counts.time_datagrams.fetch_add(1, Ordering::Relaxed);
+                let from = Some(session.remote_address().ip().to_canonical());
+                if let Some(phone) = phone {
+                    house.crowd.note_asked(phone, Channel::WebTransport, from);
+                }
+            }
+            Answer::Nothing => {
+                counts.time_datagrams_unanswered.fetch_add(1, Ordering::Relaxed);
+            }
+            Answer::Dismiss => return session.close(TOO_MUCH, b"too much"),
+        }
+    }
+}
+
+fn unix_ns(at: ShowTime, tai_utc: Span) -> i64 {
+    (at - tai_utc).ns()
+}

@@ -1,0 +1,321 @@
+//! The box's own certificates: made, kept, renewed while the box runs, and TLS with them.
+//!
+//! In: the state folder, the date. Out: what TLS and QUIC serve with, and the hashes by which a page knows it.
+//! `engine::certificate` decides when one is made and which serves. Never here: trust; nobody has to believe this
+//! certificate but a page that was told its hash.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use engine::certificate::{Care, Validity, care};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::disk::write_whole;
+
+/// How often the date is looked at. A box without a battery learns the date some minutes after it was switched on.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Only the box itself may read a key.
+const KEY_MODE: u32 = 0o600;
+
+/// Why there is no certificate; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The disk does not take it.
+    #[error("could not keep a certificate in {}: {source}: give a place this user may write, `--state DIR`", path.display())]
+    Disk {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be made.
+    #[error("could not make a certificate: {0}")]
+    Making(#[from] rcgen::Error),
+    /// It could not be used.
+    #[error("could not use the certificate just made: {0}")]
+    Using(String),
+}
+
+/// The certificate that serves and the one after it. TLS asks it at every handshake.
+pub struct Certificates {
+    folder: PathBuf,
+    names: Vec<String>,
+    drawer: RwLock<Drawer>,
+}
+
+/// What there is.
+#[derive(Default)]
+struct Drawer {
+    current: Option<Kept>,
+    next: Option<Kept>,
+}
+
+/// A certificate with its key.
+#[derive(Clone)]
+struct Kept {
+    key: Arc<CertifiedKey>,
+    hash: [u8; 32],
+    validity: Validity,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificates").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.drawer().current.as_ref().map(|kept| kept.key.clone())
+    }
+}
+
+impl Certificates {
+    /// What the state folder has, or new ones where it has none that holds; with what there is to say about it.
+    /// `names` are the host names and addresses that the certificate is for.
+    ///
+    /// # Errors
+    /// [`TlsError`], if nothing can serve.
+    pub fn open(state: &Path, names: Vec<String>) -> Result<(Self, Vec<String>), TlsError> {
+        Self::open_at(state, names, unix_now())
+    }
+
+    fn open_at(
+        state: &Path,
+        names: Vec<String>,
+        now: i64,
+    ) -> Result<(Self, Vec<String>), TlsError> {
+        let folder = state.join("tls");
+        fs::create_dir_all(&folder)
+            .map_err(|source| TlsError::Disk { path: folder.clone(), source })?;
+        let this = Self { folder, names, drawer: RwLock::default() };
+        let mut said = Vec::new();
+        let drawer =
+            Drawer { current: this.read(CURRENT, &mut said), next: this.read(NEXT, &mut said) };
+        *this.drawer.write().unwrap_or_else(PoisonError::into_inner) = drawer;
+        said.extend(this.look(now)?);
+        Ok((this, said))
+    }
+
+    /// Renews in time, for as long as the box runs.
+    pub async fn look_after(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tick.tick().await;
+            match self.look(unix_now()) {
+                Ok(said) => said.iter().for_each(|line| tracing::info!("{line}")),
+                Err(error) => tracing::warn!(%error, "no new certificate"),
+            }
+        }
+    }
+
+    /// SHA-256 of the certificate that serves and of the one after it, hexadecimal.
+    pub fn hashes(&self) -> Vec<String> {
+        let drawer = self.drawer();
+        let both = [&drawer.current, &drawer.next].into_iter().flatten();
+        both.map(|kept| kept.hash.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+    }
+
+    /// TLS 1.3 with whatever serves at the time of each handshake, for the protocol of that name.
+    ///
+    /// # Panics
+    /// Never: the provider has the version and its suites.
+    pub fn server(self: &Arc<Self>, protocol: &[u8]) -> rustls::ServerConfig {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has TLS 1.3")
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config
+    }
+
+    /// Does what the date asks for; what there is to say about it.
+    fn look(&self, now: i64) -> Result<Vec<String>, TlsError> {
+        let mut said = Vec::new();
+        loop {
+            let (current, next) = {
+                let drawer = self.drawer();
+                let validity = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.validity);
+                (validity(&drawer.current), validity(&drawer.next))
+            };
+            match care(now, current, next) {
+                Care::Keep => return Ok(said),
+                Care::MakeCurrent => {
+                    if current.is_some() {
+                        said.push("the certificate does not hold today: made a new one".to_owned());
+                    }
+                    let made = self.make(CURRENT, now)?;
+                    self.change(|drawer| drawer.current = Some(made));
+                }
+                Care::MakeNext => {
+                    let made = self.make(NEXT, now)?;
+                    self.change(|drawer| drawer.next = Some(made));
+                }
+                Care::TakeNext => {
+                    let (next, current) = (self.folder.join(NEXT), self.folder.join(CURRENT));
+                    fs::rename(&next, current)
+                        .map_err(|source| TlsError::Disk { path: next, source })?;
+                    self.change(|drawer| drawer.current = drawer.next.take());
+                    said.push("the next certificate serves from now on".to_owned());
+                }
+            }
+        }
+    }
+
+    fn make(&self, file: &str, now: i64) -> Result<Kept, TlsError> {
+        let path = self.folder.join(file);
+        let pem = made(&self.names, Validity::made(now))?;
+        write_whole(&path, pem.as_bytes(), KEY_MODE)
+            .map_err(|source| TlsError::Disk { path, source })?;
+        Kept::read(pem.as_bytes()).map_err(TlsError::Using)
+    }
+
+    /// What a file has; a file that cannot be used is said, and as good as none.
+    fn read(&self, file: &str, said: &mut Vec<String>) -> Option<Kept> {
+        let path = self.folder.join(file);
+        let read = match fs::read(&path) {
+            Ok(pem) => Kept::read(&pem),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(error.to_string()),
+        };
+        read.map_err(|why| {
+            said.push(format!("could not use the certificate {}: {why}", path.display()));
+        })
+        .ok()
+    }
+
+    fn drawer(&self) -> std::sync::RwLockReadGuard<'_, Drawer> {
+        self.drawer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Drawer)) {
+        act(&mut self.drawer.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Files within the folder, each a key and its certificate, PEM.
+const CURRENT: &str = "current.pem";
+const NEXT: &str = "next.pem";
+
+impl Kept {
+    fn read(pem: &[u8]) -> Result<Self, String> {
+        let certificate =
+            CertificateDer::from_pem_slice(pem).map_err(|_| "no certificate in it".to_owned())?;
+        // What a reader of keys says might hold a part of one.
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "no key in it".to_owned())?;
+        let hash = Sha256::digest(&certificate).into();
+        let validity = validity(&certificate)?;
+        let provider = aws_lc_rs::default_provider();
+        let key = CertifiedKey::from_der(vec![certificate], key, &provider)
+            .map_err(|_| "key and certificate do not belong together".to_owned())?;
+        Ok(Self { key: Arc::new(key), hash, validity })
+    }
+}
+
+fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
+    let (_, read) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|_| "its certificate is none".to_owned())?;
+    let (from, until) = (read.validity().not_before, read.validity().not_after);
+    Ok(Validity { from: from.timestamp(), until: until.timestamp() })
+}
+
+/// A key and its certificate: ECDSA with P-256, as browsers want it where they go by the hash.
+fn made(names: &[String], validity: Validity) -> Result<String, rcgen::Error> {
+    let date =
+        |unix| OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    let mut params = CertificateParams::new(names)?;
+    params.not_before = date(validity.from);
+    params.not_after = date(validity.until);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Downbeat");
+    let certificate = params.self_signed(&key)?;
+    Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
+}
+
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const TODAY: i64 = 1_790_000_000;
+    const DAY: i64 = 86_400;
+
+    fn open(state: &Path, now: i64) -> (Certificates, Vec<String>) {
+        Certificates::open_at(state, vec!["localhost".into(), "10.0.0.5".into()], now)
+            .expect("a writable folder")
+    }
+
+    #[test]
+    fn a_box_keeps_its_certificate_over_restarts_and_nobody_else_may_read_the_key() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (first, said) = open(state.path(), TODAY);
+        assert_eq!((first.hashes().len(), said.len()), (1, 0));
+        assert_eq!(open(state.path(), TODAY + DAY).0.hashes(), first.hashes());
+        let mode = fs::metadata(state.path().join("tls/current.pem")).expect("kept").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn it_is_renewed_while_the_box_runs_and_both_hashes_are_told_before() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (box_, _) = open(state.path(), TODAY);
+        let first = box_.hashes();
+        box_.look(TODAY + 8 * DAY).expect("made");
+        let both = box_.hashes();
+        assert_eq!((both.len(), &both[0]), (2, &first[0]));
+        box_.look(TODAY + 11 * DAY).expect("taken");
+        assert_eq!(box_.hashes(), both[1..]);
+        assert_eq!(open(state.path(), TODAY + 11 * DAY).0.hashes(), both[1..], "and kept");
+    }
+
+    #[test]
+    fn one_that_was_scribbled_over_or_has_ended_is_made_anew_and_that_is_said() {
+        let state = tempfile::tempdir().expect("a folder");
+        let first = open(state.path(), TODAY).0.hashes();
+        let (later, said) = open(state.path(), TODAY + 40 * DAY);
+        assert_ne!(later.hashes(), first);
+        assert!(said[0].contains("does not hold today"), "{said:?}");
+        fs::write(state.path().join("tls/current.pem"), "me").expect("scribbled");
+        let (again, said) = open(state.path(), TODAY + 40 * DAY);
+        assert_ne!(again.hashes(), later.hashes());
+        assert!(said[0].contains("current.pem"), "{said:?}");
+    }
+
+    #[test]
+    fn a_key_beside_another_one_s_certificate_is_not_used() {
+        let pem = || made(&[], Validity::made(TODAY)).expect("made");
+        let (one, other) = (pem(), pem());
+        let certificate = |pem: &str| pem[pem.find("-----BEGIN CERT").expect("one")..].to_owned();
+        let key = one.replace(&certificate(&one), "");
+        assert!(Kept::read(format!("{key}{}", certificate(&one)).as_bytes()).is_ok());
+        assert!(Kept::read(format!("{key}{}", certificate(&other)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn no_certificate_says_its_key_when_it_is_printed() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (box_, _) = open(state.path(), TODAY);
+        let printed = format!("{box_:?}");
+        assert!(!printed.contains("key") && printed.contains("tls"), "{printed}");
+    }
+}

@@ -1,0 +1,239 @@
+//! The box clock among `ptp4l`s and other boxes. Needs root, iproute2 and linuxptp; else each test says so.
+
+mod rig;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use rig::{Net, NetBox, able, apart, off_the_machine, worst_of};
+
+/// Far above what this machine shows when it is quiet; a sign, a unit or a second that is wrong is beyond it.
+const SANE_NS: i128 = 100_000;
+const READINGS: usize = 40;
+
+/// A transport, as `ptp4l` and as the box call it.
+const TRANSPORTS: [(&str, &str); 3] = [("-4", "ipv4"), ("-6", "ipv6"), ("-2", "layer2")];
+
+fn readings(the_box: &NetBox, off: impl Fn(&Value) -> i128) -> Vec<i128> {
+    let read = |_| {
+        std::thread::park_timeout(Duration::from_millis(40));
+        off(&the_box.clock())
+    };
+    (0..READINGS).map(read).collect()
+}
+
+fn all_at_once(cases: impl IntoIterator<Item = impl FnOnce() + Send>) {
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases.into_iter().map(|case| scope.spawn(case)).collect();
+        for case in running {
+            if let Err(panic) = case.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+#[test]
+fn ca02_the_box_follows_ptp4l_over_every_transport() {
+    if !able("ca02_the_box_follows_ptp4l_over_every_transport") {
+        return;
+    }
+    all_at_once(TRANSPORTS.map(|(theirs, ours)| move || follow(theirs, ours, "e2e", "-E")));
+}
+
+#[test]
+fn ca02_the_box_follows_ptp4l_by_peer_delay() {
+    if !able("ca02_the_box_follows_ptp4l_by_peer_delay") {
+        return;
+    }
+    let cases = [("-4", "ipv4"), ("-2", "layer2")];
+    all_at_once(cases.map(|(theirs, ours)| move || follow(theirs, ours, "p2p", "-P")));
+}
+
+fn follow(theirs: &str, ours: &str, delay: &str, their_delay: &str) {
+    let net = Net::new(2);
+    let _leader = net.ptp4l(0, &format!("-i r {theirs} {their_delay} --masterOnly 1"));
+    let clock = format!(
+        "ptp = \"follow\"\ninterfaces = [\"l\"]\ntransport = \"{ours}\"\ndelay = \"{delay}\""
+    );
+    let follower = net.downbeat(1, &clock);
+    let locked = follower.wait_for_state("locked");
+    assert_eq!((&locked["role"], &locked["stamps"]), (&"follower".into(), &"software".into()));
+    assert_eq!(locked["ports"][0]["state"], "following");
+    assert_eq!(locked["master"]["steps_removed"], 1);
+    let errors = readings(&follower, off_the_machine);
+    let p99 = worst_of(&format!("ptp4l to box, {ours}, {delay}"), errors);
+    assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_ptp4l_follows_the_box_over_every_transport() {
+    if !able("ca02_ptp4l_follows_the_box_over_every_transport") {
+        return;
+    }
+    all_at_once(TRANSPORTS.map(|(theirs, ours)| {
+        move || {
+            let net = Net::new(2);
+            let clock = format!("ptp = \"lead\"\ninterfaces = [\"r\"]\ntransport = \"{ours}\"");
+            let leader = net.downbeat(0, &clock);
+            let follower = net.ptp4l(1, &format!("-i l {theirs} -s"));
+            let offsets = follower.offsets(READINGS);
+            for told in ["currentUtcOffset 37", "currentUtcOffsetValid 1", "ptpTimescale 1"] {
+                follower.wait_for("TIME_PROPERTIES_DATA_SET", told);
+            }
+            let clock = leader.clock();
+            assert_eq!((&clock["role"], &clock["state"]), (&"master".into(), &"free".into()));
+            // Its clock is the machine's, so what it measures should be what the box is off the machine.
+            let truth = -off_the_machine(&clock);
+            let errors = offsets.into_iter().map(|offset| offset - truth).collect();
+            let p99 = worst_of(&format!("box to ptp4l, {ours}"), errors);
+            assert!(p99 < SANE_NS, "{p99} ns");
+        }
+    }));
+}
+
+#[test]
+fn ca02_a_box_between_two_networks_passes_the_time_on() {
+    if !able("ca02_a_box_between_two_networks_passes_the_time_on") {
+        return;
+    }
+    let net = Net::new(3);
+    let _leader = net.ptp4l(0, "-i r -4 --priority1 100");
+    let between = net.downbeat(1, "ptp = \"auto\"\ninterfaces = [\"l\", \"r\"]");
+    let locked = between.wait_for_state("locked");
+    let follower = net.ptp4l(2, "-i l -4 -s");
+    let offsets = follower.offsets(READINGS);
+    follower.wait_for("CURRENT_DATA_SET", "stepsRemoved 2");
+    let master = locked["master"]["identity"].as_str().expect("it has one").replace(':', "");
+    let (head, tail) = (&master[..6], &master[10..]);
+    follower.wait_for("PARENT_DATA_SET", &format!("grandmasterIdentity {head}.fffe.{tail}"));
+    let p99 = worst_of("ptp4l to box to ptp4l", offsets);
+    assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_a_pulled_cable_is_held_over_and_the_show_goes_on() {
+    if !able("ca02_a_pulled_cable_is_held_over_and_the_show_goes_on") {
+        return;
+    }
+    let net = Net::new(2);
+    let _leader = net.ptp4l(0, "-i r -4 --masterOnly 1");
+    let mut follower = net.downbeat(1, "ptp = \"follow\"\ninterfaces = [\"l\"]");
+    follower.wait_for_state("locked");
+    follower.ask("POST", "/api/v1/go");
+    for (down, up) in [(0, 0), (1, 1)] {
+        let end = if down == 0 { "r" } else { "l" };
+        net.ip(down, &format!("link set {end} down"));
+        let held = follower.wait_for_state("holdover");
+        assert!(off_the_machine(&held).abs() < SANE_NS, "{held:#}");
+        follower.wait("down", |clock| clock["ports"][0]["state"] == "down");
+        net.ip(up, &format!("link set {end} up"));
+        follower.wait_for_state("locked");
+    }
+    let p99 = worst_of("after two pulled cables", readings(&follower, off_the_machine));
+    assert!(p99 < SANE_NS, "{p99} ns");
+    follower.wait_for_line("no PTP on l: the interface has no link");
+    assert!(!follower.said().iter().any(|line| line.contains("stepped")), "{:#?}", follower.said());
+}
+
+#[test]
+fn ca02_an_interface_that_is_taken_out_or_changes_its_address_is_found_again() {
+    if !able("ca02_an_interface_that_is_taken_out_or_changes_its_address_is_found_again") {
+        return;
+    }
+    let net = Net::apart(2);
+    let mut follower = net.downbeat(1, "ptp = \"follow\"\ninterfaces = [\"l\"]");
+    let warning = follower.said().iter().find(|line| line.starts_with("WARNING"));
+    assert!(warning.is_some_and(|it| it.contains("l: the interface is not there")), "{warning:?}");
+    net.link(0, 1);
+    let leader = net.ptp4l(0, "-i r -4 --masterOnly 1");
+    follower.wait_for_state("locked");
+    net.ip(1, "addr del 10.97.0.2/24 dev l");
+    follower.wait("without an address", |clock| clock["ports"][0]["state"] == "down");
+    net.ip(1, "addr add 10.97.0.77/24 dev l");
+    follower.wait("following", |clock| clock["ports"][0]["state"] == "following");
+    net.ip(1, "link del l");
+    follower.wait_for_state("holdover");
+    drop(leader);
+    net.link(0, 1);
+    let _again = net.ptp4l(0, "-i r -4 --masterOnly 1");
+    follower.wait_for_state("locked");
+    follower.wait_for_line("PTP goes on");
+}
+
+#[test]
+fn ca02_a_master_that_vanishes_is_held_over_until_one_is_back() {
+    if !able("ca02_a_master_that_vanishes_is_held_over_until_one_is_back") {
+        return;
+    }
+    let net = Net::new(2);
+    let leader = net.ptp4l(0, "-i r -4 --masterOnly 1");
+    let follower = net.downbeat(1, "ptp = \"follow\"\ninterfaces = [\"l\"]");
+    let before = follower.wait_for_state("locked");
+    drop(leader);
+    let held = follower.wait_for_state("holdover");
+    assert!(held["error_bound_ns"].as_i64() >= before["error_bound_ns"].as_i64(), "{held:#}");
+    assert!(off_the_machine(&held).abs() < SANE_NS, "{held:#}");
+    let _again = net.ptp4l(0, "-i r -4 --masterOnly 1");
+    follower.wait_for_state("locked");
+    let p99 = worst_of("after a vanished master", readings(&follower, off_the_machine));
+    assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_when_the_leader_dies_the_box_leads() {
+    if !able("ca02_when_the_leader_dies_the_box_leads") {
+        return;
+    }
+    let net = Net::new(2);
+    let leader = net.ptp4l(0, "-i r -4 --priority1 100");
+    let the_box = net.downbeat(1, "ptp = \"auto\"\ninterfaces = [\"l\"]");
+    the_box.wait_for_state("locked");
+    drop(leader);
+    the_box.wait("leading", |clock| {
+        clock["role"] == "master" && clock["ports"][0]["state"] == "leading"
+    });
+    let orphan = net.ptp4l(0, "-i r -4 -s");
+    let truth = -off_the_machine(&the_box.clock());
+    let errors = orphan.offsets(READINGS).into_iter().map(|offset| offset - truth).collect();
+    let p99 = worst_of("a box that took over, to ptp4l", errors);
+    assert!(p99 < SANE_NS, "{p99} ns");
+    // And a better one takes it back.
+    drop(orphan);
+    let _better = net.ptp4l(0, "-i r -4 --priority1 100");
+    the_box.wait("following again", |clock| clock["role"] == "follower");
+}
+
+#[test]
+fn ca02_two_boxes_compare_their_clocks_and_agree() {
+    if !able("ca02_two_boxes_compare_their_clocks_and_agree") {
+        return;
+    }
+    let net = Net::new(2);
+    let leader = net.downbeat(0, "ptp = \"lead\"\ninterfaces = [\"r\"]\npeers = [\"10.97.0.2\"]");
+    let follower =
+        net.downbeat(1, "ptp = \"follow\"\ninterfaces = [\"l\"]\npeers = [\"10.97.0.1\"]");
+    follower.wait("locked, and of one mind", |clock| {
+        clock["state"] == "locked" && clock["agreement"] == "agree"
+    });
+    let seen = leader.wait("asked", |clock| clock["peers"][0]["difference_ns"].is_i64());
+    assert_eq!(seen["peers"][0]["peer"], "10.97.0.2");
+    let errors = readings(&follower, |clock| apart(&leader.clock(), clock));
+    let p99 = worst_of("box to box", errors);
+    assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_a_box_without_the_right_to_ptp_says_so_and_plays_on() {
+    if !able("ca02_a_box_without_the_right_to_ptp_says_so_and_plays_on") {
+        return;
+    }
+    let net = Net::new(2);
+    let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let the_box = net.downbeat_as(1, "ptp = \"follow\"\ninterfaces = [\"l\"]", &nobody);
+    let warning = the_box.said().iter().find(|line| line.starts_with("WARNING"));
+    assert!(warning.is_some_and(|it| it.contains("CAP_NET_BIND_SERVICE")), "{warning:?}");
+    assert_eq!(the_box.clock()["state"], "free");
+    assert!(the_box.ask("POST", "/api/v1/go")["done"].is_object());
+}
