@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod box_clock;
 mod clock;
-mod day;
 mod clock_wasm;
+mod day;
 mod go;
 mod pages;
 
@@ -23,6 +24,8 @@ pub enum Bench {
     Day(day::Args),
     /// What an exchange costs the phone's clock, natively and in WebAssembly
     ClockWasm(clock_wasm::Args),
+    /// The box clock through simulated nights
+    BoxClock(box_clock::Args),
 }
 
 /// Measures it.
@@ -33,5 +36,6 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Pages(args) => pages::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
+        Bench::BoxClock(args) => box_clock::run(args),
     }
 }
