@@ -159,6 +159,7 @@ impl Visitor {
             // What only a box says means nothing from a phone.
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
+            | Message::ClockPace(_)
             | Message::Error(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }

@@ -16,6 +16,7 @@ mod core;
 mod door;
 mod line;
 mod link;
+mod pace;
 mod player;
 mod scale;
 mod screen;
@@ -24,9 +25,11 @@ mod told;
 #[cfg(test)]
 mod vectors;
 mod voice;
+mod ways;
 
 pub use crate::core::Core;
 pub use chance::Chance;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::State;
 pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};
+pub use wire::time::Channel;
