@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod child;
+mod clock_filter;
 mod compose;
+mod proxy_cli;
 mod tally;
 mod test;
 
@@ -26,6 +28,10 @@ enum Chore {
     Test(test::Args),
     /// Write the demo's music as FLAC files
     Compose(compose::Args),
+    /// Stand in front of a server as a bad network
+    Proxy(proxy_cli::Args),
+    /// Estimate the box's clock from exchanges on standard input
+    ClockFilter(clock_filter::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
+        Chore::Proxy(args) => proxy_cli::run(&args),
+        Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Bench(which) => bench::run(&which),
     }
 }

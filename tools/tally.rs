@@ -1,5 +1,8 @@
 //! Counts what test runners say. In: their lines. Out: how many passed, failed and were skipped, and which.
 //!
+//! Node's totals count a test that failed only because one inside it did, so its failures are counted by the list that
+//! it writes last, where each stands once.
+//!
 //! Terms: a test is *skipped* when its runner says so, or when it prints `skipped: REASON` because this machine
 //! lacks what it needs; then it does not count as passed, whatever its runner thinks.
 
@@ -21,6 +24,16 @@ pub struct Tally {
     pub skips: Vec<String>,
     /// Tests that said `skipped: …` and that their runner counts as passed.
     excused: usize,
+    node: Node,
+}
+
+/// What node says of failures, twice.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Node {
+    /// By its totals: parents beside their children.
+    total: usize,
+    /// By its list, once its heading has come.
+    listed: Option<usize>,
 }
 
 impl Tally {
@@ -44,15 +57,21 @@ impl Tally {
         self.passed + self.failed + self.skipped == 0
     }
 
-    /// Once all lines are heard: what skipped itself did not pass.
+    /// Once all lines are heard: what skipped itself did not pass, and what node lists has failed.
     pub fn settled(mut self) -> Self {
         self.passed -= self.excused.min(self.passed);
         self.excused = 0;
+        let Node { total, listed } = std::mem::take(&mut self.node);
+        self.failed += listed.filter(|listed| *listed > 0).unwrap_or(total);
         self
     }
 
     /// A line that cargo's or node's test runner wrote.
     pub fn hear(&mut self, line: &str) {
+        // Names stand at the margin of node's list; what they said, a cross perhaps, is set in.
+        if let Some(test) = line.strip_prefix("✖ ") {
+            self.hear_node_cross(test);
+        }
         let line = line.trim();
         if let Some(reason) = line.strip_prefix("skipped: ") {
             self.excused += 1;
@@ -95,9 +114,22 @@ impl Tally {
     fn hear_node_total(&mut self, count: &str) {
         match count.split_once(' ') {
             Some(("pass", count)) => self.passed += number(count),
-            Some(("fail" | "cancelled", count)) => self.failed += number(count),
+            Some(("fail" | "cancelled", count)) => self.node.total += number(count),
             Some(("skipped" | "todo", count)) => self.skipped += number(count),
             _ => {}
+        }
+    }
+
+    /// `failing tests:`, then `NAME (1.2ms)` for each; before that heading the same names, as they happen.
+    fn hear_node_cross(&mut self, test: &str) {
+        match &mut self.node.listed {
+            None if test.trim_end() == "failing tests:" => self.node.listed = Some(0),
+            None => {}
+            Some(listed) => {
+                *listed += 1;
+                let name = test.rsplit_once(" (").map_or(test, |(name, _)| name);
+                self.failures.push(name.to_owned());
+            }
         }
     }
 }
@@ -112,6 +144,9 @@ impl AddAssign for Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.excused += other.excused;
+        self.node.total += other.node.total;
+        self.node.listed =
+            self.node.listed.into_iter().chain(other.node.listed).reduce(|a, b| a + b);
         self.failures.extend(other.failures);
         self.skips.extend(other.skips);
     }
@@ -157,6 +192,28 @@ mod tests {
         );
         assert_eq!(tally.to_string(), "2 passed, 1 failed, 1 skipped");
         assert_eq!(tally.skips, ["screen wakes (0.1ms) # no wake lock"]);
+    }
+
+    #[test]
+    fn nodes_failures_are_named_and_a_parent_that_fails_by_its_child_is_not_counted() {
+        let tally = heard(
+            "▶ phones in a browser\n  \
+               ✔ a screen takes the colour (0.08ms)\n  \
+               ✖ sx10: it comes back (really) (0.64ms)\n    \
+                 AssertionError: it is where it was\n\
+             ✖ phones in a browser (1.17ms)\n\
+             ✖ slow (51.1ms)\n\
+             ℹ tests 4\nℹ suites 0\nℹ pass 1\nℹ fail 2\nℹ cancelled 1\nℹ skipped 0\nℹ todo 0\n\n\
+             ✖ failing tests:\n\n\
+             test at tests/browser/phones.test.js:82:11\n\
+             ✖ sx10: it comes back (really) (0.64ms)\n  \
+               AssertionError: it said\n  \
+               ✖ a cross of its own (1ms)\n\n\
+             test at tests/browser/phones.test.js:9:1\n\
+             ✖ slow (51.1ms)\n  'test timed out after 50ms'",
+        );
+        assert_eq!(tally.to_string(), "1 passed, 2 failed, 0 skipped");
+        assert_eq!(tally.failures, ["sx10: it comes back (really)", "slow"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use units::{MonoTime, Span};
 
 use crate::line::{Line, median, quantile};
 use crate::scale::{AudioTime, from_secs, secs};
+use crate::slip::{SURE_AFTER, Slips};
 
 /// One look at the AudioContext.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +34,7 @@ pub struct AudioClock {
     line: Option<Line>,
     path: Path,
     strays: u8,
+    slips: Slips,
 }
 
 /// What is known about the way from the context to the ear.
@@ -79,10 +81,12 @@ impl AudioClock {
                 return;
             }
             self.points.clear();
+            (self.line, self.slips) = (None, Slips::default());
         }
         self.strays = 0;
         self.path = path;
         self.points.push_back(point);
+        self.follow_slip(point);
         if self.points.len() > POINTS_MAX {
             self.points.pop_front();
         }
@@ -122,7 +126,14 @@ impl AudioClock {
     }
 
     fn is_stray(&self, point: Point) -> bool {
-        self.line.is_some_and(|line| (point.ahead - line.value(point.x)).abs() > STRAY_SECS)
+        self.line.is_some_and(|line| point.miss(line).abs() > STRAY_SECS)
+    }
+
+    /// Where the sound stood still, what came before it lies beside the line by as much, and its slope is still true.
+    fn follow_slip(&mut self, point: Point) {
+        let miss = self.line.map(|line| point.miss(line));
+        let Some(slip) = miss.and_then(|miss| self.slips.see(miss)) else { return };
+        self.points.iter_mut().rev().skip(SURE_AFTER).for_each(|before| before.ahead += slip);
     }
 
     fn fitted(&self) -> Option<Line> {
@@ -148,6 +159,12 @@ impl AudioClock {
             .map(|(early, late)| (late.ahead - early.ahead) / (late.x - early.x))
             .collect();
         median(&mut slopes).unwrap_or(0.0).clamp(-SKEW_MAX, SKEW_MAX)
+    }
+}
+
+impl Point {
+    fn miss(self, line: Line) -> f64 {
+        self.ahead - line.value(self.x)
     }
 }
 
@@ -235,6 +252,32 @@ mod tests {
         clock.handle(&stray(20.2));
         assert!((secs(clock.audio_at(from_secs(21.0)).expect("watched")) - 13.99).abs() < 1e-6);
         assert!(!clock.is_settled());
+    }
+
+    /// Ten minutes of looks by a card whose sound stands still for `slip` seconds after 45 s.
+    fn slipped(slip: f64, jitter: f64, seed: u128) -> impl Iterator<Item = (f64, AudioClock)> {
+        let (mut clock, mut chance) = (AudioClock::default(), Chance::new(seed));
+        (0..2400).map(move |k| {
+            let at = 10.0 + f64::from(k) * 0.25;
+            let late = if at > 55.0 { slip } else { 0.0 };
+            let Stamp { left, made, .. } = look(at, &mut chance, jitter);
+            let late = |audio: AudioTime| from_secs(secs(audio) - late);
+            let left = left.map(|(audio, mono)| (late(audio), mono));
+            clock.handle(&Stamp { at: from_secs(at), made: late(made), left, latency: None });
+            (at, clock.clone())
+        })
+    }
+
+    #[test]
+    fn a_buffer_of_silence_is_followed_within_a_second_and_the_crystal_still_known() {
+        for (slip, jitter) in [(0.01, 0.0), (0.01, 0.003), (0.02, 0.004), (0.004, 0.0005)] {
+            for (at, clock) in slipped(slip, jitter, 4).filter(|(at, _)| *at > 56.1) {
+                let off = error_ms(&clock, at) + slip * 1e3;
+                assert!(off.abs() < 0.8, "{slip} s, {at}: {off} ms");
+                let ppm = (clock.rate() - 1.0) * 1e6;
+                assert!((ppm - 80.0).abs() < 80.0 + jitter * 1e5, "{at}: {ppm} ppm");
+            }
+        }
     }
 
     #[test]

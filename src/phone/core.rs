@@ -289,7 +289,7 @@ impl Core {
         if now >= self.pace.next() {
             self.asked_by = Some(best);
             self.ask(now, best);
-            let doubt = self.clock.reading(now).map(|reading| reading.bound);
+            let doubt = self.clock.reading(now).map(|reading| reading.sigma);
             self.pace.handle_asked(now, doubt, &mut self.chance);
         }
         if let Some(channel) = self.ways.to_try(now) {
@@ -318,17 +318,20 @@ impl Core {
         let Some(Answer { t1, t2_ns, t3_ns }) = answer else { return };
         let t1 = from_secs(f64::from_be_bytes(t1) / 1e3);
         let (t2, t3) = (NetTime::from_ns(t2_ns), NetTime::from_ns(t3_ns));
-        self.compare(channel, Exchange { t1, t2, t3, t4: at });
+        self.compare(Exchange { t1, t2, t3, t4: at, channel });
     }
 
     fn answered(&mut self, at: MonoTime, answer: &ClockSyncResponse) {
         let Ok(t1) = answer.t1.get().parse().map(from_secs) else { return };
-        let (t2, t3) = (net(answer.t2), net(answer.t3));
-        self.compare(Channel::WebSocket, Exchange { t1, t2, t3, t4: at });
+        let (t2, t3, channel) = (net(answer.t2), net(answer.t3), Channel::WebSocket);
+        self.compare(Exchange { t1, t2, t3, t4: at, channel });
     }
 
-    fn compare(&mut self, channel: Channel, exchange: Exchange) {
-        if !self.ways.handle_answered(channel, exchange.t1) {
+    /// What was asked only to see whether a way answers says nothing of the way that is asked by: another one is of
+    /// another length, and the clock would have to learn it anew each time.
+    fn compare(&mut self, exchange: Exchange) {
+        let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1);
+        if !is_ours || self.asked_by != Some(exchange.channel) {
             return;
         }
         if contradicts(&self.clock, &exchange) {

@@ -20,6 +20,7 @@ mod pace;
 mod player;
 mod scale;
 mod screen;
+mod slip;
 mod state;
 mod told;
 #[cfg(test)]

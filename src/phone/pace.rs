@@ -61,8 +61,8 @@ const DOUBTFUL_MAX: Span = Span::from_secs(2);
 /// In 20 s a crystal whose skew is known to a part in a million strays by 20 us; and a QUIC session that is quiet for
 /// 30 s is closed by browsers.
 const CALM_MAX: Span = Span::from_secs(20);
-/// An estimate that may be no further off is as good as this network lets it be.
-const SURE: Span = Span::from_millis(5);
+/// One sigma of an estimate that is good enough: nobody hears it between two phones.
+const SURE: Span = Span::from_micros(500);
 /// A lost question is asked again.
 const AGAIN: Span = Span::from_millis(250);
 /// Whatever a box asks for, a phone asks now and then.
@@ -116,7 +116,7 @@ impl Pace {
         self.next
     }
 
-    /// Asked, with an estimate that may be so far off.
+    /// Asked, with an estimate of which one sigma is known.
     pub(crate) fn handle_asked(&mut self, now: MonoTime, doubt: Option<Span>, chance: &mut Chance) {
         self.next = now + self.wait(doubt, chance);
     }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn sx17_questions_come_in_a_burst_then_seldom_and_never_more_than_ten_a_second() {
         let mut pace = opened();
-        let asks = asks(&mut pace, at(300_000), Some(Span::from_millis(1)));
+        let asks = asks(&mut pace, at(300_000), Some(Span::from_micros(400)));
         let before = |ms| asks.iter().filter(|it| **it < at(ms)).count();
         assert!(before(1_300) >= 10, "the burst");
         assert!((20..45).contains(&before(60_000)), "{}", before(60_000));
@@ -202,7 +202,7 @@ mod tests {
         let late = |doubt| {
             asks(&mut opened(), at(160_000), doubt).iter().filter(|it| **it > at(60_000)).count()
         };
-        let counts = [None, Some(Span::from_millis(20)), Some(Span::from_millis(5))].map(late);
+        let counts = [None, Some(Span::from_millis(2)), Some(Span::from_micros(500))].map(late);
         assert!(counts[0] > 80 && counts[1] > 30 && counts[2] < 12, "{counts:?}");
     }
 

@@ -8,6 +8,7 @@ pub mod card;
 mod edge;
 mod hall;
 mod line;
+pub mod path;
 mod phone;
 mod rehearse;
 mod rig;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use phone::{Chance, Event};
 use units::{ShowTime, Span};
 
-use crate::wifi::{RESEND_FIRST, Way, Wifi};
+use crate::path::next_try;
+use crate::wifi::{Way, Wifi};
 
 /// What reaches the box from one phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,14 +155,4 @@ impl Line {
             }
         })
     }
-}
-
-/// When a word that should have come at `due`, and could not, is sent for the first time after `now`.
-fn next_try(due: ShowTime, now: ShowTime) -> ShowTime {
-    let (mut at, mut patience) = (due, RESEND_FIRST);
-    while at < now {
-        at += patience;
-        patience = patience.times(2);
-    }
-    at
 }

@@ -6,6 +6,8 @@
 use phone::Chance;
 use units::{ShowTime, Span};
 
+use crate::path::{RESEND_FIRST, scaled, wait};
+
 /// A network that phones hang on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Wifi {
@@ -37,8 +39,6 @@ impl Wifi {
     };
 }
 
-/// Linux waits this long before it sends again (RFC 6298 asks for a second; nobody waits that long).
-pub(crate) const RESEND_FIRST: Span = Span::from_millis(200);
 /// Later than this a word would not be waited for any more.
 const RESEND_MAX: Span = Span::from_secs(3);
 /// A crowd talks in waves: queues stay long or short for about so long.
@@ -82,15 +82,6 @@ impl Way {
         }
         late
     }
-}
-
-/// Exponential with mean 1: mostly short, sometimes long.
-fn wait(chance: &mut Chance) -> f64 {
-    -(1.0 - chance.share()).ln()
-}
-
-fn scaled(span: Span, by: f64) -> Span {
-    Span::from_secs_f64(span.secs_f64() * by)
 }
 
 #[cfg(test)]

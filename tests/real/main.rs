@@ -3,6 +3,7 @@
 mod fuzz;
 mod light;
 mod program;
+mod proxy;
 mod secure;
 mod sound;
 mod the_box;

@@ -156,9 +156,19 @@ fn every_document_has_its_documented_keys() {
     let list = &status["show"]["lists"][0];
     assert_eq!(keys(list), ["coming", "last", "name", "standby"]);
     let clock = the_box.ask_json(&["clock"]);
-    let of_clock =
-        ["age_s", "error_bound_ns", "now_tai_ns", "now_unix_s", "source", "state", "tai_utc_s"];
+    let of_clock = [
+        "age_s",
+        "error_bound_ns",
+        "now",
+        "now_tai_ns",
+        "now_unix_s",
+        "source",
+        "state",
+        "tai_utc_s",
+    ];
     assert_eq!(keys(&clock), of_clock);
+    assert_eq!(clock["now"]["tai_ns"], clock["now_tai_ns"]);
+    assert!(clock["now"]["mono_ns"].as_i64().is_some_and(|mono_ns| mono_ns > 0));
     assert_eq!(clock["error_bound_ns"], Value::Null, "unknown is never 0");
     let cues = the_box.ask_json(&["cues"]);
     assert_eq!(cues["lists"][0]["cues"][1]["standby"], true);

@@ -199,10 +199,19 @@ struct ClockGlance {
     now_tai_ns: i64,
     now_unix_s: f64,
     tai_utc_s: f64,
+    now: Pair,
+}
+
+/// Both clocks at one instant: who reads this machine's monotonic clock knows the box's time by it.
+#[derive(Debug, Serialize)]
+struct Pair {
+    mono_ns: i64,
+    tai_ns: i64,
 }
 
 fn clock_glance(house: &House) -> ClockGlance {
-    let now = house.clock.now();
+    let mono = house.clock.mono_now();
+    let now = house.clock.show(mono);
     ClockGlance {
         state: engine::clock::ClockState::Free,
         source: "system clock at start",
@@ -211,6 +220,7 @@ fn clock_glance(house: &House) -> ClockGlance {
         now_tai_ns: now.ns(),
         now_unix_s: units::WireTime::from_show(now, house.tai_utc).micros() as f64 / 1e6,
         tai_utc_s: house.tai_utc.secs_f64(),
+        now: Pair { mono_ns: mono.ns(), tai_ns: now.ns() },
     }
 }
 

@@ -1,0 +1,195 @@
+//! A phone asks a box over ways that queue, change and lie.
+
+use super::*;
+use crate::chance::Chance;
+
+/// A box that is `ahead` of the phone and drifts by `skew`, at the end of a way with these floors.
+struct SimBox {
+    ahead: Span,
+    skew: Ppm,
+    floor_up: f64,
+    floor_down: f64,
+    queue: f64,
+    channel: Channel,
+    chance: Chance,
+}
+
+impl SimBox {
+    fn net(&self, at: f64) -> NetTime {
+        NetTime::from_ns((at * self.skew.ratio() * 1e9) as i64) + self.ahead
+    }
+
+    fn ask(&mut self, at: f64) -> Exchange {
+        let up = self.floor_up + self.wait();
+        let down = self.floor_down + self.wait();
+        let mono = |x: f64| MonoTime::from_ns((x * 1e9) as i64);
+        let (heard, said) = (at + up, at + up + 0.0002);
+        Exchange {
+            t1: mono(at),
+            t2: self.net(heard),
+            t3: self.net(said),
+            t4: mono(said + down),
+            channel: self.channel,
+        }
+    }
+
+    /// Queues are empty now and then, and long at times.
+    fn wait(&mut self) -> f64 {
+        let share = self.chance.share();
+        -self.queue * (1.0 - share).ln()
+    }
+
+    fn error_ms(&self, clock: &Clock, at: f64) -> f64 {
+        let now = MonoTime::from_ns((at * 1e9) as i64);
+        (clock.reading(now).expect("asked before").net - self.net(at)).millis_f64()
+    }
+}
+
+fn sim_box(seed: u128) -> SimBox {
+    SimBox {
+        ahead: Span::from_secs(1_790_000_000),
+        skew: Ppm(30.0),
+        floor_up: 0.002,
+        floor_down: 0.002,
+        queue: 0.0,
+        channel: Channel::WebSocket,
+        chance: Chance::new(seed),
+    }
+}
+
+fn talk(far: &mut SimBox, clock: &mut Clock, from: f64, count: u32, every: f64) -> f64 {
+    for k in 0..count {
+        clock.handle(far.ask(from + f64::from(k) * every));
+    }
+    from + f64::from(count) * every
+}
+
+#[test]
+fn sx09_rtt_and_offset_are_the_documents_own() {
+    let mono = MonoTime::from_ns;
+    let exchange = Exchange {
+        t1: mono(1_000),
+        t2: NetTime::from_ns(11_500),
+        t3: NetTime::from_ns(11_700),
+        t4: mono(2_000),
+        channel: Channel::WebSocket,
+    };
+    assert_eq!(exchange.rtt(), Span::from_ns(800));
+    assert_eq!(exchange.offset(), Span::from_ns(10_100));
+}
+
+#[test]
+fn a_quiet_network_gives_the_box_time_within_microseconds_and_its_skew() {
+    let (mut far, mut clock) = (sim_box(1), Clock::default());
+    let at = talk(&mut far, &mut clock, 3.000_123_4, 60, 1.000_01);
+    assert!(far.error_ms(&clock, at).abs() < 0.02, "{}", far.error_ms(&clock, at));
+    let rate = clock.reading(MonoTime::from_ns(0)).expect("asked").rate;
+    assert!((rate.0 - 30.0).abs() < 2.0, "{rate:?}");
+}
+
+#[test]
+fn one_second_of_burst_does_not_invent_a_skew() {
+    let (mut far, mut clock) = (sim_box(2), Clock::default());
+    far.queue = 0.003;
+    talk(&mut far, &mut clock, 1.0, 10, 0.1);
+    let rate = clock.reading(MonoTime::from_ns(0)).expect("asked").rate;
+    assert!(clock.is_settled() && rate.0.abs() < 60.0, "{rate:?}");
+}
+
+#[test]
+fn a_dead_link_leaves_the_clock_running_on_its_skew_and_the_bound_grows() {
+    let (mut far, mut clock) = (sim_box(3), Clock::default());
+    let at = talk(&mut far, &mut clock, 0.012_34, 60, 1.000_01);
+    let bound = |x: f64| clock.reading(MonoTime::from_ns((x * 1e9) as i64)).expect("asked").bound;
+    assert!(far.error_ms(&clock, at + 60.0).abs() < 0.3);
+    assert!(bound(at + 60.0) > bound(at));
+}
+
+#[test]
+fn a_slow_first_answer_after_minutes_away_moves_nothing() {
+    let (mut far, mut clock) = (sim_box(7), Clock::default());
+    let at = talk(&mut far, &mut clock, 0.012_34, 60, 1.000_01) + 180.0;
+    far.floor_down += 0.2;
+    talk(&mut far, &mut clock, at, 1, 1.0);
+    assert!(far.error_ms(&clock, at).abs() < 0.5, "{}", far.error_ms(&clock, at));
+    far.floor_down -= 0.2;
+    let at = talk(&mut far, &mut clock, at + 1.0, 40, 1.000_01);
+    assert!(far.error_ms(&clock, at).abs() < 0.05);
+    assert!(clock.rows.len() < 100, "and the old ones go at last");
+}
+
+#[test]
+fn a_phone_that_slept_with_its_clock_stopped_knows_the_time_again_after_two_answers() {
+    let (mut far, mut clock) = (sim_box(4), Clock::default());
+    let at = talk(&mut far, &mut clock, 0.012_34, 30, 1.000_01);
+    far.ahead += Span::from_secs(40);
+    talk(&mut far, &mut clock, at, 2, 1.0);
+    assert!(far.error_ms(&clock, at + 2.0).abs() < 1.0);
+    let at = talk(&mut far, &mut clock, at + 2.0, 20, 1.0);
+    assert!(far.error_ms(&clock, at).abs() < 0.05);
+}
+
+#[test]
+fn one_absurd_answer_moves_nothing() {
+    let (mut far, mut clock) = (sim_box(5), Clock::default());
+    let at = talk(&mut far, &mut clock, 0.012_34, 30, 1.000_01);
+    let mut lie = far.ask(at);
+    lie.t2 = lie.t2 - Span::from_millis(500);
+    lie.t3 = lie.t3 - Span::from_millis(500);
+    clock.handle(lie);
+    talk(&mut far, &mut clock, at + 1.0, 1, 1.0);
+    assert!(far.error_ms(&clock, at + 2.0).abs() < 0.05);
+}
+
+#[test]
+fn a_page_clock_of_whole_milliseconds_is_told_and_mended() {
+    let (mut far, mut clock) = (sim_box(6), Clock::default());
+    far.queue = 0.001;
+    for k in 0..120 {
+        let mut exchange = far.ask(f64::from(k) * 0.498_7);
+        for t in [&mut exchange.t1, &mut exchange.t4] {
+            *t = MonoTime::from_ns(t.ns().div_euclid(1_000_000) * 1_000_000);
+        }
+        clock.handle(exchange);
+    }
+    assert!(far.error_ms(&clock, 60.0).abs() < 0.25, "{}", far.error_ms(&clock, 60.0));
+}
+
+#[test]
+fn hostile_stamps_never_panic() {
+    let mut clock = Clock::default();
+    let ends = [i64::MIN, -1, 0, 1, i64::MAX];
+    for k in 0..ends.len().pow(4) {
+        let end = |place: u32| ends[k / ends.len().pow(place) % ends.len()];
+        clock.handle(Exchange {
+            t1: MonoTime::from_ns(end(0)),
+            t2: NetTime::from_ns(end(1)),
+            t3: NetTime::from_ns(end(2)),
+            t4: MonoTime::from_ns(end(3)),
+            channel: Channel::WebSocket,
+        });
+        clock.reading(MonoTime::from_ns(end(3)));
+        clock.mono_at(NetTime::from_ns(end(2)));
+    }
+}
+
+#[test]
+fn in_a_crowd_the_error_stays_within_the_bound_it_claims() {
+    for seed in 0..300 {
+        let mut chance = Chance::new(seed);
+        let mut between = |low: f64, high: f64| low + (high - low) * chance.share();
+        let skew = Ppm(between(-80.0, 80.0));
+        let (queue, up, down) = (between(0.0, 0.02), between(0.0005, 0.01), between(0.0005, 0.01));
+        let mut far = SimBox { skew, queue, floor_up: up, floor_down: down, ..sim_box(seed) };
+        let mut clock = Clock::default();
+        let at = talk(&mut far, &mut clock, 0.000_017, 10, 0.125);
+        let at = talk(&mut far, &mut clock, at, 45, 1.000_003);
+        let bound =
+            clock.reading(MonoTime::from_ns((at * 1e9) as i64)).expect("asked").bound.millis_f64();
+        let error = far.error_ms(&clock, at).abs();
+        assert!(error <= bound, "seed {seed}: error {error} ms, bound {bound} ms");
+        // What the queues add to the way's own asymmetry is a fraction of them.
+        let asymmetry = (up - down).abs() / 2.0 * 1e3;
+        assert!(error <= asymmetry + 0.1 + queue * 1e3 / 4.0, "seed {seed}: error {error} ms");
+    }
+}

@@ -1,0 +1,18 @@
+//! What the chores share with tests: networks that are bad on purpose.
+
+pub mod proxy;
+
+use units::{Moment, MonoTime};
+
+/// The machine's monotonic clock, now.
+pub fn mono_now() -> MonoTime {
+    use nix::time::{ClockId, clock_gettime};
+    let at = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has this clock");
+    Moment::from_ns(at.tv_sec() * 1_000_000_000 + at.tv_nsec())
+}
+
+/// How busy the machine is, as it says itself: processes that run or wait, over 1, 5 and 15 minutes.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
