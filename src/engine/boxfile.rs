@@ -61,6 +61,8 @@ pub struct Limits {
     pub signalling_per_address: u32,
     /// Of one socket (SX-17).
     pub clock_syncs_per_second: u32,
+    /// Of all phones together: they are asked to keep to it.
+    pub clock_syncs_total_per_second: u32,
     /// Of one socket (SX-17).
     pub media_controls_per_second: u32,
 }
@@ -135,6 +137,8 @@ impl Default for Limits {
             connections_per_address: 10,
             signalling_per_address: 64,
             clock_syncs_per_second: 10,
+            // Two small frames each, some 0.2 ms of air: a fifth of it where one access point has a thousand phones.
+            clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
         }
     }
@@ -262,6 +266,7 @@ fn limits(top: &Table) -> Limits {
         "connections_per_address",
         "signalling_per_address",
         "clock_syncs_per_second",
+        "clock_syncs_total_per_second",
         "media_controls_per_second",
     ];
     let fallback = Limits::default();
@@ -271,6 +276,10 @@ fn limits(top: &Table) -> Limits {
         connections_per_address: limit("connections_per_address", fallback.connections_per_address),
         signalling_per_address: limit("signalling_per_address", fallback.signalling_per_address),
         clock_syncs_per_second: limit("clock_syncs_per_second", fallback.clock_syncs_per_second),
+        clock_syncs_total_per_second: limit(
+            "clock_syncs_total_per_second",
+            fallback.clock_syncs_total_per_second,
+        ),
         media_controls_per_second: limit(
             "media_controls_per_second",
             fallback.media_controls_per_second,
@@ -379,7 +388,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light phones cluster ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second media_controls_per_second sound device channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device channels \
             rate_hz paths shows state socket voters address clock";
         for key in keys.split_whitespace() {
             assert!(
