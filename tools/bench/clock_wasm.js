@@ -41,13 +41,12 @@ core.handle(1002, { event: "heard", text: message("hello", welcome) });
 let nowMs = 1002;
 let woke = nowMs;
 while (nowMs < MINUTES * 60_000) {
-  const asked = turn.acts.filter((act) => act.act === "send").map((act) => JSON.parse(act.text));
-  const question = asked.find((said) => said.type === "clock_sync");
-  if (question) {
+  if (turn.acts.some((act) => act.act === "ask")) {
+    const t1 = nowMs / 1000;
     const heardMs = nowMs + wait();
     nowMs = Math.round((heardMs + wait()) * 10) / 10;
     const at = (AHEAD_MS + heardMs * (1 + 20e-6)) / 1000;
-    const answer = { t1: question.t1, t2: Number(at.toFixed(6)), t3: Number((at + 3e-5).toFixed(6)) };
+    const answer = { t1, t2: Number(at.toFixed(6)), t3: Number((at + 3e-5).toFixed(6)) };
     timed(spent.nothing, nowMs, message("a_word_of_another_version", answer));
     turn = timed(spent.answer, nowMs, message("clock_sync_response", answer));
   } else if (nowMs - woke >= WOKE_EVERY_MS) {
