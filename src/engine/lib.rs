@@ -19,6 +19,7 @@ pub mod glance;
 mod ledger;
 pub mod light;
 pub mod order;
+pub mod pace;
 pub mod phones;
 pub mod pool;
 pub mod reader;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// `clock_sync` in any second, per socket.
     pub clock_syncs_per_second: usize,
+    /// Clock questions in any second, of all phones together: phones are asked to keep to it.
+    pub clock_syncs_total_per_second: usize,
     /// `media_control` in any second, per socket.
     pub media_controls_per_second: usize,
     /// Everything else, nonsense included, in any second, per socket.
@@ -36,6 +38,7 @@ impl Default for Limits {
         Self {
             connections_per_address: 10,
             clock_syncs_per_second: 10,
+            clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
             // A phone reports each order once and its state every 5 s; a hundred leaves room for a busy cue.
             reports_per_second: 100,
@@ -164,6 +167,7 @@ impl Visitor {
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
             | Message::ClockCorrection(_)
+            | Message::ClockPace(_)
             | Message::Error(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 
 use units::{MonoTime, Ppm, Span};
+pub use wire::time::Channel;
 
 use crate::scale::NetTime;
 
@@ -34,18 +35,6 @@ use lows::Lows;
 use model::Model;
 use path::Path;
 use suspects::{Slack, Suspect, Suspects, Verdict};
-
-/// Which way an exchange went. Another one has floors of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Channel {
-    /// Ordered and reliable.
-    #[default]
-    WebSocket,
-    /// Datagrams of WebTransport.
-    WebTransport,
-    /// The unordered data channel of a peer connection.
-    DataChannel,
-}
 
 /// One question and its answer.
 #[derive(Debug, Clone, Copy, PartialEq)]

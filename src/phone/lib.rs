@@ -19,6 +19,7 @@ mod door;
 mod heap;
 mod line;
 mod link;
+mod pace;
 mod player;
 mod scale;
 mod screen;
@@ -28,9 +29,11 @@ mod told;
 #[cfg(test)]
 mod vectors;
 mod voice;
+mod ways;
 
 pub use crate::core::Core;
 pub use chance::Chance;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::State;
 pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};
+pub use wire::time::Channel;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
 use wire::solusync::Calibrated;
+use wire::time::Channel;
 
 use crate::state::State;
 
@@ -43,6 +44,28 @@ pub enum Event {
     Heard {
         /// A message.
         text: String,
+        /// When it came, read first of all; none is now.
+        #[serde(default)]
+        at_ms: Option<f64>,
+    },
+    /// A way for datagrams opened.
+    TimeOpened {
+        /// Which.
+        channel: Channel,
+    },
+    /// A way for datagrams closed, would not open, or is not to be had in this browser.
+    TimeClosed {
+        /// Which.
+        channel: Channel,
+    },
+    /// A datagram came.
+    TimeHeard {
+        /// By which way.
+        channel: Channel,
+        /// Its octets, hexadecimal.
+        octets: String,
+        /// When it came, read first of all.
+        at_ms: f64,
     },
     /// Someone touched the page: sound may begin.
     Tapped,
@@ -105,6 +128,31 @@ pub enum Act {
     Send {
         /// A message.
         text: String,
+    },
+    /// Ask the time over the socket: `head`, the page's clock in seconds at the very sending, `tail`.
+    Ask {
+        /// The message up to the clock.
+        head: String,
+        /// The rest of it.
+        tail: String,
+    },
+    /// Open WebTransport.
+    OpenTime {
+        /// Where.
+        url: String,
+        /// SHA-256 of certificates that it may serve with, hexadecimal.
+        hashes: Vec<String>,
+    },
+    /// Close WebTransport.
+    CloseTime,
+    /// Ask the time in a datagram, with the page's clock in it at the very sending.
+    AskTime {
+        /// By which way.
+        channel: Channel,
+        /// The datagram, hexadecimal.
+        octets: String,
+        /// Where in it the clock goes: milliseconds, eight octets of a double, high octet first.
+        clock_at: usize,
     },
     /// Fetch and decode a track.
     Fetch {

@@ -143,8 +143,8 @@ impl Line {
         self.going.pop_front().map(|(_, word)| word)
     }
 
-    /// What has reached the phone.
-    pub(crate) fn poll_phone(&mut self, now: ShowTime) -> Option<Event> {
+    /// What has reached the phone, whose page shows `at_ms`.
+    pub(crate) fn poll_phone(&mut self, now: ShowTime, at_ms: f64) -> Option<Event> {
         if self.lost.is_some() || self.coming.front().is_none_or(|(at, _)| *at > now) {
             return None;
         }
@@ -154,7 +154,7 @@ impl Line {
                 self.phase = Phase::Open;
                 Event::Opened
             }
-            ToPhone::Said(text) => Event::Heard { text: text.to_string() },
+            ToPhone::Said(text) => Event::Heard { text: text.to_string(), at_ms: Some(at_ms) },
             ToPhone::Closed => {
                 self.phase = Phase::Closed;
                 self.coming.clear();

@@ -327,7 +327,7 @@ impl SimPhone {
 
     /// What happens on the phone itself.
     fn due(&mut self, now: ShowTime) -> Option<Event> {
-        if let Some(event) = self.line.poll_phone(now) {
+        if let Some(event) = self.line.poll_phone(now, millis(self.page(now))) {
             return Some(event);
         }
         if self.tap.is_some_and(|at| at <= now) {
@@ -382,6 +382,13 @@ impl SimPhone {
             Act::Open => self.line.open(now, &mut self.chance),
             Act::Close => self.line.close(now, &mut self.chance),
             Act::Send { text } => self.line.say(now, text, &mut self.chance),
+            Act::Ask { head, tail } => {
+                let t1 = self.page(now).ns();
+                let (secs, rest) = (t1.div_euclid(1_000_000_000), t1.rem_euclid(1_000_000_000));
+                self.line.say(now, format!("{head}{secs}.{rest:09}{tail}"), &mut self.chance);
+            }
+            // The hall's box has no TLS, so it tells nobody where to ask in datagrams.
+            Act::OpenTime { .. } | Act::CloseTime | Act::AskTime { .. } => {}
             Act::Fetch { track_id, url } => {
                 let seconds = self.files.get(&url).copied();
                 self.loading.push((now + self.spec.load, track_id, seconds));

@@ -272,6 +272,34 @@ fn sx02_a_thousand_phones_through_a_minute() {
 }
 
 #[test]
+fn a_thousand_phones_ask_the_time_less_than_the_house_allows_and_ever_less() {
+    let mut stage = hall(0, Wifi::CROWDED);
+    // A hundred open their pages in each of ten seconds.
+    for k in 0..1_000 {
+        let opens = Span::from_millis(10 * k);
+        stage.world.enter(PhoneSpec { opens, ..PhoneSpec::drawn(k as u64, Wifi::CROWDED) });
+    }
+    stage.run(180.0);
+    let asked = stage.world.clock_questions();
+    let busiest = asked.iter().enumerate().map(|(first, from)| {
+        asked[first..].iter().take_while(|at| **at - *from < Span::from_secs(1)).count()
+    });
+    let busiest = busiest.max().expect("they asked");
+    let late = stage.world.now() - Span::from_secs(30);
+    let calm = asked.iter().filter(|at| **at >= late).count() as f64 / 30.0;
+    println!(
+        "1,000 phones: {busiest} questions in the busiest second, {calm:.0} a second after three minutes"
+    );
+    let limit = engine::phones::Limits::default().clock_syncs_total_per_second;
+    assert!(busiest <= limit, "{busiest}");
+    assert!(calm < 150.0, "{calm}");
+    let now = stage.world.now();
+    let in_step =
+        |place: &usize| matches!(stage.world.phone(*place).state(now), State::InStep { .. });
+    assert_eq!((0..1_000).filter(in_step).count(), 1_000);
+}
+
+#[test]
 fn the_same_evening_twice_is_the_same_evening() {
     let evening = || {
         let mut stage = playing(10, Wifi::CROWDED);

@@ -69,7 +69,7 @@ impl Page {
         } else if let Ok(event) = serde_json::from_str::<Event>(line) {
             self.tell(event, line.len());
         } else if line.starts_with('{') {
-            self.tell(Event::Heard { text: line.into() }, line.len());
+            self.hear(line.into(), line.len());
         }
     }
 
@@ -116,7 +116,12 @@ impl Page {
         let header = Header { id: Uuid::nil(), timestamp: at, node_id: Uuid::nil(), sequence: 1 };
         let answer = ClockSyncResponse { t1: asked.t1, t2: at, t3: at };
         let text = emit(&header, &Message::ClockSyncResponse(answer));
-        self.tell(Event::Heard { text }, 0);
+        self.hear(text, 0);
+    }
+
+    fn hear(&mut self, text: String, length: usize) {
+        let at_ms = Some(self.now.ns() as f64 / 1e6);
+        self.tell(Event::Heard { text, at_ms }, length);
     }
 
     fn tell(&mut self, event: Event, length: usize) {
@@ -126,8 +131,12 @@ impl Page {
         self.wake_ms = turn.wake_ms;
         crosses(&turn);
         for act in turn.acts {
-            if let Act::Send { text } = act {
-                self.said(&text);
+            match act {
+                Act::Send { text } => self.said(&text),
+                Act::Ask { head, tail } => {
+                    self.said(&format!("{head}{:.9}{tail}", self.now.ns() as f64 / 1e9));
+                }
+                _ => {}
             }
         }
     }

@@ -147,6 +147,11 @@ impl Guest {
             Act::Open => *line = Line::Opening(Box::pin(open(box_at))),
             Act::Close => *line = Line::Closed,
             Act::Send { text } => line.send(text).await,
+            Act::Ask { head, tail } => {
+                let t1 = self.page.read(mono_now()).ns();
+                let (secs, rest) = (t1.div_euclid(1_000_000_000), t1.rem_euclid(1_000_000_000));
+                line.send(format!("{head}{secs}.{rest:09}{tail}")).await;
+            }
             // A screen has no sound.
             _ => {}
         }
@@ -163,7 +168,7 @@ impl Guest {
 }
 
 fn is_question(act: &Act) -> bool {
-    matches!(act, Act::Send { text } if text.starts_with(r#"{"type":"clock_sync","#))
+    matches!(act, Act::Ask { .. })
 }
 
 type Socket = WebSocketStream<TcpStream>;
@@ -191,7 +196,7 @@ impl Line {
             Self::Open(socket) => loop {
                 match socket.next().await {
                     Some(Ok(Frame::Text(text))) => {
-                        return Event::Heard { text: text.as_str().to_owned() };
+                        return Event::Heard { text: text.as_str().to_owned(), at_ms: None };
                     }
                     Some(Ok(_)) => {}
                     Some(Err(_)) | None => break Event::Closed,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
 use engine::told::To;
 use serde::Serialize;
@@ -37,6 +38,7 @@ pub struct Crowd {
     phones: AtomicU64,
     seats: Mutex<BTreeMap<PhoneId, Seat>>,
     door: Mutex<Doorkeeper>,
+    pace: Mutex<HousePace>,
     attending: AtomicU64,
     counts: Counts,
 }
@@ -111,7 +113,7 @@ impl Ticket {
 
 impl Crowd {
     /// Nobody yet.
-    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span) -> Self {
+    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> Self {
         Self {
             node,
             clock,
@@ -120,6 +122,7 @@ impl Crowd {
             phones: AtomicU64::new(0),
             seats: Mutex::default(),
             door: Mutex::default(),
+            pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -178,6 +181,10 @@ impl Crowd {
             packet_loss_percent: None,
         };
         self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
+        let pace = self.pace().poll(self.clock.now(), self.greeted(), cpu_usage);
+        if let Some(pace) = pace {
+            self.tell(To::All, chance::uuid(), &Message::ClockPace(pace));
+        }
     }
 
     /// A message as this box says it: the header is made here, at the edge.
@@ -225,10 +232,14 @@ impl Crowd {
         Ok(Ticket { phone, queue: words, kick, peer })
     }
 
-    /// From now on it hears what all hear.
+    /// From now on it hears what all hear, and first how often it may ask the time.
     pub(super) fn greet(&self, phone: PhoneId) {
         if let Some(seat) = self.seats().get_mut(&phone) {
             seat.greeted = true;
+        }
+        let told = self.pace().handle_joined(self.clock.now(), phone, self.greeted());
+        if let Some((to, pace)) = told {
+            self.tell(to, chance::uuid(), &Message::ClockPace(pace));
         }
     }
 
@@ -293,6 +304,10 @@ impl Crowd {
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Seat>> {
         self.seats.lock().expect("nobody panics while holding the seats")
+    }
+
+    fn pace(&self) -> MutexGuard<'_, HousePace> {
+        self.pace.lock().expect("nobody panics over the pace")
     }
 
     fn door(&self) -> MutexGuard<'_, Doorkeeper> {
