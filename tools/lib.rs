@@ -1,6 +1,8 @@
-//! What the chores share with tests: networks that are bad on purpose.
+//! What the chores share with tests: a network that is bad on purpose, a box that runs, a crowd of phones.
 
+pub mod fleet;
 pub mod proxy;
+pub mod running;
 
 use units::{Moment, MonoTime};
 

@@ -8,6 +8,7 @@ mod bench;
 mod child;
 mod clock_filter;
 mod compose;
+mod fleet_cli;
 mod proxy_cli;
 mod tally;
 mod test;
@@ -15,7 +16,7 @@ mod test;
 /// Chores and benchmarks of Downbeat.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  tools test                     everything that can be tested here\n  tools compose config/demo/audio   the demo's music, byte for byte\n  tools bench go --trials 200    how long a GO takes to reach the light"
+    after_help = "Examples:\n  tools test                     everything that can be tested here\n  tools compose config/demo/audio   the demo's music, byte for byte\n  tools bench go --trials 200    how long a GO takes to reach the light\n  tools fleet --phones 1000 --scenario venue   a thousand phones in a full house, and how well they know the time\n  tools proxy --to 127.0.0.1:8080 --scenario roam   a bad network before a box"
 )]
 struct Args {
     #[command(subcommand)]
@@ -30,6 +31,8 @@ enum Chore {
     Compose(compose::Args),
     /// Stand in front of a server as a bad network
     Proxy(proxy_cli::Args),
+    /// Bring phones to a box, and see how well they know its time
+    Fleet(fleet_cli::Args),
     /// Estimate the box's clock from exchanges on standard input
     ClockFilter(clock_filter::Args),
     /// Measure
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
+        Chore::Fleet(args) => fleet_cli::run(&args),
         Chore::Proxy(args) => proxy_cli::run(&args),
         Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Bench(which) => bench::run(&which),

@@ -65,7 +65,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let journal = Journal::begin(Some(&state)).map(Arc::new).map_err(|error| {
         Refused(format!("could not open the journal in {}: {error}", state.display()))
     })?;
-    let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC));
+    let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC, &limits(&config)));
     let (reports, heard) = std::sync::mpsc::channel();
     let rig = Rig {
         show: &show,
@@ -107,6 +107,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         began,
         tai_utc: TAI_UTC,
         limits: limits(&config),
+        access_points: config.net.access_points.clone(),
         page,
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
@@ -280,6 +281,7 @@ fn limits(config: &BoxConfig) -> Limits {
     Limits {
         connections_per_address: config.limits.connections_per_address as usize,
         clock_syncs_per_second: config.limits.clock_syncs_per_second as usize,
+        clock_syncs_total_per_second: config.limits.clock_syncs_total_per_second as usize,
         media_controls_per_second: config.limits.media_controls_per_second as usize,
         ..Limits::default()
     }

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use units::{ShowTime, Span, TrackId, WireTime};
+use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played, Refusal,
-    RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
+    self, Calibrated, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played,
+    Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
 };
 
 use crate::show::{MediaId, Show};
@@ -25,6 +25,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// `clock_sync` in any second, per socket.
     pub clock_syncs_per_second: usize,
+    /// Clock questions in any second, of all phones together: phones are asked to keep to it.
+    pub clock_syncs_total_per_second: usize,
     /// `media_control` in any second, per socket.
     pub media_controls_per_second: usize,
     /// Everything else, nonsense included, in any second, per socket.
@@ -36,6 +38,7 @@ impl Default for Limits {
         Self {
             connections_per_address: 10,
             clock_syncs_per_second: 10,
+            clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
             // A phone reports each order once and its state every 5 s; a hundred leaves room for a busy cue.
             reports_per_second: 100,
@@ -97,6 +100,8 @@ pub enum Answer {
         /// When, by the phone's estimate.
         at: WireTime,
     },
+    /// Tell the engine what the phone is, and how far off it sounds.
+    Calibrated(Calibrated),
     /// Tell the engine how the phone fares.
     Status(NodeStatus),
     /// Say why not.
@@ -156,10 +161,13 @@ impl Visitor {
             Message::MediaControl(_) => self.handle_media_control(now),
             Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
             Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
+            Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             // What only a box says means nothing from a phone.
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
+            | Message::ClockCorrection(_)
+            | Message::ClockPace(_)
             | Message::Error(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }
@@ -219,6 +227,14 @@ impl Visitor {
             false => too_often("messages", self.reports.limit),
         }
     }
+}
+
+/// The access point that an address is heard through: the first of these subnets that has it; none of them, or the
+/// control socket, is unknown.
+pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
+    let address = address?;
+    let place = access_points.iter().position(|subnet| subnet.contains(address))?;
+    u16::try_from(place).ok().map(WayId)
 }
 
 /// The answer to `hello`: who we are, what to fetch before it is needed (SX-08), and where to ask the time.

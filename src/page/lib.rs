@@ -42,7 +42,7 @@ macro_rules! web {
     ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("web/", $name)) as &[u8])),*] };
 }
 
-const WEB: [(&str, &[u8]); 9] = web![
+const WEB: [(&str, &[u8]); 10] = web![
     "core.js",
     "icon.svg",
     "index.html",
@@ -51,12 +51,13 @@ const WEB: [(&str, &[u8]); 9] = web![
     "screen.html",
     "sound.js",
     "style.css",
+    "time.js",
     "view.js",
 ];
 
-const FILES: [(&str, &[u8]); 10] = {
+const FILES: [(&str, &[u8]); 11] = {
     let core: (&str, &[u8]) = ("core.wasm", include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm")));
-    let mut files = [core; 10];
+    let mut files = [core; 11];
     let mut k = 0;
     while k < WEB.len() {
         files[k] = WEB[k];

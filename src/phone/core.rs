@@ -5,24 +5,27 @@
 
 use std::collections::VecDeque;
 
-use serde_json::value::RawValue;
 use units::{MonoTime, Span};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType, Played,
-    PlayedSource, Refusal, RefusalCode, Welcome,
+    self, Calibrated, ClockPace, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType,
+    Played, PlayedSource, Refusal, RefusalCode, Welcome,
 };
+use wire::time::{Answer, Channel, Question, T1_AT};
 
 use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
-use crate::clock::{Channel, Clock, Exchange};
+use crate::clock::{Clock, Exchange};
+use crate::correction::Correction;
 use crate::link::{Link, Wish};
+use crate::pace::{AskedFor, Pace};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
 use crate::state::{State, quality};
 use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
 use crate::voice::Sync;
+use crate::ways::{self, Ways};
 
 /// What a phone decides.
 #[derive(Debug, Clone)]
@@ -34,7 +37,12 @@ pub struct Core {
     /// Network minus page time by the phone's own reckoning, until the box has answered.
     guess: Span,
     link: Link,
+    ways: Ways,
+    pace: Pace,
+    /// The way of the last question.
+    asked_by: Option<Channel>,
     clock: Clock,
+    correction: Correction,
     rtts: VecDeque<Span>,
     audio: AudioClock,
     sound: Sound,
@@ -84,7 +92,11 @@ impl Core {
             sequence: 0,
             guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
             link: Link::new(now),
+            ways: Ways::new(),
+            pace: Pace::new(now),
+            asked_by: None,
             clock: Clock::default(),
+            correction: Correction::default(),
             rtts: VecDeque::new(),
             audio: AudioClock::default(),
             sound: Sound::Untouched,
@@ -117,6 +129,7 @@ impl Core {
         let at = self.net(now);
         let (color, state) = (self.screens.color(at), self.state(now));
         let still_until = self.screens.next_change(at).map(|next| now + (next - at));
+        let correction = self.correction.estimate();
         Look {
             color,
             ink: ink(color),
@@ -124,6 +137,8 @@ impl Core {
             title: self.title.clone(),
             line: state.line(),
             state,
+            correction_ms: correction.map(|it| it.ms),
+            correction_sigma_ms: correction.map(|it| it.sigma_ms),
             still_until_ms: still_until.map(ms),
         }
     }
@@ -143,10 +158,17 @@ impl Core {
         match event {
             Event::Tick => {}
             Event::Opened => self.opened(now),
-            Event::Closed => self.link.handle_closed(now, &mut self.chance),
-            Event::Heard { text } => self.heard(now, &text),
+            Event::Closed => self.closed(now),
+            Event::Heard { text, at_ms } => {
+                self.heard(now, at_ms.map_or(now, |it| stamp(it, now)), &text)
+            }
+            Event::TimeOpened { channel } => self.ways.handle_opened(channel),
+            Event::TimeClosed { channel } => self.ways.handle_closed(now, channel),
+            Event::TimeHeard { channel, octets, at_ms } => {
+                self.heard_time(channel, stamp(at_ms, now), &octets);
+            }
             Event::Tapped => self.sound = Sound::Running,
-            Event::Woke => self.link.handle_woke(now),
+            Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
             Event::MediaFailed { track_id } => self.player.handle_failed(&track_id, now),
             Event::Audio { running: false, .. } => self.audio_sleeps(),
@@ -154,16 +176,23 @@ impl Core {
                 self.audio_runs(now, audio_s, latency_s, output);
             }
             Event::Painted => self.painted(now),
+            Event::Calibrated(known) => self.calibrated(now, known),
             Event::Battery { level } => self.battery = Some(level.clamp(0.0, 1.0)),
         }
     }
 
     fn tick(&mut self, now: MonoTime) {
-        // A close, the next knock and a question are all that can be due at once.
-        for _ in 0..3 {
+        // A close and the next knock are all that can be due at once.
+        for _ in 0..2 {
             let Some(wish) = self.link.poll(now) else { break };
             self.grant(now, wish);
         }
+        self.correction.tick(now);
+        for _ in 0..2 {
+            let Some(wish) = self.ways.poll(now) else { break };
+            self.acts.push(act(wish));
+        }
+        self.ask_if_due(now);
         self.play(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
             self.next_status = now + STATUS_EVERY;
@@ -176,15 +205,15 @@ impl Core {
             Wish::Open => self.acts.push(Act::Open),
             Wish::Close => {
                 self.acts.push(Act::Close);
-                self.link.handle_closed(now, &mut self.chance);
+                self.closed(now);
             }
-            Wish::Ask => self.ask(now),
+            Wish::Probe => self.ask(now, Channel::WebSocket),
         }
     }
 
     fn play(&mut self, now: MonoTime) {
         let both = Now { mono: now, net: self.net(now) };
-        let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
+        let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
         self.player.tick(both, sync.as_ref());
         let heard = sync.map(|sync| self.player.take_heard(&sync)).unwrap_or_default();
         self.acts.extend(self.player.take_acts());
@@ -199,8 +228,10 @@ impl Core {
             _ => None,
         };
         let link = self.link.next_wake();
+        let ask = self.ways.best().map(|_| self.pace.next());
         let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
-        let rest = [self.player.next_wake(now), stamps, status, Some(now + IDLE)];
+        let ways = self.ways.next_wake();
+        let rest = [self.player.next_wake(now), ask, ways, stamps, status, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -208,6 +239,8 @@ impl Core {
 
     fn opened(&mut self, now: MonoTime) {
         self.link.handle_opened(now);
+        self.ways.handle_opened(Channel::WebSocket);
+        self.pace.handle_opened(now);
         self.next_status = now + STATUS_EVERY;
         let screen = match self.role {
             Role::Phone => "audio",
@@ -222,54 +255,112 @@ impl Core {
                 auth_token: None,
             }),
         );
+        self.tell_calibrated(now);
     }
 
-    fn ask(&mut self, now: MonoTime) {
-        let micros = now.ns().div_euclid(1_000);
-        let (secs, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-        let t1 =
-            RawValue::from_string(format!("{secs}.{rest:06}")).expect("digits are a JSON number");
-        self.tell(now, &Message::ClockSync(ClockSync { t1 }));
+    fn calibrated(&mut self, now: MonoTime, known: Calibrated) {
+        if self.correction.handle_calibrated(known) && self.link.is_open() {
+            self.tell(
+                now,
+                &Message::Calibrated(self.correction.known().cloned().unwrap_or_default()),
+            );
+        }
+    }
+
+    fn tell_calibrated(&mut self, now: MonoTime) {
+        if let Some(known) = self.correction.known().cloned() {
+            self.tell(now, &Message::Calibrated(known));
+        }
+    }
+
+    fn closed(&mut self, now: MonoTime) {
+        self.link.handle_closed(now, &mut self.chance);
+        self.ways.handle_closed(now, Channel::WebSocket);
+    }
+
+    fn woke(&mut self, now: MonoTime) {
+        self.link.handle_woke(now);
+        self.ways.handle_woke(now);
+        self.pace.handle_doubt(now);
     }
 
     fn tell(&mut self, now: MonoTime, message: &Message) {
+        let header = self.header(now);
+        self.acts.push(Act::Send { text: solusync::emit(&header, message) });
+    }
+
+    fn header(&mut self, now: MonoTime) -> Header {
         self.sequence += 1;
-        let header = Header {
+        Header {
             id: solusync::uuid_v4(self.chance.bits()),
             timestamp: wire(self.net(now)),
             node_id: self.node,
             sequence: self.sequence,
-        };
-        self.acts.push(Act::Send { text: solusync::emit(&header, message) });
-    }
-
-    /// Text that is no message is ignored: a box of another day may say what we do not know.
-    fn heard(&mut self, now: MonoTime, text: &str) {
-        self.link.handle_heard(now);
-        let Ok((header, message)) = solusync::parse(text) else { return };
-        match message {
-            Message::ClockSyncResponse(answer) => self.answered(now, &answer),
-            Message::Welcome(welcome) => self.welcome(now, &header, welcome),
-            Message::MediaControl(said) if self.is_new(header.id) => {
-                let at = Now { mono: now, net: self.meant(now, &header) };
-                let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
-                self.player.handle_order(header.id, &said, at, sync.as_ref());
-            }
-            Message::Screen(screen) if self.is_new(header.id) => {
-                let at = self.meant(now, &header);
-                let start = screen.start_at.map_or(at, net);
-                self.screens.handle(header.id, screen, at, self.report_of(start));
-            }
-            Message::Error(refusal) => self.refused(now, &refusal),
-            _ => {}
         }
     }
 
-    fn answered(&mut self, now: MonoTime, answer: &ClockSyncResponse) {
-        let Ok(secs) = answer.t1.get().parse::<f64>() else { return };
-        let Some(t1) = self.link.answered((secs * 1e6).round() as i64) else { return };
-        let channel = Channel::WebSocket;
-        let exchange = Exchange { t1, t2: net(answer.t2), t3: net(answer.t3), t4: now, channel };
+    // --- the clock's questions
+
+    fn ask_if_due(&mut self, now: MonoTime) {
+        if self.ways.miss(now) {
+            self.pace.handle_missed(now);
+        }
+        let Some(best) = self.ways.best() else { return };
+        // Another way is of another length, and has to be learnt.
+        if self.asked_by.is_some_and(|by| by != best) {
+            self.pace.handle_doubt(now);
+        }
+        if now >= self.pace.next() {
+            self.asked_by = Some(best);
+            self.ask(now, best);
+            let doubt = self.clock.reading(now).map(|reading| reading.sigma);
+            self.pace.handle_asked(now, doubt, &mut self.chance);
+        }
+        if let Some(channel) = self.ways.to_try(now) {
+            self.ask(now, channel);
+        }
+    }
+
+    /// The page puts its clock in when it sends: a core that is busy must not make the way look longer.
+    fn ask(&mut self, now: MonoTime, channel: Channel) {
+        self.ways.handle_asked(now, channel);
+        let act = match channel {
+            Channel::WebSocket => {
+                let (head, tail) = solusync::clock_sync_around_t1(&self.header(now));
+                Act::Ask { head, tail }
+            }
+            Channel::WebTransport | Channel::DataChannel => {
+                let octets = hex(&Question { t1: [0; 8] }.emit());
+                Act::AskTime { channel, octets, clock_at: T1_AT }
+            }
+        };
+        self.acts.push(act);
+    }
+
+    fn heard_time(&mut self, channel: Channel, at: MonoTime, octets: &str) {
+        let answer = unhex(octets).and_then(|octets| Answer::parse(&octets).ok());
+        let Some(Answer { t1, t2_ns, t3_ns }) = answer else { return };
+        let t1 = from_secs(f64::from_be_bytes(t1) / 1e3);
+        let (t2, t3) = (NetTime::from_ns(t2_ns), NetTime::from_ns(t3_ns));
+        self.compare(Exchange { t1, t2, t3, t4: at, channel });
+    }
+
+    fn answered(&mut self, at: MonoTime, answer: &ClockSyncResponse) {
+        let Ok(t1) = answer.t1.get().parse().map(from_secs) else { return };
+        let (t2, t3, channel) = (net(answer.t2), net(answer.t3), Channel::WebSocket);
+        self.compare(Exchange { t1, t2, t3, t4: at, channel });
+    }
+
+    /// What was asked only to see whether a way answers says nothing of the way that is asked by: another one is of
+    /// another length, and the clock would have to learn it anew each time.
+    fn compare(&mut self, exchange: Exchange) {
+        let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1);
+        if !is_ours || self.asked_by != Some(exchange.channel) {
+            return;
+        }
+        if contradicts(&self.clock, &exchange) {
+            self.pace.handle_doubt(exchange.t4);
+        }
         self.rtts.push_back(exchange.rtt());
         if self.rtts.len() > RTTS_MAX {
             self.rtts.pop_front();
@@ -277,8 +368,36 @@ impl Core {
         self.clock.handle(exchange);
     }
 
+    // --- what the box says
+
+    /// Text that is no message is ignored: a box of another day may say what we do not know.
+    fn heard(&mut self, now: MonoTime, at: MonoTime, text: &str) {
+        self.link.handle_heard(now);
+        let Ok((header, message)) = solusync::parse(text) else { return };
+        match message {
+            Message::ClockSyncResponse(answer) => self.answered(at, &answer),
+            Message::ClockPace(pace) => self.pace.handle_asked_for(asked_for(pace)),
+            Message::Welcome(welcome) => self.welcome(now, &header, welcome),
+            Message::MediaControl(said) if self.is_new(header.id) => {
+                let at = Now { mono: now, net: self.meant(now, &header) };
+                let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
+                self.player.handle_order(header.id, &said, at, sync.as_ref());
+            }
+            Message::Screen(screen) if self.is_new(header.id) => {
+                let at = self.meant(now, &header);
+                let start = screen.start_at.map_or(at, net);
+                self.screens.handle(header.id, screen, at, self.report_of(start));
+            }
+            Message::ClockCorrection(told) => self.correction.handle_told(told),
+            Message::Error(refusal) => self.refused(now, &refusal),
+            _ => {}
+        }
+    }
+
     fn welcome(&mut self, now: MonoTime, header: &Header, welcome: Welcome) {
         self.refused = None;
+        self.correction.handle_welcome(now);
+        self.ways.handle_door(now, welcome.webtransport);
         self.title = welcome.show.title;
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));
@@ -297,7 +416,7 @@ impl Core {
                 self.refused = Some(refusal.code);
                 self.link.handle_full();
             }
-            RefusalCode::RateLimited => self.link.handle_rate_limited(now),
+            RefusalCode::RateLimited => self.pace.handle_rate_limited(now),
             RefusalCode::Unauthorized | RefusalCode::Forbidden | RefusalCode::InvalidPayload => {}
         }
     }
@@ -414,11 +533,51 @@ impl Core {
 fn sync<'a>(
     clock: &'a Clock,
     audio: &'a AudioClock,
+    correction: &Correction,
     now: MonoTime,
     made_ahead: Span,
 ) -> Option<Sync<'a>> {
     let made = AudioTime::from_ns(now.ns()) + made_ahead;
-    Sync::new(clock, audio, audio.audio_at(now), made)
+    Sync::new(clock, audio, correction.span(), audio.audio_at(now), made)
+}
+
+/// What the page read first of all; it cannot have been later than now.
+fn stamp(at_ms: f64, now: MonoTime) -> MonoTime {
+    if at_ms.is_finite() { from_secs::<units::Mono>(at_ms / 1e3).min(now) } else { now }
+}
+
+/// Whether an answer and the estimate cannot both be right: one answer is wrong by half its round trip at most.
+fn contradicts(clock: &Clock, exchange: &Exchange) -> bool {
+    clock.reading(exchange.t4).is_some_and(|reading| {
+        let ahead = Span::from_ns(reading.net.ns().saturating_sub(exchange.t4.ns()));
+        let half = Span::from_ns(exchange.rtt().ns() / 2);
+        (exchange.offset() - ahead).abs() > half + reading.bound
+    })
+}
+
+fn asked_for(pace: ClockPace) -> AskedFor {
+    let span = |ms: u32| Span::from_millis(i64::from(ms));
+    AskedFor { always: span(pace.min_interval_ms), opening: span(pace.opening_interval_ms) }
+}
+
+fn act(wish: ways::Wish) -> Act {
+    match wish {
+        ways::Wish::Open(door) => Act::OpenTime { url: door.url, hashes: door.certificate_hashes },
+        ways::Wish::Close => Act::CloseTime,
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// None of what is no hexadecimal, or longer than any datagram that means something.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    const LENGTH_MAX: usize = 200;
+    let digits: Option<Vec<u8>> =
+        text.chars().take(LENGTH_MAX + 1).map(|it| Some(it.to_digit(16)? as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0 && digits.len() <= LENGTH_MAX)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn ms(at: MonoTime) -> f64 {

@@ -12,10 +12,14 @@ pub mod audio;
 mod chance;
 pub mod clock;
 mod core;
+mod correction;
 #[cfg(target_family = "wasm")]
 mod door;
+#[cfg(test)]
+mod heap;
 mod line;
 mod link;
+mod pace;
 mod player;
 mod scale;
 mod screen;
@@ -25,9 +29,11 @@ mod told;
 #[cfg(test)]
 mod vectors;
 mod voice;
+mod ways;
 
 pub use crate::core::Core;
 pub use chance::Chance;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::State;
 pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};
+pub use wire::time::Channel;

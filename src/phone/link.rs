@@ -1,11 +1,9 @@
-//! Keeps the socket to the box: opens it, notices its death, knocks again, and paces the clock's questions.
+//! Keeps the socket to the box: opens it, notices its death, knocks again.
 //!
 //! In: opened, closed, heard, and the time. Out: what to do now. Never: a socket.
 //!
 //! Phones drop sockets without a word (iOS does when the screen locks), so silence is the only sign. A box
 //! that comes back meets a thousand phones at once, so each waits a time of its own.
-
-use std::collections::VecDeque;
 
 use units::{MonoTime, Span};
 
@@ -16,11 +14,6 @@ use crate::chance::Chance;
 pub(crate) struct Link {
     phase: Phase,
     failures: u32,
-    /// When the questions without an answer were asked.
-    asked: VecDeque<MonoTime>,
-    next_ask: MonoTime,
-    gap: Span,
-    burst_left: u32,
     patience: Patience,
 }
 
@@ -28,7 +21,7 @@ pub(crate) struct Link {
 enum Phase {
     Away { until: MonoTime },
     Opening { since: MonoTime },
-    Open { since: MonoTime, heard: MonoTime },
+    Open { since: MonoTime, heard: MonoTime, probed: MonoTime },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,46 +36,37 @@ pub(crate) enum Patience {
 pub(crate) enum Wish {
     Open,
     Close,
-    Ask,
+    /// Say something that is answered: the box has been silent for long.
+    Probe,
 }
 
-/// Ten questions a second are allowed (SX-17); a burst at eight stays clear of it.
-const BURST_GAP: Span = Span::from_millis(125);
-/// What the crystal does in 2 s is a microsecond or so; the questions are the heartbeat, too.
-const CALM_GAP: Span = Span::from_secs(2);
-const BURST: u32 = 10;
-/// Three heartbeats and a roam between access points.
-const SILENCE_MAX: Span = Span::from_millis(6_500);
+/// The box says every 5 s how it fares. Silent for longer, it is asked something, again and again.
+const PROBE_AFTER: Span = Span::from_millis(5_500);
+const PROBE_EVERY: Span = Span::from_millis(1_500);
+/// A status that is due, a roam between access points, and an answer.
+const SILENCE_MAX: Span = Span::from_millis(9_500);
+/// A page that was put to sleep may have lost its socket long ago: it hears from the box within this, or it has.
+const AWAKE_SILENCE_MAX: Span = Span::from_millis(3_500);
 const OPENING_MAX: Span = Span::from_secs(6);
 const BACKOFF_FIRST: Span = Span::from_millis(400);
 const BACKOFF_MAX: Span = Span::from_secs(8);
 const BACKOFF_FULL: Span = Span::from_secs(20);
 /// A socket that lived this long was no failure.
 const HEALTHY_AFTER: Span = Span::from_secs(10);
-const ASKED_MAX: usize = 16;
 
 impl Link {
     pub(crate) fn new(now: MonoTime) -> Self {
-        Self {
-            phase: Phase::Away { until: now },
-            failures: 0,
-            asked: VecDeque::new(),
-            next_ask: now,
-            gap: BURST_GAP,
-            burst_left: BURST,
-            patience: Patience::Usual,
-        }
+        Self { phase: Phase::Away { until: now }, failures: 0, patience: Patience::Usual }
     }
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
     }
 
-    /// The socket opened: the burst begins.
+    /// The socket opened.
     pub(crate) fn handle_opened(&mut self, now: MonoTime) {
-        self.phase = Phase::Open { since: now, heard: now };
+        self.phase = Phase::Open { since: now, heard: now, probed: now };
         self.patience = Patience::Usual;
-        self.begin_burst(now);
     }
 
     /// The socket closed, or would not open.
@@ -109,7 +93,9 @@ impl Link {
     pub(crate) fn handle_woke(&mut self, now: MonoTime) {
         match &mut self.phase {
             Phase::Away { until } if self.patience == Patience::Usual => *until = now,
-            Phase::Open { .. } => self.begin_burst(now),
+            Phase::Open { heard, .. } => {
+                *heard = (*heard).min(now - (SILENCE_MAX - AWAKE_SILENCE_MAX))
+            }
             _ => {}
         }
     }
@@ -119,31 +105,18 @@ impl Link {
         self.patience = Patience::Long;
     }
 
-    /// The box asked for fewer questions.
-    pub(crate) fn handle_rate_limited(&mut self, now: MonoTime) {
-        self.burst_left = 0;
-        self.gap = CALM_GAP;
-        self.next_ask = now + CALM_GAP;
-    }
-
-    /// An answer came: the time at which its question was asked, if we asked it.
-    pub(crate) fn answered(&mut self, t1_micros: i64) -> Option<MonoTime> {
-        let place = self.asked.iter().position(|t1| t1.ns().div_euclid(1_000) == t1_micros)?;
-        self.asked.drain(..=place).next_back()
-    }
-
     /// What to do now, once per call; none when nothing is due.
     pub(crate) fn poll(&mut self, now: MonoTime) -> Option<Wish> {
-        match self.phase {
-            Phase::Away { until } if now >= until => {
+        match &mut self.phase {
+            Phase::Away { until } if now >= *until => {
                 self.phase = Phase::Opening { since: now };
                 Some(Wish::Open)
             }
-            Phase::Opening { since } if now - since > OPENING_MAX => Some(Wish::Close),
-            Phase::Open { heard, .. } if now - heard > SILENCE_MAX => Some(Wish::Close),
-            Phase::Open { .. } if now >= self.next_ask => {
-                self.ask(now);
-                Some(Wish::Ask)
+            Phase::Opening { since } if now - *since > OPENING_MAX => Some(Wish::Close),
+            Phase::Open { heard, .. } if now - *heard > SILENCE_MAX => Some(Wish::Close),
+            Phase::Open { heard, probed, .. } if now >= probe_at(*heard, *probed) => {
+                *probed = now;
+                Some(Wish::Probe)
             }
             _ => None,
         }
@@ -154,29 +127,10 @@ impl Link {
         match self.phase {
             Phase::Away { until } => until,
             Phase::Opening { since } => since + OPENING_MAX + Span::from_millis(1),
-            Phase::Open { heard, .. } => {
-                self.next_ask.min(heard + SILENCE_MAX + Span::from_millis(1))
+            Phase::Open { heard, probed, .. } => {
+                probe_at(heard, probed).min(heard + SILENCE_MAX + Span::from_millis(1))
             }
         }
-    }
-
-    fn begin_burst(&mut self, now: MonoTime) {
-        self.asked.clear();
-        self.gap = BURST_GAP;
-        self.burst_left = BURST;
-        self.next_ask = now;
-    }
-
-    fn ask(&mut self, now: MonoTime) {
-        self.asked.push_back(now);
-        if self.asked.len() > ASKED_MAX {
-            self.asked.pop_front();
-        }
-        self.burst_left = self.burst_left.saturating_sub(1);
-        if self.burst_left == 0 {
-            self.gap = Span::from_ns(self.gap.ns() * 3 / 2).min(CALM_GAP);
-        }
-        self.next_ask = now + self.gap;
     }
 
     fn backoff(&self, chance: &mut Chance) -> Span {
@@ -186,6 +140,10 @@ impl Link {
         };
         Span::from_secs_f64(longest.secs_f64() * (0.25 + 0.75 * chance.share()))
     }
+}
+
+fn probe_at(heard: MonoTime, probed: MonoTime) -> MonoTime {
+    (heard + PROBE_AFTER).max(probed + PROBE_EVERY)
 }
 
 #[cfg(test)]
@@ -203,39 +161,41 @@ mod tests {
         link
     }
 
-    /// Steps from wake to wake and answers each question at once.
-    fn asks(link: &mut Link, until_ms: i64) -> Vec<MonoTime> {
-        let mut asks = Vec::new();
-        while link.next_wake() < at(until_ms) {
-            let now = link.next_wake();
-            while let Some(wish) = link.poll(now) {
-                assert_eq!(wish, Wish::Ask);
-                link.handle_heard(now);
-                asks.push(now);
-            }
+    /// Steps from wake to wake, and hears nothing; gives what was wished for and when.
+    fn silent(link: &mut Link, from: MonoTime, until: MonoTime) -> Vec<(MonoTime, Wish)> {
+        let mut wishes = Vec::new();
+        while link.next_wake() < until && !matches!(wishes.last(), Some((_, Wish::Close))) {
+            let now = link.next_wake().max(from);
+            wishes.extend(link.poll(now).map(|wish| (now, wish)));
         }
-        asks
+        wishes
     }
 
     #[test]
-    fn sx17_a_burst_then_a_calm_heartbeat_and_never_more_than_ten_a_second() {
-        let asks = asks(&mut opened(), 60_000);
-        for eleven in asks.windows(11) {
-            assert!(eleven[10] - eleven[0] > Span::from_secs(1));
-        }
-        assert!(asks[9] - asks[0] < Span::from_millis(1_300), "the burst");
-        assert_eq!(asks[asks.len() - 1] - asks[asks.len() - 2], CALM_GAP);
-    }
-
-    #[test]
-    fn a_socket_that_died_without_a_word_is_closed_after_seven_seconds() {
+    fn a_box_that_says_how_it_fares_is_never_probed() {
         let mut link = opened();
-        let mut closed = None;
-        while closed.is_none() && link.next_wake() < at(60_000) {
-            let now = link.next_wake();
-            closed = link.poll(now).filter(|wish| *wish == Wish::Close).map(|_| now);
+        for k in 1..20 {
+            assert_eq!(silent(&mut link, at(0), at(5_000 * k)), []);
+            link.handle_heard(at(5_000 * k));
         }
-        assert!(closed.is_some_and(|closed| closed < at(7_000)), "{closed:?}");
+    }
+
+    #[test]
+    fn a_socket_that_died_without_a_word_is_probed_and_closed_after_ten_seconds() {
+        let wishes = silent(&mut opened(), at(0), at(60_000));
+        let probes = wishes.iter().filter(|(_, wish)| *wish == Wish::Probe).count();
+        assert_eq!(probes, 3, "{wishes:?}");
+        assert!(wishes.last().is_some_and(|(closed, _)| *closed < at(10_000)), "{wishes:?}");
+    }
+
+    #[test]
+    fn a_page_that_wakes_learns_within_seconds_whether_its_socket_lives() {
+        let mut link = opened();
+        link.handle_heard(at(4_000));
+        link.handle_woke(at(5_000));
+        let wishes = silent(&mut link, at(5_000), at(60_000));
+        assert_eq!(wishes[0], (at(5_000), Wish::Probe));
+        assert!(wishes.last().is_some_and(|(closed, _)| *closed < at(8_600)), "{wishes:?}");
     }
 
     #[test]
@@ -254,15 +214,6 @@ mod tests {
         firsts.sort_unstable();
         firsts.dedup();
         assert!(firsts.len() > 15_000);
-    }
-
-    #[test]
-    fn an_answer_finds_its_question_and_a_made_up_one_finds_none() {
-        let mut link = opened();
-        assert_eq!(link.poll(at(20)), Some(Wish::Ask));
-        assert_eq!(link.answered(999), None);
-        assert_eq!(link.answered(20_000), Some(at(20)));
-        assert_eq!(link.answered(20_000), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
+use wire::solusync::Calibrated;
+use wire::time::Channel;
 
 use crate::state::State;
 
@@ -42,6 +44,28 @@ pub enum Event {
     Heard {
         /// A message.
         text: String,
+        /// When it came, read first of all; none is now.
+        #[serde(default)]
+        at_ms: Option<f64>,
+    },
+    /// A way for datagrams opened.
+    TimeOpened {
+        /// Which.
+        channel: Channel,
+    },
+    /// A way for datagrams closed, would not open, or is not to be had in this browser.
+    TimeClosed {
+        /// Which.
+        channel: Channel,
+    },
+    /// A datagram came.
+    TimeHeard {
+        /// By which way.
+        channel: Channel,
+        /// Its octets, hexadecimal.
+        octets: String,
+        /// When it came, read first of all.
+        at_ms: f64,
     },
     /// Someone touched the page: sound may begin.
     Tapped,
@@ -74,6 +98,8 @@ pub enum Event {
     },
     /// The page was painted with the last [`Look`].
     Painted,
+    /// The page learnt what phone it is on, or how far off it sounds by the core's own reckoning; all of it, each time.
+    Calibrated(Calibrated),
     /// What the phone says about its battery, 0 to 1.
     Battery {
         /// Share of full.
@@ -102,6 +128,31 @@ pub enum Act {
     Send {
         /// A message.
         text: String,
+    },
+    /// Ask the time over the socket: `head`, the page's clock in seconds at the very sending, `tail`.
+    Ask {
+        /// The message up to the clock.
+        head: String,
+        /// The rest of it.
+        tail: String,
+    },
+    /// Open WebTransport.
+    OpenTime {
+        /// Where.
+        url: String,
+        /// SHA-256 of certificates that it may serve with, hexadecimal.
+        hashes: Vec<String>,
+    },
+    /// Close WebTransport.
+    CloseTime,
+    /// Ask the time in a datagram, with the page's clock in it at the very sending.
+    AskTime {
+        /// By which way.
+        channel: Channel,
+        /// The datagram, hexadecimal.
+        octets: String,
+        /// Where in it the clock goes: milliseconds, eight octets of a double, high octet first.
+        clock_at: usize,
     },
     /// Fetch and decode a track.
     Fetch {
@@ -187,6 +238,10 @@ pub struct Look {
     pub state: State,
     /// `state` in words for a person.
     pub line: String,
+    /// How much sooner it sounds than by its own reckoning; none where nobody knows how much it should.
+    pub correction_ms: Option<f64>,
+    /// One standard deviation of that.
+    pub correction_sigma_ms: Option<f64>,
     /// Until when the colour stays as it is: now while it moves, none for ever.
     pub still_until_ms: Option<f64>,
 }

@@ -43,7 +43,10 @@ fn kind(text: &str) -> &'static str {
         Ok((_, Message::MediaControl(_))) => "media_control",
         Ok((_, Message::Screen(_))) => "screen",
         Ok((_, Message::Played(_))) => "played",
+        Ok((_, Message::Calibrated(_))) => "calibrated",
+        Ok((_, Message::ClockCorrection(_))) => "clock_correction",
         Ok((_, Message::NodeStatus(_))) => "node_status",
+        Ok((_, Message::ClockPace(_))) => "clock_pace",
         Ok((_, Message::Error(_))) => "error",
     }
 }
@@ -82,7 +85,7 @@ fn sx18_no_vector_disturbs_a_phone() {
     for (k, Vector { text, .. }) in vectors().into_iter().enumerate() {
         let now = MonoTime::from_ns(k as i64 * 1_000_000);
         core.handle(now, Event::Opened);
-        let turn = core.handle(now, Event::Heard { text });
+        let turn = core.handle(now, Event::Heard { text, at_ms: None });
         assert!(turn.wake_ms.is_finite());
     }
 }

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::clock::TAI_UTC;
+use engine::pace::HousePace;
 use engine::phones::{Answer, Limits, Transport, Visitor, welcome};
 use engine::show::Show;
-use engine::told::Input;
+use engine::told::{Input, To};
 use phone::Chance;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, ClockSyncResponse, Header, Message, NodeStatus};
+use wire::solusync::{self, ClockSyncResponse, Header, Message, NodeStatus, NodeType};
 
 /// The box's end of every socket.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub(crate) struct Edge {
     sequence: u64,
     sockets: u64,
     seats: BTreeMap<PhoneId, Seat>,
+    pace: HousePace,
+    /// When clock questions came, all of them.
+    questions: Vec<ShowTime>,
 }
 
 /// A socket.
@@ -53,7 +57,9 @@ impl Edge {
     pub(crate) fn new(show: Arc<Show>, seed: u64) -> Self {
         let mut chance = Chance::new(u128::from(seed) << 64 | 0xed6e);
         let node = solusync::uuid_v4(chance.bits());
-        Self { show, node, chance, sequence: 0, sockets: 0, seats: BTreeMap::new() }
+        let pace = HousePace::new(Limits::default().clock_syncs_total_per_second);
+        let (seats, questions) = (BTreeMap::new(), Vec::new());
+        Self { show, node, chance, sequence: 0, sockets: 0, seats, pace, questions }
     }
 
     /// A socket opened.
@@ -82,6 +88,40 @@ impl Edge {
         self.seats.iter().filter(|(_, seat)| seat.greeted).map(|(phone, _)| *phone).collect()
     }
 
+    /// What phones are told when one of them has said `hello`: how often they may ask the time.
+    pub(crate) fn pace_of(&mut self, now: ShowTime, phone: PhoneId) -> Option<(To, Message)> {
+        let phones = self.greeted().len();
+        let (to, pace) = self.pace.handle_joined(now, phone, phones)?;
+        Some((to, Message::ClockPace(pace)))
+    }
+
+    /// What every phone is told now and then: how the box fares, and how often they may ask where that has changed.
+    pub(crate) fn status_of_box(&mut self, now: ShowTime) -> Vec<Message> {
+        let phones = self.greeted().len();
+        let status = NodeStatus {
+            node_type: NodeType::Master,
+            connected_clients: Some(phones as u64),
+            cpu_usage: None,
+            memory_usage: None,
+            battery_level: None,
+            network_quality: None,
+            avg_rtt_ms: None,
+            packet_loss_percent: None,
+        };
+        let pace = self.pace.poll(now, phones, None).map(Message::ClockPace);
+        [Message::NodeStatus(status)].into_iter().chain(pace).collect()
+    }
+
+    /// A message's own name.
+    pub(crate) fn id(&mut self) -> Uuid {
+        solusync::uuid_v4(self.chance.bits())
+    }
+
+    /// When clock questions came, all of them.
+    pub(crate) fn questions(&self) -> &[ShowTime] {
+        &self.questions
+    }
+
     /// What a phone last said of itself.
     pub(crate) fn status(&self, phone: PhoneId) -> Option<&NodeStatus> {
         self.seats.get(&phone)?.status.as_ref()
@@ -94,6 +134,7 @@ impl Edge {
         match seat.visitor.handle_text(now, text) {
             Answer::Nothing => Reply::default(),
             Answer::Clock(t1) => {
+                self.questions.push(now);
                 let at = WireTime::from_show(now, TAI_UTC);
                 let answer = ClockSyncResponse { t1, t2: at, t3: at };
                 self.reply(now, &Message::ClockSyncResponse(answer))
@@ -101,11 +142,13 @@ impl Edge {
             Answer::Welcome => {
                 seat.greeted = true;
                 let welcome = Message::Welcome(welcome(self.node, &self.show, None));
-                Reply { news: Some(Input::PhoneJoined { phone }), ..self.reply(now, &welcome) }
+                let news = Some(Input::PhoneJoined { phone, way: None });
+                Reply { news, ..self.reply(now, &welcome) }
             }
             Answer::Played { message, at } => {
                 news(Input::PhonePlayed { phone, message, at: at.to_show(TAI_UTC) })
             }
+            Answer::Calibrated(said) => news(Input::PhoneCalibrated { phone, said }),
             Answer::Status(status) => {
                 seat.status = Some(status.clone());
                 news(Input::PhoneStatus { phone, status })
@@ -126,7 +169,7 @@ impl Edge {
     }
 
     fn reply(&mut self, now: ShowTime, message: &Message) -> Reply {
-        let id = solusync::uuid_v4(self.chance.bits());
+        let id = self.id();
         Reply { word: Some(self.text(now, id, message)), ..Reply::default() }
     }
 }

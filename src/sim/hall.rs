@@ -25,6 +25,7 @@ pub(crate) struct Hall {
     sockets: BTreeMap<PhoneId, usize>,
     alarms: BTreeSet<(ShowTime, usize)>,
     next_round: ShowTime,
+    next_status: ShowTime,
 }
 
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct Guest {
 
 /// Dead sockets are looked for this often.
 const ROUND: Span = Span::from_secs(10);
+/// As on the running box: every phone hears this often how it fares.
+const STATUS: Span = Span::from_secs(5);
 
 impl Hall {
     pub(crate) fn new(show: Arc<Show>, seed: u64, now: ShowTime) -> Self {
@@ -50,6 +53,7 @@ impl Hall {
             sockets: BTreeMap::new(),
             alarms: BTreeSet::new(),
             next_round: now + ROUND,
+            next_status: now + STATUS,
         }
     }
 
@@ -83,7 +87,7 @@ impl Hall {
     /// When something happens next; none in an empty hall.
     pub(crate) fn next(&self) -> Option<ShowTime> {
         let (first, _) = self.alarms.first()?;
-        Some(self.next_round.min(*first))
+        Some(self.next_round.min(self.next_status).min(*first))
     }
 
     /// The next thing happens; gives what the engine is to hear.
@@ -91,6 +95,13 @@ impl Hall {
         if self.next_round <= now {
             self.next_round = now + ROUND;
             return self.bury(now);
+        }
+        if self.next_status <= now {
+            self.next_status = now + STATUS;
+            for message in self.edge.status_of_box(now) {
+                self.say(now, To::All, &message);
+            }
+            return Vec::new();
         }
         let Some((_, index)) = self.alarms.first().copied() else { return Vec::new() };
         let reached = self.guests[index].phone.run(now);
@@ -111,6 +122,17 @@ impl Hall {
                 self.touch(index, |phone| phone.tell(now, text.clone()));
             }
         }
+    }
+
+    /// The edge says something by itself.
+    fn say(&mut self, now: ShowTime, to: To, message: &Message) {
+        let id = self.edge.id();
+        self.tell(now, to, id, message);
+    }
+
+    /// When clock questions came, all of them.
+    pub(crate) fn questions(&self) -> &[ShowTime] {
+        self.edge.questions()
     }
 
     fn hear(&mut self, now: ShowTime, index: usize, word: FromPhone) -> Option<Input> {
@@ -134,6 +156,11 @@ impl Hall {
                 if reply.dismissed {
                     phone.dismiss(now);
                     return self.hear(now, index, FromPhone::Closed);
+                }
+                if let Some(Input::PhoneJoined { phone, .. }) = reply.news
+                    && let Some((to, pace)) = self.edge.pace_of(now, phone)
+                {
+                    self.say(now, to, &pace);
                 }
                 reply.news
             }

@@ -6,6 +6,8 @@
 
 pub mod card;
 pub mod crystal;
+mod day;
+mod dial;
 mod edge;
 mod hall;
 mod line;
@@ -15,6 +17,7 @@ mod phone;
 pub mod ptp;
 mod rehearse;
 mod rig;
+mod rounding;
 mod speaker;
 pub mod timeline;
 pub mod wav;
@@ -22,9 +25,11 @@ mod wifi;
 mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use day::{Day, DayReport};
 pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};
 pub use rig::{Frame, Rig};
+pub use rounding::Rounding;
 pub use speaker::{Heard, Sounded};
 pub use wifi::Wifi;
 pub use world::{Event, Story, World, WorldSpec};

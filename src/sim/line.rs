@@ -8,7 +8,7 @@ use std::sync::Arc;
 use phone::{Chance, Event};
 use units::{ShowTime, Span};
 
-use crate::path::next_try;
+use crate::path::{next_try, scaled};
 use crate::wifi::{Way, Wifi};
 
 /// What reaches the box from one phone.
@@ -51,7 +51,7 @@ enum Phase {
 
 impl Line {
     pub(crate) fn new(wifi: Wifi, chance: &mut Chance) -> Self {
-        let skew = Span::from_secs_f64(wifi.askew.secs_f64() * (2.0 * chance.share() - 1.0));
+        let skew = askew(wifi, chance);
         Self {
             phase: Phase::Closed,
             up: Way::new(wifi, skew.max(Span::ZERO)),
@@ -60,6 +60,13 @@ impl Line {
             coming: VecDeque::new(),
             lost: None,
         }
+    }
+
+    /// The way is another one from now on; what is under way keeps its time.
+    pub(crate) fn roam(&mut self, wifi: Wifi, chance: &mut Chance) {
+        let skew = askew(wifi, chance);
+        self.up.roam(wifi, skew.max(Span::ZERO));
+        self.down.roam(wifi, (-skew).max(Span::ZERO));
     }
 
     /// The phone knocks.
@@ -136,8 +143,8 @@ impl Line {
         self.going.pop_front().map(|(_, word)| word)
     }
 
-    /// What has reached the phone.
-    pub(crate) fn poll_phone(&mut self, now: ShowTime) -> Option<Event> {
+    /// What has reached the phone, whose page shows `at_ms`.
+    pub(crate) fn poll_phone(&mut self, now: ShowTime, at_ms: f64) -> Option<Event> {
         if self.lost.is_some() || self.coming.front().is_none_or(|(at, _)| *at > now) {
             return None;
         }
@@ -147,7 +154,7 @@ impl Line {
                 self.phase = Phase::Open;
                 Event::Opened
             }
-            ToPhone::Said(text) => Event::Heard { text: text.to_string() },
+            ToPhone::Said(text) => Event::Heard { text: text.to_string(), at_ms: Some(at_ms) },
             ToPhone::Closed => {
                 self.phase = Phase::Closed;
                 self.coming.clear();
@@ -155,4 +162,9 @@ impl Line {
             }
         })
     }
+}
+
+/// How much longer the way up is than the way down; negative is shorter.
+fn askew(wifi: Wifi, chance: &mut Chance) -> Span {
+    scaled(wifi.askew, 2.0 * chance.share() - 1.0)
 }

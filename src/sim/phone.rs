@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
 use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
+use wire::solusync::Calibrated;
 
+use crate::dial::Dial;
 use crate::line::{FromPhone, Line};
 use crate::speaker::{Heard, Sounded, Speaker};
 use crate::wifi::Wifi;
@@ -112,6 +114,8 @@ pub type Files = Arc<BTreeMap<String, f64>>;
 pub struct SimPhone {
     spec: PhoneSpec,
     opened: ShowTime,
+    dial: Dial,
+    suspended: Option<ShowTime>,
     chance: Chance,
     core: Core,
     line: Line,
@@ -152,6 +156,8 @@ impl SimPhone {
         Self {
             spec,
             opened: now,
+            dial: Dial::new(now, spec.crystal),
+            suspended: None,
             line: Line::new(spec.wifi, &mut chance),
             chance,
             look: core.look(PAGE_BEGINS),
@@ -170,6 +176,9 @@ impl SimPhone {
 
     /// When something happens next.
     pub fn next(&self) -> ShowTime {
+        if self.suspended.is_some() {
+            return ShowTime::from_ns(i64::MAX);
+        }
         let loaded = self.loading.iter().filter(|_| self.speaker.is_some()).map(|it| it.0);
         let rest = [self.line.next(), self.frame, self.tap];
         loaded.chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
@@ -213,9 +222,44 @@ impl SimPhone {
         self.handle(now, Event::Tapped);
     }
 
+    /// It learns what it is, and maybe how far off it sounds.
+    pub fn calibrate(&mut self, now: ShowTime, known: Calibrated) {
+        self.handle(now, Event::Calibrated(known));
+    }
+
     /// A call comes in and takes the sound.
     pub fn take_call(&mut self, now: ShowTime) {
         self.speaker.iter_mut().for_each(|speaker| speaker.sleep(now));
+    }
+
+    /// It gets warmer or colder: from now on its clock and its sound card run at other rates.
+    pub fn warm(&mut self, now: ShowTime, page: Ppm, card: Ppm) {
+        if self.suspended.is_none() {
+            self.dial.turn(now, page);
+            self.speaker.iter_mut().for_each(|speaker| speaker.warm(now, card));
+        }
+    }
+
+    /// It is put away, and its system stops everything: page, timers, sound, the clock, and what it hears.
+    pub fn suspend(&mut self, now: ShowTime) {
+        self.suspended = Some(now);
+        self.take_call(now);
+        self.line.lose(now);
+    }
+
+    /// It is taken out again: its socket is dead, its clock goes on where it stood, and its owner touches it.
+    pub fn resume(&mut self, now: ShowTime) {
+        let Some(since) = self.suspended.take() else { return };
+        self.dial.stood(since, now);
+        self.line.find(now);
+        self.hang_up(now);
+        self.handle(now, Event::Woke);
+        self.tap(now);
+    }
+
+    /// It hangs on another access point from now on.
+    pub fn roam(&mut self, wifi: Wifi) {
+        self.line.roam(wifi, &mut self.chance);
     }
 
     /// Its socket is killed; both ends notice.
@@ -269,17 +313,21 @@ impl SimPhone {
         &self.core
     }
 
+    /// The page's clock before the browser rounds it.
+    pub fn exact(&self, now: ShowTime) -> MonoTime {
+        PAGE_BEGINS + self.dial.shows(now)
+    }
+
     /// The page's clock, as a page may read it.
     pub fn page(&self, now: ShowTime) -> MonoTime {
-        let gone = (now - self.opened).ns() as f64 * self.spec.crystal.ratio();
-        let page = PAGE_BEGINS + Span::from_ns(gone as i64);
+        let page = self.exact(now);
         let grain = self.spec.grain.ns().max(1);
         MonoTime::from_ns(page.ns().div_euclid(grain) * grain)
     }
 
     /// What happens on the phone itself.
     fn due(&mut self, now: ShowTime) -> Option<Event> {
-        if let Some(event) = self.line.poll_phone(now) {
+        if let Some(event) = self.line.poll_phone(now, millis(self.page(now))) {
             return Some(event);
         }
         if self.tap.is_some_and(|at| at <= now) {
@@ -334,6 +382,13 @@ impl SimPhone {
             Act::Open => self.line.open(now, &mut self.chance),
             Act::Close => self.line.close(now, &mut self.chance),
             Act::Send { text } => self.line.say(now, text, &mut self.chance),
+            Act::Ask { head, tail } => {
+                let t1 = self.page(now).ns();
+                let (secs, rest) = (t1.div_euclid(1_000_000_000), t1.rem_euclid(1_000_000_000));
+                self.line.say(now, format!("{head}{secs}.{rest:09}{tail}"), &mut self.chance);
+            }
+            // The hall's box has no TLS, so it tells nobody where to ask in datagrams.
+            Act::OpenTime { .. } | Act::CloseTime | Act::AskTime { .. } => {}
             Act::Fetch { track_id, url } => {
                 let seconds = self.files.get(&url).copied();
                 self.loading.push((now + self.spec.load, track_id, seconds));
@@ -385,7 +440,7 @@ impl SimPhone {
         let grain = self.spec.grain.ns().max(1) as f64;
         let page_ns = (page_ms * 1e6 / grain).ceil() * grain - PAGE_BEGINS.ns() as f64;
         // Two nanoseconds for what floating point rounds away.
-        let rings = self.opened + Span::from_ns((page_ns / self.spec.crystal.ratio()) as i64 + 2);
+        let rings = self.dial.when(Span::from_ns(page_ns as i64)) + Span::from_ns(2);
         rings.max(now + TIMER)
     }
 }

@@ -6,6 +6,8 @@
 use phone::{Act, Chance, Event, OutputStamp};
 use units::{Ppm, ShowTime, Span, TrackId};
 
+use crate::dial::Dial;
+
 /// What is heard of one piece of a track.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
@@ -31,9 +33,7 @@ pub struct Sounded {
 /// An AudioContext.
 #[derive(Debug, Clone)]
 pub(crate) struct Speaker {
-    /// When its clock began.
-    began: ShowTime,
-    crystal: Ppm,
+    dial: Dial,
     latency: Span,
     tremble: Span,
     asleep: Option<ShowTime>,
@@ -71,10 +71,9 @@ const BLOCK_SECS: f64 = 128.0 / 48_000.0;
 
 impl Speaker {
     /// A context that was made at `began`.
-    pub(crate) fn new(began: ShowTime, crystal: Ppm, latency: Span, tremble: Span) -> Self {
+    pub(crate) fn new(began: ShowTime, card: Ppm, latency: Span, tremble: Span) -> Self {
         Self {
-            began,
-            crystal,
+            dial: Dial::new(began, card),
             latency,
             tremble,
             asleep: None,
@@ -104,7 +103,14 @@ impl Speaker {
     /// And goes on.
     pub(crate) fn wake(&mut self, now: ShowTime) {
         if let Some(asleep) = self.asleep.take() {
-            self.began += now - asleep;
+            self.dial.stood(asleep, now);
+        }
+    }
+
+    /// From now on the card's crystal runs at another rate.
+    pub(crate) fn warm(&mut self, now: ShowTime, card: Ppm) {
+        if self.asleep.is_none() {
+            self.dial.turn(now, card);
         }
     }
 
@@ -167,9 +173,7 @@ impl Speaker {
 
     /// Every piece that was ever begun.
     pub(crate) fn sounded(&self) -> Vec<Sounded> {
-        let when = |audio: f64| {
-            self.began + self.latency + Span::from_secs_f64(audio / self.crystal.ratio())
-        };
+        let when = |audio: f64| self.dial.when(Span::from_secs_f64(audio)) + self.latency;
         let pieces = self.pieces.iter().filter(|piece| piece.last() > piece.begins);
         let sounded = pieces.map(|piece| Sounded {
             track: piece.track.clone(),
@@ -182,7 +186,7 @@ impl Speaker {
     /// What the card makes at a time, seconds since the context began.
     fn audio(&self, at: ShowTime) -> f64 {
         let at = self.asleep.map_or(at, |asleep| at.min(asleep));
-        (at - self.began).secs_f64() * self.crystal.ratio()
+        self.dial.shows(at).secs_f64()
     }
 
     fn current_time(&self, now: ShowTime) -> f64 {

@@ -61,6 +61,11 @@ impl Way {
         Self { wifi, floor: wifi.way + longer, load: 1.0, wave_ends: zero, last: zero }
     }
 
+    /// It is another way from now on; nothing overtakes what set out before.
+    pub(crate) fn roam(&mut self, wifi: Wifi, longer: Span) {
+        (self.wifi, self.floor) = (wifi, wifi.way + longer);
+    }
+
     /// When a word that sets out now arrives.
     pub(crate) fn arrival(&mut self, now: ShowTime, chance: &mut Chance) -> ShowTime {
         if now >= self.wave_ends {

@@ -151,6 +151,11 @@ impl World {
         self.hall.status(place)
     }
 
+    /// When phones asked the box the time, all of them.
+    pub fn clock_questions(&self) -> &[ShowTime] {
+        self.hall.questions()
+    }
+
     /// Whether an order still waits for its receipt, and nothing else is to come.
     pub fn waits_for_receipts(&self) -> bool {
         self.engine.next_wake().is_some_and(|(_, why)| why == Why::ReceiptMissing)
@@ -207,7 +212,7 @@ impl World {
 
     /// A socket says hello from outside of the hall; what it is told is in the story.
     pub fn phone_joins(&mut self, phone: PhoneId) {
-        self.tell(Input::PhoneJoined { phone });
+        self.tell(Input::PhoneJoined { phone, way: None });
     }
 
     /// Time goes on by `span`.

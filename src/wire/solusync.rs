@@ -1,16 +1,21 @@
 //! SOLUSync-X 0.1: what a box and a phone say to each other over `/ws` (rows SX-07 to SX-12).
 //!
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
-//! ignored (row note 1). The document has no message for a phone's screen and none for a phone's report of
-//! what it did, so two types of ours stand beside it: `screen` and `played`.
+//! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
+//! did, none for how far off it sounds and none for how often it may ask, so types of ours stand beside it:
+//! `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`.
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
+
+mod calibrated;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use units::{Rgb, Span, TrackId, WireTime};
 use uuid::Uuid;
+
+pub use calibrated::{Calibrated, ClockCorrection, Estimate};
 
 /// The version this room speaks.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
@@ -45,8 +50,14 @@ pub enum Message {
     Screen(Screen),
     /// What a phone did with an order, and when.
     Played(Played),
+    /// What a phone is, and how far off it sounds.
+    Calibrated(Calibrated),
+    /// How much sooner a phone is to sound.
+    ClockCorrection(ClockCorrection),
     /// How a node fares (SX-12).
     NodeStatus(NodeStatus),
+    /// How often phones may ask the time.
+    ClockPace(ClockPace),
     /// A refusal.
     Error(Refusal),
     /// A type this room does not know; ignored.
@@ -302,6 +313,16 @@ pub struct NodeStatus {
     pub packet_loss_percent: Option<f64>,
 }
 
+/// `clock_pace`: the box asks phones to leave time between their clock questions (ours). Zero lets go of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClockPace {
+    /// Milliseconds between two questions, on average.
+    pub min_interval_ms: u32,
+    /// Milliseconds between two questions of the burst after the socket opened.
+    #[serde(default)]
+    pub opening_interval_ms: u32,
+}
+
 /// `error`: a refusal, with a code for programs and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -359,7 +380,10 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "media_control" => Message::MediaControl(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "played" => Message::Played(body(text)?),
+        "calibrated" => Message::Calibrated(body(text)?),
+        "clock_correction" => Message::ClockCorrection(body(text)?),
         "node_status" => Message::NodeStatus(body(text)?),
+        "clock_pace" => Message::ClockPace(body(text)?),
         "error" => Message::Error(body(text)?),
         _ => Message::Unknown,
     };
@@ -389,7 +413,10 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::MediaControl(it) => wrap("media_control", header, it),
         Message::Screen(it) => wrap("screen", header, it),
         Message::Played(it) => wrap("played", header, it),
+        Message::Calibrated(it) => wrap("calibrated", header, it),
+        Message::ClockCorrection(it) => wrap("clock_correction", header, it),
         Message::NodeStatus(it) => wrap("node_status", header, it),
+        Message::ClockPace(it) => wrap("clock_pace", header, it),
         Message::Error(it) => wrap("error", header, it),
         Message::Unknown => String::new(),
     }
@@ -405,6 +432,15 @@ fn wrap<T: Serialize>(kind: &str, header: &Header, body: &T) -> String {
         body: &'a T,
     }
     serde_json::to_string(&Whole { kind, header, body }).expect("every field has a JSON form")
+}
+
+/// A clock question in two halves: between them goes `t1`, a JSON number, at the very moment of sending.
+pub fn clock_sync_around_t1(header: &Header) -> (String, String) {
+    let nothing = RawValue::from_string("0".to_owned()).expect("a JSON number");
+    let mut head = emit(header, &Message::ClockSync(ClockSync { t1: nothing }));
+    let tail = head.split_off(head.len() - 1);
+    head.pop();
+    (head, tail)
 }
 
 /// A uuid v4 from 128 bits of chance.
@@ -432,6 +468,17 @@ mod tests {
         let now = WireTime::from_micros(1_790_000_000_200_000);
         let answer = Message::ClockSyncResponse(ClockSyncResponse { t1: ask.t1, t2: now, t3: now });
         assert!(emit(&header, &answer).contains(r#""t1":1790000000.1234560,"#));
+    }
+
+    #[test]
+    fn sx09_a_question_is_whole_once_t1_stands_between_its_halves() {
+        let (header, _) = parse(&format!(r#"{{"type":"waltz",{HEADER}}}"#)).expect("a message");
+        let (head, tail) = clock_sync_around_t1(&header);
+        let (again, Message::ClockSync(ask)) = parse(&format!("{head}12.5{tail}")).expect("whole")
+        else {
+            panic!("another type")
+        };
+        assert_eq!((again, ask.t1.get()), (header, "12.5"));
     }
 
     #[test]

@@ -24,13 +24,14 @@ mod field {
 }
 
 /// A way by which a phone asks the time, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// The peer connection's data channel `time`: datagrams, unordered.
     DataChannel,
     /// WebTransport `/time`: datagrams.
     WebTransport,
+    #[default]
     /// `/ws`: in order, and sent again when lost, behind everything else that is said there.
     WebSocket,
 }

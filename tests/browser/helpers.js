@@ -6,11 +6,13 @@
 import { spawn, execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import dgram from "node:dgram";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { capture } from "./capture.js";
 
 const require = createRequire(new URL("../page/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
@@ -27,7 +29,7 @@ export function whyNot() {
   return null;
 }
 
-/** A running box: `{ port, go(), stop() }`. */
+/** A running box: `{ port, securePort, go(), stop() }`. */
 export async function startBox(show) {
   const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
   const [http, https, osc, cluster] = await freePorts(4);
@@ -47,6 +49,7 @@ export async function startBox(show) {
   });
   return {
     port: http,
+    securePort: https,
     command,
     go: () => command("go"),
     said: () => said,
@@ -58,16 +61,39 @@ export async function startBox(show) {
   };
 }
 
-/** A browser whose pages sound without a gesture of the test's own. */
-export function startBrowser() {
+/** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given. */
+export function startBrowser(pulse) {
   return chromium.launch({
     executablePath: browserPath,
     args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+    ...(pulse && {
+      ignoreDefaultArgs: ["--mute-audio"],
+      env: { ...process.env, PULSE_SERVER: pulse.server, PULSE_SINK: pulse.sink },
+    }),
   });
 }
 
-/** A wire that can be cut: `{ port, cut(), mend(), close() }`. */
-export async function startWire(toPort) {
+/** A phone that was tapped, with an ear, which the page's own security policy would not let in. */
+export async function tapped(browser, port) {
+  const page = await open(browser, "/", port, { ear: true });
+  await page.click("#tap");
+  return page;
+}
+
+/** The page as anybody opens it. */
+export async function open(browser, path, port, { ear = false } = {}) {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: ear });
+  if (ear) await page.addInitScript(capture);
+  await page.goto(`http://localhost:${port}${path}`);
+  return page;
+}
+
+export const lineOf = (page) => page.textContent("#line");
+export const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
+export const heard = (page) => page.evaluate(() => window.heard());
+
+/** A wire that can be cut: `{ port, cut(), mend(), close() }`, with `datagrams` on UDP, too. */
+export async function startWire(toPort, { datagrams = false } = {}) {
   const open = new Set();
   let isCut = false;
   const server = net.createServer((near) => {
@@ -82,8 +108,11 @@ export async function startWire(toPort) {
     }
   });
   await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
+  const { port } = server.address();
+  const udp = datagrams ? await startDatagramWire(port, toPort) : null;
   return {
-    port: server.address().port,
+    port,
+    datagrams: udp,
     cut() {
       isCut = true;
       open.forEach((socket) => socket.destroy());
@@ -92,6 +121,33 @@ export async function startWire(toPort) {
     close() {
       open.forEach((socket) => socket.destroy());
       server.close();
+      if (udp) udp.close();
+    },
+  };
+}
+
+/** The same for UDP: what comes while it is cut is lost without a word. */
+async function startDatagramWire(port, toPort) {
+  const far = new Map();
+  let isCut = false;
+  const near = dgram.createSocket("udp4");
+  near.on("message", (bytes, from) => {
+    if (isCut) return;
+    const name = `${from.address}:${from.port}`;
+    if (!far.has(name)) {
+      const socket = dgram.createSocket("udp4");
+      socket.on("message", (answer) => { if (!isCut) near.send(answer, from.port, from.address); });
+      far.set(name, socket);
+    }
+    far.get(name).send(bytes, toPort, "127.0.0.1");
+  });
+  await new Promise((done) => { near.bind(port, "127.0.0.1", done); });
+  return {
+    cut() { isCut = true; },
+    mend() { isCut = false; },
+    close() {
+      near.close();
+      far.forEach((socket) => socket.close());
     },
   };
 }

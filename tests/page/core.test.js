@@ -4,7 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { begin, coreBytes, message, vectors, welcome } from "./helpers.js";
 
-const sends = (turn) => turn.acts.filter((act) => act.act === "send").map((act) => JSON.parse(act.text));
+/** What the page sends; a question has the page's clock in it, as `link.js` puts it there. */
+const sends = (turn, nowMs) => turn.acts
+  .filter(({ act }) => act === "send" || act === "ask")
+  .map((act) => JSON.parse(act.act === "send" ? act.text : act.head + (nowMs / 1000).toFixed(9) + act.tail));
 
 /** A core whose box answers each question after 4 ms there and 4 ms back. */
 async function inStep(role = "phone", unixMs = 1_790_000_000_000, ownUnixMs = unixMs) {
@@ -15,7 +18,7 @@ async function inStep(role = "phone", unixMs = 1_790_000_000_000, ownUnixMs = un
   core.handle(1001, { event: "heard", text: message("hello", welcome) });
   let nowMs = 1000;
   for (let k = 0; k < 20; k += 1) {
-    const asked = sends(turn).find((said) => said.type === "clock_sync");
+    const asked = sends(turn, nowMs).find((said) => said.type === "clock_sync");
     if (asked) {
       const answer = { t1: asked.t1, t2: net(nowMs + 4), t3: net(nowMs + 4) };
       core.handle(nowMs + 8, { event: "heard", text: message("clock_sync_response", answer) });
@@ -34,7 +37,7 @@ test("sx18: the core needs nothing of its surroundings", async () => {
 test("a page that opens knocks at the box and says hello before all else", async () => {
   const core = await begin();
   assert.deepEqual(core.handle(1000, { event: "tick" }).acts[0], { act: "open" });
-  const said = sends(core.handle(1010, { event: "opened" }));
+  const said = sends(core.handle(1010, { event: "opened" }), 1010);
   assert.deepEqual(said.map(({ type }) => type), ["hello", "clock_sync"]);
   assert.match(said[0].header.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(said[1].t1, 1.01);

@@ -40,6 +40,16 @@ export function vectors() {
   return readdirSync(folder).flatMap((name) => JSON.parse(readFileSync(new URL(name, folder), "utf8")));
 }
 
+/** A datagram of `tests/vectors/time`: hexadecimal octets behind each field's name; `00*5` is five of them. */
+export function datagram(name) {
+  const text = readFileSync(new URL(`tests/vectors/time/${name}`, house), "utf8");
+  const words = text.split("\n").filter((line) => !line.startsWith("#")).flatMap((line) => line.split(/\s+/).slice(1));
+  return Uint8Array.from(words.filter(Boolean).flatMap((word) => {
+    const [octet, count] = word.split("*");
+    return Array(Number(count || 1)).fill(parseInt(octet, 16));
+  }));
+}
+
 let sequence = 0;
 
 /** A message of a box. */

@@ -19,7 +19,7 @@ function stubWorld() {
       this.onopen();
     }
   }
-  const link = createLink({ url: "ws://box/ws", WebSocket: StubSocket, tell: (event) => events.push(event) });
+  const link = createLink({ url: "ws://box/ws", WebSocket: StubSocket, nowMs: () => 123456.7, tell: (event) => events.push(event) });
   return { link, sockets, events };
 }
 
@@ -32,7 +32,15 @@ test("it opens, tells what it hears, and says what it is told", () => {
   sockets[0].onmessage({ data: "welcome" });
   sockets[0].onmessage({ data: new ArrayBuffer(3) });
   assert.deepEqual(sockets[0].sent, ["hello"]);
-  assert.deepEqual(events, [{ event: "opened" }, { event: "heard", text: "welcome" }]);
+  assert.deepEqual(events, [{ event: "opened" }, { event: "heard", text: "welcome", at_ms: 123456.7 }]);
+});
+
+test("sx09: the page's clock goes into a question at the very sending, in seconds, to the last digit", () => {
+  const { link, sockets } = stubWorld();
+  link.perform({ act: "open" });
+  sockets[0].open();
+  link.perform({ act: "ask", head: '{"t1":', tail: "}" });
+  assert.deepEqual(sockets[0].sent, ['{"t1":123.456700000}']);
 });
 
 test("a socket that was let go never speaks into the next one's life", () => {
@@ -47,7 +55,7 @@ test("a socket that was let go never speaks into the next one's life", () => {
 test("a browser that refuses at once is a closed socket, told a moment later", async () => {
   const events = [];
   class Refusing { constructor() { throw new Error("no network"); } }
-  const link = createLink({ url: "ws://box/ws", WebSocket: Refusing, tell: (event) => events.push(event) });
+  const link = createLink({ url: "ws://box/ws", WebSocket: Refusing, nowMs: () => 0, tell: (event) => events.push(event) });
   link.perform({ act: "open" });
   assert.deepEqual(events, []);
   await Promise.resolve();

@@ -57,7 +57,7 @@ pub fn program() -> Command {
     Command::new(path())
 }
 
-fn path() -> PathBuf {
+pub fn path() -> PathBuf {
     if let Some(path) = std::env::var_os("DOWNBEAT_BIN") {
         return path.into();
     }

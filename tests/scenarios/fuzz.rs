@@ -70,6 +70,11 @@ fn whatever_is_pressed_and_reported_the_engine_goes_on() {
 }
 
 #[test]
+fn ca02_whatever_masters_and_peers_say_a_running_show_never_steps_and_the_clock_comes_back() {
+    stands(&targets::clock::TARGET, 400);
+}
+
+#[test]
 fn every_seed_has_a_name_of_its_own() {
     for target in targets::ALL {
         let all = seeds(target.folders);

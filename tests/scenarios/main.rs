@@ -3,13 +3,16 @@
 mod check;
 mod clock;
 mod cues;
+mod day;
 mod demo;
 mod docs;
 mod fuzz;
 mod light;
 mod light_wire;
 mod one_phone;
+mod phone_clock;
 mod phones;
+mod pool;
 mod sound;
 mod stage;
 mod tables;

@@ -484,7 +484,7 @@ proptest! {
         page.run(0.1);
         let mut core = page.phone.core().clone();
         for (word, now, audio) in words {
-            core.handle(mono(now), Event::Heard { text: word.to_string() });
+            core.handle(mono(now), Event::Heard { text: word.to_string(), at_ms: Some(now) });
             core.handle(mono(now), Event::Audio {
                 running: true, audio_s: audio, latency_s: Some(now),
                 output: Some(OutputStamp { audio_s: now, page_ms: audio }),

@@ -2,6 +2,7 @@
 
 pub mod artnet;
 pub mod boxfile;
+pub mod clock;
 pub mod clock_peer;
 pub mod engine;
 #[cfg(feature = "real")]
@@ -36,6 +37,7 @@ pub const ALL: &[Target] = &[
     clock_peer::TARGET,
     phone::TARGET,
     engine::TARGET,
+    clock::TARGET,
     #[cfg(feature = "real")]
     media::TARGET,
 ];

@@ -2,9 +2,11 @@
 //!
 //! `{"event":…}` is what the page tells; any other line that begins with `{` is what the box says; a number is
 //! milliseconds that go by, the phone being called as it asks; `answer 12.5` is the box, whose clock is that many
-//! milliseconds ahead, answering the last question.
+//! milliseconds ahead, answering the last question; `stamps t1 t2 t3 t4` are an exchange in nanoseconds for a clock that
+//! stands alone.
 
-use phone::{Act, Core, Event, Role, Start, Turn};
+use phone::clock::{Channel, Clock, Exchange};
+use phone::{Act, Core, Event, NetTime, Role, Start, Turn};
 use serde_json::Value;
 use units::{MonoTime, Span, WireTime};
 use uuid::Uuid;
@@ -37,6 +39,8 @@ pub struct Page {
     wake_ms: f64,
     /// The last question that has no answer.
     asked: Option<Message>,
+    /// Hears stamps that no link would let through.
+    clock: Clock,
 }
 
 impl Default for Page {
@@ -50,7 +54,8 @@ impl Page {
     pub fn new() -> Self {
         let start = Start { chance: "7".into(), unix_ms: UNIX_MS, role: Role::Phone };
         let now = MonoTime::ZERO + Span::from_secs(1);
-        Self { core: Core::new(now, &start), now, wake_ms: 0.0, asked: None }
+        let core = Core::new(now, &start);
+        Self { core, now, wake_ms: 0.0, asked: None, clock: Clock::default() }
     }
 
     /// One line of a seed; what is none is passed over.
@@ -59,10 +64,12 @@ impl Page {
             self.wait(Span::from_secs_f64(ms.clamp(0.0, 1e8) / 1e3));
         } else if let Some(ahead) = line.strip_prefix("answer ") {
             self.answer(ahead.parse().unwrap_or(0.0));
+        } else if let Some(stamps) = line.strip_prefix("stamps ") {
+            self.hear_stamps(stamps);
         } else if let Ok(event) = serde_json::from_str::<Event>(line) {
             self.tell(event, line.len());
         } else if line.starts_with('{') {
-            self.tell(Event::Heard { text: line.into() }, line.len());
+            self.hear(line.into(), line.len());
         }
     }
 
@@ -88,6 +95,20 @@ impl Page {
         self.tell(Event::Tick, 0);
     }
 
+    fn hear_stamps(&mut self, stamps: &str) {
+        let mut ns = stamps.split(' ').map(|word| word.parse().unwrap_or(0));
+        let mut next = || ns.next().unwrap_or(0);
+        let (t1, t2) = (MonoTime::from_ns(next()), NetTime::from_ns(next()));
+        let (t3, t4) = (NetTime::from_ns(next()), MonoTime::from_ns(next()));
+        let channel = if next() == 0 { Channel::WebSocket } else { Channel::WebTransport };
+        self.clock.handle(Exchange { t1, t2, t3, t4, channel });
+        if let Some(reading) = self.clock.reading(t4) {
+            assert!(reading.rate.0.is_finite() && reading.sigma >= Span::ZERO, "{reading:?}");
+            assert!(reading.bound >= Span::ZERO, "{reading:?}");
+        }
+        self.clock.mono_at(t3);
+    }
+
     fn answer(&mut self, ahead_ms: f64) {
         let Some(Message::ClockSync(asked)) = self.asked.take() else { return };
         let unix = UNIX_MS * 1e3 + self.now.ns() as f64 / 1e3 + ahead_ms.clamp(-1e12, 1e12) * 1e3;
@@ -95,7 +116,12 @@ impl Page {
         let header = Header { id: Uuid::nil(), timestamp: at, node_id: Uuid::nil(), sequence: 1 };
         let answer = ClockSyncResponse { t1: asked.t1, t2: at, t3: at };
         let text = emit(&header, &Message::ClockSyncResponse(answer));
-        self.tell(Event::Heard { text }, 0);
+        self.hear(text, 0);
+    }
+
+    fn hear(&mut self, text: String, length: usize) {
+        let at_ms = Some(self.now.ns() as f64 / 1e6);
+        self.tell(Event::Heard { text, at_ms }, length);
     }
 
     fn tell(&mut self, event: Event, length: usize) {
@@ -105,8 +131,12 @@ impl Page {
         self.wake_ms = turn.wake_ms;
         crosses(&turn);
         for act in turn.acts {
-            if let Act::Send { text } = act {
-                self.said(&text);
+            match act {
+                Act::Send { text } => self.said(&text),
+                Act::Ask { head, tail } => {
+                    self.said(&format!("{head}{:.9}{tail}", self.now.ns() as f64 / 1e9));
+                }
+                _ => {}
             }
         }
     }

@@ -21,8 +21,8 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime;
 
-use super::running::{BoxError, Running};
 use crate::test::root;
+use tools::running::{BoxError, Running};
 
 /// How to measure.
 #[derive(clap::Args)]
@@ -179,7 +179,7 @@ impl Desk {
     async fn open(args: &Args) -> Result<Self, GoError> {
         let eye = Eye::open()?;
         let program = root().join(&args.program);
-        let running = Running::start(&program, &root().join(&args.show)).await?;
+        let running = Running::start(&program, &root().join(&args.show), "").await?;
         Ok(Self { running, eye, chance: Chance(args.seed) })
     }
 

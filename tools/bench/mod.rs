@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod box_clock;
 mod clock;
+mod clock_wasm;
+mod day;
 mod go;
-mod running;
+mod pages;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -15,6 +18,14 @@ pub enum Bench {
     Go(go::Args),
     /// How far clocks are apart, beside ptp4l and chrony
     Clock(clock::Args),
+    /// How far apart two pages in Chromium play the same click
+    Pages(pages::Args),
+    /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
+    Day(day::Args),
+    /// What an exchange costs the phone's clock, natively and in WebAssembly
+    ClockWasm(clock_wasm::Args),
+    /// The box clock through simulated nights
+    BoxClock(box_clock::Args),
 }
 
 /// Measures it.
@@ -22,5 +33,9 @@ pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
         Bench::Clock(args) => clock::run(args),
+        Bench::Pages(args) => pages::run(args),
+        Bench::Day(args) => day::run(args),
+        Bench::ClockWasm(args) => clock_wasm::run(args),
+        Bench::BoxClock(args) => box_clock::run(args),
     }
 }

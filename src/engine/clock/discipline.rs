@@ -43,6 +43,8 @@ const LOOSE: i64 = 4;
 const SLEW_SECS: f64 = 1.0;
 /// The way to the master is asked less often than the other speaks.
 const ASK_PATIENCE: i64 = 10;
+/// Twice the worst crystal, both ends together: what runs further away is no clock.
+const RATE_MAX: Ppm = Ppm(500.0);
 /// A hardware clock's stamp, told by the monotonic clock, may seem to be from so far in the future.
 const AHEAD_MAX: Span = Span::from_millis(10);
 /// More stories than one turn of events has.
@@ -230,7 +232,7 @@ impl Discipline {
         }
         self.master = master;
         if master.is_none() && !self.learnt {
-            self.estimate = None;
+            (self.estimate, self.kept) = (None, None);
         }
     }
 
@@ -284,7 +286,7 @@ impl Discipline {
         if let (Some(before), Some(last)) = (before, estimate.heard()[0])
             && last > before
         {
-            self.interval = Span::from_ns((7 * self.interval.ns() + (last - before).ns()) / 8);
+            self.interval = Span::from_ns((self.interval.times(7) + (last - before)).ns() / 8);
         }
     }
 
@@ -356,7 +358,8 @@ impl Discipline {
 
     fn step(&mut self, now: MonoTime, by: Span) {
         let rate = self.estimate.as_ref().map_or(self.overlay.rate(), Estimate::rate);
-        self.overlay = self.overlay.stepped(now, by).steered(now, rate);
+        self.overlay = self.overlay.stepped(now, by);
+        self.steer(now, rate);
         self.overlay_due = true;
         self.step_wanted = None;
         self.tell(Story::Stepped { by });
@@ -400,6 +403,7 @@ impl Discipline {
     }
 
     fn steer(&mut self, now: MonoTime, rate: Ppm) {
+        let rate = Ppm(rate.0.clamp(-RATE_MAX.0, RATE_MAX.0));
         if rate != self.overlay.rate() {
             // A turn that has not come yet is the one that is steered.
             let turn = if self.overlay.turn() > now { now } else { now + LEAD };

@@ -6,6 +6,7 @@
 //! Terms: the *overlay* is show time as a line over the monotonic clock; the *discipline* keeps it on the master's
 //! time; a *stamp* is the time of one packet at one end.
 
+mod course;
 mod discipline;
 mod estimate;
 mod glance;

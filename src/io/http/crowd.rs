@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
 use engine::told::To;
 use serde::Serialize;
@@ -15,7 +16,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode};
+use wire::solusync::{
+    self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
+};
 use wire::time::Channel;
 
 use super::Peer;
@@ -35,6 +38,7 @@ pub struct Crowd {
     phones: AtomicU64,
     seats: Mutex<BTreeMap<PhoneId, Seat>>,
     door: Mutex<Doorkeeper>,
+    pace: Mutex<HousePace>,
     attending: AtomicU64,
     counts: Counts,
 }
@@ -62,6 +66,8 @@ struct Seat {
     status: Option<(ShowTime, NodeStatus)>,
     /// When it last asked the time, and how.
     asked: Option<(ShowTime, Channel)>,
+    /// What it was told last.
+    correction: Option<Estimate>,
 }
 
 /// A socket's own end of its seat; given back by [`Crowd::leave`].
@@ -92,11 +98,22 @@ pub struct PhoneGlance {
     pub clock_channel: Option<Channel>,
     /// Seconds since it asked.
     pub clock_age_s: Option<f64>,
+    /// How much sooner it was told to sound; none where there is no ground.
+    pub correction_ms: Option<f64>,
+    /// One standard deviation of that.
+    pub correction_sigma_ms: Option<f64>,
+}
+
+impl Ticket {
+    /// Where the phone is; none on the control socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.peer.address()
+    }
 }
 
 impl Crowd {
     /// Nobody yet.
-    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span) -> Self {
+    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> Self {
         Self {
             node,
             clock,
@@ -105,6 +122,7 @@ impl Crowd {
             phones: AtomicU64::new(0),
             seats: Mutex::default(),
             door: Mutex::default(),
+            pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -116,6 +134,15 @@ impl Crowd {
         match to {
             To::All => self.tell_greeted(&text),
             To::One(phone) => self.tell_one(phone, &text),
+        }
+        if let (To::One(phone), Message::ClockCorrection(ClockCorrection(it))) = (to, message) {
+            self.note_correction(phone, *it);
+        }
+    }
+
+    fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.correction = correction;
         }
     }
 
@@ -154,6 +181,10 @@ impl Crowd {
             packet_loss_percent: None,
         };
         self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
+        let pace = self.pace().poll(self.clock.now(), self.greeted(), cpu_usage);
+        if let Some(pace) = pace {
+            self.tell(To::All, chance::uuid(), &Message::ClockPace(pace));
+        }
     }
 
     /// A message as this box says it: the header is made here, at the edge.
@@ -193,6 +224,7 @@ impl Crowd {
             since,
             greeted: false,
             status: None,
+            correction: None,
             asked: None,
         };
         self.seats().insert(phone, seat);
@@ -200,10 +232,14 @@ impl Crowd {
         Ok(Ticket { phone, queue: words, kick, peer })
     }
 
-    /// From now on it hears what all hear.
+    /// From now on it hears what all hear, and first how often it may ask the time.
     pub(super) fn greet(&self, phone: PhoneId) {
         if let Some(seat) = self.seats().get_mut(&phone) {
             seat.greeted = true;
+        }
+        let told = self.pace().handle_joined(self.clock.now(), phone, self.greeted());
+        if let Some((to, pace)) = told {
+            self.tell(to, chance::uuid(), &Message::ClockPace(pace));
         }
     }
 
@@ -270,6 +306,10 @@ impl Crowd {
         self.seats.lock().expect("nobody panics while holding the seats")
     }
 
+    fn pace(&self) -> MutexGuard<'_, HousePace> {
+        self.pace.lock().expect("nobody panics over the pace")
+    }
+
     fn door(&self) -> MutexGuard<'_, Doorkeeper> {
         self.door.lock().expect("nobody panics at the door")
     }
@@ -283,6 +323,8 @@ impl Seat {
             connected_s: (now - self.since).secs_f64(),
             hello: self.greeted,
             status: self.status.as_ref().map(|(_, status)| status.clone()),
+            correction_ms: self.correction.map(|it| it.ms),
+            correction_sigma_ms: self.correction.map(|it| it.sigma_ms),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
             clock_channel: self.asked.map(|(_, channel)| channel),
             clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),

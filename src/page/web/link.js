@@ -4,10 +4,11 @@
  * @param {object} world
  * @param {string} world.url
  * @param {typeof WebSocket} world.WebSocket
+ * @param {() => number} world.nowMs
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @returns {import("./types").Link}
  */
-export function createLink({ url, WebSocket, tell }) {
+export function createLink({ url, WebSocket, nowMs, tell }) {
   /** @type {WebSocket | null} */
   let socket = null;
 
@@ -25,7 +26,8 @@ export function createLink({ url, WebSocket, tell }) {
     socket = fresh;
     fresh.onopen = () => tell({ event: "opened" });
     fresh.onmessage = ({ data }) => {
-      if (typeof data === "string") tell({ event: "heard", text: data });
+      const at_ms = nowMs();
+      if (typeof data === "string") tell({ event: "heard", text: data, at_ms });
     };
     fresh.onclose = () => {
       drop();
@@ -46,7 +48,10 @@ export function createLink({ url, WebSocket, tell }) {
     perform(act) {
       if (act.act === "open") open();
       else if (act.act === "close") drop();
-      else if (socket && socket.readyState === 1) socket.send(act.text);
+      else if (!socket || socket.readyState !== 1) return;
+      else if (act.act === "send") socket.send(act.text);
+      // Nanoseconds: no clock of a page is finer.
+      else socket.send(act.head + (nowMs() / 1000).toFixed(9) + act.tail);
     },
   };
 }

@@ -1,8 +1,9 @@
-// Ties the core to the browser: its time, its socket, its sound, its screen. Decides nothing.
+// Ties the core to the browser: its time, its sockets, its sound, its screen. Decides nothing.
 
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
 import { createSound } from "/page/sound.js";
+import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
 
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
@@ -26,7 +27,8 @@ async function main() {
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const view = createView(document);
-  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, tell });
+  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell });
+  const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
   const sound = createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
     fetch: (url) => fetch(url),
@@ -51,8 +53,11 @@ async function main() {
 
   /** @param {Act} act */
   function perform(act) {
-    if (act.act === "open" || act.act === "close" || act.act === "send") link.perform(act);
-    else sound.perform(act);
+    switch (act.act) {
+      case "open": case "close": case "send": case "ask": return link.perform(act);
+      case "open_time": case "close_time": case "ask_time": return time.perform(act);
+      default: return sound.perform(act);
+    }
   }
 
   // The core is woken when it asks; while colours move, each frame is a turn, and each new look is one, too.

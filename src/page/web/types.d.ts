@@ -10,12 +10,17 @@ export interface AudioLook {
   event: "audio"; running: boolean; audio_s: number; latency_s: number | null; output: OutputStamp | null;
 }
 
+export type Channel = "data_channel" | "web_transport" | "web_socket";
+
 export type PhoneEvent =
   | { event: "tick" | "opened" | "closed" | "tapped" | "woke" | "painted" }
-  | { event: "heard"; text: string }
+  | { event: "heard"; text: string; at_ms?: number }
+  | { event: "time_opened" | "time_closed"; channel: Channel }
+  | { event: "time_heard"; channel: Channel; octets: string; at_ms: number }
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
+  | { event: "calibrated"; model: string | null; residual_ms: number | null; sigma_ms: number | null }
   | { event: "battery"; level: number };
 
 export interface Fetch { act: "fetch"; track_id: string; url: string }
@@ -29,8 +34,12 @@ export interface End { act: "end"; segment: number; at_s: number; fall_s: number
 export interface Gain { act: "gain"; voice: number; points: [number, number][] }
 
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain;
-export type LinkAct = { act: "open" } | { act: "close" } | { act: "send"; text: string };
-export type Act = SoundAct | LinkAct;
+export type LinkAct =
+  | { act: "open" } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
+export interface OpenTime { act: "open_time"; url: string; hashes: string[] }
+export interface AskTime { act: "ask_time"; channel: Channel; octets: string; clock_at: number }
+export type TimeAct = OpenTime | { act: "close_time" } | AskTime;
+export type Act = SoundAct | LinkAct | TimeAct;
 
 export type State =
   | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
@@ -40,6 +49,8 @@ export type State =
 export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
   state: State; line: string; still_until_ms: number | null;
+  /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
+  correction_ms: number | null; correction_sigma_ms: number | null;
 }
 
 export interface Turn { acts: Act[]; wake_ms: number; look: Look }
@@ -65,6 +76,8 @@ export interface CoreExports extends WebAssembly.Exports {
 }
 
 export interface Link { perform(act: LinkAct): void }
+
+export interface Time { perform(act: TimeAct): void }
 
 export interface Sound {
   /** To be called within a tap; true once the context runs. */

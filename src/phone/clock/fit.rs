@@ -40,6 +40,9 @@ const BEND_VARS: [f64; BENDS] = {
     vars
 };
 
+/// Now and then a regulator steps the skew: Student's tail of so many degrees lets it.
+const TAIL: f64 = 2.0;
+
 type Vector = [f64; SIZE];
 type Matrix = [Vector; SIZE];
 
@@ -196,18 +199,17 @@ impl Fit {
         let mut view = View::default();
         self.hear_prior(prior, &mut view);
         let mut segment = Segment::default();
-        let mut bends = None;
+        let mut bends = BENDS;
         for row in rows {
             let x = row.at - self.at;
-            let now = BENDS_AT.iter().filter(|age| x < -**age).count();
-            if bends != Some(now) {
-                segment.add_to(bends.unwrap_or(0), &mut view);
-                (segment, bends) = (Segment::default(), Some(now));
+            while bends > 0 && x >= -BENDS_AT[bends - 1] {
+                std::mem::take(&mut segment).add_to(bends, &mut view);
+                bends -= 1;
             }
             let (up, down) = self.over(*row, ways.edges);
             segment.hear(x, ways.up.see(up), ways.down.see(down));
         }
-        segment.add_to(bends.unwrap_or(0), &mut view);
+        segment.add_to(bends, &mut view);
         view
     }
 
@@ -219,15 +221,22 @@ impl Fit {
         };
         add(0, 0.0, 1e12);
         add(1, self.p[1] - prior.skew, prior.skew_var);
-        for (k, usual) in BEND_VARS.iter().enumerate() {
-            add(2 + k, self.p[2 + k], *usual);
-        }
         let (floor, var) = prior.floor.unwrap_or((0.0, 1e12));
         add(FLOOR, self.p[FLOOR] - floor, var);
+        for (k, usual) in BEND_VARS.iter().enumerate() {
+            let off = self.p[2 + k];
+            let var = (TAIL * usual + off * off) / (TAIL + 1.0);
+            view.slope[2 + k] -= off / var;
+            view.bend[2 + k][2 + k] += 1.0 / var;
+            view.likelihood -= (TAIL + 1.0) / 2.0 * (1.0 + off * off / (TAIL * usual)).ln();
+        }
     }
 
     fn stepped_by(mut self, view: &View, caution: f64) -> Option<Self> {
         let step = solve(&cholesky(view.stiff(caution))?, view.slope);
+        if step.iter().any(|step| !step.is_finite()) {
+            return None;
+        }
         for (p, step) in self.p.iter_mut().zip(step) {
             *p += step;
         }

@@ -8,9 +8,9 @@
 //! the smaller.
 
 /// Half the difference of the floors against their sum, one sigma.
-const ASYMMETRY: f64 = 0.085;
+const ASYMMETRY: f64 = 0.11;
 /// The part of it that all ways of one phone share: no number of roams averages it away.
-const SHARED: f64 = 0.6;
+const SHARED: f64 = 0.8;
 
 /// What is believed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +58,11 @@ impl Path {
     /// What to take off the lead that the stamps say.
     pub(super) fn lean(&self) -> f64 {
         self.lean
+    }
+
+    /// How wrong that may be at worst: all of the way in one direction.
+    pub(super) fn worst(&self, floor: f64) -> f64 {
+        floor / 2.0 + self.lean.abs()
     }
 
     /// How unsure that is.

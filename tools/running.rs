@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,32 +70,34 @@ pub struct Running {
     program: PathBuf,
     place: TempDir,
     child: Child,
+    http: SocketAddr,
 }
 
 impl Running {
-    /// Starts `downbeat run` with everything that would touch the machine simulated, and waits until it answers.
-    pub async fn start(program: &Path, show: &Path) -> Result<Self, BoxError> {
+    /// Starts `downbeat run` with everything that would touch the machine simulated, and waits until it answers. `more`
+    /// goes into its box file.
+    pub async fn start(program: &Path, show: &Path, more: &str) -> Result<Self, BoxError> {
         if !program.is_file() {
             return Err(BoxError::NotBuilt(program.to_owned()));
         }
         let place = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
         let log = fs::File::create(place.path().join("log")).map_err(BoxError::machine("log"))?;
         let errors = log.try_clone().map_err(BoxError::machine("log"))?;
-        let boxfile = write_box_file(place.path())?;
+        let (http, boxfile) = write_box_file(place.path(), more)?;
         let mut command = Command::new(program);
         command.arg("run").arg(show).arg("--simulate").arg("--box").arg(boxfile);
         command.arg("--state").arg(place.path().join("state"));
         command.arg("--socket").arg(place.path().join("socket"));
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = command.spawn().map_err(BoxError::machine("the program"))?;
-        let mut running = Self { program: program.to_owned(), place, child };
+        let mut running = Self { program: program.to_owned(), place, child, http };
         running.wait_until_it_answers().await?;
         Ok(running)
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<(), BoxError> {
         let deadline = Instant::now() + PATIENCE;
-        while self.get("/api/v1/status").await.is_err() {
+        while get(&self.socket(), "/api/v1/status").await.is_err() {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return Err(self.silent("ended at once"));
             }
@@ -122,37 +124,21 @@ impl Running {
 
     /// An order through the socket, on a connection of its own, answered.
     pub async fn post(&self, order: &str, body: &'static str) -> Result<(), BoxError> {
-        self.ask("POST", &format!("/api/v1/{order}"), body).await
+        ask(&self.socket(), "POST", &format!("/api/v1/{order}"), body).await.map(drop)
     }
 
-    async fn get(&self, path: &str) -> Result<(), BoxError> {
-        self.ask("GET", path, "").await
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &'static str) -> Result<(), BoxError> {
-        let stream =
-            UnixStream::connect(self.socket()).await.map_err(BoxError::machine("its socket"))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let carrier = tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "box")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from_static(body.as_bytes())))
-            .expect("a request of fixed words is well formed");
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let text = answer.into_body().collect().await?.to_bytes();
-        carrier.abort();
-        if status == StatusCode::OK {
-            return Ok(());
-        }
-        let answer = format!("{status} {}", String::from_utf8_lossy(&text));
-        Err(BoxError::Refused { command: path.to_owned(), answer })
+    /// Where phones find it.
+    pub fn http(&self) -> SocketAddr {
+        self.http
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Its control socket.
+    pub fn socket(&self) -> PathBuf {
         self.place.path().join("socket")
     }
 }
@@ -171,11 +157,44 @@ impl Drop for Running {
     }
 }
 
+/// What a box answers on its control socket.
+pub async fn get(socket: &Path, path: &str) -> Result<String, BoxError> {
+    ask(socket, "GET", path, "").await
+}
+
+async fn ask(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &'static str,
+) -> Result<String, BoxError> {
+    let stream = UnixStream::connect(socket).await.map_err(BoxError::machine("its socket"))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let carrier = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "box")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from_static(body.as_bytes())))
+        .expect("a request of fixed words is well formed");
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let text = answer.into_body().collect().await?.to_bytes();
+    carrier.abort();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if status == StatusCode::OK {
+        return Ok(text);
+    }
+    Err(BoxError::Refused { command: path.to_owned(), answer: format!("{status} {text}") })
+}
+
 /// A box file that moves the ports, so that a box that runs already is not disturbed.
-fn write_box_file(place: &Path) -> Result<PathBuf, BoxError> {
+fn write_box_file(place: &Path, more: &str) -> Result<(SocketAddr, PathBuf), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"))?;
-    let port = listener.local_addr().map_err(BoxError::machine("a free port"))?.port();
+    let http = listener.local_addr().map_err(BoxError::machine("a free port"))?;
     let path = place.join("box.toml");
-    fs::write(&path, format!("[ports]\nhttp = {port}\n")).map_err(BoxError::machine("box.toml"))?;
-    Ok(path)
+    let text = format!("[ports]\nhttp = {}\nhttps = 0\nosc = 0\ncluster = 0\n{more}", http.port());
+    fs::write(&path, text).map_err(BoxError::machine("box.toml"))?;
+    Ok((http, path))
 }

@@ -1,0 +1,33 @@
+//! A small crowd of the page's own cores at the real program, through a bad network.
+//!
+//! Needs loopback and the built program. What phones know is judged by the truth, and nothing by the speed of this
+//! machine.
+
+use std::time::Duration;
+
+use sim::path::Scenario;
+use tokio::runtime::Builder;
+use tools::fleet::{Place, Plan, run};
+
+use crate::the_box::path;
+
+#[test]
+fn sx09_thirty_phones_on_wifi_know_the_boxs_time_within_what_they_claim() {
+    let plan = Plan {
+        phones: 30,
+        scenario: *Scenario::named("wifi-calm").expect("a scenario"),
+        seed: 7,
+        warm_up: Duration::from_secs(3),
+        measure: Duration::from_secs(3),
+        at: Place::Program(path()),
+    };
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let report = runtime.expect("threads").block_on(run(&plan, |word| println!("{word}")));
+    let report = report.expect("a box, and room for thirty");
+    println!("{report}");
+    assert_eq!((report.in_step, report.errors.without_time), (30, 0));
+    assert!(report.errors.absolute.count >= 30 * 5, "everybody is looked at, again and again");
+    assert!(report.errors.within_bound.is_some_and(|share| share >= 0.95), "{report}");
+    assert!(report.cost.answered_per_s > 0.0 && report.cost.asked_per_s > 0.0);
+    assert!(report.proxy.up.delay.at(0.0) >= Some(plan.scenario.up.floor), "nobody is faster");
+}

@@ -1,0 +1,17 @@
+//! A day in a house that never stops, shortened. `tools bench day` runs the whole of it.
+
+use sim::Day;
+use units::Span;
+
+#[test]
+fn phones_whose_crystals_wander_and_whose_owners_walk_lose_neither_box_nor_place() {
+    let mut day = Day::begin(4, 7);
+    day.run(Span::from_secs(2 * 3_600));
+    let report = day.end();
+    println!("{report:?}");
+    assert!(report.roams >= 20 && report.naps >= 2, "{report:?}");
+    assert_eq!((report.lost, report.cuts, report.silent), (0, 0, 0), "{report:?}");
+    assert!(report.worst_step_ms <= 3.1, "0.3 % of a second, and what stamps tremble: {report:?}");
+    assert!(report.worst_place_ms < 20.0, "{report:?}");
+    assert!(report.within_bound * 1_000 >= report.looks * 999, "{report:?}");
+}

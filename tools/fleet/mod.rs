@@ -1,0 +1,279 @@
+//! A crowd of phones at a real box: the page's own core, as many times as asked, each with a socket, a crystal and a
+//! rounding of its own, behind the bad network of [`crate::proxy`].
+//!
+//! In: how many, which network, for how long. Out: a [`Report`] of how far each phone's idea of the box's time was from
+//! the truth, what they asked for it, and what that cost the box.
+//!
+//! *Truth*: box and phones read the same `CLOCK_MONOTONIC`, each through an overlay of its own; the box tells its
+//! overlay on the control socket, and a phone's crystal is made here. So the error at an instant is known exactly, and
+//! is not what anybody says of himself. It is taken at the phone's exact clock, before the browser's rounding.
+
+mod census;
+mod expense;
+mod guest;
+mod report;
+mod truth;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sim::path::{Carriage, Scenario};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::load;
+use crate::proxy::{Proxy, Settings};
+use crate::running::{BoxError, Running, get};
+use census::Census;
+use expense::Meter;
+use guest::Guest;
+use truth::Truth;
+
+pub use report::{Cost, Quantiles, Report};
+
+/// What to try.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Phones.
+    pub phones: usize,
+    /// Their network.
+    pub scenario: Scenario,
+    /// Where chance begins: crystals, roundings, the network.
+    pub seed: u64,
+    /// How long after the last phone came nothing is counted.
+    pub warm_up: Duration,
+    /// How long errors are taken.
+    pub measure: Duration,
+    /// Which box.
+    pub at: Place,
+}
+
+/// Which box the phones go to.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// One that this program makes.
+    Program(PathBuf),
+    /// One that runs on this machine.
+    Running {
+        /// Its HTTP port.
+        http: SocketAddr,
+        /// Its control socket.
+        socket: PathBuf,
+    },
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The box, or this machine.
+    #[error(transparent)]
+    Box(#[from] BoxError),
+    /// It does not say what is needed.
+    #[error("the box's answer to {path} has no {missing}")]
+    Mute {
+        /// What was asked.
+        path: &'static str,
+        /// What was looked for.
+        missing: &'static str,
+    },
+    /// Fewer phones, or `ulimit -n`.
+    #[error("{wanted} open files are needed for so many phones, and {most} are allowed")]
+    TooMany {
+        /// So many.
+        wanted: u64,
+        /// The hard limit.
+        most: u64,
+    },
+}
+
+/// Doors open: so many phones come in a second.
+const ARRIVALS_PER_SECOND: f64 = 200.0;
+/// How long the box is watched before anybody comes, and with everybody asking at once.
+const WATCH: Duration = Duration::from_secs(2);
+/// How often every phone's error is taken.
+const SAMPLE: Duration = Duration::from_millis(500);
+/// A phone's socket, the proxy's two; the box has one of its own, in a process of its own.
+const FILES_PER_PHONE: u64 = 3;
+
+/// Nothing to see on the phones: only their clocks are of interest.
+const SHOW: &str = r##"
+[show]
+title = "Fleet"
+[[list]]
+name = "main"
+[[list.cue]]
+number = "1"
+phones = { color = "#ff8000" }
+"##;
+/// All come from one address.
+const LIMITS: &str = "[limits]\nconnections_per_address = 1000000\n";
+
+/// Brings the phones to the box and looks on; `say` hears how it goes.
+///
+/// # Errors
+/// There is no box, or no room for so many.
+pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, FleetError> {
+    make_room(plan.phones)?;
+    let mut stage = Stage::open(plan).await?;
+    let load_before = load();
+    let idle = stage.watch(WATCH, &mut say, "nobody here yet").await?;
+    let mut arrivals = stage.admit(plan, &mut say).await?;
+    let warm_up = stage.watch(plan.warm_up, &mut say, "finding the time").await?;
+    arrivals += warm_up;
+    let mut census = Census::default();
+    let steady = stage.count(plan.measure, &mut census, &mut say).await?;
+    let load_after = load();
+    stage.guests.iter().for_each(|guest| guest.wake());
+    let burst = stage.watch(WATCH, &mut say, "everybody asks at once").await?;
+    let account = stage.proxy.account();
+    Ok(Report {
+        scenario: plan.scenario.name.to_owned(),
+        phones: plan.phones,
+        seed: plan.seed,
+        measured_s: plan.measure.as_secs_f64(),
+        load_before,
+        load_after,
+        cpus: std::thread::available_parallelism().map_or(0, usize::from),
+        in_step: stage.in_step(),
+        errors: census.close(),
+        cost: Cost::of(idle, arrivals, steady, burst),
+        proxy: account,
+    })
+}
+
+/// A thousand phones need more descriptors than a shell gives; the box inherits the limit.
+fn make_room(phones: usize) -> Result<(), FleetError> {
+    let wanted = phones as u64 * FILES_PER_PHONE + 200;
+    let limit = |error: nix::Error| BoxError::machine("open files")(error.into());
+    let (soft, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(limit)?;
+    if wanted > most {
+        return Err(FleetError::TooMany { wanted, most });
+    }
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft.max(wanted), most).map_err(limit)?)
+}
+
+/// The box, the network before it, and who is here. What is dropped last is the box.
+struct Stage {
+    tasks: JoinSet<()>,
+    guests: Vec<Arc<Guest>>,
+    proxy: Arc<Proxy>,
+    truth: Arc<Truth>,
+    meter: Meter,
+    _running: Option<(Running, TempDir)>,
+}
+
+impl Stage {
+    async fn open(plan: &Plan) -> Result<Self, FleetError> {
+        let (http, socket, pid, running) = match &plan.at {
+            Place::Running { http, socket } => (*http, socket.clone(), None, None),
+            Place::Program(program) => {
+                let folder = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
+                std::fs::write(folder.path().join("show.toml"), SHOW)
+                    .map_err(BoxError::machine("a show"))?;
+                let running = Running::start(program, folder.path(), LIMITS).await?;
+                let (http, socket, pid) = (running.http(), running.socket(), running.pid());
+                (http, socket, Some(pid), Some((running, folder)))
+            }
+        };
+        let truth = Arc::new(Truth::ask(&socket).await?);
+        let proxy = Proxy::start(Settings {
+            listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            to: http,
+            carriage: Carriage::Stream,
+            scenario: plan.scenario,
+            seed: plan.seed,
+        });
+        let proxy = proxy.map_err(BoxError::machine("a port for the proxy"))?;
+        let mut tasks = JoinSet::new();
+        let followed = (Arc::clone(&truth), socket.clone());
+        tasks.spawn(async move { followed.0.follow(&followed.1).await });
+        Ok(Self {
+            tasks,
+            guests: Vec::new(),
+            proxy: Arc::new(proxy),
+            truth,
+            meter: Meter::new(pid, socket),
+            _running: running,
+        })
+    }
+
+    /// Everybody comes in, one after the other.
+    async fn admit(
+        &mut self,
+        plan: &Plan,
+        say: &mut impl FnMut(String),
+    ) -> Result<expense::While, FleetError> {
+        let before = self.meter.read(self.asked()).await?;
+        let begin = Instant::now();
+        for number in 0..plan.phones {
+            sleep_until(begin + Duration::from_secs_f64(number as f64 / ARRIVALS_PER_SECOND)).await;
+            let guest = Arc::new(Guest::drawn(plan.seed, number, self.truth.net_now()));
+            self.guests.push(Arc::clone(&guest));
+            self.tasks.spawn(guest.live(self.proxy.address()));
+            if number % 200 == 199 {
+                say(format!("{} of {} phones have come", number + 1, plan.phones));
+            }
+        }
+        Ok(self.meter.read(self.asked()).await? - before)
+    }
+
+    /// Lets time go by, and gives what the box did meanwhile.
+    async fn watch(
+        &mut self,
+        length: Duration,
+        say: &mut impl FnMut(String),
+        what: &str,
+    ) -> Result<expense::While, FleetError> {
+        let before = self.meter.read(self.asked()).await?;
+        say(format!("{what}: {:.0} s", length.as_secs_f64()));
+        sleep(length).await;
+        Ok(self.meter.read(self.asked()).await? - before)
+    }
+
+    /// The same, and everybody's error is taken.
+    async fn count(
+        &mut self,
+        length: Duration,
+        census: &mut Census,
+        say: &mut impl FnMut(String),
+    ) -> Result<expense::While, FleetError> {
+        let before = self.meter.read(self.asked()).await?;
+        let begin = Instant::now();
+        let rounds = (length.as_secs_f64() / SAMPLE.as_secs_f64()).ceil().max(1.0) as u32;
+        for round in 0..rounds {
+            sleep_until(begin + SAMPLE * (round + 1)).await;
+            census.take(&self.guests, &self.truth, &self.proxy);
+            if round % 10 == 9 {
+                say(format!(
+                    "{} of {} in step; {}",
+                    self.in_step(),
+                    self.guests.len(),
+                    census.glance()
+                ));
+            }
+        }
+        Ok(self.meter.read(self.asked()).await? - before)
+    }
+
+    fn asked(&self) -> u64 {
+        self.guests.iter().map(|guest| guest.asked()).sum()
+    }
+
+    /// Phones that say so themselves.
+    fn in_step(&self) -> usize {
+        self.guests.iter().filter(|guest| guest.is_in_step()).count()
+    }
+}
+
+/// What a box says, read.
+async fn document(
+    socket: &std::path::Path,
+    path: &'static str,
+) -> Result<serde_json::Value, FleetError> {
+    let text = get(socket, path).await?;
+    serde_json::from_str(&text).map_err(|_| FleetError::Mute { path, missing: "JSON" })
+}

@@ -1,0 +1,123 @@
+//! `tools fleet`: phones at a box, from the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use sim::path::{SCENARIOS, Scenario};
+use tokio::runtime;
+use tools::fleet::{self, Place, Plan, Report};
+
+use crate::proxy_cli;
+use crate::test::root;
+
+/// What to try.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  tools fleet --phones 1000 --scenario venue\n  tools fleet --phones 200 --scenario all --json > fleet.json\n  tools fleet --phones 50 --box 127.0.0.1:8080 --socket /run/downbeat/control.sock\n\nBox, phones and network share this machine's clock, so the error is known exactly; they share its processors, too, so\nread the load. `tools proxy --help` describes the scenarios."
+)]
+pub struct Args {
+    /// How many
+    #[arg(long, default_value_t = 1000)]
+    phones: usize,
+    /// What the network is like: a name, its beginning, or `all` in turn
+    #[arg(long, default_value = "venue-crowded", value_parser = scenarios)]
+    scenario: Scenarios,
+    /// Where chance begins
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds after the last phone came in which nothing is counted
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    warm_up: f64,
+    /// Seconds in which errors are taken
+    #[arg(long, default_value_t = 30.0, value_parser = seconds)]
+    measure: f64,
+    /// Which program to run as the box
+    #[arg(long, env = "DOWNBEAT", default_value = "target/release/downbeat")]
+    program: PathBuf,
+    /// A box that runs on this machine already, its HTTP port; it must let so many in from one address
+    #[arg(long = "box", requires = "socket")]
+    the_box: Option<SocketAddr>,
+    /// That box's control socket
+    #[arg(long)]
+    socket: Option<PathBuf>,
+    /// One JSON document instead of words
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Scenarios(Vec<&'static Scenario>);
+
+fn scenarios(name: &str) -> Result<Scenarios, String> {
+    // Where nothing happens nothing is learnt.
+    let all = || SCENARIOS.iter().filter(|it| it.name != "clear").collect();
+    if name == "all" {
+        Ok(Scenarios(all()))
+    } else {
+        proxy_cli::scenario(name).map(|it| Scenarios(vec![it]))
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|it| (0.0..=86_400.0).contains(it));
+    seconds.ok_or_else(|| "seconds, up to a day".to_owned())
+}
+
+/// Runs every scenario, prints each when it is over.
+pub fn run(args: &Args) -> ExitCode {
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut reports = Vec::new();
+    for scenario in &args.scenario.0 {
+        let say = |word| eprintln!("  {}: {word}", scenario.name);
+        match runtime.block_on(fleet::run(&plan(args, scenario), say)) {
+            Ok(report) => reports.extend(tell(args, report)),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if args.json {
+        #[derive(Serialize)]
+        struct Document {
+            fleet: Vec<Report>,
+        }
+        let document = Document { fleet: reports };
+        println!("{}", serde_json::to_string_pretty(&document).expect("numbers and words"));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Words are told at once; a document waits for the rest of it.
+fn tell(args: &Args, report: Report) -> Option<Report> {
+    if args.json {
+        return Some(report);
+    }
+    println!("{report}\n");
+    None
+}
+
+fn plan(args: &Args, scenario: &Scenario) -> Plan {
+    let at = match (args.the_box, &args.socket) {
+        (Some(http), Some(socket)) => Place::Running { http, socket: socket.clone() },
+        _ => Place::Program(root().join(&args.program)),
+    };
+    Plan {
+        phones: args.phones,
+        scenario: *scenario,
+        seed: args.seed,
+        warm_up: Duration::from_secs_f64(args.warm_up),
+        measure: Duration::from_secs_f64(args.measure),
+        at,
+    }
+}
