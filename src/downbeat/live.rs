@@ -202,25 +202,35 @@ fn cue_row(it: &Value) -> [String; 5] {
 }
 
 fn phones(it: &Value) -> String {
+    let rows: Vec<[String; 8]> = rows(&it["phones"]).map(phone_row).collect();
+    table(
+        ["phone", "address", "here", "hello", "quality", "round trip", "asks by", "correction"],
+        &rows,
+    )
+}
+
+fn phone_row(phone: &Value) -> [String; 8] {
     let unknown = || "unknown".to_owned();
-    let rows: Vec<[String; 7]> = rows(&it["phones"])
-        .map(|phone| {
-            let status = &phone["status"];
-            let number = |value: &Value, unit: &str| {
-                value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
-            };
-            [
-                phone["id"].to_string(),
-                phone["address"].as_str().unwrap_or("control socket").to_owned(),
-                number(&phone["connected_s"], " s"),
-                if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
-                status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
-                number(&status["avg_rtt_ms"], " ms"),
-                phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
-            ]
-        })
-        .collect();
-    table(["phone", "address", "here", "hello", "quality", "round trip", "asks by"], &rows)
+    let status = &phone["status"];
+    let number = |value: &Value, unit: &str| {
+        value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
+    };
+    [
+        phone["id"].to_string(),
+        phone["address"].as_str().unwrap_or("control socket").to_owned(),
+        number(&phone["connected_s"], " s"),
+        if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
+        status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
+        number(&status["avg_rtt_ms"], " ms"),
+        phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
+        correction(phone).unwrap_or_else(unknown),
+    ]
+}
+
+/// How much sooner a phone was told to sound, and how sure that is.
+fn correction(phone: &Value) -> Option<String> {
+    let (ms, sigma_ms) = (&phone["correction_ms"], &phone["correction_sigma_ms"]);
+    Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
 }
 
 fn universes(it: &Value) -> String {
@@ -295,6 +305,20 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
+    }
+
+    #[test]
+    fn a_phone_that_was_told_no_correction_is_not_shown_as_right() {
+        let row = |correction_ms: Value, correction_sigma_ms: Value| {
+            phone_row(&json!({
+                "id": 3, "address": "10.0.0.9", "connected_s": 1.25, "hello": true, "status": null,
+                "correction_ms": correction_ms, "correction_sigma_ms": correction_sigma_ms,
+            }))
+        };
+        let unknown = row(Value::Null, Value::Null);
+        assert_eq!(unknown[4..], ["unknown"; 4]);
+        assert_eq!(row(json!(0.0), json!(0.092))[7], "+0.00 ms, sigma 0.09");
+        assert_eq!(row(json!(-1.234), json!(0.145))[7], "-1.23 ms, sigma 0.14");
     }
 
     #[test]

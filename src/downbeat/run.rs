@@ -107,6 +107,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         began,
         tai_utc: TAI_UTC,
         limits: limits(&config),
+        access_points: config.net.access_points.clone(),
         page,
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),

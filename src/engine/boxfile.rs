@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 pub mod clock;
 
+use units::Subnet;
+
 pub use clock::Clock;
 
 use crate::reader::{Entry, Finding, Node, Read, Report, Severity, Spot, Table, code, parse};
@@ -43,6 +45,8 @@ pub struct Net {
     pub phones: Option<String>,
     /// The link to the other boxes.
     pub cluster: Option<String>,
+    /// The subnet of each access point, where each has one of its own: phones on one way are off by the same.
+    pub access_points: Vec<Subnet>,
 }
 
 /// Where the box listens; 0 takes any port that is free.
@@ -215,12 +219,18 @@ fn section<'a>(
 }
 
 fn net(top: &Table) -> Net {
-    let Some(table) = section(top, "net", "[net]", &["light", "phones", "cluster"]) else {
+    let keys = &["light", "phones", "cluster", "access_points"];
+    let Some(table) = section(top, "net", "[net]", keys) else {
         return Net::default();
     };
     let interface =
         |key| checked(&table, key, "a network interface, 1 to 15 letters", is_interface);
-    Net { light: interface("light"), phones: interface("phones"), cluster: interface("cluster") }
+    Net {
+        light: interface("light"),
+        phones: interface("phones"),
+        cluster: interface("cluster"),
+        access_points: table.each("access_points"),
+    }
 }
 
 /// Linux: IFNAMSIZ is 16 with its end.
@@ -390,7 +400,7 @@ mod tests {
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
-        let keys = "name net light phones cluster ports http https osc limits connections_per_address \
+        let keys = "name net light phones cluster access_points ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second media_controls_per_second sound device channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps log_announce_interval log_sync_interval log_delay_interval peers";
@@ -404,11 +414,13 @@ mod tests {
 
     #[test]
     fn what_a_file_says_counts() {
-        let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\n[ports]\nhttp = 0\nhttps = 0\n\
+        let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\naccess_points = [\"10.1.1.0/24\", \"10.1.2.0/24\"]\n[ports]\nhttp = 0\nhttps = 0\n\
             [sound]\ndevice = \"hw:1\"\nchannels = 8\n[cluster]\naddress = \"10.0.0.9\"\nvoters = [\"a\", \"b\"]\n";
         let config = load("box.toml", text).config.expect("a good file");
         assert_eq!(config.name, "stage left");
         assert_eq!(config.net.light.as_deref(), Some("eth1"));
+        let subnets: Vec<String> = config.net.access_points.iter().map(Subnet::to_string).collect();
+        assert_eq!(subnets, ["10.1.1.0/24", "10.1.2.0/24"]);
         assert_eq!((config.ports.http, config.ports.https, config.ports.osc), (0, 0, 53000));
         assert_eq!(config.sound.device, SoundDevice::Alsa("hw:1".into()));
         assert_eq!(config.cluster.voters, ["a", "b"]);
@@ -417,7 +429,7 @@ mod tests {
 
     #[test]
     fn every_mistake_names_its_key() {
-        let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\n[ports]\nhttp = 70000\n[limits]\n\
+        let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\naccess_points = [\"10.1.1.0\"]\n[ports]\nhttp = 70000\n[limits]\n\
             clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[paths]\nstate = \"\"\n\
             [cluster]\naddress = \"nowhere\"\n[clock]\nptp = \"folow\"\n\
             interfaces = \"e/0\"\ntransport = 4\ndomain = 128\npriority1 = 256\ndelay = \"p2\"\n\
@@ -428,6 +440,7 @@ mod tests {
                 "unknown key `nme` in a box file",
                 "`name` must be 1 to 63 bytes long, not \"\"",
                 "`light` must be a network interface, 1 to 15 letters, not \"a b\"",
+                "`access_points`: a subnet must be an address and its shared bits, such as 10.1.2.0/24, not `10.1.1.0`",
                 "`http` must be a whole number from 0 to 65535, not 70000",
                 "`clock_syncs_per_second` must be a whole number from 1 to 1000000, not 0",
                 "`rate_hz` must be a whole number, not a text",

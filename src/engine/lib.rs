@@ -20,6 +20,7 @@ mod ledger;
 pub mod light;
 pub mod order;
 pub mod phones;
+pub mod pool;
 pub mod reader;
 pub mod show;
 pub mod sound;

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use units::{ShowTime, Span, TrackId, WireTime};
+use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played, Refusal,
-    RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
+    self, Calibrated, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played,
+    Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
 };
 
 use crate::show::{MediaId, Show};
@@ -60,7 +60,8 @@ impl RateWindow {
     /// Whether one more may pass at `now`.
     pub fn admit(&mut self, now: ShowTime) -> bool {
         const WINDOW: Span = Span::from_secs(1);
-        while self.past.front().is_some_and(|&first| now - first >= WINDOW) {
+        // A clock that stepped back has forgotten when that was.
+        while self.past.front().is_some_and(|&first| now - first >= WINDOW || first > now) {
             self.past.pop_front();
         }
         let admitted = self.past.len() < self.limit;
@@ -96,6 +97,8 @@ pub enum Answer {
         /// When, by the phone's estimate.
         at: WireTime,
     },
+    /// Tell the engine what the phone is, and how far off it sounds.
+    Calibrated(Calibrated),
     /// Tell the engine how the phone fares.
     Status(NodeStatus),
     /// Say why not.
@@ -155,10 +158,12 @@ impl Visitor {
             Message::MediaControl(_) => self.handle_media_control(now),
             Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
             Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
+            Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             // What only a box says means nothing from a phone.
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
+            | Message::ClockCorrection(_)
             | Message::Error(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }
@@ -218,6 +223,14 @@ impl Visitor {
             false => too_often("messages", self.reports.limit),
         }
     }
+}
+
+/// The access point that an address is heard through: the first of these subnets that has it; none of them, or the
+/// control socket, is unknown.
+pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
+    let address = address?;
+    let place = access_points.iter().position(|subnet| subnet.contains(address))?;
+    u16::try_from(place).ok().map(WayId)
 }
 
 /// The answer to `hello`: who we are, what to fetch before it is needed (SX-08), and where to ask the time.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId};
+use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
 use uuid::Uuid;
-use wire::solusync::{Message, NodeStatus};
+use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::order::{Evidence, Order, Receipt};
 use crate::{light, sound};
@@ -117,6 +117,8 @@ pub enum Input {
     PhoneJoined {
         /// Its socket.
         phone: PhoneId,
+        /// The access point that it is heard through; none if that is not known.
+        way: Option<WayId>,
     },
     /// A phone's socket is gone.
     PhoneLeft {
@@ -131,6 +133,13 @@ pub enum Input {
         message: Uuid,
         /// When, by the phone's own estimate.
         at: ShowTime,
+    },
+    /// A phone says what it is, and how far off it sounds.
+    PhoneCalibrated {
+        /// Its socket.
+        phone: PhoneId,
+        /// What it says.
+        said: Calibrated,
     },
     /// A phone says how it fares.
     PhoneStatus {

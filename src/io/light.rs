@@ -249,6 +249,7 @@ fn edge(
     let controller = controller(&setup, interface.as_ref(), &sockets);
     let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
     Edge {
+        steady: setup.clock.overlay(),
         clock: setup.clock.clone(),
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),

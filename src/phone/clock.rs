@@ -22,15 +22,16 @@ mod excess;
 mod fit;
 mod grain;
 mod lows;
+mod model;
 mod path;
 mod suspects;
 
 pub use grain::{Grain, Kind};
 
-use excess::{Excess, Parts};
-use fit::{Fit, Prior, Row, Ways};
+use fit::{Fit, Prior, Row};
 use grain::Sieve;
 use lows::Lows;
+use model::Model;
 use path::Path;
 use suspects::{Slack, Suspect, Suspects, Verdict};
 
@@ -93,10 +94,10 @@ pub struct Reading {
 pub struct Clock {
     origin: Option<Origin>,
     rows: VecDeque<Row>,
-    parts: Parts,
-    up: Excess,
-    down: Excess,
-    fit: Option<Fit>,
+    model: Model,
+    /// What it would be if the page's clock rounded the other way, while that is not known.
+    rival: Option<Box<Model>>,
+    next_review: usize,
     fitted_at: f64,
     prior: Prior,
     path: Path,
@@ -130,19 +131,24 @@ const SKEW_USUAL: f64 = 25.0;
 const EAGER_ROWS: usize = 24;
 /// What queues may hide of the floors in the first seconds, microseconds.
 const UNKNOWN_US: f64 = 10_000.0;
-const FIT_EVERY_SECS: f64 = 0.5;
+const FIT_EVERY_SECS: f64 = 1.0;
+/// Looks at all rows for a fit: the newest exchanges move it little once there are many.
+const LOOKS: usize = 3;
+const LOOKS_EAGER: usize = 6;
+const LOOKS_ANEW: usize = 10;
+/// Rows at which the whole is put in question for the first time; then whenever they have doubled.
+const FIRST_REVIEW: usize = 16;
+/// Times that a rival learns how long waits are before it is compared.
+const ROUNDS: usize = 8;
 
 impl Default for Clock {
     fn default() -> Self {
-        let mut parts = Parts::new();
-        parts.suit(Grain::default());
         Self {
             origin: None,
             rows: VecDeque::with_capacity(ROWS_MAX),
-            up: Excess::new(&parts),
-            down: Excess::new(&parts),
-            parts,
-            fit: None,
+            model: Model::new(Grain::default()),
+            rival: Some(Box::new(Model::new(Grain::default()))),
+            next_review: FIRST_REVIEW,
             fitted_at: f64::NEG_INFINITY,
             prior: Prior { skew: 0.0, skew_var: SKEW_USUAL * SKEW_USUAL, floor: None },
             path: Path::default(),
@@ -159,7 +165,7 @@ impl Default for Clock {
 impl Clock {
     /// One whose page says how coarse its clock is.
     pub fn with_grain(grain: Grain) -> Self {
-        Self { sieve: Sieve::told(grain), ..Self::default() }
+        Self { sieve: Sieve::told(grain), model: Model::new(grain), rival: None, ..Self::default() }
     }
 
     /// Takes one exchange in. One that contradicts itself (answered before it was asked) is ignored.
@@ -171,24 +177,27 @@ impl Clock {
             *self.origin.get_or_insert(Origin { mono: exchange.t4, lead: exchange.offset() });
         self.sieve.see(exchange.t1);
         self.sieve.see(exchange.t4);
+        self.model.suit(self.sieve.grain());
         if self.channel != exchange.channel {
             self.channel = exchange.channel;
             self.begin_way(origin.secs(exchange.t4));
         }
-        let row = origin.row(&exchange, self.fit.map_or(0.0, |fit| fit.skew()));
+        let row = origin.row(&exchange, self.model.fit.map_or(0.0, |fit| fit.skew()));
         self.judge(row);
         self.last = row.at;
     }
 
     /// Sorts an exchange: of a moved clock, of another way, or one more of the same.
     fn judge(&mut self, row: Row) {
-        let Some(fit) = self.fit.filter(|_| self.rows.len() >= 3) else { return self.keep(row) };
+        let Some(fit) = self.model.fit.filter(|_| self.rows.len() >= 3) else {
+            return self.keep(row);
+        };
         let grain = self.sieve.grain();
         let over = fit.over(row, grain.edges());
         let slack = self.slack(&fit, row.at);
         if -over.0.min(over.1) < slack.near {
             self.suspects.handle_usual();
-            self.lows.see(row.at, over.0 + over.1);
+            self.lows.see(row.at, over);
             self.keep(row);
             if let Some(since) = self.lows.risen(grain.step_us) {
                 self.begin_way(since);
@@ -208,9 +217,9 @@ impl Clock {
 
     /// How far below its floor an exchange may lie.
     fn slack(&self, fit: &Fit, at: f64) -> Slack {
-        let step_us = self.sieve.grain().step_us;
+        let step_us = self.model.grain().step_us;
         let doubt = 3.0 * fit.var(at).sqrt().min(1e5);
-        let Some(usual) = self.lows.known() else {
+        let Some(usual) = self.lows.usual() else {
             let far = UNKNOWN_US + fit.floor() + step_us + doubt;
             return Slack { near: far, far };
         };
@@ -222,7 +231,7 @@ impl Clock {
 
     /// The way changed: floors are new, the clocks are not.
     fn begin_way(&mut self, since: f64) {
-        if let Some(fit) = self.fit {
+        if let Some(fit) = self.model.fit {
             let at = since;
             self.path.changed(
                 at,
@@ -239,12 +248,11 @@ impl Clock {
             self.rows.pop_front();
         }
         self.lows = Lows::default();
-        self.fit = None;
+        self.next_review = FIRST_REVIEW;
+        self.model.fit = None;
         if let Some(first) = self.rows.front().copied() {
-            self.fit = Some(
-                Fit::first(first, self.sieve.grain().edges(), self.prior.skew).moved(self.last),
-            );
-            self.refit(10);
+            self.model.begin(first, self.prior.skew);
+            self.refit(self.last, LOOKS_ANEW);
         }
     }
 
@@ -252,6 +260,7 @@ impl Clock {
     fn step(&mut self, fit: Fit, row: Row, by: f64) {
         self.suspects = Suspects::default();
         self.rows.clear();
+        self.next_review = FIRST_REVIEW;
         self.path.stepped();
         let floor_var = fit.floor_var + 20.0 * 20.0;
         self.prior = Prior {
@@ -259,7 +268,7 @@ impl Clock {
             skew_var: fit.skew_var.clamp(4.0, 400.0),
             floor: Some((fit.floor(), floor_var)),
         };
-        self.fit = Some(fit.moved(row.at).stepped(by));
+        self.model.fit = Some(fit.moved(row.at).stepped(by));
         self.keep(row);
     }
 
@@ -272,41 +281,51 @@ impl Clock {
         }
         self.rows.push_back(row);
         self.count = self.count.saturating_add(1);
-        let eager = self.rows.len() <= EAGER_ROWS;
-        if eager || row.at - self.fitted_at >= FIT_EVERY_SECS {
-            self.fitted_at = row.at;
-            let edges = self.sieve.grain().edges();
-            let fit = self.fit.unwrap_or_else(|| Fit::first(row, edges, self.prior.skew));
-            self.fit = Some(fit.moved(row.at));
-            self.refit(if eager { 6 } else { 4 });
+        if self.model.fit.is_none() {
+            self.model.begin(row, self.prior.skew);
+        }
+        let is_eager = self.rows.len() <= EAGER_ROWS;
+        if is_eager || (row.at - self.fitted_at).abs() >= FIT_EVERY_SECS {
+            self.refit(row.at, if is_eager { LOOKS_EAGER } else { LOOKS });
         }
     }
 
-    fn refit(&mut self, passes: usize) {
-        let Some(mut fit) = self.fit else { return };
-        let grain = self.sieve.grain();
-        self.parts.suit(grain);
-        let mut ways = Ways { up: &mut self.up, down: &mut self.down, edges: grain.edges() };
-        if self.rows.len().is_power_of_two() {
-            // In a crowd there is more than one top; the first that was climbed need not be the highest.
-            let other = fit.anew(self.prior.skew).climbed(&self.rows, &mut ways, &self.prior, 30);
-            fit = fit.climbed(&self.rows, &mut ways, &self.prior, passes);
-            if other.likelihood > fit.likelihood + 1.0 {
-                fit = other.climbed(&self.rows, &mut ways, &self.prior, passes);
-            }
-        } else {
-            fit = fit.climbed(&self.rows, &mut ways, &self.prior, passes);
+    fn refit(&mut self, at: f64, looks: usize) {
+        self.fitted_at = at;
+        self.model.fit = self.model.fit.map(|fit| fit.moved(at));
+        self.model.climb(&self.rows, &self.prior, looks);
+        if self.rows.len() >= self.next_review {
+            self.next_review = self.rows.len() * 2;
+            self.review();
         }
-        self.up.learn(&self.parts);
-        self.down.learn(&self.parts);
-        self.fit = Some(fit);
-        let begins = self.rows.front().map_or(fit.at, |row| row.at);
+        let Some(fit) = self.model.fit else { return };
+        let begins = self.rows.front().map_or(at, |row| row.at);
         self.path.hear(fit.floor(), begins, |at| (fit.lead(at), fit.var(at)));
+    }
+
+    /// Now and then: is there a likelier curve elsewhere, or a likelier way to round?
+    fn review(&mut self) {
+        self.model.climb_again(&self.rows, &self.prior);
+        let Some(rival) = &mut self.rival else { return };
+        let (Some(grain), Some(fit)) = (self.sieve.rival(), self.model.fit) else { return };
+        rival.suit(grain);
+        rival.fit = Some(fit);
+        for _ in 0..ROUNDS {
+            rival.climb(&self.rows, &self.prior, LOOKS);
+        }
+        self.sieve.weigh(self.model.likelihood(), rival.likelihood());
+        if self.sieve.grain().kind == Kind::Fuzz {
+            std::mem::swap(&mut self.model, rival);
+        }
+        if self.sieve.grain().kind != Kind::Unknown {
+            self.rival = None;
+            self.model.suit(self.sieve.grain());
+        }
     }
 
     /// Network time at `now`, from the first exchange on.
     pub fn reading(&self, now: MonoTime) -> Option<Reading> {
-        let (origin, fit) = (self.origin?, self.fit?);
+        let (origin, fit) = (self.origin?, self.model.fit?);
         let at = origin.secs(now);
         let lead = fit.lead(at) - self.path.lean();
         let sigma = (fit.var(at) + self.path.lean_var(fit.floor())).sqrt();

@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use units::{MonoTime, Span};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType, Played,
-    PlayedSource, Refusal, RefusalCode, Welcome,
+    self, Calibrated, ClockSync, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType,
+    Played, PlayedSource, Refusal, RefusalCode, Welcome,
 };
 
 use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
 use crate::clock::{Channel, Clock, Exchange};
+use crate::correction::Correction;
 use crate::link::{Link, Wish};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
@@ -35,6 +36,7 @@ pub struct Core {
     guess: Span,
     link: Link,
     clock: Clock,
+    correction: Correction,
     rtts: VecDeque<Span>,
     audio: AudioClock,
     sound: Sound,
@@ -85,6 +87,7 @@ impl Core {
             guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
             link: Link::new(now),
             clock: Clock::default(),
+            correction: Correction::default(),
             rtts: VecDeque::new(),
             audio: AudioClock::default(),
             sound: Sound::Untouched,
@@ -117,6 +120,7 @@ impl Core {
         let at = self.net(now);
         let (color, state) = (self.screens.color(at), self.state(now));
         let still_until = self.screens.next_change(at).map(|next| now + (next - at));
+        let correction = self.correction.estimate();
         Look {
             color,
             ink: ink(color),
@@ -124,6 +128,8 @@ impl Core {
             title: self.title.clone(),
             line: state.line(),
             state,
+            correction_ms: correction.map(|it| it.ms),
+            correction_sigma_ms: correction.map(|it| it.sigma_ms),
             still_until_ms: still_until.map(ms),
         }
     }
@@ -154,6 +160,7 @@ impl Core {
                 self.audio_runs(now, audio_s, latency_s, output);
             }
             Event::Painted => self.painted(now),
+            Event::Calibrated(known) => self.calibrated(now, known),
             Event::Battery { level } => self.battery = Some(level.clamp(0.0, 1.0)),
         }
     }
@@ -164,6 +171,7 @@ impl Core {
             let Some(wish) = self.link.poll(now) else { break };
             self.grant(now, wish);
         }
+        self.correction.tick(now);
         self.play(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
             self.next_status = now + STATUS_EVERY;
@@ -184,7 +192,7 @@ impl Core {
 
     fn play(&mut self, now: MonoTime) {
         let both = Now { mono: now, net: self.net(now) };
-        let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
+        let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
         self.player.tick(both, sync.as_ref());
         let heard = sync.map(|sync| self.player.take_heard(&sync)).unwrap_or_default();
         self.acts.extend(self.player.take_acts());
@@ -222,6 +230,22 @@ impl Core {
                 auth_token: None,
             }),
         );
+        self.tell_calibrated(now);
+    }
+
+    fn calibrated(&mut self, now: MonoTime, known: Calibrated) {
+        if self.correction.handle_calibrated(known) && self.link.is_open() {
+            self.tell(
+                now,
+                &Message::Calibrated(self.correction.known().cloned().unwrap_or_default()),
+            );
+        }
+    }
+
+    fn tell_calibrated(&mut self, now: MonoTime) {
+        if let Some(known) = self.correction.known().cloned() {
+            self.tell(now, &Message::Calibrated(known));
+        }
     }
 
     fn ask(&mut self, now: MonoTime) {
@@ -252,7 +276,7 @@ impl Core {
             Message::Welcome(welcome) => self.welcome(now, &header, welcome),
             Message::MediaControl(said) if self.is_new(header.id) => {
                 let at = Now { mono: now, net: self.meant(now, &header) };
-                let sync = sync(&self.clock, &self.audio, now, self.made_ahead);
+                let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
                 self.player.handle_order(header.id, &said, at, sync.as_ref());
             }
             Message::Screen(screen) if self.is_new(header.id) => {
@@ -260,6 +284,7 @@ impl Core {
                 let start = screen.start_at.map_or(at, net);
                 self.screens.handle(header.id, screen, at, self.report_of(start));
             }
+            Message::ClockCorrection(told) => self.correction.handle_told(told),
             Message::Error(refusal) => self.refused(now, &refusal),
             _ => {}
         }
@@ -279,6 +304,7 @@ impl Core {
 
     fn welcome(&mut self, now: MonoTime, header: &Header, welcome: Welcome) {
         self.refused = None;
+        self.correction.handle_welcome(now);
         self.title = welcome.show.title;
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));
@@ -414,11 +440,12 @@ impl Core {
 fn sync<'a>(
     clock: &'a Clock,
     audio: &'a AudioClock,
+    correction: &Correction,
     now: MonoTime,
     made_ahead: Span,
 ) -> Option<Sync<'a>> {
     let made = AudioTime::from_ns(now.ns()) + made_ahead;
-    Sync::new(clock, audio, audio.audio_at(now), made)
+    Sync::new(clock, audio, correction.span(), audio.audio_at(now), made)
 }
 
 fn ms(at: MonoTime) -> f64 {

@@ -12,8 +12,11 @@ pub mod audio;
 mod chance;
 pub mod clock;
 mod core;
+mod correction;
 #[cfg(target_family = "wasm")]
 mod door;
+#[cfg(test)]
+mod heap;
 mod line;
 mod link;
 mod player;

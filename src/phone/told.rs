@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
+use wire::solusync::Calibrated;
 
 use crate::state::State;
 
@@ -74,6 +75,8 @@ pub enum Event {
     },
     /// The page was painted with the last [`Look`].
     Painted,
+    /// The page learnt what phone it is on, or how far off it sounds by the core's own reckoning; all of it, each time.
+    Calibrated(Calibrated),
     /// What the phone says about its battery, 0 to 1.
     Battery {
         /// Share of full.
@@ -187,6 +190,10 @@ pub struct Look {
     pub state: State,
     /// `state` in words for a person.
     pub line: String,
+    /// How much sooner it sounds than by its own reckoning; none where nobody knows how much it should.
+    pub correction_ms: Option<f64>,
+    /// One standard deviation of that.
+    pub correction_sigma_ms: Option<f64>,
     /// Until when the colour stays as it is: now while it moves, none for ever.
     pub still_until_ms: Option<f64>,
 }

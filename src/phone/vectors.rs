@@ -43,6 +43,8 @@ fn kind(text: &str) -> &'static str {
         Ok((_, Message::MediaControl(_))) => "media_control",
         Ok((_, Message::Screen(_))) => "screen",
         Ok((_, Message::Played(_))) => "played",
+        Ok((_, Message::Calibrated(_))) => "calibrated",
+        Ok((_, Message::ClockCorrection(_))) => "clock_correction",
         Ok((_, Message::NodeStatus(_))) => "node_status",
         Ok((_, Message::Error(_))) => "error",
     }

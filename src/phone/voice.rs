@@ -103,6 +103,8 @@ impl Envelope {
 pub(crate) struct Sync<'a> {
     clock: &'a Clock,
     audio: &'a AudioClock,
+    /// How much sooner it is to sound than clock and sound card say.
+    sooner: Span,
     /// What is heard now.
     pub(crate) heard: AudioTime,
     /// What is made now: nothing can be scheduled before it.
@@ -114,22 +116,23 @@ impl<'a> Sync<'a> {
     pub(crate) fn new(
         clock: &'a Clock,
         audio: &'a AudioClock,
+        sooner: Span,
         heard: Option<AudioTime>,
         made: AudioTime,
     ) -> Option<Self> {
         let settled = clock.is_settled() && audio.is_settled();
-        Some(Self { clock, audio, heard: heard.filter(|_| settled)?, made })
+        Some(Self { clock, audio, sooner, heard: heard.filter(|_| settled)?, made })
     }
 
     /// The network time at which this is heard.
     pub(crate) fn net(&self, audio: AudioTime) -> NetTime {
         let mono = self.audio.mono_at(audio).expect("settled when it was made");
-        self.clock.reading(mono).expect("settled when it was made").net
+        self.clock.reading(mono).expect("settled when it was made").net + self.sooner
     }
 
     /// What is heard at this network time.
     pub(crate) fn audio(&self, net: NetTime) -> AudioTime {
-        let mono = self.clock.mono_at(net).expect("settled when it was made");
+        let mono = self.clock.mono_at(net - self.sooner).expect("settled when it was made");
         self.audio.audio_at(mono).expect("settled when it was made")
     }
 

@@ -101,11 +101,13 @@ impl Edge {
             Answer::Welcome => {
                 seat.greeted = true;
                 let welcome = Message::Welcome(welcome(self.node, &self.show, None));
-                Reply { news: Some(Input::PhoneJoined { phone }), ..self.reply(now, &welcome) }
+                let news = Some(Input::PhoneJoined { phone, way: None });
+                Reply { news, ..self.reply(now, &welcome) }
             }
             Answer::Played { message, at } => {
                 news(Input::PhonePlayed { phone, message, at: at.to_show(TAI_UTC) })
             }
+            Answer::Calibrated(said) => news(Input::PhoneCalibrated { phone, said }),
             Answer::Status(status) => {
                 seat.status = Some(status.clone());
                 news(Input::PhoneStatus { phone, status })

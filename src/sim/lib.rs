@@ -11,6 +11,7 @@ mod dial;
 mod edge;
 mod hall;
 mod line;
+pub mod nights;
 pub mod path;
 mod phone;
 pub mod ptp;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
 use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
+use wire::solusync::Calibrated;
 
 use crate::dial::Dial;
 use crate::line::{FromPhone, Line};
@@ -219,6 +220,11 @@ impl SimPhone {
             }
         }
         self.handle(now, Event::Tapped);
+    }
+
+    /// It learns what it is, and maybe how far off it sounds.
+    pub fn calibrate(&mut self, now: ShowTime, known: Calibrated) {
+        self.handle(now, Event::Calibrated(known));
     }
 
     /// A call comes in and takes the sound.

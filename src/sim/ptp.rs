@@ -145,6 +145,8 @@ pub struct Seen {
     pub pace: Ppm,
     /// Whether it jumped since the last look because it was set.
     pub stepped: bool,
+    /// Whether the master has been this one for so short that nobody can know its time yet.
+    pub too_soon: bool,
 }
 
 /// The network, running.
@@ -169,14 +171,17 @@ pub struct PtpWorld {
     told: usize,
     peers: Vec<Option<Span>>,
     last: Option<(ShowTime, ShowTime)>,
+    master_since: ShowTime,
     stepped: bool,
     stories: Vec<(Span, Story)>,
     asked: Vec<Span>,
-    backwards: bool,
+    jumped: bool,
 }
 
 /// A quarter of a second between two looks.
 const LOOK: Span = Span::from_millis(250);
+/// A new master needs some packets to be known: four of each way.
+const TOO_SOON: Span = Span::from_secs(1);
 /// TAI in the year 2026: numbers as long as real ones.
 const EPOCH: Span = Span::from_secs(1_795_000_000);
 
@@ -204,10 +209,11 @@ impl PtpWorld {
             told: 0,
             peers: vec![Some(Span::ZERO); usize::from(spec.peers)],
             last: None,
+            master_since: ShowTime::ZERO,
             stepped: false,
             stories: Vec::new(),
             asked: Vec::new(),
-            backwards: false,
+            jumped: false,
             spec,
         };
         world.tell(News::Role(Role::Follower));
@@ -239,9 +245,9 @@ impl PtpWorld {
         &self.asked
     }
 
-    /// Whether what the box showed ever went back, but for steps.
-    pub fn went_back(&self) -> bool {
-        self.backwards
+    /// Whether what the box shows ever jumped but for steps, even for who still had the line before.
+    pub fn jumped(&self) -> bool {
+        self.jumped
     }
 
     /// The box clock.
@@ -268,23 +274,22 @@ impl PtpWorld {
     }
 
     fn poll(&mut self, mono: MonoTime) {
+        let before = self.overlay;
+        let mut is_step = false;
         while let Some(deed) = self.discipline.poll(mono) {
             match deed {
-                Deed::Overlay(overlay) => self.publish(mono, overlay),
+                Deed::Overlay(overlay) => self.overlay = overlay,
                 Deed::AskStep { by } => self.asked.push(by),
                 Deed::Say(story) => {
-                    self.stepped |= matches!(story, Story::Stepped { .. });
+                    is_step |= matches!(story, Story::Stepped { .. });
                     self.stories.push((self.now - ShowTime::ZERO, story));
                 }
             }
         }
-    }
-
-    /// Who read the old line a moment ago may read the new one now.
-    fn publish(&mut self, mono: MonoTime, overlay: Overlay) {
-        let (old, new) = (self.overlay.show(mono), overlay.show(mono));
-        self.backwards |= new < old && (old - new) < self.spec.settings.step_over;
-        self.overlay = overlay;
+        self.stepped |= is_step;
+        // Who read the old line a moment ago may read the new one now, or a little later.
+        let is_whole = |at| before.show(at) == self.overlay.show(at);
+        self.jumped |= !(is_step || is_whole(mono) && is_whole(mono + Span::from_millis(1)));
     }
 
     fn tell(&mut self, news: News) {
@@ -376,7 +381,10 @@ impl PtpWorld {
                 self.replace_master(off);
                 self.announce();
             }
-            Happening::MasterJumps(by) => self.master_off += by,
+            Happening::MasterJumps(by) => {
+                self.master_off += by;
+                (self.last, self.master_since) = (None, self.now);
+            }
             Happening::Show(runs) => self.tell(News::ShowRunning(runs)),
             Happening::Ways(from, to) => self.ways = (from, to),
             Happening::Granted => self.tell(News::StepGranted),
@@ -397,6 +405,7 @@ impl PtpWorld {
         self.master_off = stood + off - self.master_time(self.now);
         self.identity += 1;
         self.is_dead = false;
+        (self.last, self.master_since) = (None, self.now);
         self.next = self.next.max(self.now);
     }
 
@@ -414,6 +423,7 @@ impl PtpWorld {
             state,
             pace,
             stepped: std::mem::take(&mut self.stepped),
+            too_soon: self.now - self.master_since < TOO_SOON,
         }
     }
 }

@@ -207,7 +207,7 @@ impl World {
 
     /// A socket says hello from outside of the hall; what it is told is in the story.
     pub fn phone_joins(&mut self, phone: PhoneId) {
-        self.tell(Input::PhoneJoined { phone });
+        self.tell(Input::PhoneJoined { phone, way: None });
     }
 
     /// Time goes on by `span`.

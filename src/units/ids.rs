@@ -93,6 +93,10 @@ counted! {
     PhoneId;
 }
 
+/// An access point: the place of its subnet in the box file, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WayId(pub u16);
+
 /// A command's own name, given by whoever sends it: sent twice, done once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,12 +7,14 @@ mod address;
 mod ids;
 mod level;
 mod sound;
+mod subnet;
 mod time;
 
 pub use address::{PortAddress, Slot, Universe};
-pub use ids::{CommandId, CueNumber, OrderId, PhoneId, TrackId, VoiceId};
+pub use ids::{CommandId, CueNumber, OrderId, PhoneId, TrackId, VoiceId, WayId};
 pub use level::{Level, Rgb};
 pub use sound::{Decibels, Gain};
+pub use subnet::Subnet;
 pub use time::{Moment, Mono, MonoTime, Ppm, ShowTime, Span, Tai, WireTime};
 
 /// A value outside its range, said in a sentence that fits after "could not read …".

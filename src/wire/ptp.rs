@@ -1,6 +1,6 @@
 //! What the box reads and sets in PTP messages (IEEE 1588-2019) itself; the rest of the protocol is statime's.
 //!
-//! In: messages as they came, or as statime wrote them. Out: their class; an Announce that tells the UTC offset.
+//! In: messages as they came, or as statime wrote them. Out: their class; what statime has no way to be told.
 
 use std::ops::Range;
 
@@ -16,6 +16,8 @@ mod field {
     use super::Range;
     pub const MESSAGE_TYPE: usize = 0; // low half
     pub const FLAGS: usize = 7; // the second octet of flagField
+    pub const LOG_INTERVAL: usize = 33;
+    pub const HEADER_END: usize = 34;
     pub const UTC_OFFSET: Range<usize> = 44..46;
     pub const STEPS_REMOVED: Range<usize> = 61..63;
     pub const ANNOUNCE_END: usize = 64;
@@ -23,6 +25,8 @@ mod field {
 
 /// Table 36: messages below are stamped.
 const GENERAL_FROM: u8 = 0x8;
+const SYNC: u8 = 0x0;
+const FOLLOW_UP: u8 = 0x8;
 const ANNOUNCE: u8 = 0xB;
 /// Table 37.
 const UTC_OFFSET_VALID: u8 = 0x04;
@@ -57,6 +61,28 @@ pub fn tell_utc_offset(message: &mut [u8], seconds: i16) {
     message[field::UTC_OFFSET].copy_from_slice(&seconds.to_be_bytes());
 }
 
+/// Our own intervals, as logarithms of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Of Announce messages.
+    pub announce: i8,
+    /// Of Sync messages.
+    pub sync: i8,
+}
+
+/// Says in a message how often its kind comes (13.3.2.14): statime says once a second of all.
+pub fn tell_interval(message: &mut [u8], intervals: Intervals) {
+    if message.len() < field::HEADER_END {
+        return;
+    }
+    let interval = match message[field::MESSAGE_TYPE] & 0x0F {
+        SYNC | FOLLOW_UP => intervals.sync,
+        ANNOUNCE => intervals.announce,
+        _ => return,
+    };
+    message[field::LOG_INTERVAL] = interval.cast_unsigned();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +107,18 @@ mod tests {
             tell_utc_offset(&mut message, 37);
             assert_eq!(message, before);
         }
+    }
+
+    #[test]
+    fn every_message_says_how_often_its_kind_comes() {
+        let intervals = Intervals { announce: 1, sync: -3 };
+        let told = |kind: u8| {
+            let mut message = [kind; 44];
+            tell_interval(&mut message, intervals);
+            message[33]
+        };
+        assert_eq!([0x00, 0x18, 0x0B].map(told), [0xFD, 0xFD, 1]);
+        assert_eq!(told(0x01), 0x01, "a delay request keeps its own");
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! SOLUSync-X 0.1: what a box and a phone say to each other over `/ws` (rows SX-07 to SX-12).
 //!
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
-//! ignored (row note 1). The document has no message for a phone's screen and none for a phone's report of
-//! what it did, so two types of ours stand beside it: `screen` and `played`.
+//! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
+//! did and none for how far off it sounds, so types of ours stand beside it: `screen`, `played`, `calibrated` and
+//! `clock_correction`.
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
+
+mod calibrated;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use units::{Rgb, Span, TrackId, WireTime};
 use uuid::Uuid;
+
+pub use calibrated::{Calibrated, ClockCorrection, Estimate};
 
 /// The version this room speaks.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
@@ -45,6 +50,10 @@ pub enum Message {
     Screen(Screen),
     /// What a phone did with an order, and when.
     Played(Played),
+    /// What a phone is, and how far off it sounds.
+    Calibrated(Calibrated),
+    /// How much sooner a phone is to sound.
+    ClockCorrection(ClockCorrection),
     /// How a node fares (SX-12).
     NodeStatus(NodeStatus),
     /// A refusal.
@@ -359,6 +368,8 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "media_control" => Message::MediaControl(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "played" => Message::Played(body(text)?),
+        "calibrated" => Message::Calibrated(body(text)?),
+        "clock_correction" => Message::ClockCorrection(body(text)?),
         "node_status" => Message::NodeStatus(body(text)?),
         "error" => Message::Error(body(text)?),
         _ => Message::Unknown,
@@ -389,6 +400,8 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::MediaControl(it) => wrap("media_control", header, it),
         Message::Screen(it) => wrap("screen", header, it),
         Message::Played(it) => wrap("played", header, it),
+        Message::Calibrated(it) => wrap("calibrated", header, it),
+        Message::ClockCorrection(it) => wrap("clock_correction", header, it),
         Message::NodeStatus(it) => wrap("node_status", header, it),
         Message::Error(it) => wrap("error", header, it),
         Message::Unknown => String::new(),

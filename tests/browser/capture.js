@@ -1,7 +1,8 @@
 // Runs inside the page before its own scripts: listens to what goes to the loudspeaker, sample by sample.
 //
 // What is captured is in frames of the context's clock. When a frame *leaves* is told by output stamps, through
-// which a straight line is laid; `performance.timeOrigin` makes the lines of two pages comparable.
+// which a straight line is laid, a new one wherever the sound stood still; `performance.timeOrigin` makes the lines of
+// two pages comparable, for both count from it by the machine's one monotonic clock.
 
 export function capture() {
   const heard = { clicks: [], stamps: [] };
@@ -57,8 +58,48 @@ export function capture() {
 
 /** When each click left, UNIX milliseconds. */
 export function clickTimes({ clicks, stamps, originMs }) {
-  const { slope, middle } = line(stamps.filter(({ contextTime }) => contextTime > 0));
-  return clicks.map(({ audioS }) => originMs + middle.ms + (audioS - middle.s) * slope);
+  const parts = stretches(stamps).map((part) => ({ ...line(part), untilS: part[part.length - 1].contextTime }));
+  return clicks.map(({ audioS }) => {
+    const { slope, middle } = parts.find(({ untilS }) => audioS <= untilS) || parts[parts.length - 1];
+    return originMs + middle.ms + (audioS - middle.s) * slope;
+  });
+}
+
+/**
+ * How long the sound stood still, in milliseconds, while the clicks from `first` on were heard, or so shortly before
+ * that the phone was still making it good. It is the machine's doing: Chromium's sound process, starved for a buffer
+ * (10 ms), plays silence in its place, and all that follows is late by as much.
+ */
+export function stoodStillMs({ clicks, stamps }, first) {
+  const fromS = clicks[first].audioS - MADE_GOOD_S;
+  const parts = stretches(stamps).filter((part) => part[part.length - 1].contextTime > fromS);
+  return parts.slice(1).reduce((sum, part, k) => sum + Math.abs(behindMs(part[0]) - behindMs(parts[k].at(-1))), 0);
+}
+
+/** A second to notice it, then 20 ms at 0.3 %, or a new anchor. */
+const MADE_GOOD_S = 12;
+/** Sound is made in blocks of 128 frames, 2.7 ms; nothing that stalls loses less than one. */
+const SLIP_MIN_MS = 2;
+/** The middle of so many stamps, a quarter of a second, is not moved by one that jitters. */
+const SURE_AFTER = 5;
+/** Shorter stretches tell no crystal. */
+const SLOPE_AFTER = 100;
+
+const behindMs = ({ contextTime, performanceTime }) => performanceTime - contextTime * 1000;
+
+/** Stamps between which the sound never stood still. */
+function stretches(stamps) {
+  const live = stamps.filter(({ contextTime }) => contextTime > 0);
+  const parts = [[]];
+  const middle = (from, to) => median(live.slice(Math.max(0, from), to).map(behindMs));
+  live.forEach((stamp, k) => {
+    const part = parts[parts.length - 1];
+    const jumps = part.length > 0 && Math.abs(behindMs(stamp) - behindMs(live[k - 1])) > SLIP_MIN_MS;
+    const stays = () => Math.abs(middle(k, k + SURE_AFTER) - middle(k - SURE_AFTER, k)) > SLIP_MIN_MS;
+    if (jumps && stays()) parts.push([stamp]);
+    else part.push(stamp);
+  });
+  return parts;
 }
 
 /** A straight line through stamps that jitter: the middle slope and the middle point. */
@@ -68,10 +109,26 @@ function line(stamps) {
     const late = stamps[k + half];
     return (late.performanceTime - early.performanceTime) / (late.contextTime - early.contextTime);
   });
-  const slope = median(slopes);
+  const slope = stamps.length < SLOPE_AFTER ? 1000 : median(slopes);
   const s = stamps[half].contextTime;
   const ms = median(stamps.map((it) => it.performanceTime - (it.contextTime - s) * slope));
   return { slope, middle: { s, ms } };
+}
+
+/** By how much each time of `two` is after the one of `one` that is nearest, milliseconds. */
+export function between(one, two) {
+  const nearest = (time) => one.reduce((best, it) => (Math.abs(it - time) < Math.abs(best - time) ? it : best));
+  const inside = two.filter((time) => time > one[0] - ALONE_MS && time < one[one.length - 1] + ALONE_MS);
+  return inside.map((time) => time - nearest(time));
+}
+
+/** A click whose partner was not recorded has none. */
+const ALONE_MS = 100;
+
+/** The smallest distance that so much of them do not exceed. */
+export function quantile(values, part) {
+  const sorted = values.map(Math.abs).sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
 }
 
 export function median(values) {

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { capture } from "./capture.js";
 
 const require = createRequire(new URL("../page/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
@@ -58,13 +59,36 @@ export async function startBox(show) {
   };
 }
 
-/** A browser whose pages sound without a gesture of the test's own. */
-export function startBrowser() {
+/** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given. */
+export function startBrowser(pulse) {
   return chromium.launch({
     executablePath: browserPath,
     args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+    ...(pulse && {
+      ignoreDefaultArgs: ["--mute-audio"],
+      env: { ...process.env, PULSE_SERVER: pulse.server, PULSE_SINK: pulse.sink },
+    }),
   });
 }
+
+/** A phone that was tapped, with an ear, which the page's own security policy would not let in. */
+export async function tapped(browser, port) {
+  const page = await open(browser, "/", port, { ear: true });
+  await page.click("#tap");
+  return page;
+}
+
+/** The page as anybody opens it. */
+export async function open(browser, path, port, { ear = false } = {}) {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: ear });
+  if (ear) await page.addInitScript(capture);
+  await page.goto(`http://localhost:${port}${path}`);
+  return page;
+}
+
+export const lineOf = (page) => page.textContent("#line");
+export const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
+export const heard = (page) => page.evaluate(() => window.heard());
 
 /** A wire that can be cut: `{ port, cut(), mend(), close() }`. */
 export async function startWire(toPort) {

@@ -4,11 +4,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { capture, clickTimes, median } from "./capture.js";
-import { CLICK_EVERY_S, clickShow, house, startBox, startBrowser, startWire, until, whyNot } from "./helpers.js";
+import { between, clickTimes, median, quantile, stoodStillMs } from "./capture.js";
+import {
+  CLICK_EVERY_S, clickShow, heard, house, inStep, lineOf, open as openIn, startBox, startBrowser, startWire,
+  tapped as tappedIn, until, whyNot,
+} from "./helpers.js";
 
 const skip = whyNot() || false;
 const PERIOD_MS = CLICK_EVERY_S * 1000;
+/** How far back a measurement may begin. */
+const BEFORE = 10;
 let box;
 let wire;
 let browser;
@@ -26,24 +31,9 @@ after(async () => {
   if (box) await box.stop();
 });
 
-/** The page as anybody opens it; with an ear, which the page's own security policy would not let in. */
-async function open(path, port, { ear = false } = {}) {
-  const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: ear });
-  if (ear) await page.addInitScript(capture);
-  await page.goto(`http://localhost:${port}${path}`);
-  return page;
-}
-
-async function tapped(port) {
-  const page = await open("/", port, { ear: true });
-  await page.click("#tap");
-  return page;
-}
-
-const lineOf = (page) => page.textContent("#line");
+const open = (path, port, how) => openIn(browser, path, port, how);
+const tapped = (port) => tappedIn(browser, port);
 const colorOf = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
-const heard = async (page) => page.evaluate(() => window.heard());
 
 /** How far each click is from the first page's, the short way round the quarter second. */
 function apart(times, base) {
@@ -53,49 +43,82 @@ function apart(times, base) {
   });
 }
 
+/**
+ * What `measure` heard of the pages, `{ heard: [[capture, first click that counts], …], … }`, once no sound stood still
+ * meanwhile. A sound process that this machine starved is no fault of a phone: once the phone has made it good it is
+ * measured again, then skipped with the reason.
+ */
+async function steadily(t, pages, measure) {
+  let stillMs = 0;
+  for (let tries = 0; tries < 3; tries += 1) {
+    const measured = await measure();
+    stillMs = Math.max(...measured.heard.map(([all, first]) => stoodStillMs(all, first)));
+    if (stillMs === 0) return measured;
+    t.diagnostic(`the sound stood still for ${shown(stillMs)}: measured again`);
+    await until("it is made good", async () => {
+      const all = await Promise.all(pages.map(heard));
+      return all.every((it) => stoodStillMs(it, it.clicks.length - BEFORE) === 0);
+    }, 30);
+  }
+  t.skip(`in each of three tries this machine starved the sound, last for ${shown(stillMs)}`);
+  return null;
+}
+
 const worst = (values) => Math.max(...values.map(Math.abs));
 const shown = (ms) => `${ms.toFixed(3)} ms`;
 
-test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 120_000 }, async (t) => {
-  const pages = await Promise.all([tapped(wire.port), tapped(box.port)]);
+test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t) => {
+  // The wire that can be cut delays one direction more than the other on a busy machine: one phone hangs by it.
+  const [wired, ...pages] = await Promise.all([wire.port, box.port, box.port].map(tapped));
   const screen = await open("/screen", box.port);
-  await Promise.all([...pages, screen].map(inStep));
+  await Promise.all([wired, ...pages, screen].map(inStep));
 
   await t.test("a screen and the phones take the cue's colour and words", async () => {
     await box.go();
-    for (const page of [...pages, screen]) {
+    for (const page of [wired, ...pages, screen]) {
       await until("the colour is there", async () => (await colorOf(page)) === "rgb(255, 144, 48)");
       assert.equal(await page.textContent("#words"), "Good evening");
     }
   });
 
-  await t.test("sx01: two pages and the box agree on when the same click is played", async () => {
+  await t.test("sx01: two pages and the box agree on when the same click is played", async (t) => {
     await box.go();
-    await until("both have heard 40 clicks", async () => {
-      const counts = await Promise.all(pages.map(async (page) => (await heard(page)).clicks.length));
-      return counts.every((count) => count > 40);
-    }, 40);
-    const [one, two] = (await Promise.all(pages.map(heard))).map(clickTimes).map((times) => times.slice(-32));
-    const between = apart(two, one[0]).map((ms, k) => ms - (apart(one, one[0])[k] || 0));
+    const measured = await steadily(t, pages, async () => {
+      const begun = await Promise.all(pages.map(async (page) => (await heard(page)).clicks.length));
+      await until("both have heard 40 clicks", async () => {
+        const counts = await Promise.all(pages.map(async (page) => (await heard(page)).clicks.length));
+        return counts.every((count, k) => count > begun[k] + 40);
+      }, 40);
+      const all = await Promise.all(pages.map(heard));
+      return { heard: all.map((it) => [it, it.clicks.length - 32]) };
+    });
+    if (!measured) return;
+    const [one, two] = measured.heard.map(([all, first]) => clickTimes(all).slice(first));
+    const pairs = between(one, two);
     const grid = await startOf();
     const [first, second] = [one, two].map((times) => apart(times, grid));
-    t.diagnostic(`page to page: middle ${shown(median(between))}, worst ${shown(worst(between))}`);
+    t.diagnostic(`page to page: p95 ${shown(quantile(pairs, 0.95))}, worst ${shown(worst(pairs))}`);
     t.diagnostic(`page to box: ${shown(median(first))} and ${shown(median(second))}, worst ${shown(worst([...first, ...second]))}`);
-    assert.ok(worst(between) < 2, "two pages");
+    assert.ok(pairs.length > 24, "most clicks have a partner");
+    assert.ok(quantile(pairs, 0.95) < 0.5 && worst(pairs) < 2, "two pages");
     assert.ok(worst([...first, ...second]) < 3, "page and box");
   });
 
-  await t.test("sx10: a socket killed mid-track comes back in place within a millisecond", async () => {
-    const earlier = clickTimes(await heard(pages[0])).slice(-8);
-    const count = (await heard(pages[0])).clicks.length;
-    wire.cut();
-    await until("the phone says that it is alone", async () => /own clock/.test(await lineOf(pages[0])));
-    await until("it has played on alone", async () => (await heard(pages[0])).clicks.length > count + 8);
-    wire.mend();
-    await inStep(pages[0]);
-    const back = (await heard(pages[0])).clicks.length;
-    await until("it has played on together", async () => (await heard(pages[0])).clicks.length > back + 24);
-    const all = await heard(pages[0]);
+  await t.test("sx10: a socket killed mid-track comes back in place within a millisecond", async (t) => {
+    const measured = await steadily(t, [wired], async () => {
+      const count = (await heard(wired)).clicks.length;
+      wire.cut();
+      await until("the phone says that it is alone", async () => /own clock/.test(await lineOf(wired)));
+      await until("it has played on alone", async () => (await heard(wired)).clicks.length > count + 8);
+      wire.mend();
+      await inStep(wired);
+      const back = (await heard(wired)).clicks.length;
+      await until("it has played on together", async () => (await heard(wired)).clicks.length > back + 24);
+      return { count, heard: [[await heard(wired), count - 8]] };
+    });
+    if (!measured) return;
+    const { count, heard: [[all]] } = measured;
+    const earlier = clickTimes(all).slice(count - 8, count);
     const times = clickTimes(all).slice(count);
     const steps = times.slice(1).map((time, k) => time - times[k] - PERIOD_MS);
     const drift = apart(times, earlier[0]).map((ms) => ms - median(apart(earlier, earlier[0])));
@@ -104,14 +127,21 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 120_000 }, async (t
     assert.ok(worst(drift) < 1, "it is where it was");
   });
 
-  await t.test("a phone that joins in the middle starts in the middle", async () => {
+  await t.test("a phone that joins in the middle starts in the middle", async (t) => {
     const late = await tapped(box.port);
-    await until("it has heard 24 clicks", async () => (await heard(late)).clicks.length > 24, 30);
+    const measured = await steadily(t, [late], async () => {
+      const begun = (await heard(late)).clicks.length;
+      await until("it has heard 24 clicks", async () => (await heard(late)).clicks.length > begun + 24, 30);
+      const all = await heard(late);
+      return { heard: [[all, all.clicks.length - 12]] };
+    });
+    await late.close();
+    if (!measured) return;
+    const [[all, first]] = measured.heard;
     const grid = await startOf();
-    const times = apart(clickTimes(await heard(late)).slice(-12), grid);
+    const times = apart(clickTimes(all).slice(first), grid);
     t.diagnostic(`late phone to box: ${shown(median(times))}, worst ${shown(worst(times))}`);
     assert.ok(worst(times) < 3);
-    await late.close();
   });
 
   await t.test("stop silences the phones", async () => {

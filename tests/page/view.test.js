@@ -17,7 +17,7 @@ function stubDocument(ids) {
 const PHONE = ["words", "line", "tap", "tap-title", "tap-line"];
 const look = {
   color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", line: "in step (± 1.2 ms)",
-  state: { state: "in_step", bound_ms: 1.2 }, still_until_ms: null,
+  state: { state: "in_step", bound_ms: 1.2 }, still_until_ms: null, correction_ms: null, correction_sigma_ms: null,
 };
 
 test("colour, words and the state line stand on the page", () => {

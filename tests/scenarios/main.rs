@@ -1,6 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod check;
+mod clock;
 mod cues;
 mod day;
 mod demo;
@@ -10,6 +11,7 @@ mod light;
 mod light_wire;
 mod one_phone;
 mod phones;
+mod pool;
 mod sound;
 mod stage;
 mod tables;

@@ -7,6 +7,7 @@ use engine::told::Command;
 use phone::State;
 use sim::{PhoneSpec, SimPhone, Wifi, World, WorldSpec};
 use units::{ShowTime, Span};
+use wire::solusync::{Calibrated, Estimate, Message};
 
 use crate::stage::{Stage, show};
 use crate::tables::compare;
@@ -280,4 +281,79 @@ fn the_same_evening_twice_is_the_same_evening() {
         (told, errors_ms(&stage))
     };
     assert_eq!(evening(), evening());
+}
+
+/// A phone of a model; it sounds so much too late, where it knows.
+fn calibrated(late_ms: Option<f64>) -> Calibrated {
+    let residual = late_ms.map(|ms| Estimate { ms, sigma_ms: 0.03 });
+    Calibrated { model: Some("Model A".to_owned()), residual }
+}
+
+/// Three phones of a model that were calibrated, and two of it that were not, while the piece plays.
+fn pooled() -> Stage {
+    let mut stage = playing(5, Wifi::QUIET);
+    stage.run(20.0);
+    for place in 0..5 {
+        let late = Some(3.0 + place as f64 / 10.0).filter(|_| place < 3);
+        stage.world.touch(place, |phone, now| phone.calibrate(now, calibrated(late)));
+    }
+    stage
+}
+
+fn correction_ms(stage: &Stage, place: usize) -> Option<f64> {
+    stage.world.phone(place).look(stage.world.now()).correction_ms
+}
+
+#[test]
+fn sx01_a_phone_sounds_sooner_by_what_its_calibrated_fellows_are_late_and_nobody_hears_it_move() {
+    let mut stage = playing(5, Wifi::QUIET);
+    stage.run(20.0);
+    let before = error_ms(&stage, 4).expect("it sounds");
+    let mut stage = pooled();
+    assert_eq!(correction_ms(&stage, 4), None, "the box gathers first");
+    stage.run(20.0);
+    let correction = correction_ms(&stage, 4).expect("three are ground enough");
+    assert!((2.5..3.5).contains(&correction), "{correction} ms");
+    let moved = error_ms(&stage, 4).expect("it sounds") - before;
+    assert!((moved - correction).abs() < 1.0, "moved by {moved} ms, told {correction} ms");
+    let phone = stage.world.phone(4);
+    assert_eq!(phone.sounded().len(), 1, "the same source sounds all the while");
+    assert!(phone.bend() <= 0.003, "{}", phone.bend());
+    let raw = phone.core().net(phone.page(stage.world.now()));
+    let now = stage.world.now() - engine::clock::TAI_UTC;
+    let off_ms = (raw.ns() - now.ns()) as f64 / 1e6;
+    assert!(off_ms.abs() < 1.0, "its own reckoning stays what it is: {off_ms} ms");
+}
+
+#[test]
+fn a_correction_survives_a_new_socket_and_is_taken_back_when_its_ground_is_gone() {
+    let mut stage = pooled();
+    stage.run(10.0);
+    let before = correction_ms(&stage, 4).expect("ground");
+    stage.world.touch(4, SimPhone::hang_up);
+    for _ in 0..30 {
+        stage.run(1.0);
+        let now = correction_ms(&stage, 4).expect("it keeps what it was told");
+        assert!((now - before).abs() < 0.1, "{now} ms");
+    }
+    stage.world.touch(0, |phone, now| phone.calibrate(now, calibrated(None)));
+    stage.run(10.0);
+    assert_eq!(correction_ms(&stage, 4), None);
+    let own = correction_ms(&stage, 1).expect("what it has measured itself is still so");
+    assert!((own - 3.1).abs() < 1e-9, "{own} ms");
+}
+
+#[test]
+fn three_hundred_phones_that_are_described_at_once_are_each_told_once() {
+    let mut stage = hall(300, Wifi::CROWDED);
+    for place in 0..300 {
+        let late = Some(1.0).filter(|_| place % 10 == 0);
+        stage.world.touch(place, |phone, now| phone.calibrate(now, calibrated(late)));
+    }
+    stage.run(30.0);
+    let told = |story: &&sim::Story| {
+        matches!(&story.event, sim::Event::Told(_, Message::ClockCorrection(_)))
+    };
+    assert_eq!(stage.world.story.iter().filter(told).count(), 300);
+    assert!((0..300).all(|place| correction_ms(&stage, place).is_some()));
 }

@@ -11,7 +11,7 @@ use engine::told::{Command, Done, Effect, FrameReport, Input, Refusal, Request};
 use engine::{Engine, EngineStart};
 use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, Universe, VoiceId};
 use uuid::Uuid;
-use wire::solusync;
+use wire::solusync::{self, Calibrated, Estimate};
 
 use super::Target;
 use super::show::Folder;
@@ -103,7 +103,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 24 {
+        match tape.octet()? % 25 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -118,7 +118,9 @@ impl Night {
             0x0b => self.wait_ms(tape.number::<2>()? as i64),
             // A box that stood still for up to half a year.
             0x0c => self.stall(Span::from_secs(tape.number::<3>()? as i64)),
-            0x0d => self.tell(Input::PhoneJoined { phone: PhoneId(tape.number::<1>()?) }),
+            0x0d => {
+                self.tell(Input::PhoneJoined { phone: PhoneId(tape.number::<1>()?), way: None })
+            }
             0x0e => self.tell(Input::PhoneLeft { phone: PhoneId(tape.number::<1>()?) }),
             0x0f => self.played(tape.number::<1>()?, now + seconds(tape)?),
             // A phone may claim any time at all.
@@ -131,7 +133,8 @@ impl Night {
                 ahead: Span::from_secs(tape.number::<4>()? as i32 as i64),
             }),
             0x16 => drop(self.command(Command::Go { list: Some("nobody's".into()) })),
-            _ => drop(self.command(Command::Back { list: Some("weather".into()) })),
+            0x17 => drop(self.command(Command::Back { list: Some("weather".into()) })),
+            _ => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
         }
         Some(())
     }
@@ -162,6 +165,14 @@ impl Night {
 
     fn began(&mut self, voice: u64, at: ShowTime) {
         self.tell(Input::SoundBegan { voice: VoiceId(voice), at, evidence: Evidence::Dac });
+    }
+
+    /// A phone of a model says how far off it sounds; every fourth does not know.
+    fn calibrated(&mut self, phone: u64, model: u8, ns: i32) {
+        let ms = (f64::from(ns) / 1e6).clamp(-Estimate::MAX_MS, Estimate::MAX_MS);
+        let residual = (ns % 4 != 0).then_some(Estimate { ms, sigma_ms: 0.03 });
+        let said = Calibrated { model: Some(model.to_string()), residual };
+        self.tell(Input::PhoneCalibrated { phone: PhoneId(phone), said });
     }
 
     /// A phone's report about one of the last messages, or about one that never was.

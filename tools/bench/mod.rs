@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod clock;
 mod day;
 mod go;
+mod pages;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -14,6 +16,10 @@ pub enum Bench {
     Go(go::Args),
     /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
     Day(day::Args),
+    /// How far clocks are apart, beside ptp4l and chrony
+    Clock(clock::Args),
+    /// How far apart two pages in Chromium play the same click
+    Pages(pages::Args),
 }
 
 /// Measures it.
@@ -21,5 +27,7 @@ pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
         Bench::Day(args) => day::run(args),
+        Bench::Clock(args) => clock::run(args),
+        Bench::Pages(args) => pages::run(args),
     }
 }

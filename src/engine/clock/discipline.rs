@@ -37,16 +37,14 @@ const SMOOTH: f64 = 2.0;
 const LEAD: Span = Span::from_millis(2);
 /// So many deviations are taken for certain.
 const SURE: f64 = 4.0;
-/// With so many packets of each way the clock may be set by them.
-const SET_AFTER: u32 = 4;
-/// With so many more it may be called locked: the rate has been seen, too.
-const LOCK_AFTER: u32 = 12;
 /// Once locked it stays so up to this many times `locked_within`.
 const LOOSE: i64 = 4;
 /// While nothing plays, what could not be slewed in so many seconds is stepped.
 const SLEW_SECS: f64 = 1.0;
 /// The way to the master is asked less often than the other speaks.
 const ASK_PATIENCE: i64 = 10;
+/// A hardware clock's stamp, told by the monotonic clock, may seem to be from so far in the future.
+const AHEAD_MAX: Span = Span::from_millis(10);
 /// More stories than one turn of events has.
 const STORIES_MAX: usize = 16;
 
@@ -188,9 +186,6 @@ impl Discipline {
     /// A plain copy.
     pub fn glance(&self, now: MonoTime) -> ClockGlance {
         let known = self.known();
-        let pace = self.overlay.rate().ratio();
-        let (show, bound) = (self.overlay.show(now), self.vouched(now));
-        let own = Yardstick { now, show, pace, bound };
         ClockGlance {
             state: self.state,
             age_s: (now - self.since).secs_f64(),
@@ -204,7 +199,7 @@ impl Discipline {
             rate_ppm: self.overlay.rate(),
             stamps: self.stamps,
             agreement: self.agreement,
-            peers: self.peers.told(&own, &self.settings),
+            peers: self.peers.told(&self.yardstick(now), &self.settings),
             step_wanted_ns: self.step_wanted,
             history: self.history.told(now),
         }
@@ -234,14 +229,19 @@ impl Discipline {
             self.measure_anew(now, Why::NewMaster);
         }
         self.master = master;
+        if master.is_none() && !self.learnt {
+            self.estimate = None;
+        }
     }
 
     /// What is known of the old stays until the new is known.
     fn measure_anew(&mut self, now: MonoTime, why: Why) {
-        let old = self.estimate.take().filter(|it| self.is_set(it));
-        self.kept = old.or(self.kept.take());
-        let rate = self.kept.as_ref().map(Estimate::rate);
-        self.estimate = Some(Estimate::new(now, rate));
+        let old = self.estimate.take();
+        self.estimate = Some(match &old {
+            Some(old) if why == Why::MasterMoved => old.moved(now),
+            _ => Estimate::new(now, self.overlay.rate(), self.settings.wander),
+        });
+        self.kept = old.filter(Estimate::is_known).or(self.kept.take());
         self.anew = why;
         self.step_wanted = None;
     }
@@ -271,7 +271,8 @@ impl Discipline {
         stamps: StampKind,
         take: impl FnOnce(&mut Estimate) -> Taken,
     ) {
-        if self.master.is_none() || at > now || now - at > self.settings.patience {
+        let is_sane = at - now <= AHEAD_MAX && now - at <= self.settings.patience;
+        if self.master.is_none() || !is_sane {
             return;
         }
         let Some(estimate) = &mut self.estimate else { return };
@@ -320,8 +321,9 @@ impl Discipline {
         if self.link_is_down {
             return Finding::Hold(Why::LinkDown);
         }
-        if !self.is_set(estimate) {
-            let lasts = now - self.since > self.settings.patience && !self.is_fresh(estimate, now);
+        if !estimate.is_known() {
+            let lasts =
+                now - estimate.born() > self.settings.patience && !self.is_fresh(estimate, now);
             return Finding::Hold(if lasts { Why::NoMeasurements } else { self.anew });
         }
         if !self.is_fresh(estimate, now) {
@@ -382,8 +384,9 @@ impl Discipline {
         let limit =
             (self.settings.slew_max.0 - SURE * doubt.0).max(self.settings.slew_max.0 / 10.0);
         let pull = (error.ns() as f64 / 1e3 / SMOOTH).clamp(-limit, limit);
-        let is_ripe = estimate.count() >= LOCK_AFTER;
-        let off = error.abs() + span(SURE * estimate.doubt_ns(now, 0.0));
+        let pull = if self.peers.is_contradicted() { 0.0 } else { pull };
+        let is_ripe = estimate.is_ripe();
+        let off = error.abs() + span(SURE * estimate.doubt_ns(now));
         self.steer(now, Ppm(rate.0 + pull));
         let is_locked = self.state == ClockState::Locked;
         let within = self.settings.locked_within;
@@ -398,7 +401,9 @@ impl Discipline {
 
     fn steer(&mut self, now: MonoTime, rate: Ppm) {
         if rate != self.overlay.rate() {
-            self.overlay = self.overlay.steered(now + LEAD, rate);
+            // A turn that has not come yet is the one that is steered.
+            let turn = if self.overlay.turn() > now { now } else { now + LEAD };
+            self.overlay = self.overlay.steered(turn, rate);
             self.overlay_due = true;
         }
     }
@@ -422,10 +427,23 @@ impl Discipline {
         self.tell(story);
     }
 
-    /// Peers are held against the master's time; where there is none, against ours.
     fn ask_peers(&mut self, now: MonoTime) -> Agreement {
-        let estimate = self.estimate.as_ref().filter(|it| self.is_set(it) && self.master.is_some());
-        let with = match estimate {
+        let with = self.yardstick(now);
+        let (agreement, by) = self.peers.judge(&with, &self.settings);
+        match (self.agreement, agreement) {
+            (Agreement::Disagree, Agreement::Agree) => self.tell(Story::PeersAgree),
+            (Agreement::Agree | Agreement::Unknown, Agreement::Disagree) => {
+                self.tell(Story::PeersDisagree { by });
+            }
+            _ => {}
+        }
+        agreement
+    }
+
+    /// Peers are held against the master's time, which is to be trusted or not; where there is none, against ours.
+    fn yardstick(&self, now: MonoTime) -> Yardstick {
+        let estimate = self.estimate.as_ref().filter(|it| it.is_known() && self.master.is_some());
+        match estimate {
             Some(estimate) => Yardstick {
                 now,
                 show: estimate.master(now),
@@ -438,16 +456,7 @@ impl Discipline {
                 pace: self.overlay.rate().ratio(),
                 bound: self.vouched(now),
             },
-        };
-        let (agreement, by) = self.peers.judge(&with, &self.settings);
-        match (self.agreement, agreement) {
-            (Agreement::Disagree, Agreement::Agree) => self.tell(Story::PeersAgree),
-            (Agreement::Agree | Agreement::Unknown, Agreement::Disagree) => {
-                self.tell(Story::PeersDisagree { by });
-            }
-            _ => {}
         }
-        agreement
     }
 
     fn tell(&mut self, story: Story) {
@@ -477,18 +486,14 @@ impl Discipline {
 
     /// How far the estimate itself may be off.
     fn hidden(&self, estimate: &Estimate, now: MonoTime) -> Span {
-        let chance = SURE * estimate.doubt_ns(now, self.settings.wander.0 * 1e3);
+        let chance = SURE * estimate.doubt_ns(now);
         span(chance + self.settings.asymmetry * estimate.round_trip_ns())
     }
 
     /// The best there is: of the master that is followed, else of the last one.
     fn known(&self) -> Option<&Estimate> {
-        let set = self.estimate.as_ref().filter(|it| self.is_set(it));
+        let set = self.estimate.as_ref().filter(|it| it.is_known());
         set.or(self.kept.as_ref())
-    }
-
-    fn is_set(&self, estimate: &Estimate) -> bool {
-        estimate.is_known() && estimate.count() >= SET_AFTER
     }
 
     fn is_fresh(&self, estimate: &Estimate, now: MonoTime) -> bool {

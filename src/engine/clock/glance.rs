@@ -68,14 +68,15 @@ pub struct ClockGlance {
     pub history: Vec<Past>,
 }
 
-/// Another box's clock beside ours.
+/// Another box's clock beside what the master says, which is this box's clock as long as it is locked; where there is
+/// no master, beside this box's clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PeerGlance {
     /// Which box.
     pub peer: IpAddr,
     /// `agree`, `disagree`, `unknown`: the last answer is too old, or the peer does not know its own error.
     pub agreement: Agreement,
-    /// Peer minus box, in ns.
+    /// Peer minus master, in ns.
     pub difference_ns: Option<Span>,
     /// How far the difference itself may be off, both clocks' bounds included, in ns.
     pub bound_ns: Option<Span>,

@@ -61,6 +61,11 @@ impl Overlay {
         Ppm(self.after as f64 / ONE as f64 * 1e6)
     }
 
+    /// Where it turns, or turned last.
+    pub fn turn(&self) -> MonoTime {
+        MonoTime::from_ns(self.mono)
+    }
+
     /// The same until `at`, and from there on with another rate: nothing jumps. There is room for one turn: who steers
     /// again before it has come (`at` before it) gives that turn another rate.
     #[must_use]

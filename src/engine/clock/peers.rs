@@ -116,7 +116,12 @@ impl Peers {
         (if is_sure { Agreement::Disagree } else { Agreement::Unknown }, middle)
     }
 
-    /// Each of them, held against the box's own clock.
+    /// Whether they contradict, though not for long enough to be believed: no time to follow anybody.
+    pub(super) fn is_contradicted(&self) -> bool {
+        self.contradicted.is_some()
+    }
+
+    /// Each of them.
     pub(super) fn told(&self, with: &Yardstick, settings: &Settings) -> Vec<PeerGlance> {
         let row = |peer: &Peer| {
             let verdict = peer.verdict(with, settings);

@@ -18,10 +18,11 @@ pub struct Settings {
     /// of the round trip, and the bound shrinks by itself. Who knows that both ways are alike (one cable, one kind of
     /// interface at both ends) may say less.
     pub asymmetry: f64,
-    /// How near it has to be for `locked`, what asymmetry hides not counted: a tenth of what sound asks for (SX-01).
+    /// How near it has to be for `locked`, what asymmetry hides not counted: a tenth of what phones are promised
+    /// (SX-01). Once locked it stays so up to four times as far.
     pub locked_within: Span,
     /// How a crystal's rate may wander while nobody watches it: this much in a second, and with the square root of
-    /// time. 0.02 ppm is 0.15 ppm in a minute, 1.2 ppm in an hour: a rack whose doors are opened.
+    /// time. 0.03 ppm is 0.2 ppm in a minute, 1.8 ppm in an hour: a rack whose doors are opened.
     pub wander: Ppm,
     /// By how much boxes may differ beyond what both say, before they disagree.
     pub peer_tolerance: Span,
@@ -35,7 +36,7 @@ impl Default for Settings {
             patience: Span::from_secs(3),
             asymmetry: 0.5,
             locked_within: Span::from_micros(50),
-            wander: Ppm(0.02),
+            wander: Ppm(0.03),
             peer_tolerance: Span::from_micros(20),
         }
     }

@@ -60,6 +60,8 @@ pub enum Why {
     TimeOfDay(CueNumber),
     /// An order's receipt has not come; say so.
     ReceiptMissing,
+    /// Phones are due to hear how far off they are.
+    PhonesPooled,
 }
 
 /// Everything that is due, in order.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, TrackId, VoiceId};
 use uuid::Uuid;
-use wire::solusync::uuid_v4;
+use wire::solusync::{ClockCorrection, Message, uuid_v4};
 
 pub use agenda::Why;
 use agenda::{Agenda, Event, RunId};
@@ -24,6 +24,7 @@ use crate::audience::Audience;
 use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
+use crate::pool::Pool;
 use crate::show::{Cue, CuePlace, Lead, Show};
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
@@ -66,6 +67,7 @@ pub struct Engine {
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
+    pool: Pool,
     ledger: Ledger,
     answers: VecDeque<(CommandId, Result<Done, Refusal>)>,
     effects: VecDeque<Effect>,
@@ -105,6 +107,7 @@ impl Engine {
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
+            pool: Pool::default(),
             ledger: Ledger::default(),
             answers: VecDeque::new(),
             effects: VecDeque::new(),
@@ -160,8 +163,15 @@ impl Engine {
                 let receipt = self.ledger.voice_began(voice, at, evidence);
                 receipt.into_iter().for_each(|receipt| self.receive(receipt));
             }
-            Input::PhoneJoined { phone } => self.welcome(now, phone),
-            Input::PhoneLeft { phone } => drop(self.phones.remove(&phone)),
+            Input::PhoneJoined { phone, way } => {
+                self.pool.join(now, phone, way);
+                self.welcome(now, phone);
+            }
+            Input::PhoneLeft { phone } => {
+                self.pool.leave(now, phone);
+                self.phones.remove(&phone);
+            }
+            Input::PhoneCalibrated { phone, said } => self.pool.describe(now, phone, said),
             Input::PhonePlayed { phone: _, message, at } => self.ledger.phone_played(message, at),
             Input::PhoneStatus { .. } => {}
         }
@@ -175,12 +185,15 @@ impl Engine {
 
     /// When to call `handle(now, Input::Wake)`, and why.
     pub fn next_wake(&self) -> Option<(ShowTime, Why)> {
+        // Phones drift apart in a pause, too.
+        let pool = self.pool.next_wake().map(|at| (at, Why::PhonesPooled));
         if self.paused.is_some() {
-            return None;
+            return pool;
         }
         let due = self.agenda.next().map(|due| (due.at, self.why(&due.event)));
         let missing = self.ledger.next_overdue().map(|at| (at, Why::ReceiptMissing));
-        due.into_iter().chain(self.next_alarm()).chain(missing).min_by_key(|(at, _)| *at)
+        let all = due.into_iter().chain(self.next_alarm()).chain(missing).chain(pool);
+        all.min_by_key(|(at, _)| *at)
     }
 
     /// A copy of the show's state for watchers.
@@ -352,6 +365,15 @@ impl Engine {
     fn settle(&mut self, now: ShowTime) {
         self.catch_up(now);
         self.send_plans();
+        self.correct_phones(now);
+    }
+
+    fn correct_phones(&mut self, now: ShowTime) {
+        for (phone, correction) in self.pool.poll(now) {
+            let (id, to) = (self.message_id(), To::One(phone));
+            let message = Message::ClockCorrection(ClockCorrection(correction));
+            self.effects.push_back(Effect::Tell { to, id, message });
+        }
     }
 
     fn send_plans(&mut self) {
@@ -396,7 +418,7 @@ impl Engine {
     }
 
     /// Tells every phone, and waits for what they say of it if the order can be told of.
-    fn tell_all(&mut self, order: &Order, message: wire::solusync::Message) {
+    fn tell_all(&mut self, order: &Order, message: Message) {
         let id = self.message_id();
         if can_tell(order) {
             self.ledger.expect_message(order, id);

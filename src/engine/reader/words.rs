@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use units::{CueNumber, Decibels, Rgb, Span};
+use units::{CueNumber, Decibels, Rgb, Span, Subnet};
 
 use super::code;
 use super::report::{Report, suggestion};
@@ -135,6 +135,19 @@ impl Read for IpAddr {
             report.error(node.spot, code::OUT_OF_RANGE, message, help);
         }
         address
+    }
+}
+
+impl Read for Subnet {
+    /// An address and its shared bits.
+    fn read(node: &Node, report: &Report) -> Option<Self> {
+        let subnet: Result<Self, _> = String::read(node, report)?.parse();
+        subnet
+            .map_err(|wrong| {
+                let message = format!("`{}`: {wrong}", node.key);
+                report.error(node.spot, code::OUT_OF_RANGE, message, None);
+            })
+            .ok()
     }
 }
 

@@ -15,7 +15,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode};
+use wire::solusync::{
+    self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
+};
 use wire::time::Channel;
 
 use super::Peer;
@@ -62,6 +64,8 @@ struct Seat {
     status: Option<(ShowTime, NodeStatus)>,
     /// When it last asked the time, and how.
     asked: Option<(ShowTime, Channel)>,
+    /// What it was told last.
+    correction: Option<Estimate>,
 }
 
 /// A socket's own end of its seat; given back by [`Crowd::leave`].
@@ -92,6 +96,17 @@ pub struct PhoneGlance {
     pub clock_channel: Option<Channel>,
     /// Seconds since it asked.
     pub clock_age_s: Option<f64>,
+    /// How much sooner it was told to sound; none where there is no ground.
+    pub correction_ms: Option<f64>,
+    /// One standard deviation of that.
+    pub correction_sigma_ms: Option<f64>,
+}
+
+impl Ticket {
+    /// Where the phone is; none on the control socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.peer.address()
+    }
 }
 
 impl Crowd {
@@ -116,6 +131,15 @@ impl Crowd {
         match to {
             To::All => self.tell_greeted(&text),
             To::One(phone) => self.tell_one(phone, &text),
+        }
+        if let (To::One(phone), Message::ClockCorrection(ClockCorrection(it))) = (to, message) {
+            self.note_correction(phone, *it);
+        }
+    }
+
+    fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.correction = correction;
         }
     }
 
@@ -193,6 +217,7 @@ impl Crowd {
             since,
             greeted: false,
             status: None,
+            correction: None,
             asked: None,
         };
         self.seats().insert(phone, seat);
@@ -283,6 +308,8 @@ impl Seat {
             connected_s: (now - self.since).secs_f64(),
             hello: self.greeted,
             status: self.status.as_ref().map(|(_, status)| status.clone()),
+            correction_ms: self.correction.map(|it| it.ms),
+            correction_sigma_ms: self.correction.map(|it| it.sigma_ms),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
             clock_channel: self.asked.map(|(_, channel)| channel),
             clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),

@@ -26,7 +26,7 @@ use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
-use units::{ShowTime, Span};
+use units::{ShowTime, Span, Subnet};
 use uuid::Uuid;
 
 pub use crowd::Crowd;
@@ -97,6 +97,8 @@ pub struct House {
     pub tai_utc: Span,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// The subnet of each access point.
+    pub access_points: Vec<Subnet>,
     /// The page.
     pub page: PageFiles,
     /// What TLS serves with; none where its port could not be had.

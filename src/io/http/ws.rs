@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::phones::{Answer, Visitor, welcome};
+use engine::phones::{Answer, Visitor, way, welcome};
 use engine::told::Input;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -283,6 +283,9 @@ impl Attendance {
                 let at = at.to_show(self.house.tai_utc);
                 self.house.engine.tell_from_phone(Input::PhonePlayed { phone, message, at });
             }
+            Answer::Calibrated(said) => {
+                self.house.engine.tell_from_phone(Input::PhoneCalibrated { phone, said });
+            }
             Answer::Status(status) => {
                 self.house.crowd.note_status(phone, &status);
                 self.house.engine.tell_from_phone(Input::PhoneStatus { phone, status });
@@ -302,7 +305,9 @@ impl Attendance {
         self.tell(&Message::Welcome(welcome)).await?;
         self.house.crowd.greet(self.ticket.phone);
         self.greeted = true;
-        self.house.engine.tell(Input::PhoneJoined { phone: self.ticket.phone });
+        let phone = self.ticket.phone;
+        let way = way(&self.house.access_points, self.ticket.address());
+        self.house.engine.tell(Input::PhoneJoined { phone, way });
         Ok(())
     }
 

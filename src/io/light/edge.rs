@@ -74,6 +74,8 @@ impl Seen {
 
 /// The thread's own.
 pub(super) struct Edge {
+    /// Show time as it was at the start: waits and ages go on alike when the clock steps before the show.
+    pub steady: Overlay,
     pub clock: BoxClock,
     pub universes: Vec<(Universe, Option<PortAddress>)>,
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
@@ -113,8 +115,8 @@ impl Edge {
     pub fn run(mut self) {
         while self.gauges.leaving() == Leave::Not {
             self.listen();
-            let now = self.clock.now();
-            self.drain(now);
+            let now = self.steady.show(self.clock.mono_now());
+            self.drain();
             self.speak(now);
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
@@ -130,7 +132,7 @@ impl Edge {
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
         let _ = poll(&mut all, PollTimeout::from(TURN_MS));
-        let now = self.clock.now();
+        let now = self.steady.show(self.clock.mono_now());
         if let Some((socket, controller)) = &mut self.artnet {
             for_each_datagram(socket, |bytes, from| {
                 if let Some(from) = v4(from) {
@@ -143,7 +145,8 @@ impl Edge {
         }
     }
 
-    fn drain(&mut self, now: ShowTime) {
+    fn drain(&mut self) {
+        let now = self.clock.now();
         while self.ends.old.pop().is_ok() {}
         while let Ok(told) = self.ends.told.pop() {
             match told {

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc;
 
-use engine::boxfile::clock::{Clock as Config, Delay, Part};
+use engine::boxfile::clock::{Clock as Config, Part};
 use engine::clock::{
-    Deed, Direction, Discipline, Master, News, OneWay, Role, Sample, Settings, StampKind, Story,
+    Deed, Direction, Discipline, LinkDelay, Master, News, OneWay, Role, Settings, StampKind, Story,
     identity_text,
 };
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -183,18 +183,18 @@ impl Desk {
         if at < self.believe_from {
             return;
         }
-        let half = |direction, raw| OneWay { at, direction, master: event - rounded(raw), stamps };
-        match (measured.raw_sync_offset, measured.raw_delay_offset) {
-            // Links are measured apart: a Sync tells all there is.
-            (Some(raw), _) if self.config.delay == Delay::PeerToPeer => {
-                let Some(offset) = measured.offset else { return };
-                let (master, delay) = (event - rounded(offset), rounded(raw - offset));
-                self.tell(News::Sample(Sample { at, master, delay, stamps }));
+        let half = |direction, raw| {
+            News::OneWay(OneWay { at, direction, master: event - rounded(raw), stamps })
+        };
+        let news = match *measured {
+            Measurement { raw_sync_offset: Some(raw), .. } => half(Direction::FromMaster, raw),
+            Measurement { raw_delay_offset: Some(raw), .. } => half(Direction::ToMaster, raw),
+            Measurement { peer_delay: Some(delay), .. } => {
+                News::LinkDelay(LinkDelay { at, delay: rounded(delay), stamps })
             }
-            (Some(raw), _) => self.tell(News::OneWay(half(Direction::FromMaster, raw))),
-            (_, Some(raw)) => self.tell(News::OneWay(half(Direction::ToMaster, raw))),
-            (None, None) => {}
-        }
+            _ => return,
+        };
+        self.tell(news);
     }
 
     fn look(&mut self, seats: &mut [Seat<'_>]) {

@@ -22,7 +22,7 @@ use statime::port::{
 use statime::time::{Duration, Interval, Time};
 use statime::{PtpInstance, PtpInstanceState};
 use units::{MonoTime, ShowTime, Span};
-use wire::ptp::{Class, tell_utc_offset};
+use wire::ptp::{Class, Intervals, tell_interval, tell_utc_offset};
 
 use super::line::{Line, Reach, room};
 use super::links::Link;
@@ -343,8 +343,9 @@ impl Hands {
     }
 
     fn send_event(&mut self, context: TimestampContext, message: &[u8], reach: Reach) {
+        let message = self.finished(message);
         let Some(line) = &mut self.line else { return };
-        match line.send_event(message, reach) {
+        match line.send_event(&message, reach) {
             Ok(number) => {
                 if self.waiting.len() == WAITING_MAX {
                     self.waiting.pop_front();
@@ -356,12 +357,20 @@ impl Hands {
     }
 
     fn send_general(&mut self, message: &[u8], reach: Reach) {
+        let message = self.finished(message);
         let Some(line) = &mut self.line else { return };
-        let mut message = message.to_vec();
-        tell_utc_offset(&mut message, self.utc_offset_s);
         if let Err(error) = line.send_general(&message, reach) {
             self.fail(&error);
         }
+    }
+
+    /// With what statime has no way to be told.
+    fn finished(&self, message: &[u8]) -> Vec<u8> {
+        let mut message = message.to_vec();
+        tell_utc_offset(&mut message, self.utc_offset_s);
+        let (announce, sync) = (self.config.log_announce_interval, self.config.log_sync_interval);
+        tell_interval(&mut message, Intervals { announce, sync });
+        message
     }
 
     fn waited_for(&mut self, number: u32) -> Option<TimestampContext> {

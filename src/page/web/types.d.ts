@@ -16,6 +16,7 @@ export type PhoneEvent =
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
+  | { event: "calibrated"; model: string | null; residual_ms: number | null; sigma_ms: number | null }
   | { event: "battery"; level: number };
 
 export interface Fetch { act: "fetch"; track_id: string; url: string }
@@ -40,6 +41,8 @@ export type State =
 export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
   state: State; line: string; still_until_ms: number | null;
+  /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
+  correction_ms: number | null; correction_sigma_ms: number | null;
 }
 
 export interface Turn { acts: Act[]; wake_ms: number; look: Look }

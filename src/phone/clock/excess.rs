@@ -16,12 +16,14 @@ use super::grain::{Grain, Kind};
 const NODES: usize = 15 * PER_OCTAVE + 1;
 const PER_OCTAVE: usize = 8;
 const FIRST_US: f64 = 8.0;
-const RISES_US: [f64; 4] = [4.0, 15.0, 50.0, 120.0];
+const RISES_US: [(f64, f64); 4] = [(3.0, 5.0), (5.0, 15.0), (18.0, 45.0), (35.0, 110.0)];
 const SCALES_US: [f64; 11] =
     [25.0, 60.0, 150.0, 350.0, 800.0, 2_000.0, 5_000.0, 12_000.0, 30_000.0, 80_000.0, 250_000.0];
 const PARTS: usize = RISES_US.len() * SCALES_US.len();
 /// What we believe before anything was seen, in packets.
-const PRIOR_COUNT: f32 = 6.0;
+const PRIOR_COUNT: f32 = 20.0;
+pub(super) const UP: [f32; 4] = [0.35, 0.4, 0.2, 0.05];
+pub(super) const DOWN: [f32; 4] = [0.05, 0.15, 0.4, 0.4];
 /// As many gaps as make a fair mean, and lie near the floor.
 const GAPS: f32 = 4.0;
 /// Below the floor there is nothing; a pull that grows by a sixteenth of its own size per microsecond brings a
@@ -32,13 +34,13 @@ const BARRIER_GROWTH: f64 = 1.0 / 64.0;
 /// The density of every part at every node, for one grain of the page's clock. The same for both directions.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
-    grain: Option<Grain>,
     density: Vec<[f32; PARTS]>,
 }
 
 /// What is known of one direction's waits.
 #[derive(Debug, Clone)]
 pub(super) struct Excess {
+    prior: [f32; 4],
     shares: [f32; PARTS],
     log: [f32; NODES],
     pull: [f32; NODES],
@@ -56,36 +58,28 @@ pub(super) struct Pull {
 }
 
 impl Parts {
-    pub(super) fn new() -> Self {
-        Self { grain: None, density: vec![[0.0; PARTS]; NODES] }
+    pub(super) fn new(grain: Grain) -> Self {
+        let mut new = Self { density: vec![[0.0; PARTS]; NODES] };
+        new.suit(grain);
+        new
     }
 
-    /// Tables the densities anew if the grain is another. Whether it was.
-    pub(super) fn suit(&mut self, grain: Grain) -> bool {
-        if self.grain == Some(grain) {
-            return false;
-        }
-        self.grain = Some(grain);
+    /// Tables the densities for another grain.
+    pub(super) fn suit(&mut self, grain: Grain) {
         for (j, row) in self.density.iter_mut().enumerate() {
+            // A density that is nothing at the edge has no logarithm there.
+            let y = if j == 0 { node(1) / 4.0 } else { node(j) };
             for (part, cell) in row.iter_mut().enumerate() {
-                let wait = Wait {
-                    rise: RISES_US[part / SCALES_US.len()],
-                    scale: SCALES_US[part % SCALES_US.len()],
-                };
-                // A density that is nothing at the edge has no logarithm there.
-                let y = if j == 0 { node(1) / 4.0 } else { node(j) };
+                let (short, rise) = RISES_US[part / SCALES_US.len()];
+                let wait = Wait([short, rise, SCALES_US[part % SCALES_US.len()]]);
                 *cell = wait.smeared(y, grain) as f32;
             }
         }
-        true
     }
 }
 
-/// A short and a long exponential wait, one after the other.
-struct Wait {
-    rise: f64,
-    scale: f64,
-}
+/// Exponential waits of these means, all different, one after the other.
+struct Wait([f64; 3]);
 
 impl Wait {
     fn smeared(&self, y: f64, grain: Grain) -> f64 {
@@ -101,34 +95,44 @@ impl Wait {
 
     /// The share of waits that are shorter.
     fn once(&self, x: f64) -> f64 {
-        if x <= 0.0 {
-            return 0.0;
-        }
-        let (a, m) = (self.rise, self.scale);
-        1.0 - (m * (-x / m).exp() - a * (-x / a).exp()) / (m - a)
+        if x <= 0.0 { 0.0 } else { 1.0 - self.sum(|_, tail| tail, x) }
     }
 
     /// The integral of [`Self::once`].
     fn twice(&self, x: f64) -> f64 {
-        if x <= 0.0 {
-            return 0.0;
-        }
-        let (a, m) = (self.rise, self.scale);
-        let part = |s: f64| s * s * (1.0 - (-x / s).exp());
-        x - (part(m) - part(a)) / (m - a)
+        if x <= 0.0 { 0.0 } else { x - self.sum(|mean, tail| mean * (1.0 - tail), x) }
+    }
+
+    /// Over the waits, each with its weight in the sum of all.
+    fn sum(&self, each: impl Fn(f64, f64) -> f64, x: f64) -> f64 {
+        let weight = |mean: f64| -> f64 {
+            self.0
+                .iter()
+                .filter(|other| **other != mean)
+                .map(|other| mean / (mean - other))
+                .product()
+        };
+        self.0.iter().map(|mean| weight(*mean) * each(*mean, (-x / mean).exp())).sum()
     }
 }
 
 impl Excess {
-    pub(super) fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts, prior: [f32; 4]) -> Self {
+        let share = |part: usize| prior[part / SCALES_US.len()] / SCALES_US.len() as f32;
         let mut new = Self {
-            shares: [1.0 / PARTS as f32; PARTS],
+            prior,
+            shares: std::array::from_fn(share),
             log: [0.0; NODES],
             pull: [0.0; NODES],
             seen: [0.0; NODES],
         };
         new.table(parts);
         new
+    }
+
+    /// The same shares of other parts.
+    pub(super) fn suit(&mut self, parts: &Parts) {
+        self.table(parts);
     }
 
     pub(super) fn forget_seen(&mut self) {
@@ -164,7 +168,9 @@ impl Excess {
 
     /// Learns the shares from what was counted: one step of expectation and maximisation.
     pub(super) fn learn(&mut self, parts: &Parts) {
-        let mut counts = [PRIOR_COUNT / PARTS as f32; PARTS];
+        let mut counts: [f32; PARTS] = std::array::from_fn(|part| {
+            PRIOR_COUNT * self.prior[part / SCALES_US.len()] / SCALES_US.len() as f32
+        });
         for (row, seen) in parts.density.iter().zip(&self.seen) {
             let whole: f32 = row.iter().zip(&self.shares).map(|(p, w)| p * w).sum();
             if *seen > 0.0 && whole > 0.0 {

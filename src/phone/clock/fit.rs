@@ -40,6 +40,9 @@ const BEND_VARS: [f64; BENDS] = {
     vars
 };
 
+/// Now and then a regulator steps the skew: Student's tail of so many degrees lets it.
+const TAIL: f64 = 2.0;
+
 type Vector = [f64; SIZE];
 type Matrix = [Vector; SIZE];
 
@@ -219,15 +222,22 @@ impl Fit {
         };
         add(0, 0.0, 1e12);
         add(1, self.p[1] - prior.skew, prior.skew_var);
-        for (k, usual) in BEND_VARS.iter().enumerate() {
-            add(2 + k, self.p[2 + k], *usual);
-        }
         let (floor, var) = prior.floor.unwrap_or((0.0, 1e12));
         add(FLOOR, self.p[FLOOR] - floor, var);
+        for (k, usual) in BEND_VARS.iter().enumerate() {
+            let off = self.p[2 + k];
+            let var = (TAIL * usual + off * off) / (TAIL + 1.0);
+            view.slope[2 + k] -= off / var;
+            view.bend[2 + k][2 + k] += 1.0 / var;
+            view.likelihood -= (TAIL + 1.0) / 2.0 * (1.0 + off * off / (TAIL * usual)).ln();
+        }
     }
 
     fn stepped_by(mut self, view: &View, caution: f64) -> Option<Self> {
         let step = solve(&cholesky(view.stiff(caution))?, view.slope);
+        if step.iter().any(|step| !step.is_finite()) {
+            return None;
+        }
         for (p, step) in self.p.iter_mut().zip(step) {
             *p += step;
         }

@@ -28,14 +28,19 @@ pub struct Grain {
 pub(super) struct Sieve {
     told: Option<Grain>,
     step_us: Option<u16>,
+    kind: Kind,
 }
 
 /// The steps that browsers use, microseconds.
 const STEPS_US: [u16; 4] = [1_000, 100, 20, 5];
+/// Below this the way it rounds makes no difference that could be seen or would matter.
+const STEP_MIN_US: u16 = 20;
+/// How much likelier one way to round must be: a factor of e to this.
+const PROOF_NATS: f64 = 12.0;
 
 impl Sieve {
     pub(super) fn told(grain: Grain) -> Self {
-        Self { told: Some(grain), step_us: None }
+        Self { told: Some(grain), ..Self::default() }
     }
 
     pub(super) fn see(&mut self, at: MonoTime) {
@@ -47,11 +52,33 @@ impl Sieve {
 
     pub(super) fn grain(&self) -> Grain {
         let step_us = f64::from(self.step_us.unwrap_or(1));
-        self.told.unwrap_or(Grain { step_us, kind: Kind::Unknown })
+        self.told.unwrap_or(Grain { step_us, kind: self.kind })
+    }
+
+    /// What else it might be.
+    pub(super) fn rival(&self) -> Option<Grain> {
+        let step_us = self.step_us.filter(|step| *step >= STEP_MIN_US && self.told.is_none())?;
+        (self.kind == Kind::Unknown)
+            .then_some(Grain { step_us: f64::from(step_us), kind: Kind::Fuzz })
+    }
+
+    /// How likely all exchanges are if it rounds down, and if up or down.
+    pub(super) fn weigh(&mut self, floor: f64, fuzz: f64) {
+        if fuzz - floor > PROOF_NATS {
+            self.kind = Kind::Fuzz;
+        } else if floor - fuzz > PROOF_NATS {
+            self.kind = Kind::Floor;
+        }
     }
 }
 
 impl Grain {
+    /// Whether it makes no difference which of the two it is.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        let fuzz = |grain: Self| grain.kind == Kind::Fuzz;
+        self.step_us == other.step_us && fuzz(self) == fuzz(other)
+    }
+
     /// How far below the truth a reading of the far clock's lead may stand: what is rounded away going there, and
     /// coming back.
     pub(super) fn edges(self) -> (f64, f64) {

@@ -8,7 +8,7 @@
 //! the smaller.
 
 /// Half the difference of the floors against their sum, one sigma.
-const ASYMMETRY: f64 = 0.085;
+const ASYMMETRY: f64 = 0.11;
 /// The part of it that all ways of one phone share: no number of roams averages it away.
 const SHARED: f64 = 0.6;
 

@@ -4,7 +4,7 @@
 //!
 //! No packet beats its way. If one direction came early by as much as the other came late, a clock was moved (the
 //! phone slept, the box was replaced); else the way is shorter. One answer may be a mistake, so it takes two or
-//! three. Only a phone whose clock stood still while it slept shows in one: the box's answer comes back long
+//! a handful. Only a phone whose clock stood still while it slept shows in one: the box's answer comes back long
 //! before it was sent, which no way and no queue can do.
 
 use super::fit::Row;
@@ -35,9 +35,9 @@ pub(super) enum Verdict {
     OtherWay,
 }
 
-const ENOUGH: usize = 3;
+const ENOUGH: usize = 8;
 /// What was early so long ago proves nothing any more, seconds.
-const MEMORY_SECS: f64 = 10.0;
+const MEMORY_SECS: f64 = 20.0;
 
 /// The last of them.
 #[derive(Debug, Clone, Copy, Default)]

@@ -193,3 +193,112 @@ fn in_a_crowd_the_error_stays_within_the_bound_it_claims() {
         assert!(error <= asymmetry + 0.1 + queue * 1e3 / 4.0, "seed {seed}: error {error} ms");
     }
 }
+
+/// Rounds the page's stamps to whole milliseconds: down, or up and down as a hash of the millisecond says.
+fn rounded(mut exchange: Exchange, kind: Kind) -> Exchange {
+    for t in [&mut exchange.t1, &mut exchange.t4] {
+        let (ms, over) = (t.ns().div_euclid(1_000_000), t.ns().rem_euclid(1_000_000));
+        let threshold = Chance::new(ms as u128).share() * 1e6;
+        let is_up = kind == Kind::Fuzz && over as f64 > threshold;
+        *t = MonoTime::from_ns((ms + i64::from(is_up)) * 1_000_000);
+    }
+    exchange
+}
+
+#[test]
+fn how_the_pages_clock_rounds_is_found_out_from_the_answers_and_taken_out() {
+    for kind in [Kind::Floor, Kind::Fuzz] {
+        for seed in 0..6 {
+            let (mut far, mut clock) = (sim_box(seed), Clock::default());
+            far.queue = 0.000_3;
+            for k in 0..1_200 {
+                clock.handle(rounded(far.ask(f64::from(k) * 0.101_3), kind));
+            }
+            assert_eq!(clock.grain(), Grain { step_us: 1_000.0, kind }, "seed {seed}");
+            let error = far.error_ms(&clock, 121.6);
+            assert!(error.abs() < 0.12, "{kind:?}, seed {seed}: {error} ms");
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_was_suspended_knows_the_time_again_at_the_first_answer() {
+    let (mut far, mut clock) = (sim_box(8), Clock::default());
+    far.queue = 0.001;
+    let at = talk(&mut far, &mut clock, 0.012_34, 200, 0.100_3);
+    far.ahead += Span::from_secs(8);
+    far.queue = 0.0;
+    let at = talk(&mut far, &mut clock, at, 1, 0.1);
+    assert!(far.error_ms(&clock, at).abs() < 0.5, "{}", far.error_ms(&clock, at));
+}
+
+#[test]
+fn a_roam_to_a_way_with_another_asymmetry_moves_the_time_little() {
+    let (mut far, mut clock) = (sim_box(9), Clock::default());
+    far.queue = 0.000_3;
+    let at = talk(&mut far, &mut clock, 0.012_34, 600, 0.100_3);
+    let (up, down) = (far.floor_up, far.floor_down);
+    (far.floor_up, far.floor_down) = (up + 0.000_4, down + 0.003);
+    let at = talk(&mut far, &mut clock, at, 600, 0.100_3);
+    assert!(far.error_ms(&clock, at).abs() < 0.3, "longer: {}", far.error_ms(&clock, at));
+    (far.floor_up, far.floor_down) = (up, down);
+    let at = talk(&mut far, &mut clock, at, 600, 0.100_3);
+    assert!(far.error_ms(&clock, at).abs() < 0.3, "back: {}", far.error_ms(&clock, at));
+}
+
+#[test]
+fn another_channel_has_floors_of_its_own_and_leaves_the_time_as_it_was() {
+    let (mut far, mut clock) = (sim_box(10), Clock::default());
+    far.queue = 0.000_3;
+    let at = talk(&mut far, &mut clock, 0.012_34, 300, 0.100_3);
+    far.channel = Channel::WebTransport;
+    far.floor_down += 0.002;
+    let worst = (0..100).fold(0.0f64, |worst, k| {
+        let at = talk(&mut far, &mut clock, at + f64::from(k) * 0.1, 1, 0.1);
+        worst.max(far.error_ms(&clock, at).abs())
+    });
+    assert!(worst < 0.3, "{worst} ms");
+}
+
+#[test]
+fn a_skew_that_steps_by_ten_ppm_is_followed_within_a_quarter_of_a_minute() {
+    let (mut far, mut clock) = (sim_box(11), Clock::default());
+    far.queue = 0.000_2;
+    let at = talk(&mut far, &mut clock, 0.012_34, 600, 0.100_3);
+    let lead = far.net(at);
+    far.skew = Ppm(far.skew.0 + 10.0);
+    far.ahead += lead - far.net(at);
+    let at = talk(&mut far, &mut clock, at, 150, 0.100_3);
+    assert!(far.error_ms(&clock, at).abs() < 0.05, "{}", far.error_ms(&clock, at));
+    let rate = clock.reading(MonoTime::from_ns((at * 1e9) as i64)).expect("asked").rate;
+    assert!((rate.0 - 40.0).abs() < 2.0, "{rate:?}");
+}
+
+#[test]
+fn an_exchange_asks_nothing_of_the_heap_whatever_becomes_of_the_way_and_the_clock() {
+    let (mut far, mut clock) = (sim_box(12), Clock::default());
+    far.queue = 0.002;
+    let before = crate::heap::count();
+    let at = talk(&mut far, &mut clock, 0.012_34, 2_500, 0.100_3);
+    far.floor_down += 0.02;
+    let at = talk(&mut far, &mut clock, at, 200, 0.100_3);
+    far.floor_down -= 0.02;
+    let at = talk(&mut far, &mut clock, at, 200, 0.100_3);
+    far.ahead += Span::from_secs(3);
+    talk(&mut far, &mut clock, at, 200, 0.100_3);
+    assert_eq!(crate::heap::count(), before);
+    drop(clock.clone());
+    assert!(crate::heap::count() > before, "and the count counts");
+}
+
+#[test]
+fn absurd_stamps_of_the_box_do_not_spoil_the_clock_for_ever() {
+    let (mut far, mut clock) = (sim_box(13), Clock::default());
+    let at = talk(&mut far, &mut clock, 0.012_34, 30, 0.1);
+    for ns in [i64::MAX, 0, i64::MAX / 3] {
+        let lie = Exchange { t2: NetTime::from_ns(ns), t3: NetTime::from_ns(ns), ..far.ask(at) };
+        clock.handle(lie);
+    }
+    let at = talk(&mut far, &mut clock, at + 1.0, 100, 0.1);
+    assert!(far.error_ms(&clock, at).abs() < 0.1, "{}", far.error_ms(&clock, at));
+}

@@ -79,14 +79,14 @@ impl Net {
         Self { names, folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// A cable. Its ends are called `r` (to the next machine) and `l` (to the one before).
+    /// A cable. Its ends are called `right` (to the next machine) and `left` (to the one before).
     pub fn link(&self, from: usize, to: usize) {
         let (a, b) = (&self.names[from], &self.names[to]);
-        must(&format!("ip -n {a} link add r type veth peer name l netns {b}"));
-        for (name, end, last) in [(a, "r", 1), (b, "l", 2)] {
+        must(&format!("ip -n {a} link add right type veth peer name left netns {b}"));
+        for (name, end, last) in [(a, "right", 1), (b, "left", 2)] {
             must(&format!("ip -n {name} addr add 10.97.{from}.{last}/24 dev {end}"));
             must(&format!("ip -n {name} addr add fd97:{from}::{last}/64 dev {end} nodad"));
-            must(&format!("ip -n {name} link set {end} up"));
+            must(&format!("ip -n {name} link set dev {end} up"));
         }
     }
 
@@ -298,6 +298,12 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 pub fn off_the_machine(clock: &Value) -> i128 {
     let (mono, tai) = both(clock);
     tai - (mono + system_minus_mono() + TAI_UTC_NS)
+}
+
+/// The same from UTC, which `ptp4l` gives with software stamps, and says that its timescale is none that anybody knows.
+pub fn off_ptp4l(clock: &Value) -> i128 {
+    assert_eq!(clock["master"]["ptp_timescale"], false, "{clock:#}");
+    off_the_machine(clock) + TAI_UTC_NS
 }
 
 /// How far one box clock is from another, in nanoseconds.

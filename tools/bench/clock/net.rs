@@ -1,0 +1,86 @@
+//! Two network namespaces with a cable between them, and what runs in them. Gone when dropped.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The ends of the cable, in the first and in the second namespace.
+pub const ENDS: [&str; 2] = ["va", "vb"];
+/// Their addresses.
+pub const ADDRESSES: [&str; 2] = ["10.98.0.1", "10.98.0.2"];
+
+/// The namespaces.
+pub struct Net {
+    names: [String; 2],
+}
+
+impl Net {
+    /// Makes them; needs root.
+    pub fn new() -> io::Result<Self> {
+        let net =
+            Self { names: ["a", "b"].map(|end| format!("dbclk-{}-{end}", std::process::id())) };
+        for name in &net.names {
+            ip(&format!("netns add {name}"))?;
+            ip(&format!("-n {name} link set dev lo up"))?;
+        }
+        let [a, b] = &net.names;
+        ip(&format!("-n {a} link add {} type veth peer name {} netns {b}", ENDS[0], ENDS[1]))?;
+        for (at, name) in net.names.iter().enumerate() {
+            ip(&format!("-n {name} addr add {}/24 dev {}", ADDRESSES[at], ENDS[at]))?;
+            ip(&format!("-n {name} link set dev {} up", ENDS[at]))?;
+            ip(&format!("-n {name} route add 224.0.0.0/4 dev {}", ENDS[at]))?;
+        }
+        Ok(net)
+    }
+
+    /// Starts a program in one of them; what it says goes into a file.
+    pub fn start(&self, at: usize, command: &[&str], says: &Path) -> io::Result<Process> {
+        let file = File::create(says)?;
+        let errors = file.try_clone()?;
+        let mut by = Command::new("ip");
+        by.args(["netns", "exec", &self.names[at]]).args(command);
+        Ok(Process(by.stdin(Stdio::null()).stdout(file).stderr(errors).spawn()?))
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+fn ip(words: &str) -> io::Result<()> {
+    let output = Command::new("ip").args(words.split(' ')).output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "`ip {words}`: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
+    }
+}
+
+/// A program that ends with its owner.
+pub struct Process(Child);
+
+impl Process {
+    /// Processor time that it has used, all threads together.
+    pub fn cpu_s(&self) -> f64 {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
+        // Behind the name in brackets: state is the third field, user and system ticks the 14th and 15th.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
