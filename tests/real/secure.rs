@@ -191,6 +191,47 @@ async fn ask_again(session: &Connection) -> Option<Answer> {
 }
 
 #[test]
+fn what_the_box_pays_for_a_question_either_way_is_printed() {
+    const QUESTIONS: u32 = 1_500;
+    let the_box = TheBox::start_with("[limits]\nclock_syncs_per_second = 1000000\n");
+    let mut phone = join(&the_box);
+    let (url, hashes) = told(&phone.welcome);
+    let pays = |deed: &mut dyn FnMut()| {
+        let before = cpu_us(&the_box);
+        deed();
+        (cpu_us(&the_box) - before) / f64::from(QUESTIONS)
+    };
+    let socket = pays(&mut || (0..QUESTIONS).for_each(|_| assert!(phone.is_served())));
+    let datagram = pays(&mut || {
+        runtime().block_on(async {
+            let session = open(&url, &hashes).await.expect("a session");
+            for _ in 0..QUESTIONS {
+                assert!(is_served(&session).await);
+            }
+        });
+    });
+    println!(
+        "CPU of the box a question: {socket:.0} us over the socket, {datagram:.0} us in a datagram"
+    );
+    let lead = metric(&the_box, "time_datagrams_lead_seconds_total") / f64::from(QUESTIONS);
+    println!(
+        "the kernel's stamp is {:.1} us ahead of the program's reading, in the mean",
+        lead * 1e6
+    );
+    assert!(socket > 0.0 && datagram > 0.0);
+}
+
+/// What the box has had of the processors, in microseconds; the kernel counts nanoseconds by thread.
+fn cpu_us(the_box: &TheBox) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", the_box.child.id())).expect("Linux");
+    let spent = |thread: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    threads.filter_map(spent).sum::<f64>() / 1e3
+}
+
+#[test]
 fn a_wrong_path_or_an_unknown_hash_opens_no_session() {
     let the_box = TheBox::start();
     let (url, hashes) = told(&join(&the_box).welcome);

@@ -247,6 +247,13 @@ fn sx17_media_controls_of_the_audience_are_forbidden_and_counted() {
 }
 
 #[test]
+fn who_joins_a_house_that_is_short_of_air_is_told_how_often_to_ask() {
+    let the_box = TheBox::start_with("[limits]\nclock_syncs_total_per_second = 1\n");
+    let pace = Phone::join(&the_box).hear("clock_pace");
+    assert!(pace["min_interval_ms"].as_u64() >= Some(2_500), "{pace}");
+}
+
+#[test]
 fn sx08_another_major_version_is_told_so_and_closed() {
     let the_box = TheBox::start();
     let mut phone = Phone::connect(&the_box);

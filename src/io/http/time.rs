@@ -26,11 +26,20 @@ use super::tls::Certificates;
 /// A handshake and the request after it take a few round trips; nobody honest needs longer.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// A phone that is sure of the time asks every 20 s; one that has said nothing for so long has gone.
+/// Nothing at all came for so long, not even an answer to [`KEEP_ALIVE`]: the phone has gone.
 const IDLE_MS: u32 = 60_000;
+
+/// Browsers close a session that was quiet for 30 s, and a phone may be asked to ask more seldom than that.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// However seldom a phone is asked to ask: one that has asked nothing for so long wants nothing here.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
 
 /// Handshakes under way from which on a stranger first has to show that its address is its own.
 const STRANGERS_MAX: usize = 64;
+
+/// Sessions of all addresses together; each may take some hundred kilobytes. Who finds no room asks on `/ws`.
+const SESSIONS_MAX: usize = 4096;
 
 /// A session is its request and HTTP/3's own three streams; nothing else is ever opened.
 const STREAMS_MAX: u32 = 8;
@@ -40,6 +49,7 @@ const WAITING_MAX: u32 = 16 << 10;
 
 /// Why a session was closed, for the other side.
 const TOO_MUCH: Code = Code::from_u32(1);
+const GONE_QUIET: Code = Code::from_u32(2);
 const GOODBYE: VarInt = VarInt::from_u32(0);
 
 /// The door for datagrams.
@@ -69,6 +79,10 @@ impl TimeDoor {
             if unknown && self.endpoint.open_connections() > STRANGERS_MAX {
                 // Costs no memory here and a round trip there.
                 let _ = incoming.retry();
+                continue;
+            }
+            if self.endpoint.open_connections() > SESSIONS_MAX {
+                incoming.refuse();
                 continue;
             }
             let Some(place) = Place::enter(&door, incoming.remote_address(), &house) else {
@@ -101,6 +115,7 @@ fn server(certificates: &Arc<Certificates>) -> io::Result<ServerConfig> {
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
         .max_concurrent_bidi_streams(STREAMS_MAX.into())
         .max_concurrent_uni_streams(STREAMS_MAX.into())
         .stream_receive_window(WAITING_MAX.into())
@@ -165,7 +180,10 @@ async fn attend(house: &House, arrivals: &Arrivals, session: &Connection, phone:
     let mut asker = Asker::new(&house.limits);
     let counts = house.crowd.counts();
     loop {
-        let Ok(bytes) = session.receive_datagram().await else { return };
+        let Ok(heard) = timeout(SILENCE_MAX, session.receive_datagram()).await else {
+            return session.close(GONE_QUIET, b"nothing asked");
+        };
+        let Ok(bytes) = heard else { return };
         let read = house.clock.mono_now();
         let came = arrivals.of(session.remote_address(), read);
         let now = house.clock.show(came);
