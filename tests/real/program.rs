@@ -158,13 +158,28 @@ fn every_document_has_its_documented_keys() {
     let clock = the_box.ask_json(&["clock"]);
     let of_clock = [
         "age_s",
+        "agreement",
+        "domain",
         "error_bound_ns",
+        "history",
+        "identity",
+        "master",
         "now",
         "now_tai_ns",
         "now_unix_s",
+        "offset_ns",
+        "path_delay_ns",
+        "peers",
+        "ports",
+        "ptp",
+        "rate_ppm",
+        "role",
         "source",
+        "stamps",
         "state",
+        "step_wanted_ns",
         "tai_utc_s",
+        "why",
     ];
     assert_eq!(keys(&clock), of_clock);
     assert_eq!(clock["now"]["tai_ns"], clock["now_tai_ns"]);
