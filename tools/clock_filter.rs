@@ -17,7 +17,7 @@ use units::MonoTime;
 /// What the page would know of itself.
 #[derive(clap::Args, Clone, Copy)]
 #[command(
-    after_help = "In: t1 t2 t3 t4, whole microseconds: asked (phone), heard and answered (box), heard (phone).\nOut, one line each, at once: OFFSET SIGMA SKEW: box minus phone at t4 and one sigma of it, microseconds; how\nmuch faster the box's crystal runs, ppm. It ends with its input, or with Ctrl-C.\n\nExample:\n  $ printf '1000 6500 6520 2020\\n' | tools clock-filter\n  5000.00 86.24 0.00000"
+    after_help = "In: t1 t2 t3 t4, whole microseconds: asked (phone), heard and answered (box), heard (phone).\nOut, one line each, at once: OFFSET SIGMA SKEW: box minus phone at t4 and one sigma of it, microseconds; how\nmuch faster the box's crystal runs, ppm. It ends with its input, or with Ctrl-C.\n\nExample:\n  $ printf '1001 6502 6523 2021\\n' | tools clock-filter\n  5001.06 506.16 0.00000"
 )]
 pub struct Args {
     /// The step of the phone's clock, microseconds

@@ -118,6 +118,24 @@ fn ca02_mid_show_the_master_is_set_by_hand_and_nothing_steps_until_the_operator_
     assert!(seen.last().expect("looked").error.abs() < micros(5));
 }
 
+/// The program died and is back in the middle of a show; nothing was learnt, and the lights are on.
+#[test]
+fn ca02_a_box_that_comes_back_mid_show_slews_what_is_little_and_asks_about_more() {
+    let back = |off| {
+        let spec = story(8, vec![(Span::ZERO, Happening::Show(true))]);
+        night(PtpSpec { off, ..spec }, secs(40))
+    };
+    let (world, seen) = back(micros(600));
+    assert!(seen.iter().all(|it| !it.stepped) && world.asked().is_empty());
+    assert_eq!(state_at(&seen, secs(40)), ClockState::Locked);
+    let (world, seen) = back(Span::from_millis(40));
+    assert!(seen.iter().all(|it| !it.stepped));
+    assert_eq!((state_at(&seen, secs(40)), world.asked().len()), (ClockState::Holdover, 1));
+    assert_eq!(whys(&world), [Why::StepWanted]);
+    let bound = seen.last().expect("it was looked at").bound;
+    assert!(bound > Some(Span::from_millis(39)), "it knows how far off it is: {bound:?}");
+}
+
 #[test]
 fn ca02_a_pulled_cable_is_holdover_at_once_and_the_way_back_is_slewed() {
     let spec = story(

@@ -21,7 +21,8 @@ struct Place {
     crowd: (f64, f64),
     /// How often an answer waits for the next beacon, and for how long at most.
     beacon: (f64, f64),
-    /// An answer that is lost holds up those behind it.
+    /// How often an answer is lost. Where all is ordered it comes late, and those behind it wait.
+    loss: f64,
     is_ordered: bool,
     step: f64,
     is_fuzzed: bool,
@@ -38,6 +39,7 @@ const CALM: Place = Place {
     access: 250.0,
     crowd: (0.0, 0.0),
     beacon: (0.0, 0.0),
+    loss: 0.0,
     is_ordered: true,
     step: 100.0,
     is_fuzzed: false,
@@ -48,8 +50,14 @@ const CALM: Place = Place {
 const PLACES: [Place; 9] = [
     Place { name: "wired", floor: 150.0, asymmetry: 20.0, access: 1.0, step: 5.0, ..CALM },
     CALM,
-    Place { name: "crowd, ordered", crowd: (0.8, 9_000.0), ..CALM },
-    Place { name: "crowd, datagrams", crowd: (0.8, 9_000.0), is_ordered: false, ..CALM },
+    Place { name: "crowd, ordered", crowd: (0.8, 9_000.0), loss: 0.05, ..CALM },
+    Place {
+        name: "crowd, datagrams",
+        crowd: (0.8, 9_000.0),
+        loss: 0.05,
+        is_ordered: false,
+        ..CALM
+    },
     Place { name: "power save", beacon: (0.4, 200_000.0), ..CALM },
     Place { name: "roams", roams_every: 75.0, ..CALM },
     Place { name: "whole ms, down", step: 1_000.0, ..CALM },
@@ -60,6 +68,8 @@ const PLACES: [Place; 9] = [
 const SEEDS: u128 = 5;
 const SECS: f64 = 200.0;
 const AHEAD_US: f64 = 1.79e15;
+/// What TCP waits at least before it sends a lost packet again.
+const RETRANSMIT_US: f64 = 200_000.0;
 
 /// A phone in its place.
 struct Walk {
@@ -144,11 +154,13 @@ impl Walk {
                 events = 2;
                 self.skew_ppm += 10.0;
             }
-            let exchange = self.ask(at);
-            clock.handle(exchange);
-            recent.push(exchange);
-            if at > 60.0 {
-                self.judge(tally, &clock, &recent[recent.len().saturating_sub(10)..], exchange.t4);
+            if let Some(exchange) = self.ask(at) {
+                clock.handle(exchange);
+                recent.push(exchange);
+                let ten = &recent[recent.len().saturating_sub(10)..];
+                if at > 60.0 {
+                    self.judge(tally, &clock, ten, exchange.t4);
+                }
             }
             let pace = 0.1 + 0.002 * self.chance.share();
             at += pace;
@@ -164,7 +176,7 @@ impl Walk {
         self.way = (floor + asymmetry, floor - asymmetry);
     }
 
-    fn ask(&mut self, at: f64) -> Exchange {
+    fn ask(&mut self, at: f64) -> Option<Exchange> {
         let asked = at * 1e6;
         let wait_up = self.wait(0.5) + self.exponential(20.0);
         let heard = asked + self.way.0 + wait_up;
@@ -174,18 +186,23 @@ impl Walk {
         if self.chance.share() < self.place.beacon.0 {
             back += self.place.beacon.1 * self.chance.share();
         }
+        let is_lost = self.chance.share() < self.place.loss;
+        if is_lost && !self.place.is_ordered {
+            return None;
+        }
         if self.place.is_ordered {
-            back = back.max(self.heard_last + 10.0);
+            let again = if is_lost { RETRANSMIT_US } else { 0.0 };
+            back = (back + again).max(self.heard_last + 10.0);
         }
         self.heard_last = back;
         let net = |us: f64| NetTime::from_ns((us + AHEAD_US + self.lead) as i64 * 1_000);
-        Exchange {
+        Some(Exchange {
             t1: self.rounded(asked),
             t2: net(heard),
             t3: net(said),
             t4: self.rounded(back),
             channel: Channel::WebSocket,
-        }
+        })
     }
 
     fn wait(&mut self, share: f64) -> f64 {

@@ -13,6 +13,9 @@
 //! The bound is the sum of what is known to be wrong (the error that is being slewed away), what chance may hide
 //! ([`SURE`] deviations of the estimate, which grow while nothing is measured) and what asymmetry may hide. It is
 //! against the time of the master that is followed; while that one is gone, against what it would read had it gone on.
+//!
+//! A box that leads is what the others measure themselves by: to them it is not off at all. Of itself it says what it
+//! knows: `free` if it never followed anybody, else `holdover` from the master that it took over from.
 
 use std::collections::VecDeque;
 

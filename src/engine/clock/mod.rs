@@ -15,6 +15,8 @@ mod news;
 mod overlay;
 mod peers;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use units::Span;
 

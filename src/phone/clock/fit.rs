@@ -250,7 +250,8 @@ impl Fit {
         let unit = |k: usize| std::array::from_fn(|j| if j == k { 1.0 } else { 0.0 });
         let (lead, skew, floor) =
             (solve(&root, unit(0)), solve(&root, unit(1)), solve(&root, unit(FLOOR)));
-        let gap_var = gaps.0 * gaps.0 + gaps.1 * gaps.1;
+        // Nor is it less sure than the round trip allows.
+        let gap_var = (gaps.0 * gaps.0 + gaps.1 * gaps.1).min(self.floor() * self.floor() / 4.0);
         self.lead_var = lead[0] + gap_var;
         self.skew_var = skew[1] + 3.0 * gap_var / (span * span).max(1.0);
         self.lead_skew = lead[1];
