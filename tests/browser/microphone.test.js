@@ -105,6 +105,7 @@ async function calibrate({ stepS, thereMs }) {
     else if (act.act === "listen" || act.act === "deafen") microphone.perform(act);
     else if (act.act === "chirp") sound.perform(act);
     else if (act.act === "send") answer(JSON.parse(act.text));
+    else if (act.act === "ask") answer(JSON.parse(act.head + (nowMs() / 1000).toFixed(9) + act.tail));
   }
   function answer(said) {
     if (said.type === "clock_sync") {

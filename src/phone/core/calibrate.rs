@@ -197,5 +197,7 @@ fn acts(turns: &Turns<AudioTime>) -> Vec<Act> {
 
 fn words(late_ms: f64, sigma_ms: f64) -> String {
     let side = if late_ms < 0.0 { "early" } else { "late" };
-    format!("calibrated: it was {} {side}, now within {}", ms(late_ms.abs()), ms(2.0 * sigma_ms))
+    let tenths = (late_ms.abs() * 10.0).round() as u64;
+    let (whole, rest) = (tenths / 10, tenths % 10);
+    format!("calibrated: it was {whole}.{rest} ms {side}, now within {}", ms(2.0 * sigma_ms))
 }
