@@ -101,6 +101,14 @@ Example:
     /// Put a cue on standby
     #[command(after_help = "Example:\n  downbeat goto 1")]
     Goto(CueOrder),
+    /// Let phones calibrate themselves by chirps for ten minutes
+    #[command(after_help = "\
+The box chirps through its loudspeaker, so do it before doors. It needs `[sound] microphone` in the box file, and a
+page that was opened with https://: \"sound early or late?\" has the button.
+
+Example:
+  downbeat calibrate")]
+    Calibrate(Order),
     /// How the box and its show stand
     #[command(after_help = "Example:\n  downbeat status --json | jq .show.lists[0].standby.number")]
     Status(Show),

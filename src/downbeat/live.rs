@@ -21,6 +21,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Pause(it) => order(&client, "pause", it, &[]),
         Command::Resume(it) => order(&client, "resume", it, &[]),
         Command::Panic(it) => order(&client, "panic", it, &[]),
+        Command::Calibrate(it) => order(&client, "calibrate", it, &[]),
         Command::Fire(it) => order(&client, "fire", &it.order, &fields_of_cue(it)),
         Command::Goto(it) => order(&client, "goto", &it.order, &fields_of_cue(it)),
         Command::Status(it) => show(&client, "status", it.json, status),
@@ -202,16 +203,26 @@ fn cue_row(it: &Value) -> [String; 5] {
 }
 
 fn phones(it: &Value) -> String {
-    let rows: Vec<[String; 8]> = rows(&it["phones"]).map(phone_row).collect();
-    table(
-        ["phone", "address", "here", "hello", "quality", "round trip", "asks by", "correction"],
-        &rows,
-    )
+    let rows: Vec<[String; 11]> = rows(&it["phones"]).map(phone_row).collect();
+    let head = [
+        "phone",
+        "address",
+        "here",
+        "hello",
+        "quality",
+        "round trip",
+        "asks by",
+        "correction",
+        "clock within",
+        "output within",
+        "heard within",
+    ];
+    table(head, &rows)
 }
 
-fn phone_row(phone: &Value) -> [String; 8] {
+fn phone_row(phone: &Value) -> [String; 11] {
     let unknown = || "unknown".to_owned();
-    let status = &phone["status"];
+    let (status, sync) = (&phone["status"], &phone["status"]["sync"]);
     let number = |value: &Value, unit: &str| {
         value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
     };
@@ -224,7 +235,20 @@ fn phone_row(phone: &Value) -> [String; 8] {
         number(&status["avg_rtt_ms"], " ms"),
         phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
         correction(phone).unwrap_or_else(unknown),
+        number(&sync["clock_ms"], " ms"),
+        output_error(sync),
+        number(&sync["acoustic_ms"], " ms"),
     ]
+}
+
+/// Within what, and who says so.
+fn output_error(sync: &Value) -> String {
+    let source = sync["output_source"].as_str();
+    match (sync["output_ms"].as_f64(), source) {
+        (Some(within), Some(source)) => format!("{within:.1} ms ({source})"),
+        (_, Some("doubtful")) => "unknown (doubtful)".to_owned(),
+        _ => "unknown".to_owned(),
+    }
 }
 
 /// How much sooner a phone was told to sound, and how sure that is.

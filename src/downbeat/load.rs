@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::boxfile::{self, BoxConfig};
+use engine::calibrate;
+use engine::phonefile::{self, PhoneTable};
 use engine::show::{self, Finding, Media, MediaId, Severity, Show};
 use engine::sound::Pcm;
 use io::disk::ShowFolder;
@@ -36,6 +38,24 @@ fn read_box(path: &Path) -> Result<boxfile::Loaded, Refused> {
     Ok(boxfile::load(&path.display().to_string(), &text))
 }
 
+/// What is known of phone models; nothing where there is no table.
+pub fn phone_table(config: &BoxConfig) -> Result<PhoneTable, Refused> {
+    let path = Path::new(&config.paths.phones);
+    let Some(loaded) = read_phones(path)? else { return Ok(PhoneTable::default()) };
+    for finding in &loaded.findings {
+        terminal::complain(&finding.to_string());
+    }
+    loaded.table.ok_or_else(|| Refused(format!("{} has mistakes", path.display())))
+}
+
+fn read_phones(path: &Path) -> Result<Option<phonefile::Loaded>, Refused> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(phonefile::load(&path.display().to_string(), &text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Refused(format!("could not read {}: {error}", path.display()))),
+    }
+}
+
 /// The control socket: as named, else as the box file has it.
 pub fn socket(globals: &Globals, config: &BoxConfig) -> PathBuf {
     globals.socket.clone().unwrap_or_else(|| PathBuf::from(&config.paths.socket))
@@ -56,10 +76,10 @@ pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
     Ok((folder, show))
 }
 
-/// `check SHOW`; a box file that is named is checked with it.
+/// `check SHOW`; a box file that is named is checked with it, and the table of phones that it names.
 pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refused> {
     let mut findings = match &globals.box_file {
-        Some(path) => read_box(path)?.findings,
+        Some(path) => box_findings(path)?,
         None => Vec::new(),
     };
     let (_, loaded) = load(named);
@@ -83,7 +103,18 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
     }
 }
 
-/// Every sound file by its id; what only phones play stays on disk.
+fn box_findings(path: &Path) -> Result<Vec<Finding>, Refused> {
+    let loaded = read_box(path)?;
+    let mut findings = loaded.findings;
+    if let Some(config) = loaded.config
+        && let Some(phones) = read_phones(Path::new(&config.paths.phones))?
+    {
+        findings.extend(phones.findings);
+    }
+    Ok(findings)
+}
+
+/// Every sound file by its id, the calibration's chirp behind them; what only phones play stays on disk.
 pub fn media(show: &Show, folder: &Path) -> Result<Arc<[Pcm]>, Refused> {
     let used = heard_from_the_box(show);
     let one = |(index, media): (usize, &Media)| {
@@ -94,7 +125,8 @@ pub fn media(show: &Show, folder: &Path) -> Result<Arc<[Pcm]>, Refused> {
         io::sound::decode(&path)
             .map_err(|error| Refused(format!("could not play {}: {error}", path.display())))
     };
-    show.media.iter().enumerate().map(one).collect()
+    let chirp = std::iter::once_with(|| Ok(calibrate::chirp()));
+    show.media.iter().enumerate().map(one).chain(chirp).collect()
 }
 
 fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {

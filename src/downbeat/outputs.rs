@@ -5,12 +5,13 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
+use engine::calibrate::Listening;
 use engine::show::Show;
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
-use io::sound::{Card, CardSetup, Device};
+use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -37,6 +38,7 @@ pub struct Outputs {
     light: Mutex<Option<Light>>,
     on_the_wire: LightWatch,
     card: Mutex<Option<Card>>,
+    microphone: Mutex<Option<Microphone>>,
     simulated: Vec<String>,
     warnings: Vec<String>,
 }
@@ -45,12 +47,14 @@ impl Outputs {
     /// Light goes out from here on, fixtures at rest; the card is open.
     pub fn start(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Self, Refused> {
         let (card, simulated) = start_card(rig, &reports)?;
+        let (microphone, deaf) = start_microphone(rig, &reports);
         let light = start_light(rig, reports)?;
-        let warnings = light.warnings().to_vec();
+        let warnings = light.warnings().iter().cloned().chain(deaf).collect();
         Ok(Self {
             on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
+            microphone: Mutex::new(microphone),
             simulated: simulated.into_iter().collect(),
             warnings,
         })
@@ -67,6 +71,13 @@ impl Outputs {
     pub fn play_sound(&self, plan: Arc<sound::Plan>) {
         if let Some(card) = &mut *self.card() {
             card.play(plan);
+        }
+    }
+
+    /// Records what the microphone hears, and reports the chirps in it.
+    pub fn listen(&self, listening: Listening) {
+        if let Some(microphone) = &*self.microphone() {
+            microphone.listen(listening);
         }
     }
 
@@ -88,6 +99,11 @@ impl Outputs {
         if let Some(card) = self.card().take() {
             card.stop();
         }
+        drop(self.microphone().take());
+    }
+
+    fn microphone(&self) -> MutexGuard<'_, Option<Microphone>> {
+        self.microphone.lock().expect("nobody panics while holding the microphone")
     }
 
     fn light(&self) -> MutexGuard<'_, Option<Light>> {
@@ -109,6 +125,27 @@ impl io::http::Outputs for Watched {
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);
         serde_json::to_value(card).expect("a glance has a JSON form")
+    }
+}
+
+/// The microphone, where the box file names one and it opens; else why not.
+fn start_microphone(
+    rig: &Rig<'_>,
+    reports: &Sender<Input>,
+) -> (Option<Microphone>, Option<String>) {
+    let Some(name) = rig.config.sound.microphone.as_ref().filter(|_| !rig.simulate) else {
+        return (None, None);
+    };
+    let heard = reports.clone();
+    let report = Box::new(move |input| {
+        let _ = heard.send(input);
+    });
+    match Microphone::start(name, rig.clock.clone(), report) {
+        Ok(microphone) => {
+            let _ = reports.send(Input::Microphone { is_there: true });
+            (Some(microphone), None)
+        }
+        Err(error) => (None, Some(format!("phones cannot be calibrated: {}", with_cause(&error)))),
     }
 }
 

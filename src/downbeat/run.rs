@@ -40,6 +40,7 @@ const ZONE_EVERY: Duration = Duration::from_secs(30);
 /// `downbeat run SHOW`.
 pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let config = load::box_config(globals)?;
+    let phones = load::phone_table(&config)?;
     let (folder, show) = load::show(named)?;
     let show = Arc::new(show);
     let state = load::state(globals, &config);
@@ -107,6 +108,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         began,
         tai_utc: TAI_UTC,
         limits: limits(&config),
+        phones,
         access_points: config.net.access_points.clone(),
         page,
         certificates: secure.as_ref().map(Secure::certificates),
@@ -148,6 +150,7 @@ impl Stage {
         match effect {
             Effect::Light(plan) => self.outputs.play_light(plan),
             Effect::Sound(plan) => self.outputs.play_sound(plan),
+            Effect::Listen(listening) => self.outputs.listen(listening),
             Effect::Tell { to, id, message } => {
                 // Without a runtime nobody is left to hear it.
                 let _ = self.words.send((to, id, message));

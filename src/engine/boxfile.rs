@@ -84,6 +84,8 @@ pub struct Limits {
 pub struct Sound {
     /// What it comes out of.
     pub device: SoundDevice,
+    /// What calibrations listen with: an ALSA name; none is none.
+    pub microphone: Option<String>,
     /// Channels of the card that are opened, 1 to 64.
     pub channels: u16,
     /// Frames a second, 8,000 to 192,000.
@@ -112,6 +114,8 @@ pub struct Paths {
     pub state: String,
     /// The control socket.
     pub socket: String,
+    /// The table of phone models.
+    pub phones: String,
 }
 
 /// The boxes that stand in for each other. Read and checked; nothing uses it yet.
@@ -158,7 +162,7 @@ impl Default for Limits {
 }
 impl Default for Sound {
     fn default() -> Self {
-        Self { device: SoundDevice::Auto, channels: 2, rate_hz: 48_000 }
+        Self { device: SoundDevice::Auto, microphone: None, channels: 2, rate_hz: 48_000 }
     }
 }
 impl Default for Paths {
@@ -167,6 +171,7 @@ impl Default for Paths {
             shows: "/srv/downbeat/shows".into(),
             state: "/var/lib/downbeat".into(),
             socket: "/run/downbeat/control.sock".into(),
+            phones: "/etc/downbeat/phones.toml".into(),
         }
     }
 }
@@ -311,11 +316,14 @@ fn limits(top: &Table) -> Limits {
 
 fn sound(top: &Table) -> Sound {
     let fallback = Sound::default();
-    let Some(table) = section(top, "sound", "[sound]", &["device", "channels", "rate_hz"]) else {
+    let keys = &["device", "microphone", "channels", "rate_hz"];
+    let Some(table) = section(top, "sound", "[sound]", keys) else {
         return fallback;
     };
     Sound {
         device: table.or("device", fallback.device),
+        microphone: checked(&table, "microphone", "\"none\" or an ALSA name", |it| !it.is_empty())
+            .filter(|name| name != "none"),
         channels: table.whole("channels", 1..=64).map_or(fallback.channels, |it| it as u16),
         rate_hz: table.whole("rate_hz", 8_000..=192_000).unwrap_or(fallback.rate_hz),
     }
@@ -341,7 +349,8 @@ impl Read for SoundDevice {
 
 fn paths(top: &Table) -> Paths {
     let fallback = Paths::default();
-    let Some(table) = section(top, "paths", "[paths]", &["shows", "state", "socket"]) else {
+    let keys = &["shows", "state", "socket", "phones"];
+    let Some(table) = section(top, "paths", "[paths]", keys) else {
         return fallback;
     };
     let path =
@@ -350,6 +359,7 @@ fn paths(top: &Table) -> Paths {
         shows: path("shows").unwrap_or(fallback.shows),
         state: path("state").unwrap_or(fallback.state),
         socket: path("socket").unwrap_or(fallback.socket),
+        phones: path("phones").unwrap_or(fallback.phones),
     }
 }
 
@@ -410,7 +420,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light phones cluster access_points ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device microphone channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {

@@ -12,6 +12,7 @@
 pub mod asker;
 mod audience;
 pub mod boxfile;
+pub mod calibrate;
 pub mod certificate;
 pub mod clock;
 mod cue;
@@ -20,6 +21,7 @@ mod ledger;
 pub mod light;
 pub mod order;
 pub mod pace;
+pub mod phonefile;
 pub mod phones;
 pub mod pool;
 pub mod reader;

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use serde_json::value::RawValue;
 use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
 use uuid::Uuid;
+use wire::output::Device;
 use wire::solusync::{
     self, Calibrated, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played,
     Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
@@ -92,7 +93,12 @@ pub enum Answer {
     /// Say what time it is, with the `t1` that was asked with.
     Clock(Box<RawValue>),
     /// Say who we are, and tell the engine that a phone has joined.
-    Welcome,
+    Welcome {
+        /// What it says it is.
+        device: Option<Device>,
+    },
+    /// Tell the engine that the phone asks for a calibration.
+    Calibrate,
     /// Tell the engine that the phone did what a message ordered.
     Played {
         /// `header.id` of that message.
@@ -161,11 +167,15 @@ impl Visitor {
             Message::MediaControl(_) => self.handle_media_control(now),
             Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
             Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
-            Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
+            Message::Calibrate => self.limited(now, |_| Answer::Calibrate),
+            Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
             // What only a box says means nothing from a phone.
             Message::Welcome(_)
             | Message::ClockSyncResponse(_)
+            | Message::CalibrateStart(_)
+            | Message::CalibrateHeard(_)
+            | Message::CalibrateRefused(_)
             | Message::ClockCorrection(_)
             | Message::ClockPace(_)
             | Message::Error(_)
@@ -217,7 +227,7 @@ impl Visitor {
                 RefusalCode::Unauthorized,
                 "tokens are refused over plain HTTP: say hello without one".to_owned(),
             ),
-            _ => Answer::Welcome,
+            _ => Answer::Welcome { device: hello.device.clone() },
         }
     }
 
@@ -246,6 +256,7 @@ pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> W
         node_type: NodeType::Master,
         cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
         show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
+        output_delay: None,
         webtransport,
     }
 }
@@ -442,8 +453,8 @@ mod tests {
             text("hello", &format!(r#","protocol_version":"{version}","node_type":"client""#))
         };
         let mut phone = visitor(Transport::Plain);
-        assert!(matches!(phone.handle_text(ms(0), &hello("0.1.0")), Answer::Welcome));
-        assert!(matches!(phone.handle_text(ms(0), &hello("0.9.3")), Answer::Welcome));
+        assert!(matches!(phone.handle_text(ms(0), &hello("0.1.0")), Answer::Welcome { .. }));
+        assert!(matches!(phone.handle_text(ms(0), &hello("0.9.3")), Answer::Welcome { .. }));
         let refused = phone.handle_text(ms(0), &hello("1.0.0"));
         assert!(matches!(&refused, Answer::Dismiss(_)));
         assert_eq!(code(&refused), Some(RefusalCode::VersionMismatch));
@@ -500,7 +511,7 @@ mod tests {
         let bare = text("hello", r#","protocol_version":"0.1.0","node_type":"client""#);
         let mut phone = visitor(Transport::Plain);
         assert_eq!(code(&phone.handle_text(ms(0), &token)), Some(RefusalCode::Unauthorized));
-        assert!(matches!(phone.handle_text(ms(0), &bare), Answer::Welcome));
+        assert!(matches!(phone.handle_text(ms(0), &bare), Answer::Welcome { .. }));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId, Way
 use uuid::Uuid;
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
+use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
 use crate::{light, sound};
 
@@ -44,6 +45,8 @@ pub enum Command {
         /// Which.
         cue: CueNumber,
     },
+    /// Phones may calibrate themselves by chirps for ten minutes.
+    Calibrate,
 }
 
 /// A command with its name and its sender.
@@ -88,6 +91,9 @@ pub enum Refusal {
     /// Paused: resume first.
     #[error("the show is paused: `resume` first")]
     Paused,
+    /// No phone can be calibrated.
+    #[error("this box has no microphone: set `[sound] microphone` in its box file")]
+    NoMicrophone,
 }
 
 /// What happened in the world.
@@ -134,6 +140,23 @@ pub enum Input {
         /// When, by the phone's own estimate.
         at: ShowTime,
     },
+    /// Whether the box can listen.
+    Microphone {
+        /// It can.
+        is_there: bool,
+    },
+    /// A phone asks for a calibration.
+    PhoneAsksCalibration {
+        /// Its socket.
+        phone: PhoneId,
+    },
+    /// What the box's microphone heard, as [`Effect::Listen`] asked; or why it heard nothing.
+    ChirpsHeard {
+        /// Whose chirps.
+        phone: PhoneId,
+        /// How much later each was heard than the box's own.
+        later: Result<Vec<Option<Span>>, String>,
+    },
     /// A phone says what it is, and how far off it sounds.
     PhoneCalibrated {
         /// Its socket.
@@ -176,6 +199,8 @@ pub enum Effect {
     Light(Arc<light::Plan>),
     /// Render sound by this from now on.
     Sound(Arc<sound::Plan>),
+    /// Record what the microphone hears, and say where the chirps are.
+    Listen(Listening),
     /// Tell phones.
     Tell {
         /// Whom.

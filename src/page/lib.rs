@@ -42,12 +42,14 @@ macro_rules! web {
     ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("web/", $name)) as &[u8])),*] };
 }
 
-const WEB: [(&str, &[u8]); 10] = web![
+const WEB: [(&str, &[u8]); 12] = web![
     "core.js",
     "icon.svg",
     "index.html",
     "link.js",
     "main.js",
+    "microphone.js",
+    "recorder.js",
     "screen.html",
     "sound.js",
     "style.css",
@@ -55,9 +57,9 @@ const WEB: [(&str, &[u8]); 10] = web![
     "view.js",
 ];
 
-const FILES: [(&str, &[u8]); 11] = {
+const FILES: [(&str, &[u8]); 13] = {
     let core: (&str, &[u8]) = ("core.wasm", include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm")));
-    let mut files = [core; 11];
+    let mut files = [core; 13];
     let mut k = 0;
     while k < WEB.len() {
         files[k] = WEB[k];

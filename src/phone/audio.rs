@@ -1,10 +1,17 @@
-//! Which audio time is heard at which page time?
+//! Which audio time is heard at which page time, and how sure is that?
 //!
 //! In: stamps of the AudioContext, a few a second. Out: audio time against page time as a line, *as heard*:
-//! the way from the context to the ear is in it as far as the browser knows it. Never: Web Audio itself.
+//! the way from the context to the ear is in it as far as the browser knows it; and what that knowledge is worth.
+//! Never: Web Audio itself.
 //!
 //! `currentTime` moves in blocks and says when a sample is *made*; the output stamp says when one *leaves*.
 //! Both jitter by milliseconds, so one pair is worth little and the middle of many is worth a lot.
+//!
+//! Browsers lie, and each lie sounds like an echo of the phone next to it. Some give stamps of zero before the first
+//! sample, stamps that stand still, or stamps that are `currentTime` by another name, which would mean that sound
+//! leaves as it is made. Others give two words for one latency that do not agree, and with Bluetooth the figure is
+//! large and made up. None of these is believed: a latency is what most of many stamps say, between what no output
+//! can do and what no listener would bear, and a doubtful one is used for want of a better but never vouched for.
 
 use std::collections::VecDeque;
 
@@ -32,7 +39,11 @@ pub struct Stamp {
 pub struct AudioClock {
     points: VecDeque<Point>,
     line: Option<Line>,
-    path: Path,
+    way: Way,
+    /// The middle distance of points from the line, seconds.
+    scatter: f64,
+    /// The stamp before, by which one that stands still is known.
+    last_left: Option<(AudioTime, MonoTime)>,
     strays: u8,
     slips: Slips,
 }
@@ -45,15 +56,28 @@ pub enum Path {
     Unknown,
     /// The browser told it.
     Told,
-    /// The browser told more than 100 ms: usually Bluetooth, and then seldom true.
+    /// What the browser told is seldom true: more than 100 ms (usually Bluetooth), or two words that do not agree.
     Doubtful,
 }
 
+/// Whose word is taken for the latency, and what it says, seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum Way {
+    #[default]
+    None,
+    Stamps(f64, Path),
+    Latency(f64, Path),
+}
+
+/// A stamp as far as it says something.
 #[derive(Debug, Clone, Copy)]
 struct Point {
     x: f64,
-    /// Audio minus page, seconds.
-    ahead: f64,
+    /// `currentTime` minus page, seconds.
+    made: f64,
+    /// When the output stamp was taken, and audio minus page by it.
+    left: Option<(f64, f64)>,
+    told: Option<f64>,
 }
 
 /// Half a minute at four stamps a second tells 10 ppm through 2 ms of jitter.
@@ -65,17 +89,25 @@ const STRAY_SECS: f64 = 0.025;
 const STRAYS_MAX: u8 = 3;
 /// More is no latency but a broken stamp.
 const LATENCY_MAX_SECS: f64 = 1.0;
+/// Less is none at all: no output holds under a block of 128 frames.
+const LATENCY_MIN_SECS: f64 = 0.001;
 const LATENCY_DOUBTFUL_SECS: f64 = 0.1;
+/// Stamps and `outputLatency` may be a large buffer apart, no more.
+const WORDS_APART_SECS: f64 = 0.05;
 /// No sound card is further off its frequency.
 const SKEW_MAX: f64 = 500e-6;
 /// Before this much has been seen, a slope would be drawn from jitter.
 const SLOPE_AFTER_SECS: f64 = 5.0;
+/// Stamps on Android are off by up to 5 ms that no stamp shows; nobody has measured better of the others.
+const REPORTED_SIGMA_SECS: f64 = 0.0025;
+/// Neighbours err alike, and the slope errs with them: so many stamps are worth one.
+const ALIKE: f64 = 8.0;
 
 impl AudioClock {
     /// Takes a stamp in.
     pub fn handle(&mut self, stamp: &Stamp) {
-        let (point, path) = heard(stamp);
-        if self.is_stray(point) {
+        let point = self.point(stamp);
+        if self.is_stray(&point) {
             self.strays += 1;
             if self.strays < STRAYS_MAX {
                 return;
@@ -84,13 +116,14 @@ impl AudioClock {
             (self.line, self.slips) = (None, Slips::default());
         }
         self.strays = 0;
-        self.path = path;
         self.points.push_back(point);
-        self.follow_slip(point);
+        self.follow_slip(&point);
         if self.points.len() > POINTS_MAX {
             self.points.pop_front();
         }
+        self.way = self.way();
         self.line = self.fitted();
+        self.scatter = self.scatter();
     }
 
     /// Forgets everything: the context sleeps.
@@ -105,7 +138,34 @@ impl AudioClock {
 
     /// What is known about the way to the ear.
     pub fn path(&self) -> Path {
-        self.path
+        match self.way {
+            Way::None => Path::Unknown,
+            Way::Stamps(_, path) | Way::Latency(_, path) => path,
+        }
+    }
+
+    /// The latency that is reckoned with.
+    pub fn latency(&self) -> Option<Span> {
+        match self.way {
+            Way::None => None,
+            Way::Stamps(latency, _) | Way::Latency(latency, _) => {
+                Some(Span::from_secs_f64(latency))
+            }
+        }
+    }
+
+    /// The standard deviation of the line itself, as the scatter of its points shows it.
+    pub fn line_sigma(&self) -> Span {
+        let worth = (self.points.len() as f64 / ALIKE).max(1.0);
+        // The middle distance of a bell curve is two thirds of its standard deviation.
+        Span::from_secs_f64(self.scatter / 0.674_5 / worth.sqrt())
+    }
+
+    /// How wrong it may be by what the browser says, as a standard deviation; none where nobody can vouch for it.
+    pub fn reported_sigma(&self) -> Option<Span> {
+        let told = self.path() == Path::Told && self.is_settled();
+        let sigma = self.line_sigma().secs_f64().hypot(REPORTED_SIGMA_SECS);
+        told.then_some(Span::from_secs_f64(sigma))
     }
 
     /// The audio time that is heard at this page time.
@@ -125,61 +185,99 @@ impl AudioClock {
         1.0 + self.line.map_or(0.0, |line| line.slope)
     }
 
-    fn is_stray(&self, point: Point) -> bool {
-        self.line.is_some_and(|line| point.miss(line).abs() > STRAY_SECS)
+    fn point(&mut self, stamp: &Stamp) -> Point {
+        let (x, made) = (secs(stamp.at), secs(stamp.made) - secs(stamp.at));
+        let moved = stamp.left.filter(|left| self.last_left.replace(*left) != Some(*left));
+        let left = moved.map(|(audio, mono)| (secs(mono), secs(audio) - secs(mono)));
+        let told = stamp.latency.map(Span::secs_f64);
+        Point {
+            x,
+            made,
+            left: left.filter(|(_, ahead)| is_plausible(made - ahead)),
+            told: told.filter(|told| *told >= LATENCY_MIN_SECS && is_plausible(*told)),
+        }
+    }
+
+    fn is_stray(&self, point: &Point) -> bool {
+        self.miss(point).is_some_and(|miss| miss.abs() > STRAY_SECS)
+    }
+
+    /// How far from the line it is.
+    fn miss(&self, point: &Point) -> Option<f64> {
+        let latency = self.latency().map_or(0.0, Span::secs_f64);
+        let (x, ahead) = point.heard(self.way).unwrap_or((point.x, point.made - latency));
+        self.line.map(|line| ahead - line.value(x))
     }
 
     /// Where the sound stood still, what came before it lies beside the line by as much, and its slope is still true.
-    fn follow_slip(&mut self, point: Point) {
-        let miss = self.line.map(|line| point.miss(line));
-        let Some(slip) = miss.and_then(|miss| self.slips.see(miss)) else { return };
-        self.points.iter_mut().rev().skip(SURE_AFTER).for_each(|before| before.ahead += slip);
+    fn follow_slip(&mut self, point: &Point) {
+        let Some(slip) = self.miss(point).and_then(|miss| self.slips.see(miss)) else { return };
+        self.points.iter_mut().rev().skip(SURE_AFTER).for_each(|before| before.slip(slip));
+    }
+
+    /// Stamps count where most looks have one and they say more than `currentTime` does; else `outputLatency`.
+    fn way(&self) -> Way {
+        let most = |values: Vec<f64>| {
+            let mut values = (values.len() * 2 >= self.points.len()).then_some(values)?;
+            median(&mut values).filter(|latency| *latency >= LATENCY_MIN_SECS)
+        };
+        let stamps = self.points.iter().filter_map(|it| it.left.map(|(_, left)| it.made - left));
+        let told = most(self.points.iter().filter_map(|it| it.told).collect());
+        match (most(stamps.collect()), told) {
+            (Some(stamps), told) => Way::Stamps(stamps, judged(stamps, told)),
+            (None, Some(told)) => Way::Latency(told, judged(told, None)),
+            (None, None) => Way::None,
+        }
+    }
+
+    fn heard(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.points.iter().filter_map(|point| point.heard(self.way))
     }
 
     fn fitted(&self) -> Option<Line> {
-        let at = self.points.back()?.x;
-        let slope = self.slope();
-        let mut level: Vec<f64> =
-            self.points.iter().map(|point| point.ahead - slope * (point.x - at)).collect();
+        let (at, slope) = (self.points.back()?.x, self.slope());
+        let mut level: Vec<f64> = self.heard().map(|(x, ahead)| ahead - slope * (x - at)).collect();
         // `currentTime` stands still between blocks: a look is late, never early, so the truth is near the top.
-        let share = if self.path == Path::Unknown { 0.9 } else { 0.5 };
+        let share = if self.way == Way::None { 0.9 } else { 0.5 };
         Some(Line { at, value: quantile(&mut level, share)?, slope })
     }
 
     /// The middle of the slopes between each point and the one half the window later: outliers have no say.
     fn slope(&self) -> f64 {
-        let half = self.points.len() / 2;
-        let length = self.points.back().map_or(0.0, |last| last.x - self.points[0].x);
+        let points: Vec<(f64, f64)> = self.heard().collect();
+        let length = points.last().map_or(0.0, |last| last.0 - points[0].0);
         if length < SLOPE_AFTER_SECS {
             return 0.0;
         }
-        let pairs = self.points.iter().zip(self.points.iter().skip(half));
+        let pairs = points.iter().zip(&points[points.len() / 2..]);
         let mut slopes: Vec<f64> = pairs
-            .filter(|(early, late)| late.x - early.x > 1.0)
-            .map(|(early, late)| (late.ahead - early.ahead) / (late.x - early.x))
+            .filter(|(early, late)| late.0 - early.0 > 1.0)
+            .map(|(early, late)| (late.1 - early.1) / (late.0 - early.0))
             .collect();
         median(&mut slopes).unwrap_or(0.0).clamp(-SKEW_MAX, SKEW_MAX)
+    }
+
+    fn scatter(&self) -> f64 {
+        let Some(line) = self.line else { return 0.0 };
+        let mut off: Vec<f64> =
+            self.heard().map(|(x, ahead)| (ahead - line.value(x)).abs()).collect();
+        median(&mut off).unwrap_or(0.0)
     }
 }
 
 impl Point {
-    fn miss(self, line: Line) -> f64 {
-        self.ahead - line.value(self.x)
+    fn slip(&mut self, by: f64) {
+        self.made += by;
+        self.left.iter_mut().for_each(|(_, ahead)| *ahead += by);
     }
-}
 
-/// The best that a stamp says about what is heard.
-fn heard(stamp: &Stamp) -> (Point, Path) {
-    let made = Point { x: secs(stamp.at), ahead: secs(stamp.made) - secs(stamp.at) };
-    let left =
-        stamp.left.map(|(audio, mono)| Point { x: secs(mono), ahead: secs(audio) - secs(mono) });
-    let told = stamp.latency.map(Span::secs_f64);
-    match (left.filter(|left| is_plausible(made.ahead - left.ahead)), told.filter(|it| *it > 0.0)) {
-        (Some(left), _) => (left, told_by(made.ahead - left.ahead)),
-        (None, Some(latency)) if is_plausible(latency) => {
-            (Point { ahead: made.ahead - latency, ..made }, told_by(latency))
+    /// When, and audio minus page of what is heard then.
+    fn heard(&self, way: Way) -> Option<(f64, f64)> {
+        match way {
+            Way::None => Some((self.x, self.made)),
+            Way::Stamps(..) => self.left,
+            Way::Latency(latency, _) => Some((self.x, self.made - self.told.unwrap_or(latency))),
         }
-        (None, _) => (made, Path::Unknown),
     }
 }
 
@@ -188,8 +286,9 @@ fn is_plausible(latency_secs: f64) -> bool {
     (-STRAY_SECS..LATENCY_MAX_SECS).contains(&latency_secs)
 }
 
-fn told_by(latency_secs: f64) -> Path {
-    if latency_secs > LATENCY_DOUBTFUL_SECS { Path::Doubtful } else { Path::Told }
+fn judged(latency_secs: f64, other: Option<f64>) -> Path {
+    let disagree = other.is_some_and(|other| (other - latency_secs).abs() > WORDS_APART_SECS);
+    if latency_secs > LATENCY_DOUBTFUL_SECS || disagree { Path::Doubtful } else { Path::Told }
 }
 
 #[cfg(test)]
@@ -280,12 +379,93 @@ mod tests {
         }
     }
 
+    /// A card with 20 ms of latency in a browser that says of it what it likes.
+    fn told(says: impl Fn(f64) -> Stamp) -> AudioClock {
+        let mut clock = AudioClock::default();
+        (0..40).for_each(|k| clock.handle(&says(10.0 + f64::from(k) * 0.25)));
+        clock
+    }
+
+    fn bare(at: f64) -> Stamp {
+        Stamp { at: from_secs(at), made: from_secs(at - 1.0), left: None, latency: None }
+    }
+
+    fn left(at: f64, latency: f64) -> Option<(AudioTime, MonoTime)> {
+        Some((from_secs(at - 1.0 - latency), from_secs(at)))
+    }
+
+    fn ms(ms: f64) -> Option<Span> {
+        Some(Span::from_secs_f64(ms / 1e3))
+    }
+
     #[test]
-    fn a_latency_nobody_tells_is_unknown_and_a_long_one_doubtful() {
-        let stamp =
-            |latency| Stamp { at: from_secs(9.0), made: from_secs(1.0), left: None, latency };
-        assert_eq!(heard(&stamp(None)).1, Path::Unknown);
-        assert_eq!(heard(&stamp(Some(Span::ZERO))).1, Path::Unknown);
-        assert_eq!(heard(&stamp(Some(Span::from_millis(180)))).1, Path::Doubtful);
+    fn lies_are_flagged_and_not_believed() {
+        type Says = fn(f64) -> Stamp;
+        let cases: [(&str, Says, Path, Option<Span>); 9] = [
+            ("nothing", bare, Path::Unknown, None),
+            ("no latency", |at| Stamp { latency: ms(0.0), ..bare(at) }, Path::Unknown, None),
+            ("a latency", |at| Stamp { latency: ms(20.0), ..bare(at) }, Path::Told, ms(20.0)),
+            ("Bluetooth", |at| Stamp { latency: ms(180.0), ..bare(at) }, Path::Doubtful, ms(180.0)),
+            (
+                "stamps of zero",
+                |at| Stamp { left: Some((from_secs(0.0), from_secs(0.0))), ..bare(at) },
+                Path::Unknown,
+                None,
+            ),
+            (
+                "current time again",
+                |at| Stamp { left: left(at, 0.0), ..bare(at) },
+                Path::Unknown,
+                None,
+            ),
+            (
+                "current time again beside a latency",
+                |at| Stamp { left: left(at, 0.0), latency: ms(20.0), ..bare(at) },
+                Path::Told,
+                ms(20.0),
+            ),
+            (
+                "stamps that stand still beside a latency",
+                |at| Stamp { left: left(10.0, 0.02), latency: ms(30.0), ..bare(at) },
+                Path::Told,
+                ms(30.0),
+            ),
+            (
+                "two words",
+                |at| Stamp { left: left(at, 0.02), latency: ms(90.0), ..bare(at) },
+                Path::Doubtful,
+                ms(20.0),
+            ),
+        ];
+        for (name, says, path, latency) in cases {
+            let clock = told(says);
+            assert_eq!((clock.path(), clock.latency()), (path, latency), "{name}");
+            assert_eq!(clock.reported_sigma().is_some(), path == Path::Told, "{name}");
+        }
+    }
+
+    #[test]
+    fn stamps_that_jump_now_and_then_move_nothing() {
+        let clock = told(|at| {
+            let jump = if (at * 4.0) as i64 % 7 == 0 { 0.4 } else { 0.0 };
+            Stamp { left: left(at, 0.02 + jump), ..bare(at) }
+        });
+        assert_eq!((clock.path(), clock.latency()), (Path::Told, ms(20.0)));
+        let off = secs(clock.audio_at(from_secs(20.0)).expect("watched")) - 18.98;
+        assert!(off.abs() < 1e-6, "{off}");
+    }
+
+    #[test]
+    fn the_lines_own_error_covers_the_truth_nearly_always() {
+        let (mut outside, trials) = (0, 200);
+        for seed in 0..trials {
+            let (mut clock, mut chance) = (AudioClock::default(), Chance::new(seed));
+            (0..120).for_each(|k| {
+                clock.handle(&look(10.0 + f64::from(k) * 0.25, &mut chance, 0.010));
+            });
+            let two_sigma = clock.line_sigma().millis_f64() * 2.0;
+            outside += u32::from(error_ms(&clock, 40.0).abs() > two_sigma);
+        }
+        assert!(outside <= 15, "{outside} of {trials} outside of two sigma");
     }
 }

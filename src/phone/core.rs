@@ -3,10 +3,14 @@
 //! It is told the page's time with every call and never fetches it. Natively in `sim`, as WebAssembly behind
 //! `door` in the page.
 
+mod calibrate;
+
 use std::collections::VecDeque;
 
 use units::{MonoTime, Span};
 use uuid::Uuid;
+use wire::duet::Recording;
+use wire::output::{Device, SyncErrors};
 use wire::solusync::{
     self, Calibrated, ClockPace, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType,
     Played, PlayedSource, Refusal, RefusalCode, Welcome,
@@ -17,15 +21,18 @@ use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
 use crate::clock::{Clock, Exchange};
 use crate::correction::Correction;
+use crate::delay::{Calibration, Delay};
+use crate::device::device;
 use crate::link::{Link, Wish};
 use crate::pace::{AskedFor, Pace};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
-use crate::state::{State, quality};
+use crate::state::{State, errors_line, quality};
 use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
 use crate::voice::Sync;
 use crate::ways::{self, Ways};
+use calibrate::Calibrator;
 
 /// What a phone decides.
 #[derive(Debug, Clone)]
@@ -45,6 +52,11 @@ pub struct Core {
     correction: Correction,
     rtts: VecDeque<Span>,
     audio: AudioClock,
+    delay: Delay,
+    /// What holds of it now.
+    calibration: Option<Calibration>,
+    calibrator: Calibrator,
+    device: Device,
     sound: Sound,
     /// `currentTime` minus page time at the last look.
     made_ahead: Span,
@@ -85,6 +97,7 @@ impl Core {
     pub fn new(now: MonoTime, start: &Start) -> Self {
         let seed = u128::from_str_radix(&start.chance, 16).unwrap_or_default();
         let mut chance = Chance::new(seed);
+        let device = device(&start.user_agent, &start.hints);
         Self {
             role: start.role,
             node: solusync::uuid_v4(chance.bits()),
@@ -96,9 +109,13 @@ impl Core {
             pace: Pace::new(now),
             asked_by: None,
             clock: Clock::default(),
-            correction: Correction::default(),
+            correction: Correction::of(device.model.clone()),
             rtts: VecDeque::new(),
             audio: AudioClock::default(),
+            delay: Delay::kept(&start.kept),
+            calibration: None,
+            calibrator: Calibrator::default(),
+            device,
             sound: Sound::Untouched,
             made_ahead: Span::ZERO,
             player: Player::default(),
@@ -116,6 +133,21 @@ impl Core {
     /// Something happened at `now`: what to do, when to call again, what to show.
     pub fn handle(&mut self, now: MonoTime, event: Event) -> Turn {
         self.take_in(now, event);
+        self.turn(now)
+    }
+
+    /// The microphone recorded this from an audio time on, as [`Act::Listen`] asked.
+    pub fn handle_recording(
+        &mut self,
+        now: MonoTime,
+        recording: &Recording,
+        from: AudioTime,
+    ) -> Turn {
+        self.take_recording(now, recording, from);
+        self.turn(now)
+    }
+
+    fn turn(&mut self, now: MonoTime) -> Turn {
         self.tick(now);
         Turn {
             acts: std::mem::take(&mut self.acts),
@@ -137,6 +169,9 @@ impl Core {
             title: self.title.clone(),
             line: state.line(),
             state,
+            errors: errors_line(&self.errors(now)),
+            nudge_ms: self.delay.nudge().millis_f64(),
+            duet: self.calibrator.look(),
             correction_ms: correction.map(|it| it.ms),
             correction_sigma_ms: correction.map(|it| it.sigma_ms),
             still_until_ms: still_until.map(ms),
@@ -178,6 +213,11 @@ impl Core {
             Event::Painted => self.painted(now),
             Event::Calibrated(known) => self.calibrated(now, known),
             Event::Battery { level } => self.battery = Some(level.clamp(0.0, 1.0)),
+            Event::Nudged { ms } => {
+                self.delay.set_nudge(ms);
+                self.acts.push(Act::Keep { text: self.delay.keep() });
+            }
+            Event::Calibrate { microphone } => self.ask_calibration(now, microphone),
         }
     }
 
@@ -188,15 +228,17 @@ impl Core {
             self.grant(now, wish);
         }
         self.correction.tick(now);
+        self.know_calibration(now);
         for _ in 0..2 {
             let Some(wish) = self.ways.poll(now) else { break };
             self.acts.push(act(wish));
         }
         self.ask_if_due(now);
         self.play(now);
+        self.watch_calibration(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
             self.next_status = now + STATUS_EVERY;
-            self.tell(now, &Message::NodeStatus(self.status()));
+            self.tell(now, &Message::NodeStatus(self.status(now)));
         }
     }
 
@@ -213,7 +255,8 @@ impl Core {
 
     fn play(&mut self, now: MonoTime) {
         let both = Now { mono: now, net: self.net(now) };
-        let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
+        let late = self.late();
+        let sync = Sync::at(now, &self.clock, &self.audio, self.made_ahead, late);
         self.player.tick(both, sync.as_ref());
         let heard = sync.map(|sync| self.player.take_heard(&sync)).unwrap_or_default();
         self.acts.extend(self.player.take_acts());
@@ -231,7 +274,8 @@ impl Core {
         let ask = self.ways.best().map(|_| self.pace.next());
         let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
         let ways = self.ways.next_wake();
-        let rest = [self.player.next_wake(now), ask, ways, stamps, status, Some(now + IDLE)];
+        let duet = self.calibrator.next_wake();
+        let rest = [self.player.next_wake(now), ask, ways, duet, stamps, status, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -253,6 +297,7 @@ impl Core {
                 capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
                 node_type: NodeType::Client,
                 auth_token: None,
+                device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );
         self.tell_calibrated(now);
@@ -373,14 +418,15 @@ impl Core {
     /// Text that is no message is ignored: a box of another day may say what we do not know.
     fn heard(&mut self, now: MonoTime, at: MonoTime, text: &str) {
         self.link.handle_heard(now);
-        let Ok((header, message)) = solusync::parse(text) else { return };
+        let Ok((header, message)) = solusync::parse_from_box(text) else { return };
         match message {
             Message::ClockSyncResponse(answer) => self.answered(at, &answer),
             Message::ClockPace(pace) => self.pace.handle_asked_for(asked_for(pace)),
             Message::Welcome(welcome) => self.welcome(now, &header, welcome),
             Message::MediaControl(said) if self.is_new(header.id) => {
                 let at = Now { mono: now, net: self.meant(now, &header) };
-                let sync = sync(&self.clock, &self.audio, &self.correction, now, self.made_ahead);
+                let late = self.late();
+                let sync = Sync::at(now, &self.clock, &self.audio, self.made_ahead, late);
                 self.player.handle_order(header.id, &said, at, sync.as_ref());
             }
             Message::Screen(screen) if self.is_new(header.id) => {
@@ -390,6 +436,9 @@ impl Core {
             }
             Message::ClockCorrection(told) => self.correction.handle_told(told),
             Message::Error(refusal) => self.refused(now, &refusal),
+            Message::CalibrateStart(start) => self.start_calibration(now, &start),
+            Message::CalibrateHeard(heard) => self.hear_calibration(now, &heard),
+            Message::CalibrateRefused(it) => self.refuse_calibration(&it.message),
             _ => {}
         }
     }
@@ -399,6 +448,7 @@ impl Core {
         self.correction.handle_welcome(now);
         self.ways.handle_door(now, welcome.webtransport);
         self.title = welcome.show.title;
+        self.delay.set_table(welcome.output_delay);
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));
         if self.role == Role::Phone {
@@ -464,7 +514,7 @@ impl Core {
         self.tell(now, &Message::Played(Played { order, at: wire(at), source, clock_error_ms }));
     }
 
-    fn status(&self) -> NodeStatus {
+    fn status(&self, now: MonoTime) -> NodeStatus {
         let mut rtts: Vec<Span> = self.rtts.iter().copied().collect();
         rtts.sort_unstable();
         let rtt = rtts.get(rtts.len() / 2).copied();
@@ -477,10 +527,49 @@ impl Core {
             network_quality: rtt.map(|rtt| quality(rtt).to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
             packet_loss_percent: None,
+            sync: (self.role == Role::Phone).then(|| self.errors(now)),
+        }
+    }
+
+    /// The three errors, apart; bounds are two standard deviations.
+    fn errors(&self, now: MonoTime) -> SyncErrors {
+        let clock = self.clock.reading(now).filter(|_| self.clock.is_settled());
+        let correction = self.correction.estimate();
+        let (output_source, output) = self.delay.output(&self.audio, correction);
+        let bound = |sigma: Span| 2.0 * sigma.millis_f64();
+        SyncErrors {
+            clock_ms: clock.map(|reading| reading.bound.millis_f64()),
+            output_ms: output.map(bound),
+            output_source,
+            acoustic_ms: self.delay.acoustic(&self.audio).map(bound),
+            delay_ms: self.late().millis_f64(),
+            nudge_ms: self.delay.nudge().millis_f64(),
         }
     }
 
     // --- sound
+
+    fn sync(&self, now: MonoTime) -> Option<Sync<'_>> {
+        Sync::at(now, &self.clock, &self.audio, self.made_ahead, self.late())
+    }
+
+    /// How much later than clock and sound card say one hears.
+    fn late(&self) -> Span {
+        self.delay.total(self.correction.estimate())
+    }
+
+    /// A calibration holds as long as sound goes the way that it went then.
+    fn know_calibration(&mut self, now: MonoTime) {
+        if !self.audio.is_settled() {
+            return;
+        }
+        let found = self.delay.calibrated(&self.audio);
+        if found != self.calibration {
+            self.calibration = found;
+            let (model, residual) = (self.device.model.clone(), found.map(|it| it.estimate()));
+            self.calibrated(now, Calibrated { model, residual });
+        }
+    }
 
     fn audio_runs(
         &mut self,
@@ -528,17 +617,6 @@ impl Core {
             (_, _, Some(reading)) => State::InStep { bound_ms: reading.bound.millis_f64() },
         }
     }
-}
-
-fn sync<'a>(
-    clock: &'a Clock,
-    audio: &'a AudioClock,
-    correction: &Correction,
-    now: MonoTime,
-    made_ahead: Span,
-) -> Option<Sync<'a>> {
-    let made = AudioTime::from_ns(now.ns()) + made_ahead;
-    Sync::new(clock, audio, correction.span(), audio.audio_at(now), made)
 }
 
 /// What the page read first of all; it cannot have been later than now.

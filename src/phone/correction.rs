@@ -22,6 +22,11 @@ pub(crate) struct Correction {
 const LAPSES_AFTER: Span = Span::from_secs(15);
 
 impl Correction {
+    /// A phone that knows its model and nothing else.
+    pub(crate) fn of(model: Option<String>) -> Self {
+        Self { known: Calibrated { model, residual: None }, ..Self::default() }
+    }
+
     /// The phone learnt what it is, or was calibrated. Whether that is news for the box.
     pub(crate) fn handle_calibrated(&mut self, known: Calibrated) -> bool {
         let is_news = self.known != known;
@@ -55,11 +60,6 @@ impl Correction {
     pub(crate) fn estimate(&self) -> Option<Estimate> {
         self.told.or(self.known.residual)
     }
-
-    /// What is put between clock and sound.
-    pub(crate) fn span(&self) -> Span {
-        self.estimate().map_or(Span::ZERO, |it| Span::from_secs_f64(it.ms / 1e3))
-    }
 }
 
 #[cfg(test)]
@@ -81,11 +81,11 @@ mod tests {
         let known = Calibrated { model: None, residual: estimate(2.0) };
         assert!(correction.handle_calibrated(known.clone()));
         assert!(!correction.handle_calibrated(known), "it was known");
-        assert_eq!(correction.span(), Span::from_millis(2));
+        assert_eq!(correction.estimate(), estimate(2.0));
         correction.handle_told(ClockCorrection(estimate(-1.0)));
-        assert_eq!(correction.span(), Span::from_millis(-1));
+        assert_eq!(correction.estimate(), estimate(-1.0));
         correction.handle_told(ClockCorrection(None));
-        assert_eq!(correction.span(), Span::from_millis(2));
+        assert_eq!(correction.estimate(), estimate(2.0));
     }
 
     #[test]

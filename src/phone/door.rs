@@ -7,6 +7,8 @@ use std::cell::RefCell;
 
 use serde::Serialize;
 use units::MonoTime;
+use wire::chirp;
+use wire::duet::Recording;
 
 use crate::scale::from_secs;
 use crate::{Core, Event};
@@ -53,6 +55,33 @@ pub extern "C" fn phone_handle(now_ms: f64) -> bool {
             event.zip(door.core.as_mut()).map(|(event, core)| core.handle(mono(now_ms), event));
         door.say(turn.as_ref())
     })
+}
+
+/// What the microphone recorded from an audio time on; the input is 32-bit floats, low byte first. The output is a
+/// [`crate::Turn`]. False before `phone_begin`.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_recorded(now_ms: f64, rate_hz: u32, from_s: f64) -> bool {
+    with(|door| {
+        let floats = door.input.chunks_exact(4);
+        let samples = floats.map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
+        let recording = Recording { rate_hz, samples };
+        let turn = door
+            .core
+            .as_mut()
+            .map(|core| core.handle_recording(mono(now_ms), &recording, from_secs(from_s)));
+        door.say(turn.as_ref())
+    })
+}
+
+/// The phone's chirp at this rate; the output is 32-bit floats, low byte first.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn phone_chirp(rate_hz: u32) {
+    with(|door| {
+        let chirp = chirp::samples(chirp::Voice::Phone, rate_hz.clamp(8_000, 192_000));
+        door.output = chirp.into_iter().flat_map(f32::to_le_bytes).collect();
+    });
 }
 
 /// What to show; the output is a [`crate::Look`]. False before `phone_begin`.

@@ -13,6 +13,8 @@ mod chance;
 pub mod clock;
 mod core;
 mod correction;
+mod delay;
+mod device;
 #[cfg(target_family = "wasm")]
 mod door;
 #[cfg(test)]
@@ -33,7 +35,8 @@ mod ways;
 
 pub use crate::core::Core;
 pub use chance::Chance;
+pub use device::Hints;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::State;
-pub use told::{Act, Event, Ink, Look, OutputStamp, Role, Start, Turn};
+pub use told::{Act, Duet, Event, Ink, Look, Microphone, OutputStamp, Role, Start, Turn};
 pub use wire::time::Channel;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use units::Span;
+use wire::output::{OutputSource, SyncErrors};
 
 /// How the phone fares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,9 +59,32 @@ impl State {
 }
 
 /// Rounded up, so that a bound stays one.
-fn ms(bound: f64) -> String {
-    let tenths = (bound * 10.0).ceil().max(1.0) / 10.0;
-    if tenths < 10.0 { format!("{tenths} ms") } else { format!("{} ms", tenths.ceil()) }
+pub(crate) fn ms(bound: f64) -> String {
+    let tenths = (bound * 10.0).ceil().max(1.0) as u64;
+    match (tenths / 10, tenths % 10) {
+        (whole @ 0..10, 0) => format!("{whole} ms"),
+        (whole @ 0..10, rest) => format!("{whole}.{rest} ms"),
+        _ => format!("{} ms", tenths.div_ceil(10)),
+    }
+}
+
+/// The three errors in words, and what to do where one is unknown.
+pub(crate) fn errors_line(errors: &SyncErrors) -> String {
+    let known = |bound: Option<f64>| bound.map_or("unknown".into(), |it| format!("± {}", ms(it)));
+    let source = match errors.output_source {
+        OutputSource::Reported => " (by the browser)",
+        OutputSource::Table => " (by the model)",
+        OutputSource::Pooled => " (by phones like it)",
+        OutputSource::Calibrated => " (by ear)",
+        OutputSource::Doubtful => " (Bluetooth? trust your ears)",
+        OutputSource::Unknown => "",
+    };
+    format!(
+        "clock {}, output {}{source}, heard {}",
+        known(errors.clock_ms),
+        known(errors.output_ms),
+        known(errors.acoustic_ms),
+    )
 }
 
 /// SX-14's level by round trip alone; loss cannot be seen over a WebSocket.
@@ -85,6 +109,29 @@ mod tests {
         assert_eq!(
             State::OnOwnClock { bound_ms: 31.2 }.line(),
             "playing on its own clock (± 32 ms)"
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_said_to_be() {
+        let mut errors = SyncErrors {
+            clock_ms: Some(0.42),
+            output_ms: None,
+            output_source: OutputSource::Doubtful,
+            acoustic_ms: None,
+            delay_ms: 0.0,
+            nudge_ms: 0.0,
+        };
+        let line = errors_line(&errors);
+        assert_eq!(
+            line,
+            "clock ± 0.5 ms, output unknown (Bluetooth? trust your ears), heard unknown"
+        );
+        (errors.output_source, errors.output_ms) = (OutputSource::Calibrated, Some(0.2));
+        errors.acoustic_ms = Some(0.2);
+        assert_eq!(
+            errors_line(&errors),
+            "clock ± 0.5 ms, output ± 0.2 ms (by ear), heard ± 0.2 ms"
         );
     }
 

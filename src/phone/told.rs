@@ -7,10 +7,11 @@ use units::{Rgb, TrackId};
 use wire::solusync::Calibrated;
 use wire::time::Channel;
 
+use crate::device::Hints;
 use crate::state::State;
 
 /// How a page begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Start {
     /// 32 hexadecimal digits of chance: names and backoff come from it.
     pub chance: String,
@@ -18,13 +19,23 @@ pub struct Start {
     pub unix_ms: f64,
     /// What the page is.
     pub role: Role,
+    /// `navigator.userAgent`.
+    #[serde(default)]
+    pub user_agent: String,
+    /// `navigator.userAgentData`, where there is one.
+    #[serde(default)]
+    pub hints: Hints,
+    /// What [`Act::Keep`] gave last; empty where the page keeps nothing.
+    #[serde(default)]
+    pub kept: String,
 }
 
 /// What the page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A phone: colour, words and sound, after a tap.
+    #[default]
     Phone,
     /// A projector or stage monitor: colour and words.
     Screen,
@@ -105,6 +116,42 @@ pub enum Event {
         /// Share of full.
         level: f64,
     },
+    /// The listener says that sound is to come so much earlier than it would.
+    Nudged {
+        /// Milliseconds; negative is later.
+        ms: f64,
+    },
+    /// The listener wants to have it calibrated.
+    Calibrate {
+        /// What the browser says to that.
+        microphone: Microphone,
+    },
+}
+
+/// Whether the page may listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Microphone {
+    /// It is open.
+    Ready,
+    /// The page came over plain HTTP, where there is none.
+    Insecure,
+    /// The listener or the system said no.
+    Refused,
+    /// The browser has none, or none that fits.
+    Missing,
+}
+
+impl Microphone {
+    /// Why it cannot be used; none if it can.
+    pub(crate) fn trouble(self) -> Option<&'static str> {
+        match self {
+            Self::Ready => None,
+            Self::Insecure => Some("the microphone needs a page that was opened with https://"),
+            Self::Refused => Some("this page may not use the microphone"),
+            Self::Missing => Some("this browser has no microphone to listen with"),
+        }
+    }
 }
 
 /// `getOutputTimestamp()`.
@@ -210,6 +257,25 @@ pub enum Act {
         /// Audio time in seconds, factor 0 to 1; the first is where it stands now.
         points: Vec<(f64, f64)>,
     },
+    /// Record what the microphone hears between these audio times, and hand it in.
+    Listen {
+        /// From when.
+        from_s: f64,
+        /// Until when.
+        to_s: f64,
+    },
+    /// Stop listening, whatever was recorded.
+    Deafen,
+    /// Sound a chirp.
+    Chirp {
+        /// When.
+        at_s: f64,
+    },
+    /// Keep this for the next time the page is opened.
+    Keep {
+        /// What [`Start::kept`] gets.
+        text: String,
+    },
 }
 
 /// What one call gives back.
@@ -244,6 +310,21 @@ pub struct Look {
     pub correction_sigma_ms: Option<f64>,
     /// Until when the colour stays as it is: now while it moves, none for ever.
     pub still_until_ms: Option<f64>,
+    /// The three errors in words, for people who ask.
+    pub errors: String,
+    /// How much earlier the listener wants it.
+    pub nudge_ms: f64,
+    /// How a calibration stands.
+    pub duet: Duet,
+}
+
+/// How a calibration stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duet {
+    /// Whether one is going on.
+    pub is_on: bool,
+    /// In words; empty before the first.
+    pub line: String,
 }
 
 /// What reads well on a colour.

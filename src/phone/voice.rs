@@ -4,7 +4,7 @@
 //! socket are the same arithmetic. A piece of the track that really sounds is a *segment*; it is steered by
 //! rate while it is near, and replaced under a cross-fade when it is far.
 
-use units::{Span, TrackId};
+use units::{MonoTime, Span, TrackId};
 use uuid::Uuid;
 use wire::solusync::MediaParams;
 
@@ -103,8 +103,8 @@ impl Envelope {
 pub(crate) struct Sync<'a> {
     clock: &'a Clock,
     audio: &'a AudioClock,
-    /// How much sooner it is to sound than clock and sound card say.
-    sooner: Span,
+    /// How much later than the audio clock says one hears.
+    late: Span,
     /// What is heard now.
     pub(crate) heard: AudioTime,
     /// What is made now: nothing can be scheduled before it.
@@ -112,27 +112,29 @@ pub(crate) struct Sync<'a> {
 }
 
 impl<'a> Sync<'a> {
-    /// None until both estimates are fit to start sound by.
-    pub(crate) fn new(
+    /// None until both estimates are fit to start sound by. `made_ahead` is `currentTime` minus page time.
+    pub(crate) fn at(
+        now: MonoTime,
         clock: &'a Clock,
         audio: &'a AudioClock,
-        sooner: Span,
-        heard: Option<AudioTime>,
-        made: AudioTime,
+        made_ahead: Span,
+        late: Span,
     ) -> Option<Self> {
         let settled = clock.is_settled() && audio.is_settled();
-        Some(Self { clock, audio, sooner, heard: heard.filter(|_| settled)?, made })
+        let heard = audio.audio_at(now - late).filter(|_| settled)?;
+        let made = AudioTime::from_ns(now.ns()) + made_ahead;
+        Some(Self { clock, audio, late, heard, made })
     }
 
     /// The network time at which this is heard.
     pub(crate) fn net(&self, audio: AudioTime) -> NetTime {
-        let mono = self.audio.mono_at(audio).expect("settled when it was made");
-        self.clock.reading(mono).expect("settled when it was made").net + self.sooner
+        let mono = self.audio.mono_at(audio).expect("settled when it was made") + self.late;
+        self.clock.reading(mono).expect("settled when it was made").net
     }
 
     /// What is heard at this network time.
     pub(crate) fn audio(&self, net: NetTime) -> AudioTime {
-        let mono = self.clock.mono_at(net - self.sooner).expect("settled when it was made");
+        let mono = self.clock.mono_at(net).expect("settled when it was made") - self.late;
         self.audio.audio_at(mono).expect("settled when it was made")
     }
 

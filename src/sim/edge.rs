@@ -14,7 +14,7 @@ use engine::told::{Input, To};
 use phone::Chance;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, ClockSyncResponse, Header, Message, NodeStatus, NodeType};
+use wire::solusync::{self, Calibrated, ClockSyncResponse, Header, Message, NodeStatus, NodeType};
 
 /// The box's end of every socket.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ struct Seat {
     greeted: bool,
     heard: ShowTime,
     status: Option<NodeStatus>,
+    calibrated: Option<Calibrated>,
 }
 
 /// What comes of a word.
@@ -67,7 +68,10 @@ impl Edge {
         self.sockets += 1;
         let phone = PhoneId(self.sockets);
         let visitor = Visitor::new(&Limits::default(), Transport::Plain);
-        self.seats.insert(phone, Seat { visitor, greeted: false, heard: now, status: None });
+        self.seats.insert(
+            phone,
+            Seat { visitor, greeted: false, heard: now, status: None, calibrated: None },
+        );
         phone
     }
 
@@ -107,6 +111,7 @@ impl Edge {
             network_quality: None,
             avg_rtt_ms: None,
             packet_loss_percent: None,
+            sync: None,
         };
         let pace = self.pace.poll(now, phones, None).map(Message::ClockPace);
         [Message::NodeStatus(status)].into_iter().chain(pace).collect()
@@ -127,6 +132,11 @@ impl Edge {
         self.seats.get(&phone)?.status.as_ref()
     }
 
+    /// What a phone found in a calibration.
+    pub(crate) fn calibrated(&self, phone: PhoneId) -> Option<&Calibrated> {
+        self.seats.get(&phone)?.calibrated.as_ref()
+    }
+
     /// A word came.
     pub(crate) fn hear(&mut self, now: ShowTime, phone: PhoneId, text: &str) -> Reply {
         let Some(seat) = self.seats.get_mut(&phone) else { return Reply::default() };
@@ -139,7 +149,7 @@ impl Edge {
                 let answer = ClockSyncResponse { t1, t2: at, t3: at };
                 self.reply(now, &Message::ClockSyncResponse(answer))
             }
-            Answer::Welcome => {
+            Answer::Welcome { .. } => {
                 seat.greeted = true;
                 let welcome = Message::Welcome(welcome(self.node, &self.show, None));
                 let news = Some(Input::PhoneJoined { phone, way: None });
@@ -148,11 +158,15 @@ impl Edge {
             Answer::Played { message, at } => {
                 news(Input::PhonePlayed { phone, message, at: at.to_show(TAI_UTC) })
             }
-            Answer::Calibrated(said) => news(Input::PhoneCalibrated { phone, said }),
+            Answer::Calibrated(said) => {
+                seat.calibrated = Some(said.clone());
+                news(Input::PhoneCalibrated { phone, said })
+            }
             Answer::Status(status) => {
                 seat.status = Some(status.clone());
                 news(Input::PhoneStatus { phone, status })
             }
+            Answer::Calibrate => news(Input::PhoneAsksCalibration { phone }),
             Answer::Refuse(refusal) => self.reply(now, &Message::Error(refusal)),
             Answer::Dismiss(refusal) => {
                 Reply { dismissed: true, ..self.reply(now, &Message::Error(refusal)) }

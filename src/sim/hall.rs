@@ -10,7 +10,7 @@ use engine::show::Show;
 use engine::told::{Input, To};
 use units::{PhoneId, ShowTime, Span};
 use uuid::Uuid;
-use wire::solusync::{Message, NodeStatus};
+use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::edge::Edge;
 use crate::line::FromPhone;
@@ -76,6 +76,16 @@ impl Hall {
     /// What the box last heard of how a phone fares.
     pub(crate) fn status(&self, index: usize) -> Option<&NodeStatus> {
         self.edge.status(self.guests[index].socket?)
+    }
+
+    /// What a phone found in a calibration, as the box has it.
+    pub(crate) fn calibrated(&self, index: usize) -> Option<&Calibrated> {
+        self.edge.calibrated(self.guests[index].socket?)
+    }
+
+    /// Whose socket that is.
+    pub(crate) fn index_of(&self, phone: PhoneId) -> Option<usize> {
+        self.sockets.get(&phone).copied()
     }
 
     /// Does something to a phone.

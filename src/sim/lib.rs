@@ -4,10 +4,12 @@
 //! In: a show, a seed, and what operators do when. Out: every frame, sample, order and receipt.
 //! Never here: real time, threads, sockets, files.
 
+pub mod acoustics;
 pub mod card;
 pub mod crystal;
 mod day;
 mod dial;
+mod ear;
 mod edge;
 mod hall;
 mod line;

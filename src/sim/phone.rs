@@ -3,16 +3,18 @@
 //! In: words from the box, taps, faults, and the time. Out: [`FromPhone`], what it sounds and shows, and what it did.
 //! Never: real time; the same seed and the same calls give the same evening.
 //!
-//! What one hears is the truth here, down to the latency of the card, which this browser knows and tells. A real
-//! one may be wrong about it; that error is acoustic and no part of this.
+//! What one hears is the truth here, down to the latency of the card, which this browser knows and tells, and what it
+//! does not know of it (`PhoneSpec::hidden`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use phone::{Act, Chance, Core, Event, Look, Role, Start, State};
+use phone::{Act, AudioTime, Chance, Core, Event, Look, Microphone, Role, Start, State, Turn};
 use units::{MonoTime, Ppm, Rgb, ShowTime, Span, TrackId};
+use wire::chirp::Voice;
 use wire::solusync::Calibrated;
 
+use crate::acoustics::{Arrival, Room, loud, record, way};
 use crate::dial::Dial;
 use crate::line::{FromPhone, Line};
 use crate::speaker::{Heard, Sounded, Speaker};
@@ -33,6 +35,16 @@ pub struct PhoneSpec {
     pub card: Ppm,
     /// From made to heard.
     pub latency: Span,
+    /// What the browser does not know of it: the way from its own last stamp to the air.
+    pub hidden: Span,
+    /// How far it is from the box's loudspeaker.
+    pub metres: f64,
+    /// And its own loudspeaker from its microphone.
+    pub own_metres: f64,
+    /// From the air into a recording.
+    pub ear: Span,
+    /// What its microphone hears of the hall.
+    pub room: Room,
     /// Output stamps are off by up to this, either way.
     pub tremble: Span,
     /// The page's clock is rounded down to it, so that a page cannot spy.
@@ -59,6 +71,11 @@ impl Default for PhoneSpec {
             crystal: Ppm(20.0),
             card: Ppm(-35.0),
             latency: Span::from_millis(20),
+            hidden: Span::ZERO,
+            metres: 4.0,
+            own_metres: 0.05,
+            ear: Span::from_millis(30),
+            room: Room::HALL,
             tremble: Span::from_micros(500),
             grain: Span::from_micros(100),
             load: Span::from_millis(200),
@@ -124,6 +141,12 @@ pub struct SimPhone {
     /// Tracks on their way, and when they are here.
     loading: Vec<(ShowTime, TrackId, Option<f64>)>,
     speaker: Option<Speaker>,
+    /// What was asked of its sound, where somebody wants to render it.
+    asked: Option<Vec<Act>>,
+    /// What it listens to: audio seconds, from and until.
+    listening: Option<(f64, f64)>,
+    /// When the box's chirps leave.
+    air: Vec<ShowTime>,
     tap: Option<ShowTime>,
     timer: ShowTime,
     frame: Option<ShowTime>,
@@ -132,6 +155,8 @@ pub struct SimPhone {
     shown: Vec<Shown>,
 }
 
+/// What its context runs at.
+const RATE_HZ: u32 = 48_000;
 /// Sixty frames a second.
 const FRAME: Span = Span::from_micros(16_667);
 /// What the page's clock shows when its script begins.
@@ -151,6 +176,7 @@ impl SimPhone {
             chance: format!("{:032x}", chance.bits()),
             unix_ms: unix.ns() as f64 / 1e6,
             role: spec.role,
+            ..Start::default()
         };
         let core = Core::new(PAGE_BEGINS, &start);
         Self {
@@ -166,6 +192,9 @@ impl SimPhone {
             tracks: BTreeMap::new(),
             loading: Vec::new(),
             speaker: None,
+            asked: None,
+            listening: None,
+            air: Vec::new(),
             tap: spec.tap.map(|after| now + after),
             timer: now,
             frame: None,
@@ -180,7 +209,7 @@ impl SimPhone {
             return ShowTime::from_ns(i64::MAX);
         }
         let loaded = self.loading.iter().filter(|_| self.speaker.is_some()).map(|it| it.0);
-        let rest = [self.line.next(), self.frame, self.tap];
+        let rest = [self.line.next(), self.frame, self.tap, self.recorded_at()];
         loaded.chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
     }
 
@@ -209,13 +238,12 @@ impl SimPhone {
 
     /// Somebody touches the page.
     pub fn tap(&mut self, now: ShowTime) {
-        let PhoneSpec { card, latency, tremble, .. } = self.spec;
         self.tap = None;
         match &mut self.speaker {
             Some(speaker) => speaker.wake(now),
             // Only now is there something to decode with.
             None => {
-                self.speaker = Some(Speaker::new(now, card, latency, tremble));
+                self.speaker = Some(Speaker::new(now, &self.spec));
                 self.loading.iter_mut().for_each(|(at, ..)| *at = now.max(*at));
             }
         }
@@ -230,6 +258,26 @@ impl SimPhone {
     /// A call comes in and takes the sound.
     pub fn take_call(&mut self, now: ShowTime) {
         self.speaker.iter_mut().for_each(|speaker| speaker.sleep(now));
+    }
+
+    /// The page tells the core something.
+    pub fn tell_page(&mut self, now: ShowTime, event: Event) {
+        self.handle(now, event);
+    }
+
+    /// The listener has pressed the button, and the microphone is open.
+    pub fn press_calibrate(&mut self, now: ShowTime) {
+        self.handle(now, Event::Calibrate { microphone: Microphone::Ready });
+    }
+
+    /// The box's chirps leave at these times.
+    pub fn hear_box(&mut self, air: Vec<ShowTime>) {
+        self.air = air;
+    }
+
+    /// When its own chirps leave, and how far away.
+    pub fn chirps(&self) -> (Vec<ShowTime>, f64) {
+        (self.speaker.as_ref().map(Speaker::chirps).unwrap_or_default(), self.spec.metres)
     }
 
     /// It gets warmer or colder: from now on its clock and its sound card run at other rates.
@@ -337,6 +385,10 @@ impl SimPhone {
         if let Some(event) = self.loaded(now) {
             return Some(event);
         }
+        if self.recorded_at().is_some_and(|at| at <= now) {
+            self.hand_in(now);
+            return None;
+        }
         if self.frame.is_some_and(|at| at <= now) {
             (self.frame, self.painted) = (None, now);
             return Some(Event::Painted);
@@ -369,6 +421,10 @@ impl SimPhone {
     fn handle(&mut self, now: ShowTime, event: Event) {
         let is_painted = event == Event::Painted;
         let turn = self.core.handle(self.page(now), event);
+        self.take(now, turn, is_painted);
+    }
+
+    fn take(&mut self, now: ShowTime, turn: Turn, is_painted: bool) {
         self.look = turn.look;
         turn.acts.into_iter().for_each(|act| self.perform(now, act));
         if is_painted {
@@ -377,7 +433,45 @@ impl SimPhone {
         self.plan(now, turn.wake_ms);
     }
 
+    /// When the recording that it makes is whole.
+    fn recorded_at(&self) -> Option<ShowTime> {
+        let ((_, to_s), speaker) = (self.listening?, self.speaker.as_ref()?);
+        Some(speaker.makes(to_s) + self.spec.ear)
+    }
+
+    /// What its microphone has heard of the box and of itself.
+    fn hand_in(&mut self, now: ShowTime) {
+        let (Some((from_s, to_s)), Some(speaker)) = (self.listening.take(), &self.speaker) else {
+            return;
+        };
+        let arrival = |leaves: ShowTime, metres: f64, voice| Arrival {
+            at_s: speaker.audio(leaves + way(metres) + self.spec.ear) - from_s,
+            voice,
+            loud: loud(metres),
+        };
+        let by_box = self.air.iter().map(|at| arrival(*at, self.spec.metres, Voice::Box));
+        let own = speaker.chirps();
+        let own = own.iter().map(|at| arrival(*at, self.spec.own_metres, Voice::Phone));
+        let arrivals: Vec<Arrival> = by_box.chain(own).collect();
+        let length = Span::from_secs_f64(to_s - from_s);
+        let heard = record(&self.spec.room, &arrivals, length, RATE_HZ, &mut self.chance);
+        let from = AudioTime::from_ns((from_s * 1e9).round() as i64);
+        let turn = self.core.handle_recording(self.page(now), &heard, from);
+        self.take(now, turn, false);
+    }
+
+    /// From now on all that is asked of its sound is kept.
+    pub fn keep_acts(&mut self) {
+        self.asked = Some(Vec::new());
+    }
+
+    /// What was asked of its sound since then.
+    pub fn acts(&self) -> &[Act] {
+        self.asked.as_deref().unwrap_or_default()
+    }
+
     fn perform(&mut self, now: ShowTime, act: Act) {
+        self.asked.iter_mut().for_each(|asked| asked.push(act.clone()));
         match act {
             Act::Open => self.line.open(now, &mut self.chance),
             Act::Close => self.line.close(now, &mut self.chance),
@@ -402,6 +496,8 @@ impl SimPhone {
                 let Some(seconds) = self.tracks.get(track_id).copied() else { return };
                 self.speaker.iter_mut().for_each(|it| it.perform(now, act.clone(), seconds));
             }
+            Act::Listen { from_s, to_s } => self.listening = Some((from_s, to_s)),
+            Act::Deafen => self.listening = None,
             act => self.speaker.iter_mut().for_each(|it| it.perform(now, act.clone(), 0.0)),
         }
     }

@@ -7,6 +7,7 @@ use phone::{Act, Chance, Event, OutputStamp};
 use units::{Ppm, ShowTime, Span, TrackId};
 
 use crate::dial::Dial;
+use crate::phone::PhoneSpec;
 
 /// What is heard of one piece of a track.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,11 @@ pub struct Sounded {
 pub(crate) struct Speaker {
     dial: Dial,
     latency: Span,
+    /// And what the browser does not know of it.
+    hidden: Span,
     tremble: Span,
+    /// The audio seconds at which it was asked to chirp.
+    chirps: Vec<f64>,
     asleep: Option<ShowTime>,
     pieces: Vec<Piece>,
     voices: Vec<(u32, Vec<(f64, f64)>)>,
@@ -71,11 +76,13 @@ const BLOCK_SECS: f64 = 128.0 / 48_000.0;
 
 impl Speaker {
     /// A context that was made at `began`.
-    pub(crate) fn new(began: ShowTime, card: Ppm, latency: Span, tremble: Span) -> Self {
+    pub(crate) fn new(began: ShowTime, spec: &PhoneSpec) -> Self {
         Self {
-            dial: Dial::new(began, card),
-            latency,
-            tremble,
+            dial: Dial::new(began, spec.card),
+            latency: spec.latency,
+            hidden: spec.hidden,
+            tremble: spec.tremble,
+            chirps: Vec::new(),
             asleep: None,
             pieces: Vec::new(),
             voices: Vec::new(),
@@ -149,6 +156,7 @@ impl Speaker {
                     piece.fall = fall_s;
                 }
             }
+            Act::Chirp { at_s } => self.chirps.push(at_s.max(current)),
             Act::Gain { voice, points } => {
                 self.voices.retain(|(id, _)| *id != voice);
                 self.voices.push((voice, points));
@@ -162,7 +170,7 @@ impl Speaker {
         if self.asleep.is_some() {
             return Vec::new();
         }
-        let audio = self.audio(now - self.latency);
+        let audio = self.audio(now - self.latency - self.hidden);
         let sounding = self.pieces.iter().filter_map(|piece| {
             let at_s = piece.position(audio)?;
             let gain = self.gain(piece.voice, audio) * piece.share(audio);
@@ -173,7 +181,7 @@ impl Speaker {
 
     /// Every piece that was ever begun.
     pub(crate) fn sounded(&self) -> Vec<Sounded> {
-        let when = |audio: f64| self.dial.when(Span::from_secs_f64(audio)) + self.latency;
+        let when = |audio: f64| self.leaves(audio);
         let pieces = self.pieces.iter().filter(|piece| piece.last() > piece.begins);
         let sounded = pieces.map(|piece| Sounded {
             track: piece.track.clone(),
@@ -183,8 +191,23 @@ impl Speaker {
         sounded.collect()
     }
 
+    /// When its chirps leave.
+    pub(crate) fn chirps(&self) -> Vec<ShowTime> {
+        self.chirps.iter().map(|at| self.leaves(*at)).collect()
+    }
+
+    /// When an audio second is made.
+    pub(crate) fn makes(&self, audio: f64) -> ShowTime {
+        self.dial.when(Span::from_secs_f64(audio))
+    }
+
+    /// When an audio second is heard.
+    fn leaves(&self, audio: f64) -> ShowTime {
+        self.makes(audio) + self.latency + self.hidden
+    }
+
     /// What the card makes at a time, seconds since the context began.
-    fn audio(&self, at: ShowTime) -> f64 {
+    pub(crate) fn audio(&self, at: ShowTime) -> f64 {
         let at = self.asleep.map_or(at, |asleep| at.min(asleep));
         self.dial.shows(at).secs_f64()
     }

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use engine::calibrate::Listening;
 use engine::glance::Glance;
 use engine::order::{Order, Receipt};
 use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use engine::{Engine, EngineStart, Why};
-use units::{CommandId, PhoneId, ShowTime, Span, Universe};
+use units::{CommandId, PhoneId, Ppm, ShowTime, Span, Universe};
 use uuid::Uuid;
-use wire::solusync::{Message, NodeStatus};
+use wire::solusync::{Calibrated, Message, NodeStatus};
 
+use crate::acoustics::Room;
 use crate::card::{CardSpec, SimCard};
+use crate::ear::Ear;
 use crate::hall::Hall;
 use crate::phone::{PhoneSpec, SimPhone};
 use crate::wifi::Wifi;
@@ -64,6 +67,7 @@ enum Next {
     Wake,
     Phone,
     Frame,
+    Ear,
 }
 
 /// One box, its lamps, its card, its phones.
@@ -75,6 +79,7 @@ pub struct World {
     rig: Rig,
     card: Option<SimCard>,
     hall: Hall,
+    ear: Ear,
     commands: u64,
     /// Universes that changed, in order.
     pub frames: Vec<Frame>,
@@ -94,6 +99,7 @@ impl World {
             rig: Rig::new(spec.start),
             card: None,
             hall: Hall::new(show, spec.seed, spec.start),
+            ear: Ear::new(spec.seed),
             commands: 0,
             frames: Vec::new(),
             story: Vec::new(),
@@ -149,6 +155,18 @@ impl World {
     /// How a phone fares, as the box last heard it; none while it has not said.
     pub fn phone_status(&self, place: usize) -> Option<&NodeStatus> {
         self.hall.status(place)
+    }
+
+    /// What a phone found in a calibration, as the box has it; none while it has not said.
+    pub fn calibrated(&self, place: usize) -> Option<&Calibrated> {
+        self.hall.calibrated(place)
+    }
+
+    /// The box gets a microphone, beside its loudspeaker, in this room.
+    pub fn with_microphone(mut self, room: Room, crystal: Ppm) -> Self {
+        self.ear.set(room, crystal);
+        self.tell(Input::Microphone { is_there: true });
+        self
     }
 
     /// When phones asked the box the time, all of them.
@@ -229,6 +247,7 @@ impl World {
                 Next::Wake => self.wake(at),
                 Next::Phone => self.hear_phone(at),
                 Next::Frame => self.frame(at),
+                Next::Ear => self.hear_chirps(at),
             }
         }
         self.now = end;
@@ -239,9 +258,10 @@ impl World {
     fn next(&self) -> (ShowTime, Next) {
         let wake = self.engine.next_wake().map(|(at, _)| (at.max(self.now), Next::Wake));
         let phone = self.hall.next().map(|at| (at.max(self.now), Next::Phone));
+        let ear = self.ear.next().map(|at| (at.max(self.now), Next::Ear));
         let sooner = |a: (ShowTime, Next), b: (ShowTime, Next)| if b.0 < a.0 { b } else { a };
         let frame = (self.rig.next(), Next::Frame);
-        [wake, phone, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
+        [wake, phone, ear, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
     }
 
     /// A universe as it looks now.
@@ -283,9 +303,28 @@ impl World {
                 Effect::Ordered(order) => self.keep(Event::Ordered(order)),
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
+                Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }
         }
+    }
+
+    /// The guest hears the box's chirps; what the box hears of the guest's is known when all are over.
+    fn listen_for_chirps(&mut self, listening: Listening) {
+        if let Some(index) = self.hall.index_of(listening.phone) {
+            let air = listening.turns.by_box.clone();
+            self.hall.touch(index, |phone| phone.hear_box(air));
+        }
+        self.ear.listen(listening);
+    }
+
+    fn hear_chirps(&mut self, at: ShowTime) {
+        self.now = at;
+        let Some(listening) = self.ear.take() else { return };
+        let phone = listening.phone;
+        let guest = self.hall.index_of(phone).map(|index| self.hall.phone(index).chirps());
+        let later = self.ear.later(&listening, guest);
+        self.tell(Input::ChirpsHeard { phone, later: Ok(later) });
     }
 
     fn tell_phones(&mut self, to: To, id: Uuid, message: Message) {

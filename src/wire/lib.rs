@@ -4,8 +4,11 @@
 //! Never here: sockets, clocks, randomness; message ids and times are handed in.
 
 pub mod artnet;
+pub mod chirp;
 pub mod clock_peer;
+pub mod duet;
 pub mod osc;
+pub mod output;
 pub mod ptp;
 pub mod sacn;
 pub mod solusync;

@@ -3,7 +3,8 @@
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
 //! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
 //! did, none for how far off it sounds and none for how often it may ask, so types of ours stand beside it:
-//! `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`.
+//! `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, and those of
+//! [`crate::output`].
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
 
@@ -14,6 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use units::{Rgb, Span, TrackId, WireTime};
 use uuid::Uuid;
+
+use crate::output::{
+    CalibrateHeard, CalibrateRefused, CalibrateStart, Device, OutputDelay, SyncErrors,
+};
 
 pub use calibrated::{Calibrated, ClockCorrection, Estimate};
 
@@ -56,6 +61,14 @@ pub enum Message {
     ClockCorrection(ClockCorrection),
     /// How a node fares (SX-12).
     NodeStatus(NodeStatus),
+    /// A phone asks for a calibration by ear.
+    Calibrate,
+    /// Both chirp now.
+    CalibrateStart(CalibrateStart),
+    /// What the box heard of it.
+    CalibrateHeard(CalibrateHeard),
+    /// There is none, and why.
+    CalibrateRefused(CalibrateRefused),
     /// How often phones may ask the time.
     ClockPace(ClockPace),
     /// A refusal.
@@ -77,6 +90,9 @@ pub struct Hello {
     /// A JWT, where the phone has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<String>,
+    /// What the phone is, as far as its browser says (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
 }
 
 /// `hello` as the box answers it.
@@ -92,6 +108,9 @@ pub struct Welcome {
     pub cluster_info: ClusterInfo,
     /// The show and the tracks to fetch ahead of time.
     pub show: ShowInfo,
+    /// What is known of phones like the one that asked (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_delay: Option<OutputDelay>,
     /// Where to ask the time in datagrams (ours); over TLS only, since browsers let no other page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webtransport: Option<WebTransport>,
@@ -311,6 +330,9 @@ pub struct NodeStatus {
     pub avg_rtt_ms: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_loss_percent: Option<f64>,
+    /// Ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncErrors>,
 }
 
 /// `clock_pace`: the box asks phones to leave time between their clock questions (ours). Zero lets go of it.
@@ -383,6 +405,32 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "calibrated" => Message::Calibrated(body(text)?),
         "clock_correction" => Message::ClockCorrection(body(text)?),
         "node_status" => Message::NodeStatus(body(text)?),
+        "calibrate" => Message::Calibrate,
+        "calibrate_start" => Message::CalibrateStart(body(text)?),
+        "calibrate_heard" => Message::CalibrateHeard(body(text)?),
+        "clock_pace" => Message::ClockPace(body(text)?),
+        "calibrate_refused" => Message::CalibrateRefused(body(text)?),
+        "error" => Message::Error(body(text)?),
+        _ => Message::Unknown,
+    };
+    Ok((header, message))
+}
+
+/// The same for a phone: what only phones say is [`Message::Unknown`] to it, and need not be understood by its page.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from_box(text: &str) -> Result<(Header, Message), ParseError> {
+    let Envelope { kind, header } = serde_json::from_str(text)?;
+    let message = match kind.as_str() {
+        "hello" => Message::Welcome(body(text)?),
+        "clock_sync_response" => Message::ClockSyncResponse(body(text)?),
+        "media_control" => Message::MediaControl(body(text)?),
+        "screen" => Message::Screen(body(text)?),
+        "clock_correction" => Message::ClockCorrection(body(text)?),
+        "calibrate_start" => Message::CalibrateStart(body(text)?),
+        "calibrate_heard" => Message::CalibrateHeard(body(text)?),
+        "calibrate_refused" => Message::CalibrateRefused(body(text)?),
         "clock_pace" => Message::ClockPace(body(text)?),
         "error" => Message::Error(body(text)?),
         _ => Message::Unknown,
@@ -416,11 +464,19 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::Calibrated(it) => wrap("calibrated", header, it),
         Message::ClockCorrection(it) => wrap("clock_correction", header, it),
         Message::NodeStatus(it) => wrap("node_status", header, it),
+        Message::Calibrate => wrap("calibrate", header, &Nothing {}),
+        Message::CalibrateStart(it) => wrap("calibrate_start", header, it),
+        Message::CalibrateHeard(it) => wrap("calibrate_heard", header, it),
+        Message::CalibrateRefused(it) => wrap("calibrate_refused", header, it),
         Message::ClockPace(it) => wrap("clock_pace", header, it),
         Message::Error(it) => wrap("error", header, it),
         Message::Unknown => String::new(),
     }
 }
+
+/// A message that needs no more than its type.
+#[derive(Serialize)]
+struct Nothing {}
 
 fn wrap<T: Serialize>(kind: &str, header: &Header, body: &T) -> String {
     #[derive(Serialize)]

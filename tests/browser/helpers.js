@@ -61,11 +61,12 @@ export async function startBox(show) {
   };
 }
 
-/** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given. */
-export function startBrowser(pulse) {
+/** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given;
+ * with `more` words on its command line. */
+export function startBrowser(pulse, ...more) {
   return chromium.launch({
     executablePath: browserPath,
-    args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+    args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", ...more],
     ...(pulse && {
       ignoreDefaultArgs: ["--mute-audio"],
       env: { ...process.env, PULSE_SERVER: pulse.server, PULSE_SINK: pulse.sink },

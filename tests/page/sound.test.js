@@ -15,7 +15,7 @@ class StubParam {
 
 class StubContext {
   constructor() {
-    Object.assign(this, { currentTime: 10, state: "suspended", sources: [], gains: [], destination: {}, duration: 30 });
+    Object.assign(this, { currentTime: 10, sampleRate: 48_000, state: "suspended", sources: [], gains: [], destination: {}, duration: 30 });
     StubContext.last = this;
   }
   async resume() { this.state = "running"; }
@@ -33,6 +33,10 @@ class StubContext {
     this.sources.push(source);
     return source;
   }
+  createBuffer(channels, length, rate) {
+    const plane = new Float32Array(length);
+    return { plane, rate, getChannelData: () => plane };
+  }
   decodeAudioData(bytes, ready, broken) {
     if (bytes.byteLength) ready({ duration: this.duration });
     else broken(new Error("no sound"));
@@ -42,7 +46,7 @@ class StubContext {
 async function awake(bytes = 4) {
   const events = [];
   const fetch = async () => ({ ok: true, arrayBuffer: async () => new ArrayBuffer(bytes) });
-  const sound = createSound({ AudioContext: StubContext, fetch, tell: (event) => events.push(event) });
+  const sound = createSound({ AudioContext: StubContext, fetch, tell: (event) => events.push(event), chirp: () => new Float32Array([0, 0.5, 0]) });
   sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
   assert.equal(await sound.wake(), true);
   await settled();
@@ -131,4 +135,11 @@ test("before the first tap there is no context and nothing to look at", () => {
 test("a browser without Web Audio says so", async () => {
   const sound = createSound({ AudioContext: undefined, fetch: async () => ({}), tell() {} });
   assert.equal(await sound.wake(), false);
+});
+
+test("sx20: a chirp goes the way that music goes, at its audio time", async () => {
+  const { sound, context } = await awake();
+  sound.perform({ act: "chirp", at_s: 12.5 });
+  const [source] = context.sources;
+  assert.deepEqual([source.calls, [...source.buffer.plane], source.buffer.rate], [[["start", 12.5, undefined]], [0, 0.5, 0], 48_000]);
 });

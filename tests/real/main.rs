@@ -3,6 +3,7 @@
 mod fleet;
 mod fuzz;
 mod light;
+mod microphone;
 mod program;
 mod proxy;
 mod ptp;

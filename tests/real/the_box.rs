@@ -74,13 +74,15 @@ pub struct Place {
     pub http: u16,
     pub https: u16,
     pub osc: u16,
+    /// Sound is real, by this configuration of alsa-lib.
+    pub alsa: Option<PathBuf>,
 }
 
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (http, https, osc) = (free_port(), free_port(), free_datagram_port());
-        let place = Self { folder, http, https, osc };
+        let place = Self { folder, http, https, osc, alsa: None };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -106,7 +108,11 @@ impl Place {
     /// `downbeat …` with this place's box file, state and socket.
     pub fn downbeat(&self, words: &[&str]) -> Command {
         let mut command = program();
-        command.args(words).arg("--box").arg(self.path("box.toml")).arg("--simulate");
+        command.args(words).arg("--box").arg(self.path("box.toml"));
+        match &self.alsa {
+            Some(path) => command.env("ALSA_CONFIG_PATH", path),
+            None => command.arg("--simulate"),
+        };
         command.arg("--state").arg(self.path("state")).arg("--socket").arg(self.socket());
         command.stdin(Stdio::null());
         command

@@ -48,7 +48,7 @@ impl<S: Read + Write> Phone<S> {
         self.welcome = self.hear("hello");
     }
 
-    fn say(&mut self, kind: &str, fields: &Value) {
+    pub fn say(&mut self, kind: &str, fields: &Value) {
         self.sequence += 1;
         let mut message = json!({
             "type": kind,
@@ -87,7 +87,7 @@ impl<S: Read + Write> Phone<S> {
     }
 
     /// The next message of that type; others pass by.
-    fn hear(&mut self, kind: &str) -> Value {
+    pub fn hear(&mut self, kind: &str) -> Value {
         loop {
             let message = self.next().unwrap_or_else(|| panic!("closed before a {kind} came"));
             if message["type"] == kind {

@@ -14,12 +14,12 @@ const EPOCH: f64 = 1_790_000_000.0;
 const TRACK_SECS: f64 = 30.0;
 
 /// A phone, and a box that says what the story wants.
-struct StubBox {
-    phone: SimPhone,
+pub struct StubBox {
+    pub phone: SimPhone,
     opened: ShowTime,
     now: ShowTime,
     /// How far the box's clock has been moved since the story began, seconds.
-    box_ahead: f64,
+    pub box_ahead: f64,
     open: bool,
     said: Vec<Value>,
     messages: u64,
@@ -27,7 +27,7 @@ struct StubBox {
 }
 
 impl StubBox {
-    fn of(spec: PhoneSpec) -> Self {
+    pub fn of(spec: PhoneSpec) -> Self {
         let opened = ShowTime::from_ns(EPOCH as i64 * 1_000_000_000) + engine::clock::TAI_UTC;
         // 4 ms each way and 2 ms of queues: a usual evening.
         let wifi = Wifi { way: Span::from_millis(4), jitter: Span::from_millis(2), ..Wifi::QUIET };
@@ -67,7 +67,7 @@ impl StubBox {
         EPOCH + self.box_ahead + (self.now - self.opened).secs_f64()
     }
 
-    fn run(&mut self, seconds: f64) {
+    pub fn run(&mut self, seconds: f64) {
         let until = self.now + Span::from_secs_f64(seconds);
         while self.phone.next() <= until {
             self.now = self.phone.next().max(self.now);
@@ -78,7 +78,7 @@ impl StubBox {
         self.now = until;
     }
 
-    fn tap(&mut self) {
+    pub fn tap(&mut self) {
         self.phone.tap(self.now);
     }
 
@@ -138,7 +138,7 @@ impl StubBox {
     }
 
     /// The box orders the track to play `ahead` seconds from now.
-    fn order_play(&mut self, ahead: f64, params: Value) -> f64 {
+    pub fn order_play(&mut self, ahead: f64, params: Value) -> f64 {
         let start = self.box_now() + ahead;
         let order = json!({"type": "media_control", "action": "play", "track_id": "track_001", "start_at": start,
             "params": params});
@@ -168,7 +168,7 @@ impl StubBox {
     }
 
     /// The worst of it over a while.
-    fn worst_ms(&mut self, start: f64, seconds: f64) -> f64 {
+    pub fn worst_ms(&mut self, start: f64, seconds: f64) -> f64 {
         let mut worst = 0.0_f64;
         for _ in 0..(seconds * 50.0) as u32 {
             self.run(0.02);

@@ -206,6 +206,7 @@ impl Night {
                     light::render(universe, plan.shown(self.now), &mut slots);
                 }
             }
+            Effect::Listen(listening) => drop(listening.turns_since(listening.from)),
             Effect::Received(receipt) => drop(serde_json::to_string(&receipt).expect("JSON")),
             Effect::Ordered(order) => drop(serde_json::to_string(&order).expect("JSON")),
             Effect::Said(said) => drop(serde_json::to_string(&said).expect("JSON")),

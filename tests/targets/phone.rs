@@ -6,7 +6,7 @@
 //! stands alone.
 
 use phone::clock::{Channel, Clock, Exchange};
-use phone::{Act, Core, Event, NetTime, Role, Start, Turn};
+use phone::{Act, Core, Event, NetTime, Start, Turn};
 use serde_json::Value;
 use units::{MonoTime, Span, WireTime};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ impl Default for Page {
 impl Page {
     /// Opened a second ago.
     pub fn new() -> Self {
-        let start = Start { chance: "7".into(), unix_ms: UNIX_MS, role: Role::Phone };
+        let start = Start { chance: "7".into(), unix_ms: UNIX_MS, ..Start::default() };
         let now = MonoTime::ZERO + Span::from_secs(1);
         let core = Core::new(now, &start);
         Self { core, now, wake_ms: 0.0, asked: None, clock: Clock::default() }

@@ -86,6 +86,7 @@ impl Guest {
             unix_ms: unix,
             // It fetches no music; the clock is the same.
             role: Role::Screen,
+            ..Start::default()
         };
         let core = Core::new(page.read(mono_now()), &start);
         let state = Mutex::new(Inner { core, asked: 0, address: None });

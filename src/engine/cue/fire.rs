@@ -20,6 +20,7 @@ impl Engine {
     pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
         let show = self.show.clone();
         let Some(cue) = show.at(place) else { return };
+        self.clear_bench(now);
         self.lists[place.list].last = Some(place.index);
         self.say(Said::Fired { cue: cue.number, name: cue.name.clone(), by: by.to_owned() });
 

@@ -5,6 +5,7 @@
 //! its deed; a cue that starts `now` makes each output wait for its own need only, `together` for the longest.
 
 mod agenda;
+mod bench;
 mod fire;
 mod standby;
 mod whole;
@@ -21,6 +22,7 @@ use agenda::{Agenda, Event, RunId};
 use standby::{Standby, list_named};
 
 use crate::audience::Audience;
+use crate::calibrate::Bench;
 use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
@@ -69,6 +71,8 @@ pub struct Engine {
     phones: BTreeSet<PhoneId>,
     pool: Pool,
     ledger: Ledger,
+    bench: Bench,
+    tai_utc: Span,
     answers: VecDeque<(CommandId, Result<Done, Refusal>)>,
     effects: VecDeque<Effect>,
     light_changed: bool,
@@ -109,6 +113,8 @@ impl Engine {
             phones: BTreeSet::new(),
             pool: Pool::default(),
             ledger: Ledger::default(),
+            bench: Bench::default(),
+            tai_utc: start.tai_utc,
             answers: VecDeque::new(),
             effects: VecDeque::new(),
             light_changed: true,
@@ -174,6 +180,9 @@ impl Engine {
             Input::PhoneCalibrated { phone, said } => self.pool.describe(now, phone, said),
             Input::PhonePlayed { phone: _, message, at } => self.ledger.phone_played(message, at),
             Input::PhoneStatus { .. } => {}
+            Input::Microphone { is_there } => self.bench.set_microphone(is_there),
+            Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
+            Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
         }
         self.settle(now);
     }
@@ -223,6 +232,7 @@ impl Engine {
             Command::Pause => Ok(self.pause(now, from)),
             Command::Resume => Ok(self.resume(now, from)),
             Command::Panic => Ok(self.panic(now, from)),
+            Command::Calibrate => self.open_bench(now, from),
         }
     }
 

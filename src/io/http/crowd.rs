@@ -179,6 +179,7 @@ impl Crowd {
             network_quality: None,
             avg_rtt_ms: None,
             packet_loss_percent: None,
+            sync: None,
         };
         self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
         let pace = self.pace().poll(self.clock.now(), self.greeted(), cpu_usage);

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use engine::phonefile::PhoneTable;
 use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
@@ -97,6 +98,8 @@ pub struct House {
     pub tai_utc: Span,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// What is known of phone models.
+    pub phones: PhoneTable,
     /// The subnet of each access point.
     pub access_points: Vec<Subnet>,
     /// The page.

@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame, Utf8Bytes};
 use units::{ShowTime, WireTime};
+use wire::output::Device;
 use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode, WebTransport};
 use wire::time::Channel;
 
@@ -278,7 +279,7 @@ impl Attendance {
                 self.tell(&Message::ClockSyncResponse(ClockSyncResponse { t1, t2, t3 })).await?;
                 self.house.crowd.note_asked(phone, Channel::WebSocket, self.peer.address());
             }
-            Answer::Welcome => self.welcome().await?,
+            Answer::Welcome { device } => self.welcome(device).await?,
             Answer::Played { message, at } => {
                 let at = at.to_show(self.house.tai_utc);
                 self.house.engine.tell_from_phone(Input::PhonePlayed { phone, message, at });
@@ -290,6 +291,9 @@ impl Attendance {
                 self.house.crowd.note_status(phone, &status);
                 self.house.engine.tell_from_phone(Input::PhoneStatus { phone, status });
             }
+            Answer::Calibrate => {
+                self.house.engine.tell_from_phone(Input::PhoneAsksCalibration { phone });
+            }
             Answer::Refuse(refusal) => self.refuse(refusal).await?,
             Answer::Dismiss(refusal) => {
                 let word = self.house.crowd.refusal(refusal);
@@ -300,8 +304,10 @@ impl Attendance {
     }
 
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
-    async fn welcome(&mut self) -> Result<(), End> {
-        let welcome = welcome(self.house.facts.node_id, &self.house.show, self.webtransport());
+    async fn welcome(&mut self, device: Option<Device>) -> Result<(), End> {
+        let webtransport = self.webtransport();
+        let mut welcome = welcome(self.house.facts.node_id, &self.house.show, webtransport);
+        welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
         self.tell(&Message::Welcome(welcome)).await?;
         self.house.crowd.greet(self.ticket.phone);
         self.greeted = true;

@@ -9,6 +9,7 @@ mod card;
 #[cfg(not(target_os = "linux"))]
 mod cpal;
 mod decode;
+mod microphone;
 mod output;
 mod realtime;
 mod sample;
@@ -16,4 +17,5 @@ mod simulated;
 
 pub use card::{Buffer, Card, CardGlance, CardSetup, Device};
 pub use decode::{MediaError, decode, media_info};
+pub use microphone::Microphone;
 pub use output::CardError;

@@ -38,6 +38,17 @@ export async function beginCore(bytes, nowMs, start) {
       return take(door.phone_handle(nowMs));
     },
     look: (nowMs) => take(door.phone_look(nowMs)),
+    recorded(nowMs, rateHz, fromS, samples) {
+      const at = door.phone_input(samples.byteLength);
+      new Uint8Array(door.memory.buffer, at, samples.byteLength)
+        .set(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
+      return take(door.phone_recorded(nowMs, rateHz, fromS));
+    },
+    chirp(rateHz) {
+      door.phone_chirp(rateHz);
+      const at = door.phone_output();
+      return new Float32Array(door.memory.buffer.slice(at, at + door.phone_output_len()));
+    },
     netMs: (nowMs) => door.phone_net_ms(nowMs),
   };
 }

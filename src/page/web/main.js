@@ -2,6 +2,7 @@
 
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
+import { createMicrophone } from "/page/microphone.js";
 import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
@@ -9,7 +10,8 @@ import { createView } from "/page/view.js";
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
 /** @typedef {import("./types").Act} Act */
 /** @typedef {Window & typeof globalThis & { webkitAudioContext?: typeof AudioContext, downbeat?: object }} Browser */
-/** @typedef {Navigator & { audioSession?: { type: string }, getBattery?: () => Promise<{ level: number }> }} Device */
+/** @typedef {Navigator & { audioSession?: { type: string }, getBattery?: () => Promise<{ level: number }>,
+ *   userAgentData?: any }} Device */
 
 const browser = /** @type {Browser} */ (window);
 const device = /** @type {Device} */ (navigator);
@@ -24,15 +26,30 @@ async function main() {
     chance: chance(),
     unix_ms: Date.now(),
     role,
+    user_agent: navigator.userAgent,
+    hints: await hints(),
+    kept: kept(),
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const view = createView(document);
+  const view = createView(document, {
+    nudged: (ms) => tell({ event: "nudged", ms }),
+    calibrate: () => {
+      microphone.open().then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
+    },
+  });
   const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell });
   const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
   const sound = createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
     fetch: (url) => fetch(url),
     tell,
+    chirp: (rateHz) => core.chirp(rateHz),
+  });
+  const microphone = createMicrophone({
+    isSecure: window.isSecureContext,
+    mediaDevices: navigator.mediaDevices,
+    context: () => sound.context(),
+    handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
   });
   let timer = 0;
   let frame = 0;
@@ -41,8 +58,13 @@ async function main() {
 
   /** @param {PhoneEvent} event */
   function tell(event) {
+    turn((now) => core.handle(now, event));
+  }
+
+  /** @param {(now: number) => import("./types").Turn} ask */
+  function turn(ask) {
     try {
-      const { acts, wake_ms, look } = core.handle(nowMs(), event);
+      const { acts, wake_ms, look } = ask(nowMs());
       acts.forEach(perform);
       view.show(look);
       plan(wake_ms, look);
@@ -56,6 +78,8 @@ async function main() {
     switch (act.act) {
       case "open": case "close": case "send": case "ask": return link.perform(act);
       case "open_time": case "close_time": case "ask_time": return time.perform(act);
+      case "listen": case "deafen": return microphone.perform(act);
+      case "keep": return keep(act.text);
       default: return sound.perform(act);
     }
   }
@@ -107,6 +131,36 @@ async function main() {
 // A dark screen drops the socket. Only pages over TLS may ask; the others are asked to be left open.
 function keepAwake() {
   if (navigator.wakeLock) navigator.wakeLock.request("screen").catch(() => {});
+}
+
+const KEPT = "downbeat.sound";
+
+// A page may be without a memory: private windows are.
+function kept() {
+  try {
+    return localStorage.getItem(KEPT) || "";
+  } catch (_) {
+    return "";
+  }
+}
+
+/** @param {string} text */
+function keep(text) {
+  try {
+    localStorage.setItem(KEPT, text);
+  } catch (_) {
+    // It holds for this evening, then.
+  }
+}
+
+/** What the browser says of the phone when it is asked; most say it unasked, some not at all. */
+async function hints() {
+  try {
+    const { model, platformVersion } = await device.userAgentData.getHighEntropyValues(["model", "platformVersion"]);
+    return { model: model || "", platform_version: platformVersion || "" };
+  } catch (_) {
+    return { model: "", platform_version: "" };
+  }
 }
 
 function chance() {

@@ -10,9 +10,10 @@
  * @param {(new (options?: AudioContextOptions) => AudioContext) | undefined} world.AudioContext
  * @param {typeof fetch} world.fetch
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
+ * @param {(rateHz: number) => Float32Array} world.chirp
  * @returns {import("./types").Sound}
  */
-export function createSound({ AudioContext, fetch, tell }) {
+export function createSound({ AudioContext, fetch, tell, chirp }) {
   /** @type {AudioContext | null} */
   let context = null;
   /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
@@ -135,6 +136,18 @@ export function createSound({ AudioContext, fetch, tell }) {
     rest.forEach(([then, next]) => param.linearRampToValueAtTime(next, then));
   }
 
+  // It goes the way that music goes, so that what is found out holds for music.
+  /** @param {AudioContext} host @param {number} at */
+  function sing(host, at) {
+    const samples = chirp(host.sampleRate);
+    const buffer = host.createBuffer(1, samples.length, host.sampleRate);
+    buffer.getChannelData(0).set(samples);
+    const source = host.createBufferSource();
+    source.buffer = buffer;
+    source.connect(host.destination);
+    source.start(at);
+  }
+
   /** @param {AudioContext} host @returns {import("./types").OutputStamp | null} */
   function outputStamp(host) {
     if (!host.getOutputTimestamp) return null;
@@ -145,6 +158,7 @@ export function createSound({ AudioContext, fetch, tell }) {
 
   return {
     wake,
+    context: () => context,
     perform(act) {
       if (act.act === "fetch") return fetchTrack(act);
       if (act.act === "forget") {
@@ -153,7 +167,8 @@ export function createSound({ AudioContext, fetch, tell }) {
         return;
       }
       if (!context) return;
-      if (act.act === "begin") begin(context, act);
+      if (act.act === "chirp") sing(context, act.at_s);
+      else if (act.act === "begin") begin(context, act);
       else if (act.act === "end") end(context, act);
       else if (act.act === "gain") line(voiceOf(context, act.voice).gain, act.points);
       else {

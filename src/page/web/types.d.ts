@@ -2,7 +2,14 @@
 
 export type Role = "phone" | "screen";
 
-export interface CoreStart { chance: string; unix_ms: number; role: Role }
+export interface Hints { model: string; platform_version: string }
+
+export interface CoreStart {
+  chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string;
+}
+
+/** Whether the page may listen. */
+export type Ears = "ready" | "insecure" | "refused" | "missing";
 
 export interface OutputStamp { audio_s: number; page_ms: number }
 
@@ -21,7 +28,9 @@ export type PhoneEvent =
   | { event: "media_failed"; track_id: string }
   | AudioLook
   | { event: "calibrated"; model: string | null; residual_ms: number | null; sigma_ms: number | null }
-  | { event: "battery"; level: number };
+  | { event: "battery"; level: number }
+  | { event: "nudged"; ms: number }
+  | { event: "calibrate"; microphone: Ears };
 
 export interface Fetch { act: "fetch"; track_id: string; url: string }
 export interface Forget { act: "forget"; track_id: string }
@@ -33,13 +42,19 @@ export interface Rate { act: "rate"; segment: number; at_s: number; rate: number
 export interface End { act: "end"; segment: number; at_s: number; fall_s: number }
 export interface Gain { act: "gain"; voice: number; points: [number, number][] }
 
-export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain;
+export interface Chirp { act: "chirp"; at_s: number }
+export interface Listen { act: "listen"; from_s: number; to_s: number }
+export interface Deafen { act: "deafen" }
+export interface Keep { act: "keep"; text: string }
+
+export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
+export type EarAct = Listen | Deafen;
 export type LinkAct =
   | { act: "open" } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
 export interface OpenTime { act: "open_time"; url: string; hashes: string[] }
 export interface AskTime { act: "ask_time"; channel: Channel; octets: string; clock_at: number }
 export type TimeAct = OpenTime | { act: "close_time" } | AskTime;
-export type Act = SoundAct | LinkAct | TimeAct;
+export type Act = SoundAct | EarAct | LinkAct | TimeAct | Keep;
 
 export type State =
   | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
@@ -49,6 +64,7 @@ export type State =
 export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
   state: State; line: string; still_until_ms: number | null;
+  errors: string; nudge_ms: number; duet: { is_on: boolean; line: string };
   /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
   correction_ms: number | null; correction_sigma_ms: number | null;
 }
@@ -58,6 +74,10 @@ export interface Turn { acts: Act[]; wake_ms: number; look: Look }
 export interface Core {
   /** Something happened at `nowMs` of the page's monotonic clock. */
   handle(nowMs: number, event: PhoneEvent): Turn;
+  /** The microphone recorded this from an audio time on. */
+  recorded(nowMs: number, rateHz: number, fromS: number, samples: Float32Array): Turn;
+  /** The phone's chirp. */
+  chirp(rateHz: number): Float32Array;
   /** What to show. */
   look(nowMs: number): Look;
   /** Network time, milliseconds since 1970, as this phone has it. */
@@ -71,6 +91,8 @@ export interface CoreExports extends WebAssembly.Exports {
   phone_handle(nowMs: number): number;
   phone_look(nowMs: number): number;
   phone_net_ms(nowMs: number): number;
+  phone_recorded(nowMs: number, rateHz: number, fromS: number): number;
+  phone_chirp(rateHz: number): void;
   phone_output(): number;
   phone_output_len(): number;
 }
@@ -83,8 +105,16 @@ export interface Sound {
   /** To be called within a tap; true once the context runs. */
   wake(): Promise<boolean>;
   perform(act: SoundAct): void;
+  /** None before the first tap. */
+  context(): AudioContext | null;
   /** A look at the audio clock; none before the first tap. */
   look(): AudioLook | null;
+}
+
+export interface Microphone {
+  /** To be called within a tap: asks the listener. */
+  open(): Promise<Ears>;
+  perform(act: EarAct): void;
 }
 
 export interface View { show(look: Look): void }
