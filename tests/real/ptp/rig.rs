@@ -212,8 +212,8 @@ impl Ptp4l {
     }
 }
 
-/// The first measurements come before its filter of the path delay is full.
-const SETTLING: usize = 8;
+/// The first measurements come before its filter of the path delay is full. It tells one a second.
+const SETTLING: usize = 3;
 
 impl Drop for Ptp4l {
     fn drop(&mut self) {
