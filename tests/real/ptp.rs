@@ -11,8 +11,8 @@ use rig::{Net, NetBox, able, apart, off_ptp4l, off_the_machine, worst_of};
 /// Far above what this machine shows when it is quiet; a sign, a unit or a second that is wrong is beyond it.
 const SANE_NS: i128 = 100_000;
 const READINGS: usize = 40;
-/// `ptp4l` says one offset a second while it steers nothing.
-const OFFSETS: usize = 8;
+/// Of `ptp4l`, which tells what it measures once a second.
+const TOLD: usize = 8;
 
 /// A transport, as `ptp4l` and as the box call it.
 const TRANSPORTS: [(&str, &str); 3] = [("-4", "ipv4"), ("-6", "ipv6"), ("-2", "layer2")];
@@ -80,7 +80,7 @@ fn ca02_ptp4l_follows_the_box_over_every_transport() {
             let clock = format!("ptp = \"lead\"\ninterfaces = [\"right\"]\ntransport = \"{ours}\"");
             let leader = net.downbeat(0, &clock);
             let follower = net.ptp4l(1, &format!("-i left {theirs} -s"));
-            let offsets = follower.offsets(OFFSETS);
+            let offsets = follower.offsets(TOLD);
             for told in ["currentUtcOffset 37", "currentUtcOffsetValid 1", "ptpTimescale 1"] {
                 follower.wait_for("TIME_PROPERTIES_DATA_SET", told);
             }
@@ -105,7 +105,7 @@ fn ca02_a_box_between_two_networks_passes_the_time_on() {
     let between = net.downbeat(1, "ptp = \"auto\"\ninterfaces = [\"left\", \"right\"]");
     let locked = between.wait_for_state("locked");
     let follower = net.ptp4l(2, "-i left -4 -s");
-    let offsets = follower.offsets(OFFSETS);
+    let offsets = follower.offsets(TOLD);
     follower.wait_for("CURRENT_DATA_SET", "stepsRemoved 2");
     let master = locked["master"]["identity"].as_str().expect("it has one").replace(':', "");
     let (head, tail) = (&master[..6], &master[10..]);
@@ -204,7 +204,7 @@ fn ca02_when_the_leader_dies_the_box_leads() {
     });
     let orphan = net.ptp4l(0, "-i right -4 -s");
     let truth = -off_the_machine(&the_box.clock());
-    let errors = orphan.offsets(OFFSETS).into_iter().map(|offset| offset - truth).collect();
+    let errors = orphan.offsets(TOLD).into_iter().map(|offset| offset - truth).collect();
     let p99 = worst_of("a box that took over, to ptp4l", errors);
     assert!(p99 < SANE_NS, "{p99} ns");
     // And a better one takes it back.

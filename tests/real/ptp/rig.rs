@@ -163,7 +163,7 @@ fn must(words: &str) {
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Software stamps, nothing steered, a line a second.
+/// Software stamps, nothing steered, a line for every Sync.
 const CONFIG: &str = "[global]\nfree_running 1\nlogSyncInterval -3\nlogMinDelayReqInterval -3\nlogMinPdelayReqInterval -3\n\
     logAnnounceInterval -2\nfreq_est_interval 0\nsummary_interval -4\ntx_timestamp_timeout 50\n";
 
@@ -212,7 +212,7 @@ impl Ptp4l {
     }
 }
 
-/// The first measurements come before its filter of the path delay is full.
+/// The first measurements come before its filter of the path delay is full. It tells one a second.
 const SETTLING: usize = 3;
 
 impl Drop for Ptp4l {
