@@ -86,11 +86,12 @@ impl Delay {
         self.nudge
     }
 
-    /// A microphone found it.
-    pub(crate) fn set_calibrated(&mut self, found: Calibration) {
+    /// A microphone found it; false where that makes no sense, and nothing is changed.
+    pub(crate) fn set_calibrated(&mut self, found: Calibration) -> bool {
         if is_sane(&found) {
             (self.calibrated, self.nudge) = (Some(found), Span::ZERO);
         }
+        is_sane(&found)
     }
 
     /// Sound is sent off so much earlier; what calibrations have shown takes the table's place.
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(delay.total(pooled), Span::from_millis(39));
         assert_eq!(delay.output(&audio, pooled), (OutputSource::Pooled, two));
         assert_eq!(delay.acoustic(&audio), None);
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         let (total, source, _) = alone(&delay, &audio);
         assert_eq!((total, source), (Span::from_millis(17), OutputSource::Calibrated));
         assert_eq!(delay.acoustic(&audio), Some(millis(0.1)));
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn with_other_headphones_a_calibration_is_worth_nothing() {
         let mut delay = Delay::default();
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         let bluetooth = alone(&delay, &watched(190.0));
         assert_eq!(bluetooth, (Span::ZERO, OutputSource::Doubtful, None));
         assert_eq!(alone(&delay, &watched(22.0)).0, Span::from_millis(17));
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn what_the_page_kept_comes_back_and_nonsense_is_nothing() {
         let (mut delay, audio) = (Delay::default(), watched(20.0));
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         delay.set_nudge(-4.0);
         assert_eq!(alone(&Delay::kept(&delay.keep()), &audio).0, Span::from_millis(13));
         for nonsense in ["", "null", "[]", r#"{"nudge_ms":"much"}"#, r#"{"nudge_ms":1e999}"#] {
