@@ -84,6 +84,8 @@ struct Point {
 const POINTS_MAX: usize = 120;
 /// A context needs this many before a track may start by it.
 const POINTS_MIN: usize = 6;
+/// `currentTime` and the stamp stand still for as long: a page that has much to do looks again and sees nothing new.
+const APART_SECS: f64 = 0.02;
 /// Beyond it a stamp belongs to another life of the context (it slept, or the headphones changed).
 const STRAY_SECS: f64 = 0.025;
 const STRAYS_MAX: u8 = 3;
@@ -91,6 +93,8 @@ const STRAYS_MAX: u8 = 3;
 const LATENCY_MAX_SECS: f64 = 1.0;
 /// Less is none at all: no output holds under a block of 128 frames.
 const LATENCY_MIN_SECS: f64 = 0.001;
+/// `currentTime` moves in blocks and a true stamp does not, so they part by more, even where the latency is nothing.
+const ECHO_SECS: f64 = 0.000_2;
 const LATENCY_DOUBTFUL_SECS: f64 = 0.1;
 /// Stamps and `outputLatency` may be a large buffer apart, no more.
 const WORDS_APART_SECS: f64 = 0.05;
@@ -106,6 +110,9 @@ const ALIKE: f64 = 8.0;
 impl AudioClock {
     /// Takes a stamp in.
     pub fn handle(&mut self, stamp: &Stamp) {
+        if self.points.back().is_some_and(|last| secs(stamp.at) - last.x < APART_SECS) {
+            return;
+        }
         let point = self.point(stamp);
         if self.is_stray(&point) {
             self.strays += 1;
@@ -202,7 +209,7 @@ impl AudioClock {
         self.miss(point).is_some_and(|miss| miss.abs() > STRAY_SECS)
     }
 
-    /// How far from the line it is.
+    /// How far from the line it is, be it by `currentTime` alone.
     fn miss(&self, point: &Point) -> Option<f64> {
         let latency = self.latency().map_or(0.0, Span::secs_f64);
         let (x, ahead) = point.heard(self.way).unwrap_or((point.x, point.made - latency));
@@ -210,7 +217,13 @@ impl AudioClock {
     }
 
     /// Where the sound stood still, what came before it lies beside the line by as much, and its slope is still true.
+    /// Looks of one moment err together, and a look without a stamp errs by a block: neither is a witness.
     fn follow_slip(&mut self, point: &Point) {
+        let last = self.points.iter().rev().nth(1);
+        if last.is_some_and(|last| point.x - last.x < APART_SECS) || point.heard(self.way).is_none()
+        {
+            return;
+        }
         let Some(slip) = self.miss(point).and_then(|miss| self.slips.see(miss)) else { return };
         self.points.iter_mut().rev().skip(SURE_AFTER).for_each(|before| before.slip(slip));
     }
@@ -219,11 +232,13 @@ impl AudioClock {
     fn way(&self) -> Way {
         let most = |values: Vec<f64>| {
             let mut values = (values.len() * 2 >= self.points.len()).then_some(values)?;
-            median(&mut values).filter(|latency| *latency >= LATENCY_MIN_SECS)
+            median(&mut values)
         };
-        let stamps = self.points.iter().filter_map(|it| it.left.map(|(_, left)| it.made - left));
+        let stamps = || self.points.iter().filter_map(|it| it.left.map(|(_, left)| it.made - left));
+        let says_more =
+            most(stamps().map(f64::abs).collect()).is_some_and(|apart| apart > ECHO_SECS);
         let told = most(self.points.iter().filter_map(|it| it.told).collect());
-        match (most(stamps.collect()), told) {
+        match (most(stamps().collect()).filter(|_| says_more), told) {
             (Some(stamps), told) => Way::Stamps(stamps, judged(stamps, told)),
             (None, Some(told)) => Way::Latency(told, judged(told, None)),
             (None, None) => Way::None,
@@ -288,7 +303,11 @@ fn is_plausible(latency_secs: f64) -> bool {
 
 fn judged(latency_secs: f64, other: Option<f64>) -> Path {
     let disagree = other.is_some_and(|other| (other - latency_secs).abs() > WORDS_APART_SECS);
-    if latency_secs > LATENCY_DOUBTFUL_SECS || disagree { Path::Doubtful } else { Path::Told }
+    match latency_secs {
+        ..LATENCY_MIN_SECS => Path::Unknown,
+        ..=LATENCY_DOUBTFUL_SECS if !disagree => Path::Told,
+        _ => Path::Doubtful,
+    }
 }
 
 #[cfg(test)]
@@ -334,6 +353,38 @@ mod tests {
         let at = from_secs(37.5);
         let back = clock.mono_at(clock.audio_at(at).expect("watched")).expect("watched");
         assert!((back - at).abs() < Span::from_micros(1));
+    }
+
+    #[test]
+    fn a_page_that_looks_six_times_in_one_moment_sees_no_slip() {
+        let (mut clock, mut chance) = (AudioClock::default(), Chance::new(4));
+        for k in 0..80 {
+            let at = 10.0 + f64::from(k) * 0.25;
+            let first = look(at, &mut chance, 0.000_1);
+            clock.handle(&first);
+            // The stamp has not moved; `currentTime` is at another place in its block.
+            let again = |j: i32| Stamp {
+                at: from_secs(at + f64::from(j) * 0.000_2),
+                made: first.made - Span::from_micros(2_800),
+                ..first
+            };
+            (0..5).for_each(|j| clock.handle(&again(j)));
+            assert!(error_ms(&clock, at).abs() < 0.2, "{k}: {}", error_ms(&clock, at));
+        }
+    }
+
+    #[test]
+    fn a_true_stamp_counts_even_where_the_latency_is_nothing() {
+        let (mut clock, mut chance) = (AudioClock::default(), Chance::new(5));
+        for k in 0..40 {
+            let at = 10.0 + f64::from(k) * 0.253_1;
+            let first = look(at, &mut chance, 0.0);
+            // `currentTime` is made in blocks of 10 ms, the stamp is not.
+            let block = from_secs((secs(first.made) * 100.0).floor() / 100.0 - 0.016);
+            clock.handle(&Stamp { made: block, ..first });
+        }
+        assert!(error_ms(&clock, 20.0).abs() < 0.01, "{}", error_ms(&clock, 20.0));
+        assert_eq!(clock.path(), Path::Unknown, "but it says nothing of the way to the ear");
     }
 
     #[test]
