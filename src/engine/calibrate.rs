@@ -4,7 +4,7 @@
 //! phone is told. Never: a chirp that nobody has allowed, two at a time, or one into a running show.
 //!
 //! A chirp comes out of the hall's loudspeakers, so no stranger's phone may ask for it: the operator opens the
-//! calibration for some minutes (`downbeat calibrate`), and a cue that runs closes it.
+//! calibration for some minutes (`downbeat calibrate`), and while a cue runs nobody gets in.
 
 use units::{PhoneId, ShowTime, Span, VoiceId, WireTime};
 use wire::duet::{MARGIN, ROUNDS, Turns};

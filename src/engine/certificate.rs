@@ -45,7 +45,8 @@ impl Validity {
         Self { from: now - BACKDATED, until: now - BACKDATED + LIFE }
     }
 
-    fn holds(self, now: i64) -> bool {
+    /// Whether it holds now.
+    pub fn holds(self, now: i64) -> bool {
         (self.from..=self.until).contains(&now)
     }
 

@@ -59,7 +59,10 @@ impl HousePace {
     pub fn poll(&mut self, now: ShowTime, phones: usize, busy: Option<f64>) -> Option<ClockPace> {
         let opening = Span::from_millis(i64::from(self.told.opening_interval_ms));
         let burst = opening.max(BURST_GAP).times(BURST) + LATE;
-        while self.came.front().is_some_and(|came| now - *came > burst) {
+        // Who says `hello` again and again, or comes only to go, is not more than those who are here; and a clock that
+        // stepped back has forgotten when anybody came.
+        let is_over = |came: &ShowTime| now - *came > burst || *came > now;
+        while self.came.len() > phones || self.came.front().is_some_and(is_over) {
             self.came.pop_front();
         }
         let limit =
@@ -129,6 +132,25 @@ mod tests {
         let late = join(&mut house, at(61_000), 1_001);
         assert_eq!(late, Some((To::One(PhoneId(1_001)), later)), "who comes alone may hurry");
         assert_eq!(house.poll(at(70_000), 3, None), Some(ClockPace::default()));
+    }
+
+    #[test]
+    fn one_who_says_hello_all_the_time_slows_nobody_down() {
+        let mut house = HousePace::new(1_000);
+        for nth in 0..6_000 {
+            assert_eq!(house.handle_joined(at(nth * 10), PhoneId(1), 30), None);
+        }
+        assert!(house.came.len() <= 30);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_lets_phones_go_as_soon_as_ever() {
+        let mut house = HousePace::new(1_000);
+        for number in 1..=1_000 {
+            join(&mut house, at(3_600_000), number);
+        }
+        let pace = house.poll(at(1_000), 1_000, None).expect("it has changed");
+        assert_eq!(pace.opening_interval_ms, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! The naive way is one place and a counter that is odd while the place is written: a reader that meets a writer whom
 //! the machine has put to sleep then spins until it wakes. Here are two places, and the writer only ever writes the one
-//! that is not shown; a reader tries again only if two overlays were published while it read one.
+//! that is not shown; a reader tries again only if an overlay was published while it read one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use wire::duet::Recording;
 use wire::output::{Device, SyncErrors};
 use wire::solusync::{
-    self, Calibrated, ClockPace, ClockSyncResponse, Header, Hello, Message, NodeStatus, NodeType,
-    Played, PlayedSource, Refusal, RefusalCode, Welcome,
+    self, Calibrated, ClockPace, ClockSyncResponse, Estimate, Header, Hello, Message, NodeStatus,
+    NodeType, Played, PlayedSource, Refusal, RefusalCode, Welcome,
 };
 use wire::time::{Answer, Channel, Question, T1_AT};
 
@@ -21,7 +21,7 @@ use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
 use crate::clock::{Clock, Exchange};
 use crate::correction::Correction;
-use crate::delay::{Calibration, Delay};
+use crate::delay::Delay;
 use crate::device::device;
 use crate::link::{Link, Wish};
 use crate::pace::{AskedFor, Pace};
@@ -53,8 +53,8 @@ pub struct Core {
     rtts: VecDeque<Span>,
     audio: AudioClock,
     delay: Delay,
-    /// What holds of it now.
-    calibration: Option<Calibration>,
+    /// What a calibration has shown that holds now, beyond the table.
+    residual: Option<Estimate>,
     calibrator: Calibrator,
     device: Device,
     sound: Sound,
@@ -113,7 +113,7 @@ impl Core {
             rtts: VecDeque::new(),
             audio: AudioClock::default(),
             delay: Delay::kept(&start.kept),
-            calibration: None,
+            residual: None,
             calibrator: Calibrator::default(),
             device,
             sound: Sound::Untouched,
@@ -563,11 +563,10 @@ impl Core {
         if !self.audio.is_settled() {
             return;
         }
-        let found = self.delay.calibrated(&self.audio);
-        if found != self.calibration {
-            self.calibration = found;
-            let (model, residual) = (self.device.model.clone(), found.map(|it| it.estimate()));
-            self.calibrated(now, Calibrated { model, residual });
+        let residual = self.delay.residual(&self.audio);
+        if residual != self.residual {
+            self.residual = residual;
+            self.calibrated(now, Calibrated { model: self.device.model.clone(), residual });
         }
     }
 

@@ -3,8 +3,9 @@
 //! In: the box's table for phones like it, what a calibration found, the listener's own hand. Out: one delay, which
 //! sound is sent off earlier by, and how wrong the output may still be. Never: a figure where nobody knows.
 //!
-//! The table's figure is a guess from other phones; a calibration heard this one and takes its place, and what the
-//! hand had added with it. The hand adds to either.
+//! The table's figure is a guess from other phones, and part of this one's reckoning. A correction comes on top: what a
+//! calibration has heard beyond the table, or what the box makes of everybody's. The hand adds to either, and a
+//! calibration takes back what it had added.
 
 use serde::{Deserialize, Serialize};
 use units::Span;
@@ -29,13 +30,6 @@ pub(crate) struct Calibration {
     /// The browser's word at that time: with other headphones it is another, and the calibration is worth nothing.
     #[serde(default)]
     pub(crate) latency_ms: Option<f64>,
-}
-
-impl Calibration {
-    /// For whoever pools it.
-    pub(crate) fn estimate(&self) -> Estimate {
-        Estimate { ms: self.delay_ms, sigma_ms: self.sigma_ms }
-    }
 }
 
 /// What the page remembers for us.
@@ -86,21 +80,32 @@ impl Delay {
         self.nudge
     }
 
-    /// A microphone found it.
-    pub(crate) fn set_calibrated(&mut self, found: Calibration) {
+    /// A microphone found it; false where that makes no sense, and nothing is changed.
+    pub(crate) fn set_calibrated(&mut self, found: Calibration) -> bool {
         if is_sane(&found) {
             (self.calibrated, self.nudge) = (Some(found), Span::ZERO);
         }
+        is_sane(&found)
     }
 
-    /// Sound is sent off so much earlier; what calibrations have shown takes the table's place.
+    /// Sound is sent off so much earlier.
     pub(crate) fn total(&self, correction: Option<Estimate>) -> Span {
-        let table = self.table.map_or(0.0, |it| it.delay_ms);
-        millis(correction.map_or(table, |it| it.ms)) + self.nudge
+        millis(self.table_ms() + correction.map_or(0.0, |it| it.ms)) + self.nudge
+    }
+
+    /// What a calibration has shown beyond the table, if sound still goes the way that it went then.
+    pub(crate) fn residual(&self, audio: &AudioClock) -> Option<Estimate> {
+        let found = self.calibrated(audio)?;
+        let residual = Estimate { ms: found.delay_ms - self.table_ms(), sigma_ms: found.sigma_ms };
+        Some(residual).filter(|it| it.ms.abs() <= Estimate::MAX_MS)
+    }
+
+    fn table_ms(&self) -> f64 {
+        self.table.map_or(0.0, |it| it.delay_ms)
     }
 
     /// The calibration, if sound still goes the way that it went then.
-    pub(crate) fn calibrated(&self, audio: &AudioClock) -> Option<Calibration> {
+    fn calibrated(&self, audio: &AudioClock) -> Option<Calibration> {
         let now = audio.latency().map(Span::millis_f64);
         self.calibrated.filter(|it| match (it.latency_ms, now) {
             (Some(then), Some(now)) => (then - now).abs() < SAME_OUTPUT_MS,
@@ -162,7 +167,7 @@ mod tests {
 
     /// What it is sent off earlier by, and how that is known, where the box says nothing of it.
     fn alone(delay: &Delay, audio: &AudioClock) -> (Span, OutputSource, Option<Span>) {
-        let own = delay.calibrated(audio).map(|it| it.estimate());
+        let own = delay.residual(audio);
         let (source, sigma) = delay.output(audio, own);
         (delay.total(own), source, sigma)
     }
@@ -176,19 +181,24 @@ mod tests {
         let two = Some(Span::from_millis(2));
         assert_eq!(alone(&delay, &audio), (Span::from_millis(42), OutputSource::Table, two));
         let pooled = Some(Estimate { ms: 9.0, sigma_ms: 2.0 });
-        assert_eq!(delay.total(pooled), Span::from_millis(39));
+        assert_eq!(delay.total(pooled), Span::from_millis(51), "on top of the table");
         assert_eq!(delay.output(&audio, pooled), (OutputSource::Pooled, two));
         assert_eq!(delay.acoustic(&audio), None);
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         let (total, source, _) = alone(&delay, &audio);
         assert_eq!((total, source), (Span::from_millis(17), OutputSource::Calibrated));
         assert_eq!(delay.acoustic(&audio), Some(millis(0.1)));
+        let beyond = delay.residual(&audio).map(|it| it.ms);
+        assert_eq!(beyond, Some(5.0), "the box hears what its table does not say");
+        delay.set_table(None);
+        assert_eq!(alone(&delay, &audio).0, Span::from_millis(17));
+        assert_eq!(delay.residual(&audio).map(|it| it.ms), Some(17.0));
     }
 
     #[test]
     fn with_other_headphones_a_calibration_is_worth_nothing() {
         let mut delay = Delay::default();
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         let bluetooth = alone(&delay, &watched(190.0));
         assert_eq!(bluetooth, (Span::ZERO, OutputSource::Doubtful, None));
         assert_eq!(alone(&delay, &watched(22.0)).0, Span::from_millis(17));
@@ -197,7 +207,7 @@ mod tests {
     #[test]
     fn what_the_page_kept_comes_back_and_nonsense_is_nothing() {
         let (mut delay, audio) = (Delay::default(), watched(20.0));
-        delay.set_calibrated(found(17.0));
+        assert!(delay.set_calibrated(found(17.0)));
         delay.set_nudge(-4.0);
         assert_eq!(alone(&Delay::kept(&delay.keep()), &audio).0, Span::from_millis(13));
         for nonsense in ["", "null", "[]", r#"{"nudge_ms":"much"}"#, r#"{"nudge_ms":1e999}"#] {

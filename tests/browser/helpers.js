@@ -184,26 +184,31 @@ export const CLICK_EVERY_S = 0.25;
 const RATE_HZ = 48_000;
 const CLICK_SECONDS = 4;
 
-/** WAV, 16 bits, mono: one sample at full, then silence. */
+/** WAV, 16 bits, mono; `sample` says what each frame is, -32,768 to 32,767. */
+export function wav(rateHz, frames, sample) {
+  const file = Buffer.alloc(44 + 2 * frames);
+  file.write("RIFF", 0);
+  file.writeUInt32LE(36 + 2 * frames, 4);
+  file.write("WAVEfmt ", 8);
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(1, 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(rateHz, 24);
+  file.writeUInt32LE(2 * rateHz, 28);
+  file.writeUInt16LE(2, 32);
+  file.writeUInt16LE(16, 34);
+  file.write("data", 36);
+  file.writeUInt32LE(2 * frames, 40);
+  for (let n = 0; n < frames; n += 1) file.writeInt16LE(sample(n), 44 + 2 * n);
+  return file;
+}
+
+/** A sample at full that dies away at once, then silence. */
 function clicks() {
-  const frames = RATE_HZ * CLICK_SECONDS;
-  const wav = Buffer.alloc(44 + 2 * frames);
-  wav.write("RIFF", 0);
-  wav.writeUInt32LE(36 + 2 * frames, 4);
-  wav.write("WAVEfmt ", 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE_HZ, 24);
-  wav.writeUInt32LE(2 * RATE_HZ, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write("data", 36);
-  wav.writeUInt32LE(2 * frames, 40);
-  for (let k = 0; k < CLICK_SECONDS / CLICK_EVERY_S; k += 1) {
-    for (let n = 0; n < 4; n += 1) wav.writeInt16LE(32_000 >> n, 44 + 2 * (k * RATE_HZ * CLICK_EVERY_S + n));
-  }
-  return wav;
+  return wav(RATE_HZ, RATE_HZ * CLICK_SECONDS, (n) => {
+    const since = n % (RATE_HZ * CLICK_EVERY_S);
+    return since < 4 ? 32_000 >> since : 0;
+  });
 }
 
 /** Waits until `check` gives something; the browser and the box have their own pace. */

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { clickShow, startBox, startBrowser, whyNot } from "./helpers.js";
+import { clickShow, startBox, startBrowser, wav, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 const RATE_HZ = 48_000;
@@ -22,30 +22,15 @@ function chirp(rising, secs) {
   return Math.sin(Math.PI * share) ** 2 * Math.sin(2 * Math.PI * secs * (from + ((to - from) * share) / 2));
 }
 
-/** WAV, 16 bits, mono: both by turns for half a minute, all of it 300 ms late, as if microphones were slow. */
+/** Both by turns for half a minute, all of it 300 ms late, as if microphones were slow. */
 function duet() {
-  const frames = RATE_HZ * 30;
-  const wav = Buffer.alloc(44 + 2 * frames);
-  wav.write("RIFF", 0);
-  wav.writeUInt32LE(36 + 2 * frames, 4);
-  wav.write("WAVEfmt ", 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE_HZ, 24);
-  wav.writeUInt32LE(2 * RATE_HZ, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write("data", 36);
-  wav.writeUInt32LE(2 * frames, 40);
-  for (let n = 0; n < frames; n += 1) {
+  return wav(RATE_HZ, RATE_HZ * 30, (n) => {
     const turn = Math.floor((n / RATE_HZ - 0.25) / STEP_S);
     const late = 0.3 + (turn % 2 === 1 ? HERE_MS / 1000 : 0);
     const sample = 0.4 * chirp(turn % 2 === 0, n / RATE_HZ - turn * STEP_S - late);
     const hiss = 0.01 * (Math.random() - 0.5);
-    wav.writeInt16LE(Math.round((sample + hiss) * 32_767), 44 + 2 * n);
-  }
-  return wav;
+    return Math.round((sample + hiss) * 32_767);
+  });
 }
 
 test("sx20: the page hears chirps through its microphone and finds how late it is", { skip, timeout: 90_000 }, async (t) => {

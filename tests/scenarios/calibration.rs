@@ -123,6 +123,19 @@ fn sx20_a_calibrated_phone_sends_its_sound_off_early_enough() {
 }
 
 #[test]
+fn sx20_what_is_changed_while_both_chirp_is_not_taken_for_lateness() {
+    let spec = PhoneSpec { hidden: Span::from_millis(20), ..PhoneSpec::default() };
+    let mut world = hall(spec, Room::HALL, 6);
+    world.touch(0, sim::SimPhone::press_calibrate);
+    world.run(Span::from_secs(4));
+    assert!(line(&world).starts_with("listening"), "{}", line(&world));
+    world.touch(0, |phone, now| phone.tell_page(now, phone::Event::Nudged { ms: 30.0 }));
+    world.run(Span::from_secs(10));
+    let found = world.calibrated(0).and_then(|it| it.residual).expect("a figure").ms;
+    assert!((found - 20.0).abs() < 0.4, "{found}");
+}
+
+#[test]
 fn what_cannot_be_heard_is_refused_in_words_and_changes_nothing() {
     let far = PhoneSpec { metres: 400.0, ..PhoneSpec::default() };
     let mut world = hall(far, Room::HALL, 1);

@@ -192,8 +192,10 @@ impl Pool {
 
     fn due_by(&mut self, now: ShowTime) {
         let gathered = now + GATHER;
-        let soonest = self.reckoned.map_or(gathered, |last| gathered.max(last + RECKON_EVERY));
-        self.due.get_or_insert(soonest);
+        // A clock that stepped back has forgotten when that was, and when it is due.
+        let last = self.reckoned.filter(|last| *last <= now);
+        let soonest = last.map_or(gathered, |last| gathered.max(last + RECKON_EVERY));
+        self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
     }
 
     fn reckon(&mut self, now: ShowTime) {
@@ -294,6 +296,17 @@ mod tests {
             reckonings += usize::from(!pool.poll(at(ms)).is_empty());
         }
         assert!((4..=6).contains(&reckonings), "{reckonings}");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_an_hour_keeps_nobody_waiting_for_it() {
+        let mut pool = hall(20, 2);
+        pool.describe(at(3_600_000), PhoneId(3), of_model("A", late(103)));
+        pool.describe(at(1_000), PhoneId(4), of_model("A", late(104)));
+        assert_eq!(pool.next_wake(), Some(at(1_500)), "due in the old time");
+        assert_eq!(pool.poll(at(3_600_500)).len(), 20);
+        pool.describe(at(2_000), PhoneId(5), of_model("A", late(900)));
+        assert_eq!(pool.next_wake(), Some(at(2_500)), "reckoned in the old time");
     }
 
     #[test]

@@ -16,11 +16,13 @@ use nix::cmsg_space;
 use nix::sys::socket::sockopt::{ReceiveTimestampns, UdpGroSegment};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
-use units::{MonoTime, Span};
+use units::{Moment, MonoTime, Span};
+
+use crate::clock::read;
 
 /// Senders that are remembered; the one that was silent longest goes first.
 const SENDERS_MAX: usize = 4096;
@@ -186,13 +188,10 @@ fn address(it: SockaddrStorage) -> Option<SocketAddr> {
 /// are read now, and the packet is as old on the one as on the other. Only a step within the microseconds between
 /// stamp and reading could fool this, and [`Arrivals::of`] takes no stamp from the future or from long ago.
 fn monotonic(stamp: TimeSpec) -> MonoTime {
-    let read = |clock| {
-        let at = clock_gettime(clock).expect("Linux has this clock");
-        at.tv_sec() * 1_000_000_000 + at.tv_nsec()
-    };
-    let (real, mono) = (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC));
-    let stamp = stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec();
-    MonoTime::from_ns(mono) - Span::from_ns(real - stamp)
+    let (real, mono): (Moment<()>, MonoTime) =
+        (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC));
+    let stamp = Moment::from_ns(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
+    mono - (real - stamp)
 }
 
 #[cfg(test)]

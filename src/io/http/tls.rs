@@ -104,7 +104,12 @@ impl Certificates {
         let drawer =
             Drawer { current: this.read(CURRENT, &mut said), next: this.read(NEXT, &mut said) };
         *this.drawer.write().unwrap_or_else(PoisonError::into_inner) = drawer;
-        said.extend(this.look(now)?);
+        match this.look(now) {
+            Ok(news) => said.extend(news),
+            // The next one cannot be made, but one that holds is here.
+            Err(error) if this.serves(now) => said.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
         Ok((this, said))
     }
 
@@ -173,6 +178,10 @@ impl Certificates {
                 }
             }
         }
+    }
+
+    fn serves(&self, now: i64) -> bool {
+        self.drawer().current.as_ref().is_some_and(|kept| kept.validity.holds(now))
     }
 
     fn make(&self, file: &str, now: i64) -> Result<Kept, TlsError> {
@@ -299,6 +308,18 @@ mod tests {
         let (again, said) = open(state.path(), TODAY + 40 * DAY);
         assert_ne!(again.hashes(), later.hashes());
         assert!(said[0].contains("current.pem"), "{said:?}");
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_more_does_not_shut_a_door_that_still_has_its_certificate() {
+        let state = tempfile::tempdir().expect("a folder");
+        let first = open(state.path(), TODAY).0.hashes();
+        fs::create_dir(state.path().join("tls/next.new")).expect("in the way");
+        let (box_, said) = open(state.path(), TODAY + 8 * DAY);
+        assert_eq!((box_.hashes(), said.len()), (first, 1), "{said:?}");
+        fs::create_dir(state.path().join("tls/current.new")).expect("in the way");
+        let ended = TODAY + 40 * DAY;
+        assert!(Certificates::open_at(state.path(), Vec::new(), ended).is_err());
     }
 
     #[test]

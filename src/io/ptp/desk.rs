@@ -45,6 +45,8 @@ pub(super) fn run(
     // A message that statime cannot stand must not end the show: the port begins anew, the clock goes on meanwhile.
     while catch_unwind(AssertUnwindSafe(|| desk.sit(asks, bell, looked))).is_err() {
         tracing::error!("PTP has stopped by a mistake in the program; it begins anew");
+        // One that comes back at once would take a whole core, and fill the log.
+        std::thread::sleep(LOOK_EVERY.to_std());
         desk.anew();
     }
 }

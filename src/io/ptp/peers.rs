@@ -99,7 +99,12 @@ impl Peers {
         mut tell: impl FnMut(News),
     ) {
         for _ in 0..TURN {
-            let Some((datagram, from, at)) = self.receive(clock, system) else { return };
+            let (datagram, from, at) = match self.receive(clock, system) {
+                Ok(Some(heard)) => heard,
+                // Nonsense takes its turn like sense: who floods the port must not keep us from PTP.
+                Ok(None) => continue,
+                Err(_) => return,
+            };
             match datagram {
                 Datagram::Question { nonce } if self.answered < ANSWERS_MAX => {
                     self.answered += 1;
@@ -124,35 +129,28 @@ impl Peers {
         }
     }
 
-    /// The next datagram that means something, from whom, and when it came.
+    /// The next datagram, from whom, and when it came; none where it means nothing.
     fn receive(
         &self,
         clock: &BoxClock,
         system: &mut SystemClock,
-    ) -> Option<(Datagram, SocketAddr, MonoTime)> {
-        loop {
-            let (mut bytes, mut room) = ([0; 2 * LENGTH], [0_u8; cmsg_space::<Timestamps>()]);
-            let mut parts = [IoSliceMut::new(&mut bytes)];
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let socket = self.socket.as_raw_fd();
-            let read = match recvmsg::<SockaddrStorage>(socket, &mut parts, Some(&mut room), flags)
-            {
-                Ok(read) => read,
-                // Somebody we asked has no such port; the error belongs to nobody in particular.
-                Err(Errno::ECONNREFUSED) => continue,
-                Err(_) => return None,
-            };
-            let stamps = read.cmsgs().ok()?.find_map(|note| match note {
-                ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps),
-                _ => None,
-            });
-            let at = stamps.and_then(|it| Stamper::Software.mono(&it, system));
-            let at = at.unwrap_or_else(|| clock.mono_now());
-            let (length, from) = (read.bytes, read.address.and_then(address));
-            if let (Ok(datagram), Some(from)) = (parse(&bytes[..length]), from) {
-                return Some((datagram, from, at));
-            }
-        }
+    ) -> nix::Result<Option<(Datagram, SocketAddr, MonoTime)>> {
+        let (mut bytes, mut room) = ([0; 2 * LENGTH], [0_u8; cmsg_space::<Timestamps>()]);
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let (socket, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let read = match recvmsg::<SockaddrStorage>(socket, &mut parts, Some(&mut room), flags) {
+            // Somebody we asked has no such port; the error belongs to nobody in particular.
+            Err(Errno::ECONNREFUSED) => return Ok(None),
+            other => other?,
+        };
+        let stamps = read.cmsgs()?.find_map(|note| match note {
+            ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps),
+            _ => None,
+        });
+        let at = stamps.and_then(|it| Stamper::Software.mono(&it, system));
+        let at = at.unwrap_or_else(|| clock.mono_now());
+        let (length, from) = (read.bytes, read.address.and_then(address));
+        Ok(parse(&bytes[..length]).ok().zip(from).map(|(datagram, from)| (datagram, from, at)))
     }
 }
 
@@ -186,5 +184,25 @@ fn reached(peer: IpAddr, family: Domain) -> IpAddr {
     match peer {
         IpAddr::V4(v4) if family == Domain::IPV6 => v4.to_ipv6_mapped().into(),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_nonsense_waits_its_turn() {
+        let clock = BoxClock::free();
+        let mut peers = Peers::open(0, &[], clock.mono_now()).expect("a socket");
+        let port = socket2::SockRef::from(&peers.socket).local_addr().expect("bound");
+        let port = port.as_socket().expect("of the network").port();
+        let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let flood = 3 * TURN;
+        (0..flood).for_each(|_| drop(stranger.send_to(b"noise", ("127.0.0.1", port))));
+        let mut system = SystemClock::default();
+        peers.hear(&clock, None, &mut system, |news| panic!("{news:?}"));
+        let left = std::iter::from_fn(|| peers.receive(&clock, &mut system).ok()).count();
+        assert_eq!(left, flood - TURN, "it has not read on for as long as there was something");
     }
 }

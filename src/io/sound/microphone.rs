@@ -8,7 +8,7 @@ use std::thread;
 
 use engine::calibrate::Listening;
 use engine::told::Input;
-use units::{ShowTime, Span};
+use units::{MonoTime, ShowTime, Span};
 use wire::chirp::Voice;
 use wire::duet::{self, Recording};
 
@@ -59,8 +59,10 @@ fn attend(
     mut report: Box<dyn FnMut(Input) + Send>,
 ) {
     while let Ok(listening) = asked.recv() {
-        thread::sleep((listening.from - HEAD_START - clock.now()).to_std());
-        let later = match record(name, &clock, listening.until) {
+        // On the monotonic clock from here on: a box clock that steps meanwhile would have us listen for hours.
+        let (from, until) = (clock.mono(listening.from), clock.mono(listening.until));
+        thread::sleep((from - HEAD_START - clock.mono_now()).to_std());
+        let later = match record(name, &clock, until) {
             Ok((recording, first)) => {
                 Ok(duet::later(&recording, &listening.turns_since(first), Voice::Box))
             }
@@ -77,14 +79,14 @@ fn attend(
 fn record(
     name: &str,
     clock: &BoxClock,
-    until: ShowTime,
+    until: MonoTime,
 ) -> Result<(Recording, ShowTime), CardError> {
     let mut ear = Ear::open(name)?;
-    let first = clock.now();
+    let first = clock.mono_now();
     ear.begin()?;
     let frames = ((until - first).secs_f64() * f64::from(ear.rate_hz)).max(0.0) as usize;
     let samples = ear.read(frames)?;
-    Ok((Recording { rate_hz: ear.rate_hz, samples }, first))
+    Ok((Recording { rate_hz: ear.rate_hz, samples }, clock.show(first)))
 }
 
 #[cfg(target_os = "linux")]

@@ -34,6 +34,8 @@ enum Phase {
     Chirping {
         until: MonoTime,
         turns: Turns<AudioTime>,
+        /// So much earlier the chirps were sent off; what the box or a hand changes meanwhile is not in them.
+        late: Span,
         here: Option<Vec<Option<Span>>>,
         there: Option<Vec<Option<Span>>>,
     },
@@ -67,10 +69,10 @@ impl Calibrator {
     }
 
     /// What both heard, once both have.
-    fn outcome(&self) -> Option<Result<Residual, wire::duet::Unheard>> {
+    fn outcome(&self) -> Option<(Span, Result<Residual, wire::duet::Unheard>)> {
         match &self.phase {
-            Phase::Chirping { here: Some(here), there: Some(there), .. } => {
-                Some(residual(there, here))
+            Phase::Chirping { late, here: Some(here), there: Some(there), .. } => {
+                Some((*late, residual(there, here)))
             }
             _ => None,
         }
@@ -107,7 +109,7 @@ impl Core {
         };
         self.acts.extend(acts(&turns));
         self.calibrator = Calibrator {
-            phase: Phase::Chirping { until, turns, here: None, there: None },
+            phase: Phase::Chirping { until, turns, late: self.late(), here: None, there: None },
             line: "listening: please keep quiet for ten seconds …".into(),
         };
     }
@@ -150,16 +152,18 @@ impl Core {
     }
 
     fn conclude_calibration(&mut self, now: MonoTime) {
-        let found = match self.calibrator.outcome() {
+        let (earlier, found) = match self.calibrator.outcome() {
             None => return,
-            Some(Err(why)) => return self.fail_calibration(&why.to_string()),
-            Some(Ok(found)) => found,
+            Some((_, Err(why))) => return self.fail_calibration(&why.to_string()),
+            Some((earlier, Ok(found))) => (earlier, found),
         };
         let (late_ms, sigma_ms) = (found.late.millis_f64(), found.sigma.millis_f64());
         // It was late by so much although it was sent off so much earlier already.
-        let delay_ms = self.late().millis_f64() + late_ms;
+        let delay_ms = earlier.millis_f64() + late_ms;
         let latency_ms = self.audio.latency().map(Span::millis_f64);
-        self.delay.set_calibrated(Calibration { delay_ms, sigma_ms, latency_ms });
+        if !self.delay.set_calibrated(Calibration { delay_ms, sigma_ms, latency_ms }) {
+            return self.fail_calibration("no phone is that late");
+        }
         self.acts.push(Act::Keep { text: self.delay.keep() });
         self.know_calibration(now);
         self.calibrator.end(words(late_ms, sigma_ms));
