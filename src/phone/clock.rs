@@ -116,7 +116,7 @@ const ROWS_MIN: usize = 60;
 const SETTLED_AFTER: u32 = 5;
 /// Phones' crystals against a box's, ppm: one sigma.
 const SKEW_USUAL: f64 = 25.0;
-/// Rows up to which every exchange is worth a fit at once; then a few times a second.
+/// Rows up to which every exchange is worth a fit at once; then only where few come, or else once a second.
 const EAGER_ROWS: usize = 24;
 /// What queues may hide of the floors in the first seconds, microseconds.
 const UNKNOWN_US: f64 = 10_000.0;
@@ -278,10 +278,16 @@ impl Clock {
         if self.model.fit.is_none() {
             self.model.begin(row, self.prior.skew);
         }
-        let is_eager = self.rows.len() <= EAGER_ROWS;
+        let is_eager = self.rows.len() <= EAGER_ROWS || self.is_calm();
         if is_eager || (row.at - self.fitted_at).abs() >= FIT_EVERY_SECS {
             self.refit(row.at, if is_eager { LOOKS_EAGER } else { LOOKS });
         }
+    }
+
+    /// Whether exchanges come so seldom that the newest is news: a pair, and then none for seconds.
+    fn is_calm(&self) -> bool {
+        let newest = |k: usize| self.rows[self.rows.len() - k].at;
+        newest(1) - newest(3) >= FIT_EVERY_SECS
     }
 
     fn refit(&mut self, at: f64, looks: usize) {

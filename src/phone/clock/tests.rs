@@ -119,6 +119,21 @@ fn a_slow_first_answer_after_minutes_away_moves_nothing() {
 }
 
 #[test]
+fn the_second_answer_of_a_pair_counts_at_once_though_the_first_was_just_heard() {
+    let (mut before_ms, mut after_ms) = (0.0, 0.0);
+    for seed in 0..20 {
+        let (mut far, mut clock) = (sim_box(seed), Clock::default());
+        far.queue = 0.02;
+        let at = talk(&mut far, &mut clock, 0.012_34, 41, 3.000_1) - 2.96;
+        before_ms += far.error_ms(&clock, at).abs();
+        far.queue = 0.0;
+        let at = talk(&mut far, &mut clock, at, 1, 0.04);
+        after_ms += far.error_ms(&clock, at).abs();
+    }
+    assert!(after_ms < before_ms / 3.0, "{before_ms} ms, then {after_ms} ms");
+}
+
+#[test]
 fn a_phone_that_slept_with_its_clock_stopped_knows_the_time_again_after_two_answers() {
     let (mut far, mut clock) = (sim_box(4), Clock::default());
     let at = talk(&mut far, &mut clock, 0.012_34, 30, 1.000_01);
