@@ -6,6 +6,7 @@
 //! since the true one is zero.
 
 mod net;
+mod pause;
 mod the_box;
 
 use std::io;
@@ -111,6 +112,7 @@ fn off(leader: &Clock, follower: &Clock) -> io::Result<f64> {
 }
 
 fn all(args: &Args) -> io::Result<()> {
+    pause::hear_signals()?;
     let mut rows = Vec::new();
     for run in 0..args.repeat {
         for pair in &args.pairs {
@@ -175,12 +177,12 @@ fn measure(args: &Args, pair: &str, run: u32) -> io::Result<Row> {
     };
     let load = load();
     let leader = start(0, leads)?;
-    sleep(Duration::from_millis(500));
+    pause::of(Duration::from_millis(500))?;
     let follower = start(1, follows)?;
     if follows == "box" {
         Clock::of(folder.path(), Part::Follow).wait(|clock| clock["state"] == "locked")?;
     }
-    sleep(Duration::from_secs_f64(args.skip));
+    pause::of(Duration::from_secs_f64(args.skip))?;
     let (begin, before) = (Instant::now(), [leader.cpu_s(), follower.cpu_s()]);
     let errors = errors(folder.path(), leads, follows, Duration::from_secs_f64(args.secs))?;
     let gone = begin.elapsed().as_secs_f64();
@@ -210,7 +212,7 @@ fn errors(folder: &Path, leads: &str, follows: &str, long: Duration) -> io::Resu
         let mut errors = Vec::new();
         while Instant::now() < end {
             errors.push(read()?);
-            sleep(EVERY);
+            pause::of(EVERY)?;
         }
         Ok(errors)
     };
@@ -233,7 +235,7 @@ const TAI_UTC_NS: f64 = 37e9;
 fn measured(folder: &Path, who: &str, long: Duration) -> io::Result<Vec<f64>> {
     let file = folder.join(if who == "chrony" { "measurements.log" } else { SAYS[1] });
     let before = std::fs::read_to_string(&file).unwrap_or_default().len();
-    sleep(long);
+    pause::of(long)?;
     let text = std::fs::read_to_string(&file)?;
     let line = if who == "chrony" { chrony_offset } else { ptp4l_offset };
     Ok(text.get(before..).unwrap_or_default().lines().filter_map(line).collect())
