@@ -194,7 +194,10 @@ fn write_box_file(place: &Path, more: &str) -> Result<(SocketAddr, PathBuf), Box
     let listener = TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"))?;
     let http = listener.local_addr().map_err(BoxError::machine("a free port"))?;
     let path = place.join("box.toml");
-    let text = format!("[ports]\nhttp = {}\nhttps = 0\nosc = 0\ncluster = 0\n{more}", http.port());
+    let text = format!(
+        "[ports]\nhttp = {}\nhttps = 0\nosc = 0\ncluster = 0\nclock = 0\n{more}",
+        http.port()
+    );
     fs::write(&path, text).map_err(BoxError::machine("box.toml"))?;
     Ok((http, path))
 }
