@@ -9,7 +9,10 @@ mod clock;
 mod clock_wasm;
 mod day;
 mod go;
+mod light;
+mod net;
 mod pages;
+mod pause;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -18,6 +21,8 @@ pub enum Bench {
     Go(go::Args),
     /// How far clocks are apart, beside ptp4l and chrony
     Clock(clock::Args),
+    /// What light costs and how evenly it leaves, beside a bare sending loop, olad and QLC+
+    Light(light::Args),
     /// How far apart two pages in Chromium play the same click
     Pages(pages::Args),
     /// A day of virtual time with phones whose crystals wander: is anybody lost, is a glitch to be heard?
@@ -33,9 +38,16 @@ pub fn run(which: &Bench) -> ExitCode {
     match which {
         Bench::Go(args) => go::run(args),
         Bench::Clock(args) => clock::run(args),
+        Bench::Light(args) => light::run(args),
         Bench::Pages(args) => pages::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
+}
+
+/// How many processes run or wait, over the last minute.
+fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN)
 }

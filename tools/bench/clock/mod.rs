@@ -5,8 +5,6 @@
 //! one instant, read from outside; of `ptp4l` and `chrony`, which run free here, it is the offset that they measure,
 //! since the true one is zero.
 
-mod net;
-mod pause;
 mod the_box;
 
 use std::io;
@@ -19,7 +17,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use net::{ADDRESSES, ENDS, Net};
+use crate::bench::net::{ADDRESSES, ENDS, Net};
+use crate::bench::pause;
 use the_box::{Clock, Part, command, prepare};
 
 /// How to measure.
@@ -175,7 +174,7 @@ fn measure(args: &Args, pair: &str, run: u32) -> io::Result<Row> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         net.start(at, &words, &folder.path().join(SAYS[at]))
     };
-    let load = load();
+    let load = super::load();
     let leader = start(0, leads)?;
     pause::of(Duration::from_millis(500))?;
     let follower = start(1, follows)?;
@@ -285,11 +284,6 @@ fn words(folder: &Path, program: &Path, who: &str, at: usize) -> io::Result<Vec<
 const PTP4L: &str = "[global]\ntime_stamping software\nfree_running 1\nnetwork_transport UDPv4\nlogSyncInterval -4\n\
     logMinDelayReqInterval -4\nlogAnnounceInterval -2\nfreq_est_interval 0\nsummary_interval -4\ntx_timestamp_timeout 50\n\
     verbose 1\nuse_syslog 0\nlogging_level 6\n";
-
-fn load() -> f64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN)
-}
 
 /// The mean, and of the absolute values the median, the 99th percentile and the largest, in microseconds.
 fn spread(errors: &[f64]) -> io::Result<(f64, [f64; 3])> {

@@ -115,7 +115,7 @@ impl Clock {
         loop {
             match self.ask() {
                 Ok(clock) if like(&clock) => return Ok(()),
-                _ if Instant::now() < end => super::pause::of(Duration::from_millis(50))?,
+                _ if Instant::now() < end => crate::bench::pause::of(Duration::from_millis(50))?,
                 Ok(clock) => {
                     return Err(io::Error::other(format!("its clock stays {}", clock["state"])));
                 }

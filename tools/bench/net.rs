@@ -34,6 +34,15 @@ impl Net {
         Ok(net)
     }
 
+    /// Packets that left by the cable's first end so far.
+    pub fn packets_sent(&self) -> io::Result<u64> {
+        let file = format!("/sys/class/net/{}/statistics/tx_packets", ENDS[0]);
+        let output =
+            Command::new("ip").args(["netns", "exec", &self.names[0], "cat", &file]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse().map_err(|_| io::Error::other(format!("{file} says {text:?}")))
+    }
+
     /// Starts a program in one of them; what it says goes into a file.
     pub fn start(&self, at: usize, command: &[&str], says: &Path) -> io::Result<Process> {
         let file = File::create(says)?;
@@ -67,14 +76,24 @@ fn ip(words: &str) -> io::Result<()> {
 pub struct Process(Child);
 
 impl Process {
-    /// Processor time that it has used, all threads together.
+    /// Processor time that its threads have used.
     pub fn cpu_s(&self) -> f64 {
-        let stat =
-            std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
-        // Behind the name in brackets: state is the third field, user and system ticks the 14th and 15th.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        ticks.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let files = tasks.into_iter().flatten().flatten().map(|it| it.path().join("schedstat"));
+        let ran = |text: String| text.split(' ').next()?.parse::<f64>().ok();
+        files.filter_map(|it| std::fs::read_to_string(it).ok().and_then(ran)).sum::<f64>() / 1e9
+    }
+
+    /// What it holds in memory; none once it is over.
+    pub fn memory_mib(&self) -> Option<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib / 1024.0)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn is_over(&mut self) -> io::Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
     }
 }
 
