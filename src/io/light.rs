@@ -1,7 +1,7 @@
 //! Light on the wire: sACN and Art-Net, every universe on the grid of show time.
 //!
-//! In: plans. Out: packets, [`FrameReport`]s, glances. Two threads: one draws and sends and does nothing else
-//! (`render`), one listens, answers and keeps count (`edge`). Never here: which level a slot has, and the manners of
+//! In: plans. Out: packets, [`FrameReport`]s, glances. One thread, or several when a core is not enough, draws and sends and
+//! does nothing else (`render`), one listens, answers and keeps count (`edge`). Never here: which level a slot has, and the manners of
 //! the protocols; those are pure, in `engine::light`.
 
 mod edge;
@@ -15,12 +15,14 @@ mod tests;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZero;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
+use engine::light::parts::{self, Frames};
 use engine::light::receive::Receiver;
 use engine::light::source::{ArtnetStream, SacnStream};
 use engine::light::{Plan, Playback};
@@ -90,7 +92,8 @@ pub struct LightSetup<'a> {
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
-    plans: Producer<Arc<Plan>>,
+    /// To each thread that sends.
+    plans: Vec<Producer<Arc<Plan>>>,
     watch: LightWatch,
     warnings: Vec<String>,
     threads: Vec<JoinHandle<()>>,
@@ -124,25 +127,38 @@ impl Light {
         let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
         let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
-        let (plans, render_ends, edge_ends) = rings();
-        let render = render(&setup, interface.is_some(), &sockets, render_ends, gauges.clone());
+        let phases = render::phases(universes.len());
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let threads = parts::how_many(universes.len(), cores, phases);
+        let (mut plans, mut edge_ends, mut renders) = (Vec::new(), Vec::new(), Vec::new());
+        for thread in 0..threads {
+            let (plan_in, render_ends, ends) = rings();
+            plans.push(plan_in);
+            edge_ends.push(ends);
+            let mine = (thread as u16..phases).step_by(threads).collect();
+            let ways = sockets.ways(&setup.net, interface.as_ref())?;
+            let own = Own { phases: mine, phases_in_all: phases, ways, ends: render_ends };
+            renders.push(render(&setup, interface.is_some(), own, gauges.clone()));
+        }
         let clock = setup.clock.clone();
         let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
-        let threads = vec![
-            spawn("light edge", move || edge.run())?,
-            spawn(render::THREAD, move || {
+        let mut threads = vec![spawn("light edge", move || edge.run())?];
+        for render in renders {
+            threads.push(spawn(render::THREAD, move || {
                 say_scheduling();
                 render.run();
-            })?,
-        ];
+            })?);
+        }
         let watch = LightWatch { gauges, seen, about, clock };
         Ok(Self { plans, watch, warnings, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
     pub fn play(&mut self, plan: Arc<Plan>) {
-        if self.plans.push(plan).is_err() {
-            tracing::error!("light has not taken a plan for {PLANS} plans: its thread is stuck");
+        for plans in &mut self.plans {
+            if plans.push(plan.clone()).is_err() {
+                tracing::error!("light has not taken a plan for {PLANS} plans: a thread is stuck");
+            }
         }
     }
 
@@ -218,20 +234,30 @@ fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     (plan_in, render, EdgeEnds { tables: table_in, old, told })
 }
 
-fn render(
-    setup: &LightSetup,
-    multicast: bool,
-    sockets: &Sockets,
+/// What a render thread does not share.
+struct Own {
+    phases: Vec<u16>,
+    phases_in_all: u16,
+    ways: Ways,
     ends: RenderEnds,
-    gauges: Arc<Gauges>,
-) -> Render {
+}
+
+fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) -> Render {
+    let mut lit = lit(setup, multicast);
+    for it in &mut lit {
+        // A fixed function of the universe's number, so that all boxes emit the same at the same moment.
+        it.phase = it.universe.number() % own.phases_in_all;
+    }
+    lit.retain(|it| own.phases.contains(&it.phase));
     Render {
         clock: setup.clock.clone(),
-        lit: lit(setup, multicast),
-        ways: sockets.ways(),
+        phases: own.phases,
+        phases_in_all: own.phases_in_all,
+        lit,
+        ways: own.ways,
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
-        ends,
+        ends: own.ends,
         gauges,
     }
 }
@@ -240,7 +266,7 @@ fn edge(
     setup: LightSetup,
     interface: Option<Interface>,
     sockets: Sockets,
-    ends: EdgeEnds,
+    ends: Vec<EdgeEnds>,
     (gauges, seen): (Arc<Gauges>, Arc<Mutex<Seen>>),
 ) -> Edge {
     let now = setup.clock.now();
@@ -259,6 +285,7 @@ fn edge(
         discovery: Discovery::new(setup.cid, name, sacn, now),
         discover_by: sockets.sacn,
         discover_to: discover_to(&setup, interface.is_some()),
+        frames: Frames::new(ends.len()),
         ends,
         report: setup.report,
         gauges,
@@ -315,9 +342,13 @@ impl Sockets {
         })
     }
 
-    fn ways(&self) -> Ways {
+    /// For a render thread: a socket of its own for sACN, since the kernel's stamps come back by it.
+    fn ways(&self, net: &LightNet, interface: Option<&Interface>) -> Result<Ways, LightError> {
+        let sacn = net::sacn_out(net, interface).map_err(|it| LightError::Socket("sACN", it))?;
+        // Where the kernel does not stamp, that was said when the first was opened.
+        let _ = outbox::allow_stamps(&sacn);
         let (sacn_v6, artnet) = (self.sacn_v6.clone(), self.artnet.clone());
-        Ways { sacn: self.sacn.clone(), sacn_v6, artnet }
+        Ok(Ways { sacn, sacn_v6, artnet })
     }
 }
 
@@ -383,8 +414,8 @@ fn warn_of_silent_universes(
 
 fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
     let name = SourceName::new(&setup.source_name);
-    let lit = |(universe, out): (&Universe, &UniverseOut)| {
-        let mut lit = Lit::new(*universe);
+    let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
+        let mut lit = Lit::new(*universe, index);
         lit.sacn = out.sacn.as_ref().map(|sacn| {
             let stream = SacnStream::new(setup.cid, name, setup.priority, *universe);
             let group = IpAddr::V4(sacn::group_v4(universe.number()));
@@ -395,7 +426,7 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
         lit.artnet = port_address(out).map(ArtnetStream::new);
         lit
     };
-    setup.show.universes.iter().map(lit).collect()
+    setup.show.universes.iter().enumerate().map(lit).collect()
 }
 
 /// To everybody, by the lighting interface; and to those who get their universes by unicast, who hear no multicast.

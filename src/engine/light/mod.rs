@@ -10,10 +10,12 @@
 
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us).
+//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that
+//! share a frame).
 
 pub mod controller;
 pub mod discover;
+pub mod parts;
 mod plan;
 mod playback;
 pub mod receive;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use engine::clock::Overlay;
 use engine::light::controller::Controller;
 use engine::light::discover::Discovery;
+use engine::light::parts::Frames;
 use engine::light::receive::Receiver;
 use engine::order::Evidence;
 use engine::told::FrameReport;
@@ -86,14 +87,16 @@ pub(super) struct Edge {
     pub discovery: Discovery,
     pub discover_by: Arc<UdpSocket>,
     pub discover_to: Vec<SocketAddr>,
-    pub ends: EdgeEnds,
+    /// One for each thread that sends.
+    pub ends: Vec<EdgeEnds>,
+    pub frames: Frames,
     pub report: Box<dyn FnMut(FrameReport) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
 }
 
-/// Its ends of the rings.
+/// Its ends of a render thread's rings.
 pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
     pub old: Consumer<Old>,
@@ -148,14 +151,18 @@ impl Edge {
 
     fn drain(&mut self) {
         let now = self.clock.now();
-        while self.ends.old.pop().is_ok() {}
-        while let Ok(told) = self.ends.told.pop() {
-            match told {
-                Told::Frame(report) => (self.report)(report),
-                Told::Late { late, evidence } => {
-                    let mut seen = self.seen.lock().expect("watchers do not panic");
-                    seen.note(now, late);
-                    seen.evidence = Some(evidence);
+        for ends in &mut self.ends {
+            while ends.old.pop().is_ok() {}
+            while let Ok(told) = ends.told.pop() {
+                match told {
+                    Told::Part(part) => {
+                        self.frames.add(&part).into_iter().for_each(&mut self.report);
+                    }
+                    Told::Late { late, evidence } => {
+                        let mut seen = self.seen.lock().expect("watchers do not panic");
+                        seen.note(now, late);
+                        seen.evidence = Some(evidence);
+                    }
                 }
             }
         }
@@ -175,7 +182,7 @@ impl Edge {
         }
     }
 
-    /// Tells the render thread who subscribes, whenever that changes.
+    /// Tells the render threads who subscribes, whenever that changes.
     fn publish(&mut self) {
         let Some((_, controller)) = &self.artnet else { return };
         if controller.generation() == self.memory.generation {
@@ -188,8 +195,9 @@ impl Edge {
         let to = |address| SocketAddr::new(IpAddr::V4(address), self.artnet_port);
         let table: Table =
             found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
-        if self.ends.tables.push(Arc::new(table)).is_err() {
-            // The render thread is behind; the next turn tries again.
+        let table = Arc::new(table);
+        if self.ends.iter_mut().any(|ends| ends.tables.push(table.clone()).is_err()) {
+            // A render thread is behind; the next turn tries again.
             return;
         }
         self.memory.generation = controller.generation();

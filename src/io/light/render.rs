@@ -10,10 +10,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream};
 use engine::light::{GRID, Plan, render};
 use engine::order::Evidence;
-use engine::told::FrameReport;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
@@ -41,8 +41,8 @@ pub(super) const THREAD: &str = "light";
 pub(super) enum Told {
     /// A phase left so long after its instant.
     Late { late: Span, evidence: Evidence },
-    /// A whole frame left.
-    Frame(FrameReport),
+    /// All phases of this thread left.
+    Part(Part),
 }
 
 /// What the thread has done with.
@@ -105,9 +105,11 @@ impl Gauges {
 /// A universe on its way out.
 pub(super) struct Lit {
     pub universe: Universe,
+    /// Its place among all universes of the show.
+    pub index: usize,
     pub sacn: Option<(SacnStream, Vec<SocketAddr>)>,
     pub artnet: Option<ArtnetStream>,
-    phase: u16,
+    pub phase: u16,
     /// Send the next frame whatever it holds.
     fresh: bool,
     sacn_due: bool,
@@ -116,9 +118,10 @@ pub(super) struct Lit {
 }
 
 impl Lit {
-    pub fn new(universe: Universe) -> Self {
+    pub fn new(universe: Universe, index: usize) -> Self {
         Self {
             universe,
+            index,
             sacn: None,
             artnet: None,
             phase: 0,
@@ -149,14 +152,17 @@ impl Lit {
 
 /// The sockets that light leaves by.
 pub(super) struct Ways {
-    pub sacn: Arc<UdpSocket>,
+    pub sacn: UdpSocket,
     pub sacn_v6: Option<Arc<UdpSocket>>,
     pub artnet: Option<Arc<UdpSocket>>,
 }
 
-/// The thread's own.
+/// A thread's own. Several share a frame when one core is not enough: each has every so-manieth phase.
 pub(super) struct Render {
     pub clock: BoxClock,
+    pub phases: Vec<u16>,
+    /// Of the grid, whoever has them.
+    pub phases_in_all: u16,
     pub lit: Vec<Lit>,
     pub ways: Ways,
     pub plan: Arc<Plan>,
@@ -176,24 +182,24 @@ pub(super) struct RenderEnds {
 impl Render {
     /// Runs until it is told to leave.
     pub fn run(mut self) {
-        let phases = self.deal_phases();
         let mut instant = (self.clock.now() + HEAD_START).round_up(GRID);
         loop {
             match self.gauges.leaving() {
-                Leave::Not => self.frame(instant, phases),
-                Leave::Planned => return self.say_goodbye(instant, phases),
+                Leave::Not => self.frame(instant),
+                Leave::Planned => return self.say_goodbye(instant),
                 Leave::Silently => return,
             }
             instant = self.after(instant);
         }
     }
 
-    /// All phases of the grid that begins at `instant`.
-    fn frame(&mut self, instant: ShowTime, phases: u16) {
+    /// This thread's phases of the grid that begins at `instant`.
+    fn frame(&mut self, instant: ShowTime) {
         let mut last: Option<(ShowTime, Evidence)> = None;
         let mut plan = u64::MAX; // the oldest that any phase was drawn from
-        for phase in 0..phases {
-            let due = instant + offset(phase, phases);
+        for index in 0..self.phases.len() {
+            let phase = self.phases[index];
+            let due = instant + offset(phase, self.phases_in_all);
             self.sleep_until(due - HEAD_START);
             self.take_orders();
             plan = plan.min(self.plan.serial);
@@ -204,10 +210,8 @@ impl Render {
                 last = Some((left, evidence));
             }
         }
-        if let Some((left, evidence)) = last {
-            // A full ring means that nobody reads; the next report will find room again.
-            let _ = self.ends.told.push(Told::Frame(FrameReport { instant, plan, left, evidence }));
-        }
+        // A full ring means that nobody reads; the next report will find room again.
+        let _ = self.ends.told.push(Told::Part(Part { instant, plan, left: last }));
     }
 
     /// The next instant: the next of the grid, unless that has gone by for half a frame, or the clock has stepped back.
@@ -218,15 +222,6 @@ impl Render {
         let half = Span::from_ns(GRID.ns() / 2);
         let ahead = now + GRID + half < next;
         if now > next + half || ahead { now.round_up(GRID) } else { next }
-    }
-
-    /// A phase is a fixed function of the universe's number, so that all boxes emit the same at the same moment.
-    fn deal_phases(&mut self) -> u16 {
-        let phases = if self.lit.len() > TOGETHER_MAX { PHASES } else { 1 };
-        for lit in &mut self.lit {
-            lit.phase = lit.universe.number() % phases;
-        }
-        phases
     }
 
     fn take_orders(&mut self) {
@@ -255,19 +250,18 @@ impl Render {
     }
 
     fn take_table(&mut self, table: Arc<Table>) {
-        for ((lit, was), is) in self.lit.iter_mut().zip(&*self.table).zip(&*table) {
+        for lit in &mut self.lit {
             // Who has just subscribed sees at once what is shown.
-            lit.fresh |= was != is;
+            lit.fresh |= self.table[lit.index] != table[lit.index];
         }
         let old = std::mem::replace(&mut self.table, table);
         let _ = self.ends.old.push(Old::Table(old));
     }
 
     fn draw(&mut self, phase: u16, at: ShowTime) {
-        for (lit, subscribers) in self.lit.iter_mut().zip(&*self.table) {
-            if lit.phase == phase {
-                lit.draw(&self.plan, !subscribers.is_empty(), at);
-            }
+        for lit in self.lit.iter_mut().filter(|lit| lit.phase == phase) {
+            let subscribed = !self.table[lit.index].is_empty();
+            lit.draw(&self.plan, subscribed, at);
         }
     }
 
@@ -279,8 +273,9 @@ impl Render {
             (self.show(stamp), Evidence::KernelTransmit)
         });
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
-        for (lit, gauge) in self.lit.iter().zip(&self.gauges.universes) {
-            if lit.phase == phase && (lit.sacn_due || lit.artnet_due) {
+        for lit in self.lit.iter().filter(|lit| lit.phase == phase) {
+            if lit.sacn_due || lit.artnet_due {
+                let gauge = &self.gauges.universes[lit.index];
                 gauge.frames.fetch_add(1, Relaxed);
                 gauge.last.store(told.0.ns(), Relaxed);
             }
@@ -291,20 +286,20 @@ impl Render {
     /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
     fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
-        let due = || self.lit.iter().zip(&*self.table).filter(|(lit, _)| lit.phase == phase);
+        let due = || self.lit.iter().filter(|lit| lit.phase == phase);
         if let Some(socket) = &self.ways.artnet {
             outbox.by(socket);
-            for (lit, subscribers) in due().filter(|(lit, _)| lit.artnet_due) {
+            for lit in due().filter(|lit| lit.artnet_due) {
+                let subscribers = &self.table[lit.index];
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
                 stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, *to)));
             }
         }
-        let ways = [(self.ways.sacn_v6.as_ref(), true), (Some(&self.ways.sacn), false)];
+        let ways = [(self.ways.sacn_v6.as_deref(), true), (Some(&self.ways.sacn), false)];
         let mut stamped = false;
         for (socket, v6) in ways.into_iter().filter_map(|(socket, v6)| Some((socket?, v6))) {
             outbox.by(socket);
-            for (stream, to) in
-                due().filter(|(lit, _)| lit.sacn_due).filter_map(|(lit, _)| lit.sacn.as_ref())
+            for (stream, to) in due().filter(|lit| lit.sacn_due).filter_map(|lit| lit.sacn.as_ref())
             {
                 for to in to.iter().filter(|to| to.is_ipv6() == v6) {
                     outbox.push(stream.bytes(), *to);
@@ -316,15 +311,16 @@ impl Render {
     }
 
     /// Three packets with Stream_Terminated for every universe, a frame apart (rule S8).
-    fn say_goodbye(&mut self, mut instant: ShowTime, phases: u16) {
+    fn say_goodbye(&mut self, mut instant: ShowTime) {
         for _ in 0..GOODBYES {
             for lit in &mut self.lit {
                 lit.artnet_due = false;
                 lit.sacn_due = lit.sacn.is_some();
                 lit.sacn.iter_mut().for_each(|(stream, _)| stream.say_goodbye());
             }
-            for phase in 0..phases {
-                self.sleep_until(instant + offset(phase, phases));
+            for index in 0..self.phases.len() {
+                let phase = self.phases[index];
+                self.sleep_until(instant + offset(phase, self.phases_in_all));
                 self.send(phase);
             }
             instant = self.after(instant);
@@ -345,6 +341,11 @@ impl Render {
         // A signal wakes early; an absolute time is asked for again.
         while clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &at) == Err(nix::Error::EINTR) {}
     }
+}
+
+/// How many phases the grid has for so many universes.
+pub(super) fn phases(universes: usize) -> u16 {
+    if universes > TOGETHER_MAX { PHASES } else { 1 }
 }
 
 fn offset(phase: u16, phases: u16) -> Span {

@@ -179,7 +179,7 @@ fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let mut playback = Playback::new(&show);
     take_all(&mut playback, ShowTime::ZERO, Level::FULL);
     let plan = playback.plan(1);
-    let mut lit = Lit::new(universe(1));
+    let mut lit = Lit::new(universe(1), 0);
     let began = std::time::Instant::now();
     for frame in 0..40 {
         lit.draw(&plan, false, ShowTime::ZERO + GRID.times(frame));
