@@ -154,7 +154,11 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         show: rig.show,
         cid: rig.node,
         source_name: rig.config.name.clone(),
-        net: LightNet { interface: rig.config.net.light.clone(), ..LightNet::default() },
+        net: LightNet {
+            interface: rig.config.net.light.clone(),
+            here: rig.config.net.light_here,
+            ..LightNet::default()
+        },
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),

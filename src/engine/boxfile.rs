@@ -41,6 +41,8 @@ pub struct BoxConfig {
 pub struct Net {
     /// Lighting packets leave only by this one.
     pub light: Option<String>,
+    /// Whether receivers on this machine hear what is multicast, too.
+    pub light_here: bool,
     /// The Wi-Fi side.
     pub phones: Option<String>,
     /// The link to the other boxes.
@@ -228,7 +230,7 @@ fn section<'a>(
 }
 
 fn net(top: &Table) -> Net {
-    let keys = &["light", "phones", "cluster", "access_points"];
+    let keys = &["light", "light_here", "phones", "cluster", "access_points"];
     let Some(table) = section(top, "net", "[net]", keys) else {
         return Net::default();
     };
@@ -236,6 +238,7 @@ fn net(top: &Table) -> Net {
         |key| checked(&table, key, "a network interface, 1 to 15 letters", is_interface);
     Net {
         light: interface("light"),
+        light_here: table.or("light_here", false),
         phones: interface("phones"),
         cluster: interface("cluster"),
         access_points: table.each("access_points"),
@@ -419,7 +422,7 @@ mod tests {
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
-        let keys = "name net light phones cluster access_points ports http https osc limits connections_per_address \
+        let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device microphone channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps log_announce_interval log_sync_interval log_delay_interval peers";

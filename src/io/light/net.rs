@@ -20,6 +20,9 @@ pub struct LightNet {
     pub interface: Option<String>,
     /// Binds every socket to this address instead of the one that fits the interface.
     pub address: Option<Ipv4Addr>,
+    /// Whether receivers on this machine hear multicast, too. The box joins the groups that it sends to, to notice
+    /// others there, so each packet would also come back to it: a third of what it costs.
+    pub here: bool,
     /// Where sACN listens.
     pub sacn_port: u16,
     /// Where Art-Net listens.
@@ -28,7 +31,13 @@ pub struct LightNet {
 
 impl Default for LightNet {
     fn default() -> Self {
-        Self { interface: None, address: None, sacn_port: sacn::PORT, artnet_port: artnet::PORT }
+        Self {
+            interface: None,
+            address: None,
+            here: false,
+            sacn_port: sacn::PORT,
+            artnet_port: artnet::PORT,
+        }
     }
 }
 
@@ -89,8 +98,7 @@ pub(super) fn sacn_out(net: &LightNet, interface: Option<&Interface>) -> io::Res
     if let Some(interface) = interface {
         socket.set_multicast_if_v4(&interface.address)?;
         socket.set_multicast_ttl_v4(MULTICAST_TTL)?;
-        // Receivers on this machine hear it, too.
-        socket.set_multicast_loop_v4(true)?;
+        socket.set_multicast_loop_v4(net.here || interface.address.is_loopback())?;
     }
     Ok(socket.into())
 }
