@@ -24,9 +24,9 @@ use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
 use engine::light::parts::{self, Frames};
 use engine::light::receive::Receiver;
-use engine::light::source::{ArtnetStream, SacnStream};
-use engine::light::{Plan, Playback};
-use engine::show::{Show, UniverseOut};
+use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
+use engine::light::{Plan, Playback, priorities};
+use engine::show::{SacnOut, Show, UniverseOut};
 use engine::told::FrameReport;
 use rtrb::{Producer, RingBuffer};
 use units::{Moment, PortAddress, Universe};
@@ -38,7 +38,7 @@ use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
-use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Ways};
+use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
@@ -128,7 +128,11 @@ impl Light {
         let gauges = Arc::new(Gauges::new(universes.len()));
         let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
         let phases = render::phases(universes.len());
-        let cores = available_parallelism().map_or(1, NonZero::get);
+        let cores = match setup.show.light.sacn_sync {
+            // What releases a frame follows all of it, so one thread sends it all.
+            Some(_) => 1,
+            None => available_parallelism().map_or(1, NonZero::get),
+        };
         let threads = parts::how_many(universes.len(), cores, phases);
         let (mut plans, mut edge_ends, mut renders) = (Vec::new(), Vec::new(), Vec::new());
         for thread in 0..threads {
@@ -255,6 +259,10 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         phases_in_all: own.phases_in_all,
         lit,
         ways: own.ways,
+        synchronizer: setup.show.light.sacn_sync.map(|address| {
+            let stream = SacnSync::new(setup.cid, address);
+            Synchronizer::new(stream, everywhere(setup, multicast, address.number()))
+        }),
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
         ends: own.ends,
@@ -283,8 +291,9 @@ fn edge(
         heard: sockets.heard,
         receiver: Receiver::new(setup.cid, sacn.iter().copied()),
         discovery: Discovery::new(setup.cid, name, sacn, now),
+        discover_to: everywhere(&setup, interface.is_some(), sacn::DISCOVERY_UNIVERSE),
         discover_by: sockets.sacn,
-        discover_to: discover_to(&setup, interface.is_some()),
+        discover_by_v6: sockets.sacn_v6,
         frames: Frames::new(ends.len()),
         ends,
         report: setup.report,
@@ -329,9 +338,9 @@ impl Sockets {
             warnings
                 .push(format!("the kernel does not stamp lighting packets as they leave ({why})"));
         }
-        let sacn_v6 = unicast(show)
-            .any(|address| address.is_ipv6())
-            .then(|| net::sacn_out_v6().map_err(socket("sACN over IPv6")).map(Arc::new))
+        let by_v6 = |group: bool| group || unicast(show).any(|address| address.is_ipv6());
+        let sacn_v6 = by_v6(interface.is_some() && show.light.sacn_ip.v6())
+            .then(|| net::sacn_out_v6(interface).map_err(socket("sACN over IPv6")).map(Arc::new))
             .transpose()?;
         warn_of_silent_universes(setup, interface, warnings);
         Ok(Self {
@@ -386,7 +395,7 @@ fn open_heard(
     if universes.is_empty() {
         return Vec::new();
     }
-    net::sacn_in(&setup.net, interface, &universes).unwrap_or_else(|why| {
+    net::sacn_in(&setup.net, interface, &universes, setup.show.light.sacn_ip).unwrap_or_else(|why| {
         warnings.push(format!(
             "sACN's port {} cannot be listened on ({why}): nobody will be told of others who send our universes",
             setup.net.sacn_port
@@ -413,14 +422,14 @@ fn warn_of_silent_universes(
 }
 
 fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
-    let name = SourceName::new(&setup.source_name);
+    let at_rest = Playback::new(setup.show).plan(0);
     let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
         let mut lit = Lit::new(*universe, index);
+        lit.constant = setup.show.light.constant;
         lit.sacn = out.sacn.as_ref().map(|sacn| {
-            let stream = SacnStream::new(setup.cid, name, setup.priority, *universe);
-            let group = IpAddr::V4(sacn::group_v4(universe.number()));
-            let group = (multicast && sacn.multicast).then_some(group);
-            let all = group.into_iter().chain(sacn.unicast.iter().copied());
+            let stream = sacn_stream(setup, *universe, sacn, &at_rest);
+            let groups = groups(setup, multicast && sacn.multicast, universe.number());
+            let all = groups.chain(sacn.unicast.iter().copied());
             (stream, all.map(|to| SocketAddr::new(to, setup.net.sacn_port)).collect())
         });
         lit.artnet = port_address(out).map(ArtnetStream::new);
@@ -429,11 +438,30 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
     setup.show.universes.iter().enumerate().map(lit).collect()
 }
 
-/// To everybody, by the lighting interface; and to those who get their universes by unicast, who hear no multicast.
-fn discover_to(setup: &LightSetup, multicast: bool) -> Vec<SocketAddr> {
-    let group = multicast.then(|| IpAddr::V4(sacn::group_v4(sacn::DISCOVERY_UNIVERSE)));
-    let unicast = unicast(setup.show).filter(IpAddr::is_ipv4);
-    let all: BTreeSet<_> = group.into_iter().chain(unicast).collect();
+fn sacn_stream(setup: &LightSetup, universe: Universe, sacn: &SacnOut, plan: &Plan) -> SacnStream {
+    let name = SourceName::new(&setup.source_name);
+    let stream = SacnStream::new(setup.cid, name, setup.priority, universe)
+        .synchronized_by(setup.show.light.sacn_sync);
+    let mut stream = match plan.universe(universe).filter(|_| sacn.per_address) {
+        Some(plan) => stream.with_priorities(&priorities(plan, setup.priority)),
+        None => stream,
+    };
+    stream.set_preview(sacn.preview);
+    stream
+}
+
+/// The multicast groups of a universe, where anything is multicast.
+fn groups(setup: &LightSetup, multicast: bool, universe: u16) -> impl Iterator<Item = IpAddr> {
+    let ip = setup.show.light.sacn_ip;
+    let v4 = (multicast && ip.v4()).then_some(IpAddr::V4(sacn::group_v4(universe)));
+    let v6 = (multicast && ip.v6()).then_some(IpAddr::V6(sacn::group_v6(universe)));
+    v4.into_iter().chain(v6)
+}
+
+/// Where what concerns all our universes goes: to everybody, by the lighting interface, in the groups of `universe`;
+/// and to those who get their universes by unicast, who hear no multicast.
+fn everywhere(setup: &LightSetup, multicast: bool, universe: u16) -> Vec<SocketAddr> {
+    let all: BTreeSet<_> = groups(setup, multicast, universe).chain(unicast(setup.show)).collect();
     all.into_iter().map(|to| SocketAddr::new(to, setup.net.sacn_port)).collect()
 }
 

@@ -19,8 +19,15 @@ pub const DISCOVERY_UNIVERSE: u16 = 64_214;
 pub const PRIORITY_MAX: u8 = 200;
 /// Universes on a page of universe discovery (section 8.5).
 pub const PAGE: usize = 512;
+/// The start code of levels.
+pub const LEVELS: u8 = 0x00;
+/// The start code of ETC's per-address priorities: a value is the priority of its slot, 0 that it is not sent at all
+/// (rule S13).
+pub const ADDRESS_PRIORITIES: u8 = 0xdd;
 /// Octets of a data packet with all 512 slots.
 pub const DATA_LEN: usize = field::SLOTS.end;
+/// Octets of a synchronization packet.
+pub const SYNC_LEN: usize = field::SYNC_RESERVED.end;
 
 /// Where each field lies, counted from the first octet (tables 4-1, 4-2 and 4-3).
 mod field {
@@ -212,7 +219,7 @@ pub const fn group_v4(universe: u16) -> Ipv4Addr {
     Ipv4Addr::new(239, 255, high, low)
 }
 
-/// The group of a universe on IPv6 (section 9.3.2).
+/// The group of a universe on IPv6 (section 9.3.2): not registered for good, within the organization.
 pub const fn group_v6(universe: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xff18, 0, 0, 0, 0, 0, 0x8300, universe)
 }
@@ -385,6 +392,10 @@ impl DataFrame {
     pub fn slots_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[field::SLOTS]
     }
+    /// Sets what the slots are: [`LEVELS`], or of another kind.
+    pub fn set_start_code(&mut self, start_code: u8) {
+        self.bytes[field::START_CODE] = start_code;
+    }
     /// Sets the sequence number (section 6.2.5).
     pub fn set_sequence(&mut self, sequence: u8) {
         self.bytes[field::SEQUENCE] = sequence;
@@ -408,8 +419,8 @@ impl DataFrame {
 }
 
 /// Writes a synchronization packet.
-pub fn sync(packet: Sync) -> [u8; field::SYNC_RESERVED.end] {
-    let mut bytes = [0; field::SYNC_RESERVED.end];
+pub fn sync(packet: Sync) -> [u8; SYNC_LEN] {
+    let mut bytes = [0; SYNC_LEN];
     root(&mut bytes, ROOT_EXTENDED, packet.cid);
     put_length(&mut bytes, field::FRAME_LENGTH);
     bytes[field::FRAME_VECTOR].copy_from_slice(&EXTENDED_SYNC.to_be_bytes());
@@ -496,8 +507,14 @@ mod tests {
     #[test]
     fn s13_another_start_code_is_told_apart_from_levels() {
         let mut frame = DataFrame::new(CID, SourceName::new("desk"), 100, one());
-        frame.bytes[field::START_CODE] = 0xdd;
+        frame.set_start_code(ADDRESS_PRIORITIES);
         assert_eq!(parse_frame(&frame).start_code, 0xdd);
+    }
+
+    #[test]
+    fn s12_a_universe_has_a_group_on_ipv4_and_on_ipv6() {
+        assert_eq!(group_v4(258).to_string(), "239.255.1.2");
+        assert_eq!(group_v6(258).to_string(), "ff18::8300:102");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use engine::boxfile;
 use engine::reader::{Finding, Severity, code};
-use engine::show::{Act, Loaded, Loops, MediaInfo, Show, Source, Start, Then, load};
+use engine::show::{Act, Loaded, Loops, MediaInfo, SacnIp, Show, Source, Start, Then, load};
 use proptest::prelude::*;
 use units::Span;
 
@@ -134,6 +134,18 @@ fn lit(looks: &str, light: &str) -> Vec<(u16, u16, u8)> {
     let light = show.lists[0].cues[0].light.as_ref().expect("a light cue");
     let targets = light.targets.iter();
     targets.map(|it| (it.universe.number(), it.slot.number(), it.level.slot())).collect()
+}
+
+#[test]
+fn what_holds_for_all_light_is_read_from_the_show_and_its_universes() {
+    let said = "[show]\nsacn_sync = 7962\nsacn_ip = \"both\"\nconstant_output = true\n\
+        [universes.1]\nsacn = { per_address = true, preview = true }\n\
+        [[list]]\nname = \"main\"\ncue = [{ number = 1, phones = { text = \"a\" } }]\n";
+    let show = good(said);
+    assert_eq!(show.light.sacn_sync.map(units::Universe::number), Some(7962));
+    assert_eq!((show.light.sacn_ip, show.light.constant), (SacnIp::Both, true));
+    let out = show.universes.values().next().and_then(|out| out.sacn.clone()).expect("sACN");
+    assert_eq!((out.multicast, out.per_address, out.preview), (true, true, true));
 }
 
 #[test]

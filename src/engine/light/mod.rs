@@ -21,5 +21,5 @@ mod playback;
 pub mod receive;
 pub mod source;
 
-pub use plan::{GRID, Plan, UniversePlan, render};
+pub use plan::{GRID, Plan, UniversePlan, priorities, render};
 pub use playback::{Playback, Take};

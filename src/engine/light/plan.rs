@@ -114,6 +114,15 @@ impl UniversePlan {
     }
 }
 
+/// The priority of each slot (rule S13): `priority` where the show has something to say, 0 elsewhere.
+pub fn priorities(plan: &UniversePlan, priority: u8) -> [u8; Universe::SLOTS] {
+    let (mut low, mut high) = ([0; Universe::SLOTS], [u8::MAX; Universe::SLOTS]);
+    // What is drawn over both grounds alike has been drawn.
+    render(plan, ShowTime::ZERO, &mut low);
+    render(plan, ShowTime::ZERO, &mut high);
+    std::array::from_fn(|slot| if low[slot] == high[slot] { priority } else { 0 })
+}
+
 /// Draws a universe as it stands at `at` (already through [`Plan::shown`]). Slots without a lane are left alone.
 pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
     for lane in &plan.lanes {

@@ -54,45 +54,145 @@ impl Pace {
     }
 }
 
-/// A universe as sACN: the packet, its sequence (rule S4) and its pace (rules S5 and S6).
+/// A universe as sACN: its packets, their sequence (rule S4) and their pace (rules S5, S6 and S13).
 #[derive(Debug, Clone)]
 pub struct SacnStream {
     frame: sacn::DataFrame,
+    options: sacn::Options,
     sequence: u8,
     pace: Pace,
+    due: bool,
+    priorities: Option<Priorities>,
 }
 
 impl SacnStream {
     /// Has sent nothing yet.
     pub fn new(cid: Uuid, name: sacn::SourceName, priority: u8, universe: Universe) -> Self {
-        let frame = sacn::DataFrame::new(cid, name, priority, universe);
-        Self { frame, sequence: 0, pace: Pace::default() }
+        Self {
+            frame: sacn::DataFrame::new(cid, name, priority, universe),
+            options: sacn::Options::default(),
+            sequence: 0,
+            pace: Pace::default(),
+            due: false,
+            priorities: None,
+        }
     }
-    /// Takes the frame for `at`; true if [`Self::bytes`] is to be sent. Ask once a frame of the grid (rule S5).
+    /// Receivers hold its levels until a [`SacnSync`] of that address, and go on without when none comes any more: a
+    /// stage that runs unsynchronized is better than one that stands still (rule S10).
+    pub fn synchronized_by(mut self, address: Option<Universe>) -> Self {
+        self.frame.set_sync_address(address);
+        self.options.force_sync = address.is_some();
+        self.frame.set_options(self.options);
+        self
+    }
+    /// Gives each slot a priority of its own: `priorities` are those of the slots, 0 where it sends nothing that
+    /// counts (rule S13). The packet's priority stays, for receivers that do not know of this.
+    pub fn with_priorities(mut self, priorities: &[u8; Universe::SLOTS]) -> Self {
+        let mut frame = self.frame.clone();
+        // They say who counts, not what is shown, so they wait for nothing.
+        frame.set_sync_address(None);
+        frame.set_start_code(sacn::ADDRESS_PRIORITIES);
+        frame.slots_mut().copy_from_slice(priorities);
+        self.priorities = Some(Priorities::new(frame));
+        self
+    }
+    /// From the next packet on its levels are for visualisers only, or live again (rule S9): blind leaves by this.
+    pub fn set_preview(&mut self, preview: bool) {
+        self.options.preview = preview;
+        self.frame.set_options(self.options);
+        if let Some(priorities) = &mut self.priorities {
+            priorities.frame.set_options(self.options);
+        }
+    }
+    /// Takes the frame for `at`; true if [`Self::datagrams`] are to be sent. Ask once a frame of the grid (rule S5).
     pub fn show(&mut self, slots: &[u8; Universe::SLOTS], motion: Motion, at: ShowTime) -> bool {
         let changed = self.frame.slots() != slots;
         if changed {
             self.frame.slots_mut().copy_from_slice(slots);
         }
-        let due = self.pace.due(changed, motion, at);
-        if due {
+        self.due = self.pace.due(changed, motion, at);
+        if let Some(priorities) = &mut self.priorities
+            && priorities.show(self.due, at)
+        {
+            priorities.frame.set_sequence(self.sequence);
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+        if self.due {
             self.count();
         }
-        due
+        self.due || self.priorities.iter().any(|it| it.due)
     }
     /// Turns the last frame into a goodbye; send it, [`GOODBYES`] times in all (rule S8).
     pub fn say_goodbye(&mut self) {
-        self.frame.set_options(sacn::Options { terminated: true, ..sacn::Options::default() });
+        self.frame.set_options(sacn::Options { terminated: true, ..self.options });
+        self.priorities.iter_mut().for_each(|it| it.due = false);
+        self.due = true;
         self.count();
     }
-    /// The datagram.
-    pub fn bytes(&self) -> &[u8] {
-        self.frame.bytes()
+    /// What this frame sends: priorities before the levels that they are for.
+    pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        let priorities = self.priorities.iter().filter(|it| it.due).map(|it| it.frame.bytes());
+        let levels = self.due.then_some(self.frame.bytes());
+        priorities.chain(levels).map(|bytes| bytes.as_slice())
     }
 
     fn count(&mut self) {
         self.frame.set_sequence(self.sequence);
         self.sequence = self.sequence.wrapping_add(1);
+    }
+}
+
+/// While levels move, one packet of priorities for so many of levels: ETC's sources send one for 20 to 30 (rule S13).
+const LEVELS_A_PRIORITY: u8 = 25;
+/// Priorities are repeated at least this often: on the grid that is 989 ms (rules S6 and S13).
+const PRIORITIES_KEEP_ALIVE: Span = Span::from_millis(970);
+
+/// The priorities of a universe's slots, beside its levels (rule S13).
+#[derive(Debug, Clone)]
+struct Priorities {
+    frame: sacn::DataFrame,
+    sent: Option<ShowTime>,
+    identical: u8,
+    levels_since: u8,
+    due: bool,
+}
+
+impl Priorities {
+    fn new(frame: sacn::DataFrame) -> Self {
+        Self { frame, sent: None, identical: 0, levels_since: 0, due: false }
+    }
+    fn show(&mut self, levels: bool, at: ShowTime) -> bool {
+        self.levels_since += u8::from(levels);
+        self.due = self.identical < IDENTICAL
+            || self.levels_since >= LEVELS_A_PRIORITY
+            || self.sent.is_none_or(|sent| at - sent >= PRIORITIES_KEEP_ALIVE || at < sent);
+        if self.due {
+            self.sent = Some(at);
+            self.identical = self.identical.saturating_add(1);
+            self.levels_since = 0;
+        }
+        self.due
+    }
+}
+
+/// "Now": what receivers hold for an address becomes visible (rule S10).
+#[derive(Debug, Clone)]
+pub struct SacnSync {
+    packet: sacn::Sync,
+    bytes: [u8; sacn::SYNC_LEN],
+}
+
+impl SacnSync {
+    /// Has sent nothing yet.
+    pub fn new(cid: Uuid, address: Universe) -> Self {
+        let packet = sacn::Sync { cid, sequence: 0, address };
+        Self { packet, bytes: sacn::sync(packet) }
+    }
+    /// The next packet; its sequence is its own, apart from those of universes (rule S4).
+    pub fn datagram(&mut self) -> &[u8] {
+        self.bytes = sacn::sync(self.packet);
+        self.packet.sequence = self.packet.sequence.wrapping_add(1);
+        &self.bytes
     }
 }
 
@@ -144,11 +244,28 @@ mod tests {
         ShowTime::ZERO + GRID.times(index)
     }
 
-    fn sequence(stream: &SacnStream) -> u8 {
-        match sacn::parse(stream.bytes()).expect("our own packet") {
-            sacn::Packet::Data(data) => data.sequence,
+    /// What the frame sends, as it is read.
+    fn read(stream: &SacnStream) -> Vec<sacn::Data<'_>> {
+        let read = |bytes| match sacn::parse(bytes).expect("our own packet") {
+            sacn::Packet::Data(data) => data,
             other => panic!("a data packet was read as {other:?}"),
+        };
+        stream.datagrams().map(read).collect()
+    }
+
+    /// Start codes of `count` frames, each of its own time.
+    fn start_codes(count: i64, motion: Motion) -> Vec<(i64, u8)> {
+        let mut stream = stream().with_priorities(&[100; 512]);
+        let mut sent = Vec::new();
+        for index in 0..count {
+            stream.show(&[0; 512], motion, frame(index));
+            sent.extend(read(&stream).iter().map(|it| (index, it.start_code)));
         }
+        sent
+    }
+
+    fn priorities(sent: &[(i64, u8)]) -> Vec<i64> {
+        sent.iter().filter(|(_, code)| *code == 0xdd).map(|(index, _)| *index).collect()
     }
 
     /// The frames of `count` that leave, when slot 1 is what `value` says.
@@ -187,7 +304,7 @@ mod tests {
         let mut seen = Vec::new();
         for index in 0..10_000 {
             if stream.show(&[0; 512], Motion::Still, frame(index)) {
-                seen.push(sequence(&stream));
+                seen.push(read(&stream)[0].sequence);
             }
         }
         assert!(seen.len() > 256);
@@ -200,11 +317,64 @@ mod tests {
         let mut stream = stream();
         stream.show(&[7; 512], Motion::Still, frame(0));
         stream.say_goodbye();
-        let sacn::Packet::Data(data) = sacn::parse(stream.bytes()).expect("our own packet") else {
-            panic!("a data packet");
-        };
+        let data = read(&stream)[0];
         assert!(data.options.terminated);
         assert_eq!(data.sequence, 1);
+    }
+
+    #[test]
+    fn s09_blind_bears_the_preview_bit_until_it_is_live_again() {
+        let mut stream = stream().with_priorities(&[100; 512]);
+        for (index, preview) in [false, true, false].into_iter().enumerate() {
+            stream.set_preview(preview);
+            stream.show(&[0; 512], Motion::Lively, frame(index as i64));
+            let sent = read(&stream);
+            assert_eq!(sent.len(), 2, "levels and priorities");
+            assert!(sent.iter().all(|it| it.options.preview == preview), "frame {index}");
+        }
+    }
+
+    #[test]
+    fn s10_levels_name_their_synchronization_and_sync_packets_count_for_themselves() {
+        let universe = Universe::new(7962).expect("a universe");
+        let mut stream = stream().synchronized_by(Some(universe)).with_priorities(&[100; 512]);
+        stream.show(&[0; 512], Motion::Still, frame(0));
+        let sent = read(&stream);
+        assert_eq!((sent[0].start_code, sent[0].sync_address), (0xdd, 0));
+        assert_eq!((sent[1].sync_address, sent[1].options.force_sync), (7962, true));
+        let mut sync = SacnSync::new(Uuid::from_u128(7), universe);
+        let sequences: Vec<u8> = (0..300)
+            .map(|_| match sacn::parse(sync.datagram()).expect("our own packet") {
+                sacn::Packet::Sync(sync) => sync.sequence,
+                other => panic!("a sync packet was read as {other:?}"),
+            })
+            .collect();
+        assert_eq!((sequences[0], sequences[255], sequences[256]), (0, 255, 0));
+    }
+
+    #[test]
+    fn s13_priorities_lead_their_levels_and_are_sent_thrice_then_every_989_ms_while_still() {
+        let sent = start_codes(130, Motion::Still);
+        assert_eq!(sent[..2], [(0, 0xdd), (0, 0)]);
+        assert_eq!(priorities(&sent), [0, 1, 2, 45, 88]);
+        assert_eq!(GRID.times(43), Span::from_millis(989));
+    }
+
+    #[test]
+    fn s13_while_light_moves_one_packet_in_twenty_five_is_of_priorities() {
+        let sent = priorities(&start_codes(100, Motion::Lively));
+        assert_eq!(sent, [0, 1, 2, 27, 52, 77]);
+    }
+
+    #[test]
+    fn s13_s04_levels_and_priorities_count_together() {
+        let mut stream = stream().with_priorities(&[100; 512]);
+        let mut seen = Vec::new();
+        for index in 0..100 {
+            stream.show(&[0; 512], Motion::Lively, frame(index));
+            seen.extend(read(&stream).iter().map(|it| it.sequence));
+        }
+        assert!(seen.iter().enumerate().all(|(index, sequence)| index as u8 == *sequence));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use units::Span;
 
-use super::model::{Lead, PanicLight};
+use super::model::{Lead, LightOut, PanicLight, SacnIp};
 use crate::reader::{Node, Read, Report, Table, Value, code, word};
 
 /// What `[show]` says.
@@ -13,10 +13,20 @@ pub struct Head {
     pub panic_fade: Span,
     pub panic_light: PanicLight,
     pub flash_limit_off: Option<String>,
+    pub light: LightOut,
 }
 
-const KEYS: &[&str] =
-    &["title", "priority", "lead", "panic_fade", "panic_light", "flash_limit_off"];
+const KEYS: &[&str] = &[
+    "title",
+    "priority",
+    "lead",
+    "panic_fade",
+    "panic_light",
+    "flash_limit_off",
+    "sacn_sync",
+    "sacn_ip",
+    "constant_output",
+];
 
 /// sACN's own default (E1.31 section 6.2.3).
 const PRIORITY: u32 = 100;
@@ -30,6 +40,7 @@ impl Default for Head {
             panic_fade: Span::from_secs(1),
             panic_light: PanicLight::Black,
             flash_limit_off: None,
+            light: LightOut::default(),
         }
     }
 }
@@ -52,9 +63,22 @@ impl Head {
                 .and_then(|node| word(report, node, PANIC_LIGHTS))
                 .unwrap_or(fallback.panic_light),
             flash_limit_off: flash_limit_off(&table),
+            light: light(&table),
         }
     }
 }
+
+fn light(table: &Table) -> LightOut {
+    let sacn_ip = table.node("sacn_ip").and_then(|node| word(table.report, node, SACN_IPS));
+    LightOut {
+        sacn_sync: table.read("sacn_sync"),
+        sacn_ip: sacn_ip.unwrap_or_default(),
+        constant: table.or("constant_output", false),
+    }
+}
+
+const SACN_IPS: &[(&str, SacnIp)] =
+    &[("ipv4", SacnIp::V4), ("ipv6", SacnIp::V6), ("both", SacnIp::Both)];
 
 const PANIC_LIGHTS: &[(&str, PanicLight)] =
     &[("black", PanicLight::Black), ("hold", PanicLight::Hold)];

@@ -78,6 +78,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         panic_fade: head.panic_fade,
         panic_light: head.panic_light,
         flash_limit_off: head.flash_limit_off,
+        light: head.light,
         universes,
         fixtures: patch.fixtures,
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),

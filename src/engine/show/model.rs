@@ -21,6 +21,8 @@ pub struct Show {
     pub panic_light: PanicLight,
     /// Why phones may flash more than three times a second; none if they may not.
     pub flash_limit_off: Option<String>,
+    /// How all light leaves.
+    pub light: LightOut,
     /// Universes the show sends, whether a fixture is in them or not.
     pub universes: BTreeMap<Universe, UniverseOut>,
     /// Everything patched, in the order of the file.
@@ -74,6 +76,41 @@ pub enum PanicLight {
     Hold,
 }
 
+/// How all light leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LightOut {
+    /// The universe whose synchronization packets make the levels of all sACN universes visible at once (rule S10);
+    /// none: each acts when it comes.
+    pub sacn_sync: Option<Universe>,
+    /// What multicast sACN is sent by and heard on.
+    pub sacn_ip: SacnIp,
+    /// Every frame of the grid is sent, whether anything changed or not: receivers notice a loss sooner (rule S16).
+    pub constant: bool,
+}
+
+/// What multicast sACN is sent by and heard on (rule S12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SacnIp {
+    /// What most nodes know.
+    #[default]
+    V4,
+    /// IPv6 alone.
+    V6,
+    /// Each packet twice.
+    Both,
+}
+
+impl SacnIp {
+    /// Whether IPv4 groups are used.
+    pub fn v4(self) -> bool {
+        self != Self::V6
+    }
+    /// Whether IPv6 groups are used.
+    pub fn v6(self) -> bool {
+        self != Self::V4
+    }
+}
+
 /// How a universe leaves the box. Both may be set.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UniverseOut {
@@ -92,6 +129,10 @@ pub struct SacnOut {
     pub multicast: bool,
     /// And to each of these.
     pub unicast: Vec<IpAddr>,
+    /// Beside the levels a priority for each slot: the show's where something is patched, none elsewhere (rule S13).
+    pub per_address: bool,
+    /// For visualisers only, never for live output (rule S9).
+    pub preview: bool,
 }
 
 /// Art-Net of a universe: always unicast, to the nodes that subscribe (rule A8).

@@ -18,7 +18,7 @@ pub fn read(top: &Table) -> BTreeMap<Universe, UniverseOut> {
 /// What a universe that is patched and not declared does.
 pub fn undeclared() -> UniverseOut {
     UniverseOut {
-        sacn: Some(SacnOut { multicast: true, unicast: Vec::new() }),
+        sacn: Some(SacnOut { multicast: true, ..SacnOut::default() }),
         ..UniverseOut::default()
     }
 }
@@ -56,10 +56,12 @@ fn nobody_receives(report: &Report, spot: Spot, number: &str) {
 
 /// Multicast is what nobody has to configure, so it is the default, unless addresses are given.
 fn sacn(report: &Report, node: &Node) -> Option<SacnOut> {
-    let table = Table::open(report, node, "`sacn`", &["multicast", "unicast"])?;
+    let keys = &["multicast", "unicast", "per_address", "preview"];
+    let table = Table::open(report, node, "`sacn`", keys)?;
     let unicast: Vec<IpAddr> = table.each("unicast");
     let multicast = table.or("multicast", table.node("unicast").is_none());
-    Some(SacnOut { multicast, unicast })
+    let (per_address, preview) = (table.or("per_address", false), table.or("preview", false));
+    Some(SacnOut { multicast, unicast, per_address, preview })
 }
 
 fn artnet(report: &Report, node: &Node, ports: &mut Ports) -> Option<ArtnetOut> {

@@ -86,6 +86,7 @@ pub(super) struct Edge {
     pub receiver: Receiver,
     pub discovery: Discovery,
     pub discover_by: Arc<UdpSocket>,
+    pub discover_by_v6: Option<Arc<UdpSocket>>,
     pub discover_to: Vec<SocketAddr>,
     /// One for each thread that sends.
     pub ends: Vec<EdgeEnds>,
@@ -171,8 +172,9 @@ impl Edge {
     fn speak(&mut self, now: ShowTime) {
         for page in self.discovery.tick(now) {
             for to in &self.discover_to {
+                let v6 = self.discover_by_v6.as_ref().filter(|_| to.is_ipv6());
                 // The next one comes in 10 s; a link that is down is told of by the frames.
-                let _ = self.discover_by.send_to(page, to);
+                let _ = v6.unwrap_or(&self.discover_by).send_to(page, to);
             }
         }
         let Some((socket, controller)) = &mut self.artnet else { return };

@@ -4,8 +4,9 @@
 //! goes out whatever else fails; only an interface that does not exist is refused.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
+use engine::show::SacnIp;
 use if_addrs::{IfAddr, get_if_addrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Universe;
@@ -48,6 +49,8 @@ pub(super) struct Interface {
     pub address: Ipv4Addr,
     pub mask: Ipv4Addr,
     pub mac: [u8; 6],
+    /// What the kernel calls it; 0 if it does not tell.
+    pub index: u32,
 }
 
 impl Interface {
@@ -55,16 +58,17 @@ impl Interface {
     pub fn find(name: &str) -> Result<Self, LightError> {
         let all = get_if_addrs().map_err(LightError::Interfaces)?;
         let found = all.iter().find_map(|it| match &it.addr {
-            IfAddr::V4(v4) if it.name == name => Some((v4.ip, v4.netmask)),
+            IfAddr::V4(v4) if it.name == name => Some((v4.ip, v4.netmask, it.index.unwrap_or(0))),
             _ => None,
         });
-        let Some((address, mask)) = found else {
+        let Some((address, mask, index)) = found else {
             let mut have: Vec<String> = all.into_iter().map(|it| it.name).collect();
             have.sort();
             have.dedup();
             return Err(LightError::NoInterface { name: name.to_string(), have: have.join(", ") });
         };
-        Ok(Self { name: name.to_string(), address, mask, mac: hardware_address(name) })
+        let mac = hardware_address(name);
+        Ok(Self { name: name.to_string(), address, mask, mac, index })
     }
 
     /// Where a poll reaches everybody on the lighting network, and nobody else (rule A2).
@@ -103,39 +107,71 @@ pub(super) fn sacn_out(net: &LightNet, interface: Option<&Interface>) -> io::Res
     Ok(socket.into())
 }
 
-/// Sends sACN over IPv6, to those who are named.
-pub(super) fn sacn_out_v6() -> io::Result<UdpSocket> {
-    udp(Domain::IPV6).map(Into::into)
+/// Sends sACN over IPv6: by multicast by the interface, and to those who are named.
+pub(super) fn sacn_out_v6(interface: Option<&Interface>) -> io::Result<UdpSocket> {
+    let socket = udp(Domain::IPV6)?;
+    if let Some(interface) = interface {
+        socket.set_multicast_if_v6(interface.index)?;
+        socket.set_multicast_hops_v6(MULTICAST_TTL)?;
+        socket.set_multicast_loop_v6(true)?;
+    }
+    Ok(socket.into())
 }
 
-/// Listens for others who send our universes. Without an interface and an address of its own it would take packets
-/// away from receivers on this machine, so then it does not listen at all.
+/// Hears these universes: all that is sent to their groups on the interface, and what comes by unicast there. Without
+/// an interface and an address of its own it would take packets away from receivers on this machine, so then it does
+/// not listen at all.
 pub(super) fn sacn_in(
     net: &LightNet,
     interface: Option<&Interface>,
     universes: &[Universe],
+    ip: SacnIp,
 ) -> io::Result<Vec<UdpSocket>> {
     let Some(interface) = interface else {
         return net.address.map(|address| shared(address, net.sacn_port)).into_iter().collect();
     };
-    universes.chunks(GROUPS_A_SOCKET).map(|part| sacn_in_part(net, interface, part)).collect()
+    let parts = || universes.chunks(GROUPS_A_SOCKET);
+    let v4 = parts().filter(|_| ip.v4()).map(|part| sacn_in_v4(net, interface, part));
+    let v6 = parts().filter(|_| ip.v6()).map(|part| sacn_in_v6(net, interface, part));
+    v4.chain(v6).collect()
 }
 
-fn sacn_in_part(
+fn sacn_in_v4(
     net: &LightNet,
     interface: &Interface,
     universes: &[Universe],
 ) -> io::Result<UdpSocket> {
-    let socket = udp(Domain::IPV4)?;
-    socket.set_reuse_address(true)?;
-    // What arrives elsewhere is for others: a receiver on this machine keeps its unicast.
-    socket.bind_device(Some(interface.name.as_bytes()))?;
+    let socket = sacn_in_on(interface, Domain::IPV4)?;
     socket.set_multicast_all_v4(false)?;
     bind(&socket, IpAddr::V4(Ipv4Addr::UNSPECIFIED), net.sacn_port)?;
     for universe in universes {
         socket.join_multicast_v4(&sacn::group_v4(universe.number()), &interface.address)?;
     }
     Ok(socket.into())
+}
+
+/// The same on IPv6; the kernel speaks MLD as it speaks IGMP (rule S12).
+fn sacn_in_v6(
+    net: &LightNet,
+    interface: &Interface,
+    universes: &[Universe],
+) -> io::Result<UdpSocket> {
+    let socket = sacn_in_on(interface, Domain::IPV6)?;
+    socket.set_only_v6(true)?;
+    socket.set_multicast_all_v6(false)?;
+    bind(&socket, IpAddr::V6(Ipv6Addr::UNSPECIFIED), net.sacn_port)?;
+    for universe in universes {
+        socket.join_multicast_v6(&sacn::group_v6(universe.number()), interface.index)?;
+    }
+    Ok(socket.into())
+}
+
+fn sacn_in_on(interface: &Interface, domain: Domain) -> io::Result<Socket> {
+    let socket = udp(domain)?;
+    socket.set_reuse_address(true)?;
+    // What arrives elsewhere is for others: a receiver on this machine keeps its unicast.
+    socket.bind_device(Some(interface.name.as_bytes()))?;
+    Ok(socket)
 }
 
 /// Art-Net, both ways: nodes expect its port as the source, too.
@@ -202,6 +238,7 @@ mod tests {
             address: Ipv4Addr::new(10, 1, 2, 3),
             mask: Ipv4Addr::new(255, 255, 0, 0),
             mac: [0; 6],
+            index: 2,
         };
         assert_eq!(interface.broadcast(), Some(Ipv4Addr::new(10, 1, 255, 255)));
         let alone = Interface { mask: Ipv4Addr::BROADCAST, ..interface };

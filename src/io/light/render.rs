@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use engine::light::parts::Part;
-use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream};
+use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
 use engine::light::{GRID, Plan, render};
 use engine::order::Evidence;
 use nix::libc;
@@ -28,6 +28,9 @@ use crate::clock::BoxClock;
 const HEAD_START: Span = Span::from_micros(1200);
 /// Up to this many universes leave together: about 0.4 ms of packets.
 const TOGETHER_MAX: usize = 128;
+/// From the last levels of a frame to the synchronization packet that makes them visible (rule S10): every receiver has
+/// them by then, and of many phases the last ends as the next frame begins.
+const SYNC_DELAY: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Phases of the grid beyond that: 1.4 ms each, for 250 universes where there are 4,000.
 const PHASES: u16 = 16;
 /// Where the thread stands among real-time threads, 1 to 99: above sound's decoding, below the kernel's own at 50.
@@ -109,6 +112,8 @@ pub(super) struct Lit {
     pub index: usize,
     pub sacn: Option<(SacnStream, Vec<SocketAddr>)>,
     pub artnet: Option<ArtnetStream>,
+    /// Every frame is sent (rule S16).
+    pub constant: bool,
     pub phase: u16,
     /// Send the next frame whatever it holds.
     fresh: bool,
@@ -124,6 +129,7 @@ impl Lit {
             index,
             sacn: None,
             artnet: None,
+            constant: false,
             phase: 0,
             fresh: true,
             sacn_due: false,
@@ -134,7 +140,8 @@ impl Lit {
 
     pub fn draw(&mut self, plan: &Plan, subscribed: bool, at: ShowTime) {
         let shown = plan.shown(at);
-        let mut motion = if self.fresh { Motion::Lively } else { Motion::Still };
+        let lively = self.fresh || self.constant;
+        let mut motion = if lively { Motion::Lively } else { Motion::Still };
         if let Some(drawn) = plan.universe(self.universe) {
             render(drawn, shown, &mut self.slots);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
@@ -157,6 +164,27 @@ pub(super) struct Ways {
     pub artnet: Option<Arc<UdpSocket>>,
 }
 
+impl Ways {
+    /// sACN's, IPv4 last; with whether it is IPv6.
+    fn sacn(&self) -> impl Iterator<Item = (&UdpSocket, bool)> {
+        self.sacn_v6.iter().map(|it| (&**it, true)).chain([(&self.sacn, false)])
+    }
+}
+
+/// What makes a frame's levels visible, and for whom (rule S10).
+pub(super) struct Synchronizer {
+    pub stream: SacnSync,
+    pub to: Vec<SocketAddr>,
+    /// Levels have left that wait for it.
+    waited_for: bool,
+}
+
+impl Synchronizer {
+    pub fn new(stream: SacnSync, to: Vec<SocketAddr>) -> Self {
+        Self { stream, to, waited_for: false }
+    }
+}
+
 /// A thread's own. Several share a frame when one core is not enough: each has every so-manieth phase.
 pub(super) struct Render {
     pub clock: BoxClock,
@@ -165,6 +193,7 @@ pub(super) struct Render {
     pub phases_in_all: u16,
     pub lit: Vec<Lit>,
     pub ways: Ways,
+    pub synchronizer: Option<Synchronizer>,
     pub plan: Arc<Plan>,
     pub table: Arc<Table>,
     pub ends: RenderEnds,
@@ -205,10 +234,19 @@ impl Render {
             plan = plan.min(self.plan.serial);
             self.draw(phase, due);
             self.sleep_until(due);
+            // Of many phases the last one's delay ends just here.
+            self.synchronize();
             if let Some((left, evidence)) = self.send(phase) {
                 let _ = self.ends.told.push(Told::Late { late: left - due, evidence });
                 last = Some((left, evidence));
             }
+        }
+        if let Some(it) = &mut self.synchronizer {
+            it.waited_for = self.lit.iter().any(|lit| lit.sacn_due);
+        }
+        if self.phases_in_all == 1 && self.is_waited_for() {
+            self.sleep_until(instant + SYNC_DELAY);
+            self.synchronize();
         }
         // A full ring means that nobody reads; the next report will find room again.
         let _ = self.ends.told.push(Told::Part(Part { instant, plan, left: last }));
@@ -283,6 +321,24 @@ impl Render {
         (sent.left > 0).then_some(told)
     }
 
+    fn is_waited_for(&self) -> bool {
+        self.synchronizer.as_ref().is_some_and(|it| it.waited_for)
+    }
+
+    /// Sends the synchronization packet for what has left, if anything has.
+    fn synchronize(&mut self) {
+        let Some(it) = self.synchronizer.as_mut().filter(|it| it.waited_for) else { return };
+        it.waited_for = false;
+        let bytes = it.stream.datagram();
+        let mut outbox = Outbox::new(&self.ways.sacn);
+        for (socket, v6) in self.ways.sacn() {
+            outbox.by(socket);
+            it.to.iter().filter(|to| to.is_ipv6() == v6).for_each(|to| outbox.push(bytes, *to));
+        }
+        let (sent, _) = outbox.finish(false);
+        self.gauges.failed.fetch_add(sent.failed, Relaxed);
+    }
+
     /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
     fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
@@ -295,15 +351,16 @@ impl Render {
                 stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, *to)));
             }
         }
-        let ways = [(self.ways.sacn_v6.as_deref(), true), (Some(&self.ways.sacn), false)];
         let mut stamped = false;
-        for (socket, v6) in ways.into_iter().filter_map(|(socket, v6)| Some((socket?, v6))) {
+        for (socket, v6) in self.ways.sacn() {
             outbox.by(socket);
-            for (stream, to) in due().filter(|lit| lit.sacn_due).filter_map(|lit| lit.sacn.as_ref())
-            {
-                for to in to.iter().filter(|to| to.is_ipv6() == v6) {
-                    outbox.push(stream.bytes(), *to);
-                    stamped = !v6;
+            let due = due().filter(|lit| lit.sacn_due);
+            for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
+                for bytes in stream.datagrams() {
+                    for to in to.iter().filter(|to| to.is_ipv6() == v6) {
+                        outbox.push(bytes, *to);
+                        stamped = !v6;
+                    }
                 }
             }
         }

@@ -63,7 +63,7 @@ fn universe(number: u32) -> Universe {
 /// Two universes full of dimmers: one unicast as sACN, one for an Art-Net node.
 fn full_stage() -> Show {
     let here = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    let sacn = Some(SacnOut { multicast: false, unicast: here });
+    let sacn = Some(SacnOut { unicast: here, ..SacnOut::default() });
     let poll = vec![IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))];
     let port_address = PortAddress::new(1).expect("15 bits");
     let artnet = Some(ArtnetOut { port_address, poll });
@@ -73,6 +73,7 @@ fn full_stage() -> Show {
     ];
     Show {
         flash_limit_off: None,
+        light: Default::default(),
         title: "Full stage".into(),
         priority: 100,
         phone_lead: Lead::Auto,

@@ -5,7 +5,9 @@
 //! `artnet_protocol`, which share no code with the box, and timed by the kernel as they arrive.
 
 mod evening;
+mod lan;
 mod meetings;
 mod rig;
 mod rules_artnet;
 mod rules_sacn;
+mod sacn_out;

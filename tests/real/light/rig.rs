@@ -1,7 +1,7 @@
 //! A show of bare dimmers, and ears that note when a datagram arrived.
 
 use std::io::IoSliceMut;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,8 @@ use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt::ReceiveTimestampns,
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
+    sockopt::ReceiveTimestampns,
 };
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -38,13 +39,13 @@ pub fn loopback(host: u8) -> Ipv4Addr {
 /// A universe that is unicast by sACN.
 pub fn sacn_to(to: &[Ipv4Addr]) -> UniverseOut {
     let unicast = to.iter().map(|address| IpAddr::V4(*address)).collect();
-    let sacn = Some(SacnOut { multicast: false, unicast });
+    let sacn = Some(SacnOut { unicast, ..SacnOut::default() });
     UniverseOut { label: String::new(), sacn, artnet: None }
 }
 
 /// A universe that is multicast by sACN.
 pub fn sacn_multicast() -> UniverseOut {
-    let sacn = Some(SacnOut { multicast: true, unicast: Vec::new() });
+    let sacn = Some(SacnOut { multicast: true, ..SacnOut::default() });
     UniverseOut { label: String::new(), sacn, artnet: None }
 }
 
@@ -74,6 +75,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
     };
     Show {
         flash_limit_off: None,
+        light: Default::default(),
         title: "An evening".into(),
         priority: 100,
         phone_lead: Lead::Auto,
@@ -138,7 +140,7 @@ pub fn fade(
 #[derive(Debug, Clone)]
 pub struct Heard {
     pub at: i64,
-    pub from: SocketAddrV4,
+    pub from: SocketAddr,
     pub bytes: Vec<u8>,
 }
 
@@ -153,6 +155,21 @@ impl Ear {
         socket.bind(&SocketAddr::from((address, port)).into()).expect("nobody has this address");
         setsockopt(&socket, ReceiveTimestampns, &true).expect("the kernel stamps");
         Self(socket.into())
+    }
+
+    /// On IPv6; a group is joined on the interface.
+    pub fn v6(address: &str, interface: &str, port: u16) -> Self {
+        let address: Ipv6Addr = address.parse().expect("an address");
+        let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        socket.set_reuse_address(true).expect("the kernel knows it");
+        socket.bind(&SocketAddr::from((address, port)).into()).expect("nobody has this address");
+        setsockopt(&socket, ReceiveTimestampns, &true).expect("the kernel stamps");
+        let socket = UdpSocket::from(socket);
+        if address.is_multicast() {
+            let index = nix::net::if_::if_nametoindex(interface).expect("the interface is there");
+            socket.join_multicast_v6(&address, index).expect("it takes members");
+        }
+        Self(socket)
     }
 
     /// The next datagram within `within`.
@@ -183,16 +200,22 @@ impl Ear {
         let mut room = nix::cmsg_space!(TimeSpec);
         let flags = MsgFlags::MSG_DONTWAIT;
         let read =
-            recvmsg::<SockaddrIn>(self.0.as_raw_fd(), &mut parts, Some(&mut room), flags).ok()?;
+            recvmsg::<SockaddrStorage>(self.0.as_raw_fd(), &mut parts, Some(&mut room), flags)
+                .ok()?;
         let stamp = read.cmsgs().ok()?.find_map(|message| match message {
             ControlMessageOwned::ScmTimestampns(at) => {
                 Some(at.tv_sec() * 1_000_000_000 + at.tv_nsec())
             }
             _ => None,
         });
-        let (length, from) = (read.bytes, read.address.map(SocketAddrV4::from)?);
+        let (length, from) = (read.bytes, socket_address(&read.address?)?);
         Some(Heard { at: stamp?, from, bytes: bytes[..length].to_vec() })
     }
+}
+
+fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = storage.as_sockaddr_in().map(|it| SocketAddr::V4((*it).into()));
+    v4.or_else(|| storage.as_sockaddr_in6().map(|it| SocketAddr::V6((*it).into())))
 }
 
 /// The clock that the kernel stamps arrivals with.
@@ -213,6 +236,7 @@ pub struct Data {
     pub sync_address: u16,
     pub terminated: bool,
     pub preview: bool,
+    pub force_sync: bool,
     /// Start code and slots.
     pub values: Vec<u8>,
 }
@@ -232,8 +256,17 @@ pub fn sacn_data(heard: &Heard) -> Option<Data> {
         sync_address: data.synchronization_address,
         terminated: data.stream_terminated,
         preview: data.preview_data,
+        force_sync: data.force_synchronization,
         values: data.data.property_values.to_vec(),
     })
+}
+
+/// Address and sequence of a synchronization packet, as the oracle reads it.
+pub fn sacn_sync(heard: &Heard) -> Option<(u16, u8)> {
+    use sacn::packet::{AcnRootLayerProtocol, E131RootLayerData};
+    let packet = AcnRootLayerProtocol::parse(&heard.bytes).expect("the oracle reads our packet");
+    let E131RootLayerData::SynchronizationPacket(sync) = packet.pdu.data else { return None };
+    Some((sync.synchronization_address, sync.sequence_number))
 }
 
 /// The universes of a discovery page, as the oracle reads it.

@@ -1,0 +1,152 @@
+//! Rules S9, S10, S12, S13 and S16 as a source: what a show may ask for beside bare levels.
+
+use std::net::IpAddr;
+
+use engine::light::Playback;
+use engine::show::{LightOut, SacnIp, SacnOut, Show, UniverseOut};
+use io::light::{Light, LightNet};
+use units::Span;
+
+use super::evening::ms;
+use super::lan::{BOX_INTERFACE, Lan, Side, v6};
+use super::rig::*;
+
+const SOON: Span = Span::from_secs(3);
+
+fn begin(show: &Show, net: &LightNet) -> Light {
+    Light::start(setup(show, net)).expect("light begins")
+}
+
+/// Universe 1 by unicast to the first ear, with what the show asks for.
+fn asks(light: LightOut, sacn: SacnOut) -> Show {
+    let sacn = SacnOut { unicast: vec![IpAddr::V4(loopback(1))], ..sacn };
+    let out = UniverseOut { sacn: Some(sacn), ..UniverseOut::default() };
+    Show { light, ..show([(1, out)]) }
+}
+
+/// Everything that an ear hears in so long.
+fn all(ear: &Ear, within: Span) -> Vec<Heard> {
+    let end = system_now() + within.ns();
+    let mut heard = Vec::new();
+    while system_now() < end {
+        heard.extend(ear.hear(Span::from_millis(20)));
+    }
+    heard
+}
+
+#[test]
+fn s09_what_is_blind_bears_the_preview_bit() {
+    let net = free_ports();
+    let show = asks(LightOut::default(), SacnOut { preview: true, ..SacnOut::default() });
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let light = begin(&show, &net);
+    assert!(ear.wait_for(SOON, sacn_data).expect("a packet").preview);
+    light.stop();
+}
+
+#[test]
+fn s10_levels_name_their_synchronization_which_follows_them_and_counts_by_itself() {
+    let net = free_ports();
+    let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
+    let show = asks(light, SacnOut::default());
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(1), 100.0);
+    let heard = all(&ear, Span::from_millis(1500));
+    light.stop();
+    let kinds: Vec<_> = heard
+        .iter()
+        .filter_map(|it| match (sacn_data(it), sacn_sync(it)) {
+            (Some(data), _) => {
+                assert_eq!((data.sync_address, data.force_sync), (7962, true));
+                Some((it.at, None))
+            }
+            (_, sync) => sync.map(|sync| (it.at, Some(sync))),
+        })
+        .collect();
+    let syncs: Vec<_> = kinds.iter().filter_map(|(_, sync)| *sync).collect();
+    assert!(syncs.len() > 30, "{} synchronization packets", syncs.len());
+    assert!(syncs.iter().enumerate().all(|(count, it)| *it == (7962, count as u8)), "{syncs:?}");
+    let mut delays = Vec::new();
+    for pair in kinds.windows(2) {
+        assert_ne!(pair[0].1.is_some(), pair[1].1.is_some(), "levels, then their sync, by turns");
+        if pair[1].1.is_some() {
+            delays.push(pair[1].0 - pair[0].0);
+        }
+    }
+    delays.sort();
+    let median = delays[delays.len() / 2];
+    assert!((ms(1)..ms(4)).contains(&median), "{median} ns from levels to their sync");
+}
+
+#[test]
+fn s10_synchronization_goes_to_the_group_of_its_universe() {
+    let net = LightNet { interface: Some("lo".into()), ..free_ports() };
+    let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
+    let show = Show { light, ..show([(1, sacn_multicast())]) };
+    let group = "239.255.31.26".parse().expect("a group");
+    let ear = Ear::new(group, net.sacn_port);
+    ear.0.join_multicast_v4(&group, &loopback(1)).expect("loopback takes members");
+    let light = begin(&show, &net);
+    assert_eq!(ear.wait_for(SOON, sacn_sync), Some((7962, 0)));
+    light.stop();
+}
+
+#[test]
+fn s12_on_ipv6_a_universe_goes_to_its_group_and_so_do_its_sync_and_discovery() {
+    let Some(lan) = Lan::new("s12_on_ipv6_…") else { return };
+    let net = LightNet { interface: Some(BOX_INTERFACE.into()), ..free_ports() };
+    let sync = Some(universe(7962));
+    let light = LightOut { sacn_ip: SacnIp::V6, sacn_sync: sync, ..LightOut::default() };
+    let sacn = SacnOut { multicast: true, unicast: vec![v6(2)], ..SacnOut::default() };
+    let out = UniverseOut { sacn: Some(sacn), ..UniverseOut::default() };
+    let show = Show { light, ..show([(258, out)]) };
+    let ears = lan.on(Side::Desk, || {
+        ["ff18::8300:102", "ff18::8300:1f1a", "ff18::8300:fad6", "fd78::2"]
+            .map(|address| Ear::v6(address, super::lan::DESK_INTERFACE, net.sacn_port))
+    });
+    let light = lan.on(Side::Box, || begin(&show, &net));
+    assert_eq!(light.warnings(), Vec::<String>::new());
+    let data = |ear: &Ear| ear.wait_for(SOON, sacn_data).map(|data| data.universe);
+    assert_eq!(data(&ears[0]), Some(258));
+    assert_eq!(ears[1].wait_for(SOON, sacn_sync), Some((7962, 0)));
+    assert_eq!(ears[2].wait_for(SOON, sacn_discovery), Some(vec![258]));
+    assert_eq!(data(&ears[3]), Some(258), "and by unicast to who is named");
+    light.stop();
+}
+
+#[test]
+fn s13_patched_slots_bear_the_shows_priority_and_the_others_none() {
+    let net = free_ports();
+    let show = asks(LightOut::default(), SacnOut { per_address: true, ..SacnOut::default() });
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let light = begin(&show, &net);
+    let heard: Vec<_> = all(&ear, Span::from_millis(2500)).iter().filter_map(sacn_data).collect();
+    light.stop();
+    let (priorities, levels): (Vec<_>, Vec<_>) =
+        heard.iter().partition(|data| data.values[0] == 0xdd);
+    assert_eq!(heard[0].values[0], 0xdd, "who counts is said before what is shown");
+    for data in &priorities {
+        assert_eq!((data.values[1], data.priority), (100, 100));
+        assert!(data.values[2..].iter().all(|priority| *priority == 0));
+    }
+    assert!(heard.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
+    assert!(levels.iter().all(|data| data.values[0] == 0) && levels.len() >= 5);
+    let times: Vec<_> = priorities.iter().map(|data| data.at).collect();
+    assert!((4..=5).contains(&times.len()), "{} packets of priorities in 2.5 s", times.len());
+    let still = times[3] - times[2];
+    assert!((ms(960)..ms(1020)).contains(&still), "{still} ns between two of a still universe");
+}
+
+#[test]
+fn s16_constant_output_has_every_frame_of_the_grid_while_nothing_moves() {
+    let net = free_ports();
+    let show = asks(LightOut { constant: true, ..LightOut::default() }, SacnOut::default());
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let light = begin(&show, &net);
+    assert!(ear.wait_for(SOON, sacn_data).is_some());
+    let sent = all(&ear, Span::from_secs(1)).iter().filter_map(sacn_data).count();
+    light.stop();
+    assert!((40..=45).contains(&sent), "{sent} packets in a second, 43 are the grid's");
+}
