@@ -81,6 +81,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         light: head.light,
         universes,
         fixtures: patch.fixtures,
+        masters: Vec::new(),
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),
