@@ -204,6 +204,11 @@ impl Clock {
         self.work();
     }
 
+    /// Goes on with what exchanges left to do: where they come seldom, it need not wait for the next.
+    pub fn handle_pause(&mut self) {
+        self.go_on();
+    }
+
     /// Sorts an exchange: of a moved clock, of another way, or one more of the same.
     fn judge(&mut self, row: Row) {
         let Some(fit) = self.model.fit.filter(|_| self.rows.len() >= 3) else {
@@ -322,10 +327,14 @@ impl Clock {
     /// What every exchange does for the fit, as far as one exchange may: whatever the window holds, it takes no
     /// longer.
     fn work(&mut self) {
-        let mut work = Work::of_one_exchange();
         if self.is_due() {
             self.begin_fit();
         }
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        let mut work = Work::of_one_exchange();
         if let Some(ended) = self.model.work(&self.rows, &mut work) {
             self.fitted(ended);
         }

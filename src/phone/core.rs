@@ -190,7 +190,7 @@ impl Core {
 
     fn take_in(&mut self, now: MonoTime, event: Event) {
         match event {
-            Event::Tick => {}
+            Event::Tick => self.clock.handle_pause(),
             Event::Opened => self.opened(now),
             Event::Closed => self.closed(now),
             Event::Heard { text, at_ms } => {

@@ -9,6 +9,7 @@
 
 /// Half the difference of the floors against their sum, one sigma.
 const ASYMMETRY: f64 = 0.11;
+
 /// What is believed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Path {
