@@ -29,6 +29,7 @@ pub(super) struct Climb {
 }
 
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and a box would ask the heap")]
 enum Pass {
     /// How far below the floors the lowest lie, going and coming back.
     Lowest(f64, f64),
