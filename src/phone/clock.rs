@@ -19,6 +19,7 @@ pub use wire::time::Channel;
 
 use crate::scale::NetTime;
 
+mod climb;
 mod excess;
 mod fit;
 mod grain;
@@ -26,15 +27,18 @@ mod lows;
 mod model;
 mod path;
 mod suspects;
+mod view;
+mod work;
 
 pub use grain::{Grain, Kind};
 
 use fit::{Fit, Prior, Row};
 use grain::Sieve;
 use lows::Lows;
-use model::Model;
+use model::{Ended, Model};
 use path::Path;
 use suspects::{Slack, Suspect, Suspects, Verdict};
+use work::Work;
 
 /// One question and its answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,8 +90,11 @@ pub struct Clock {
     model: Model,
     /// What it would be if the page's clock rounded the other way, while that is not known.
     rival: Option<Box<Model>>,
+    contest: Option<Contest>,
     next_review: usize,
     fitted_at: f64,
+    /// The way is new: it has no fit yet, only a beginning.
+    is_new_way: bool,
     prior: Prior,
     path: Path,
     sieve: Sieve,
@@ -96,6 +103,16 @@ pub struct Clock {
     suspects: Suspects,
     last: f64,
     count: u32,
+}
+
+/// The two models are compared on the same exchanges.
+#[derive(Debug, Clone, Copy)]
+struct Contest {
+    end: usize,
+    /// Climbs of the rival until it knows as much of them.
+    rounds: usize,
+    /// How likely they are by it.
+    rival: f64,
 }
 
 /// Zero of the small numbers: the first exchange.
@@ -107,6 +124,8 @@ struct Origin {
 
 /// Rows kept: more than three minutes at ten a second.
 const ROWS_MAX: usize = 2_048;
+/// Of them left free while a fit goes on, since it needs its rows to the end: it takes fewer exchanges than that.
+const ROOM: usize = 128;
 /// A crystal's skew stays a gentle curve this long, seconds.
 const WINDOW_SECS: f64 = 180.0;
 /// After a long silence the old rows are worth more than one new answer that waited in a queue, so they go only
@@ -143,8 +162,10 @@ impl Default for Clock {
             rows: VecDeque::with_capacity(ROWS_MAX),
             model: Model::new(Grain::default()),
             rival: Some(Box::new(Model::new(Grain::default()))),
+            contest: None,
             next_review: FIRST_REVIEW,
             fitted_at: f64::NEG_INFINITY,
+            is_new_way: false,
             prior: Prior { skew: 0.0, skew_var: SKEW_USUAL * SKEW_USUAL, floor: None },
             path: Path::default(),
             sieve: Sieve::default(),
@@ -180,6 +201,12 @@ impl Clock {
         let row = origin.row(&exchange, self.model.fit.map_or(0.0, |fit| fit.skew()));
         self.judge(row);
         self.last = row.at;
+        self.work();
+    }
+
+    /// Goes on with what exchanges left to do: where they come seldom, it need not wait for the next.
+    pub fn handle_pause(&mut self) {
+        self.go_on();
     }
 
     /// Sorts an exchange: of a moved clock, of another way, or one more of the same.
@@ -238,21 +265,30 @@ impl Clock {
                 floor: None,
             };
         }
-        while self.rows.front().is_some_and(|row| row.at < since) {
-            self.rows.pop_front();
-        }
+        self.let_go();
+        self.rows.drain(..self.rows.partition_point(|row| row.at < since));
         self.lows = Lows::default();
         self.next_review = FIRST_REVIEW;
         self.model.fit = None;
+        self.is_new_way = true;
         if let Some(first) = self.rows.front().copied() {
             self.model.begin(first, self.prior.skew);
-            self.refit(self.last, LOOKS_ANEW);
+        }
+    }
+
+    /// The rows will be others: nothing that was begun on them can be ended.
+    fn let_go(&mut self) {
+        self.model.stop();
+        self.contest = None;
+        if let Some(rival) = &mut self.rival {
+            rival.stop();
         }
     }
 
     /// The clock was moved: the way is as it was, the lead is another.
     fn step(&mut self, fit: Fit, row: Row, by: f64) {
         self.suspects = Suspects::default();
+        self.let_go();
         self.rows.clear();
         self.next_review = FIRST_REVIEW;
         self.path.stepped();
@@ -268,20 +304,56 @@ impl Clock {
 
     fn keep(&mut self, row: Row) {
         if self.rows.len() == ROWS_MAX {
-            self.rows.pop_front();
+            self.let_go();
         }
-        while self.rows.len() > ROWS_MIN && self.rows[0].at < row.at - WINDOW_SECS {
-            self.rows.pop_front();
+        if !self.model.is_climbing() && self.contest.is_none() {
+            self.forget(row.at - WINDOW_SECS);
         }
         self.rows.push_back(row);
         self.count = self.count.saturating_add(1);
         if self.model.fit.is_none() {
             self.model.begin(row, self.prior.skew);
         }
-        let is_eager = self.rows.len() <= EAGER_ROWS || self.is_calm();
-        if is_eager || (row.at - self.fitted_at).abs() >= FIT_EVERY_SECS {
-            self.refit(row.at, if is_eager { LOOKS_EAGER } else { LOOKS });
+    }
+
+    /// Lets go of rows before a time, if enough are left, and of as many as make room.
+    fn forget(&mut self, before: f64) {
+        let old = self.rows.partition_point(|row| row.at < before);
+        let spare = self.rows.len().saturating_sub(ROWS_MIN - 1);
+        let excess = self.rows.len().saturating_sub(ROWS_MAX - ROOM);
+        self.rows.drain(..old.min(spare).max(excess));
+    }
+
+    /// What every exchange does for the fit, as far as one exchange may: whatever the window holds, it takes no
+    /// longer.
+    fn work(&mut self) {
+        if self.is_due() {
+            self.begin_fit();
         }
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        let mut work = Work::of_one_exchange();
+        if let Some(ended) = self.model.work(&self.rows, &mut work) {
+            self.fitted(ended);
+        }
+        self.compare(&mut work);
+    }
+
+    /// Few rows are worth a fit at every exchange; then only where few come, or else once a second. Whatever was
+    /// begun is brought to its end first, so that nothing starves.
+    fn is_due(&self) -> bool {
+        if self.rows.is_empty() || self.model.is_climbing() {
+            return false;
+        }
+        let is_at_rest =
+            !self.model.is_busy() && !self.rival.as_ref().is_some_and(|rival| rival.is_climbing());
+        self.is_eager() || (is_at_rest && (self.last - self.fitted_at).abs() >= FIT_EVERY_SECS)
+    }
+
+    fn is_eager(&self) -> bool {
+        self.rows.len() <= EAGER_ROWS || self.is_calm() || self.is_new_way
     }
 
     /// Whether exchanges come so seldom that the newest is news: a pair, and then none for seconds.
@@ -290,39 +362,72 @@ impl Clock {
         newest(1) - newest(3) >= FIT_EVERY_SECS
     }
 
-    fn refit(&mut self, at: f64, looks: usize) {
-        self.fitted_at = at;
-        self.model.fit = self.model.fit.map(|fit| fit.moved(at));
-        self.model.climb(&self.rows, &self.prior, looks);
-        if self.rows.len() >= self.next_review {
-            self.next_review = self.rows.len() * 2;
-            self.review();
+    fn begin_fit(&mut self) {
+        let looks = match self.is_new_way {
+            true => LOOKS_ANEW,
+            false if self.is_eager() => LOOKS_EAGER,
+            false => LOOKS,
+        };
+        self.fitted_at = self.last;
+        self.is_new_way = false;
+        self.model.fit = self.model.fit.map(|fit| fit.moved(self.last));
+        if let Some(contest) = self.contest.filter(|contest| contest.rounds == 0) {
+            return self.model.climb_aside(&self.prior, contest.end, LOOKS);
         }
-        let Some(fit) = self.model.fit else { return };
-        let begins = self.rows.front().map_or(at, |row| row.at);
-        self.path.hear(fit.floor(), begins, |at| (fit.lead(at), fit.var(at)));
+        let is_review = self.rows.len() >= self.next_review
+            && self.contest.is_none()
+            && !self.model.is_tabling();
+        self.model.climb(&self.prior, self.rows.len(), looks, is_review);
+        if is_review {
+            self.next_review = self.rows.len() * 2;
+        }
     }
 
-    /// Now and then: is there a likelier curve elsewhere, or a likelier way to round?
-    fn review(&mut self) {
-        self.model.climb_again(&self.rows, &self.prior);
-        let Some(rival) = &mut self.rival else { return };
-        let (Some(grain), Some(fit)) = (self.sieve.rival(), self.model.fit) else { return };
+    fn fitted(&mut self, ended: Ended) {
+        let Some(fit) = self.model.fit else { return };
+        let begins = self.rows.front().map_or(fit.at, |row| row.at);
+        self.path.hear(fit.floor(), begins, |at| (fit.lead(at), fit.var(at)));
+        match ended {
+            Ended::Climb => {}
+            Ended::Review { end } => self.challenge(fit, end),
+            Ended::Aside(likelihood) => self.decide(likelihood),
+        }
+    }
+
+    /// Now and then: is another way to round likelier?
+    fn challenge(&mut self, fit: Fit, end: usize) {
+        let (Some(rival), Some(grain)) = (&mut self.rival, self.sieve.rival()) else { return };
         rival.suit(grain);
         rival.fit = Some(fit);
-        for _ in 0..ROUNDS {
-            rival.climb(&self.rows, &self.prior, LOOKS);
+        self.contest = Some(Contest { end, rounds: ROUNDS, rival: f64::NEG_INFINITY });
+    }
+
+    /// The rival climbs on what is left of the work.
+    fn compare(&mut self, work: &mut Work) {
+        let (Some(rival), Some(contest)) = (&mut self.rival, &mut self.contest) else { return };
+        if contest.rounds > 0 && !rival.is_busy() {
+            rival.climb(&self.prior, contest.end, LOOKS, false);
         }
-        self.sieve.weigh(self.model.likelihood(), rival.likelihood());
-        if self.sieve.grain().kind == Kind::Fuzz {
-            std::mem::swap(&mut self.model, rival);
-        }
-        if self.sieve.grain().kind != Kind::Unknown {
-            self.rival = None;
-            self.model.suit(self.sieve.grain());
+        if rival.work(&self.rows, work).is_some() {
+            contest.rounds -= 1;
+            contest.rival = rival.fit.map_or(contest.rival, |fit| fit.likelihood);
         }
     }
 
+    /// The comparison is over; if it proved anything, one model goes.
+    fn decide(&mut self, likelihood: f64) {
+        let Some(contest) = self.contest.take() else { return };
+        self.sieve.weigh(likelihood, contest.rival);
+        let grain = self.sieve.grain();
+        if let (Some(rival), Kind::Fuzz) = (&mut self.rival, grain.kind) {
+            self.model.stop();
+            std::mem::swap(&mut self.model, rival);
+        }
+        if grain.kind != Kind::Unknown {
+            self.rival = None;
+            self.model.suit(grain);
+        }
+    }
     /// Network time at `now`, from the first exchange on.
     pub fn reading(&self, now: MonoTime) -> Option<Reading> {
         let (origin, fit) = (self.origin?, self.model.fit?);

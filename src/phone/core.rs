@@ -3,6 +3,7 @@
 //! It is told the page's time with every call and never fetches it. Natively in `sim`, as WebAssembly behind
 //! `door` in the page.
 
+mod asking;
 mod calibrate;
 
 use std::collections::VecDeque;
@@ -12,14 +13,14 @@ use uuid::Uuid;
 use wire::duet::Recording;
 use wire::output::{Device, SyncErrors};
 use wire::solusync::{
-    self, Calibrated, ClockPace, ClockSyncResponse, Estimate, Header, Hello, Message, NodeStatus,
-    NodeType, Played, PlayedSource, Refusal, RefusalCode, Welcome,
+    self, Calibrated, ClockPace, Estimate, Header, Hello, Message, NodeStatus, NodeType, Played,
+    PlayedSource, Refusal, RefusalCode, Welcome,
 };
-use wire::time::{Answer, Channel, Question, T1_AT};
+use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
 use crate::chance::Chance;
-use crate::clock::{Clock, Exchange};
+use crate::clock::Clock;
 use crate::correction::Correction;
 use crate::delay::Delay;
 use crate::device::device;
@@ -83,8 +84,6 @@ enum Sound {
 const STATUS_EVERY: Span = Span::from_secs(5);
 /// Orders sent twice come within seconds of each other.
 const SEEN_MAX: usize = 128;
-/// The middle of these is the round trip we report.
-const RTTS_MAX: usize = 16;
 /// The sender's own stamp stands for "now" where it is this near, so that all phones mean the same now.
 const NOW_TOLERANCE: Span = Span::from_secs(2);
 /// A new context is looked at this often until its clock is known, then four times a second.
@@ -191,7 +190,7 @@ impl Core {
 
     fn take_in(&mut self, now: MonoTime, event: Event) {
         match event {
-            Event::Tick => {}
+            Event::Tick => self.clock.handle_pause(),
             Event::Opened => self.opened(now),
             Event::Closed => self.closed(now),
             Event::Heard { text, at_ms } => {
@@ -342,75 +341,6 @@ impl Core {
             node_id: self.node,
             sequence: self.sequence,
         }
-    }
-
-    // --- the clock's questions
-
-    fn ask_if_due(&mut self, now: MonoTime) {
-        if self.ways.miss(now) {
-            self.pace.handle_missed(now);
-        }
-        let Some(best) = self.ways.best() else { return };
-        // Another way is of another length, and has to be learnt.
-        if self.asked_by.is_some_and(|by| by != best) {
-            self.pace.handle_doubt(now);
-        }
-        if now >= self.pace.next() {
-            self.asked_by = Some(best);
-            self.ask(now, best);
-            let doubt = self.clock.reading(now).map(|reading| reading.sigma);
-            self.pace.handle_asked(now, doubt, &mut self.chance);
-        }
-        if let Some(channel) = self.ways.to_try(now) {
-            self.ask(now, channel);
-        }
-    }
-
-    /// The page puts its clock in when it sends: a core that is busy must not make the way look longer.
-    fn ask(&mut self, now: MonoTime, channel: Channel) {
-        self.ways.handle_asked(now, channel);
-        let act = match channel {
-            Channel::WebSocket => {
-                let (head, tail) = solusync::clock_sync_around_t1(&self.header(now));
-                Act::Ask { head, tail }
-            }
-            Channel::WebTransport | Channel::DataChannel => {
-                let octets = hex(&Question { t1: [0; 8] }.emit());
-                Act::AskTime { channel, octets, clock_at: T1_AT }
-            }
-        };
-        self.acts.push(act);
-    }
-
-    fn heard_time(&mut self, channel: Channel, at: MonoTime, octets: &str) {
-        let answer = unhex(octets).and_then(|octets| Answer::parse(&octets).ok());
-        let Some(Answer { t1, t2_ns, t3_ns }) = answer else { return };
-        let t1 = from_secs(f64::from_be_bytes(t1) / 1e3);
-        let (t2, t3) = (NetTime::from_ns(t2_ns), NetTime::from_ns(t3_ns));
-        self.compare(Exchange { t1, t2, t3, t4: at, channel });
-    }
-
-    fn answered(&mut self, at: MonoTime, answer: &ClockSyncResponse) {
-        let Ok(t1) = answer.t1.get().parse().map(from_secs) else { return };
-        let (t2, t3, channel) = (net(answer.t2), net(answer.t3), Channel::WebSocket);
-        self.compare(Exchange { t1, t2, t3, t4: at, channel });
-    }
-
-    /// What was asked only to see whether a way answers says nothing of the way that is asked by: another one is of
-    /// another length, and the clock would have to learn it anew each time.
-    fn compare(&mut self, exchange: Exchange) {
-        let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1);
-        if !is_ours || self.asked_by != Some(exchange.channel) {
-            return;
-        }
-        if contradicts(&self.clock, &exchange) {
-            self.pace.handle_doubt(exchange.t4);
-        }
-        self.rtts.push_back(exchange.rtt());
-        if self.rtts.len() > RTTS_MAX {
-            self.rtts.pop_front();
-        }
-        self.clock.handle(exchange);
     }
 
     // --- what the box says
@@ -623,15 +553,6 @@ fn stamp(at_ms: f64, now: MonoTime) -> MonoTime {
     if at_ms.is_finite() { from_secs::<units::Mono>(at_ms / 1e3).min(now) } else { now }
 }
 
-/// Whether an answer and the estimate cannot both be right: one answer is wrong by half its round trip at most.
-fn contradicts(clock: &Clock, exchange: &Exchange) -> bool {
-    clock.reading(exchange.t4).is_some_and(|reading| {
-        let ahead = Span::from_ns(reading.net.ns().saturating_sub(exchange.t4.ns()));
-        let half = Span::from_ns(exchange.rtt().ns() / 2);
-        (exchange.offset() - ahead).abs() > half + reading.bound
-    })
-}
-
 fn asked_for(pace: ClockPace) -> AskedFor {
     let span = |ms: u32| Span::from_millis(i64::from(ms));
     AskedFor { always: span(pace.min_interval_ms), opening: span(pace.opening_interval_ms) }
@@ -642,19 +563,6 @@ fn act(wish: ways::Wish) -> Act {
         ways::Wish::Open(door) => Act::OpenTime { url: door.url, hashes: door.certificate_hashes },
         ways::Wish::Close => Act::CloseTime,
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// None of what is no hexadecimal, or longer than any datagram that means something.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    const LENGTH_MAX: usize = 200;
-    let digits: Option<Vec<u8>> =
-        text.chars().take(LENGTH_MAX + 1).map(|it| Some(it.to_digit(16)? as u8)).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0 && digits.len() <= LENGTH_MAX)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn ms(at: MonoTime) -> f64 {

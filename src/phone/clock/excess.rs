@@ -14,6 +14,7 @@
 use std::fmt;
 
 use super::grain::{Grain, Kind};
+use super::work::{Work, cost};
 
 /// Nodes at which densities are tabled: eight to the octave above [`FIRST_US`].
 const NODES: usize = 15 * PER_OCTAVE + 1;
@@ -42,6 +43,8 @@ const BARRIER_GROWTH: f64 = 1.0 / 64.0;
 #[derive(Clone)]
 pub(super) struct Parts {
     density: Vec<[f32; PARTS]>,
+    /// The first node that is not tabled yet.
+    next: usize,
 }
 
 /// What is known of one direction's waits.
@@ -53,7 +56,22 @@ pub(super) struct Excess {
     pull: [f32; NODES],
     stiff: [f32; NODES],
     seen: [f32; NODES],
+    lesson: Lesson,
 }
+
+/// One step of expectation and maximisation under way.
+#[derive(Clone)]
+struct Lesson {
+    seen: [f32; NODES],
+    counts: [f32; PARTS],
+    log: [f32; NODES],
+    /// The node that is next: first through all that was seen, then through the new table.
+    next: usize,
+}
+
+/// Where a lesson is only tabled any more, and where it is over.
+const TABLING: usize = NODES;
+const OVER: usize = 2 * NODES;
 
 /// What one excess says of its floor: the first and second derivative of its log density, downwards.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,22 +85,33 @@ pub(super) struct Pull {
 
 impl Parts {
     pub(super) fn new(grain: Grain) -> Self {
-        let mut new = Self { density: vec![[0.0; PARTS]; NODES] };
-        new.suit(grain);
+        let mut new = Self { density: vec![[0.0; PARTS]; NODES], next: 0 };
+        new.work(grain, &mut Work::unhurried());
         new
     }
 
-    /// Tables the densities for another grain.
-    pub(super) fn suit(&mut self, grain: Grain) {
-        for (j, row) in self.density.iter_mut().enumerate() {
+    /// Another grain asks for other densities.
+    pub(super) fn suit(&mut self) {
+        self.next = 0;
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.next < NODES
+    }
+
+    /// Tables on; says when it is done.
+    pub(super) fn work(&mut self, grain: Grain, work: &mut Work) -> bool {
+        if !self.is_busy() {
+            return false;
+        }
+        let end = self.next + work.steps(NODES - self.next, cost::DENSITIES);
+        for j in self.next..end {
             // A density that is nothing at the edge has no logarithm there.
             let y = if j == 0 { node(1) / 4.0 } else { node(j) };
-            for (part, cell) in row.iter_mut().enumerate() {
-                let (short, rise) = RISES_US[part / SCALES_US.len()];
-                let wait = Wait([short, rise, SCALES_US[part % SCALES_US.len()]]);
-                *cell = wait.smeared(y, grain) as f32;
-            }
+            self.density[j] = densities(y, grain);
         }
+        self.next = end;
+        !self.is_busy()
     }
 }
 
@@ -92,42 +121,39 @@ impl fmt::Debug for Parts {
     }
 }
 
-/// Exponential waits of these means, all different, one after the other.
-struct Wait([f64; 3]);
+/// The density of every part at `y`, smeared by what the page's clock rounds away.
+///
+/// A sum of exponential waits of different means is a weighted sum of exponentials, and so are its integrals: the
+/// share of waits that are shorter, and the integral of that.
+fn densities(y: f64, grain: Grain) -> [f32; PARTS] {
+    #[cfg(test)]
+    super::work::done::count(cost::DENSITIES);
+    let q = grain.step_us.max(1.0);
+    let is_fuzz = grain.kind == Kind::Fuzz;
+    // Rounding down smears a density over one step; up and down, over two like a roof.
+    let smeared = |mean: f64| {
+        let past = |x: f64| if x <= 0.0 { 0.0 } else { 1.0 - (-x / mean).exp() };
+        let ramp = |x: f64| if x <= 0.0 { 0.0 } else { x - mean * past(x) };
+        match is_fuzz {
+            true => (ramp(y) - 2.0 * ramp(y - q) + ramp(y - 2.0 * q)) / (q * q),
+            false => (past(y) - past(y - q)) / q,
+        }
+    };
+    let scales = SCALES_US.map(smeared);
+    let rises = RISES_US.map(|(short, rise)| (smeared(short), smeared(rise)));
+    std::array::from_fn(|part| {
+        let (k, l) = (part / SCALES_US.len(), part % SCALES_US.len());
+        let ((a, b), c) = (RISES_US[k], SCALES_US[l]);
+        let density = weight(a, b, c) * rises[k].0
+            + weight(b, a, c) * rises[k].1
+            + weight(c, a, b) * scales[l];
+        density.max(1e-12) as f32
+    })
+}
 
-impl Wait {
-    fn smeared(&self, y: f64, grain: Grain) -> f64 {
-        let q = grain.step_us.max(1.0);
-        let density = match grain.kind {
-            Kind::Fuzz => {
-                (self.twice(y) - 2.0 * self.twice(y - q) + self.twice(y - 2.0 * q)) / (q * q)
-            }
-            Kind::Floor | Kind::Unknown => (self.once(y) - self.once(y - q)) / q,
-        };
-        density.max(1e-12)
-    }
-
-    /// The share of waits that are shorter.
-    fn once(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { 1.0 - self.sum(|_, tail| tail, x) }
-    }
-
-    /// The integral of [`Self::once`].
-    fn twice(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { x - self.sum(|mean, tail| mean * (1.0 - tail), x) }
-    }
-
-    /// Over the waits, each with its weight in the sum of all.
-    fn sum(&self, each: impl Fn(f64, f64) -> f64, x: f64) -> f64 {
-        let weight = |mean: f64| -> f64 {
-            self.0
-                .iter()
-                .filter(|other| **other != mean)
-                .map(|other| mean / (mean - other))
-                .product()
-        };
-        self.0.iter().map(|mean| weight(*mean) * each(*mean, (-x / mean).exp())).sum()
-    }
+/// The share of the exponential of this mean in the sum of it and two others.
+fn weight(mean: f64, other: f64, third: f64) -> f64 {
+    mean / (mean - other) * (mean / (mean - third))
 }
 
 impl Excess {
@@ -140,14 +166,20 @@ impl Excess {
             pull: [0.0; NODES],
             stiff: [0.0; NODES],
             seen: [0.0; NODES],
+            lesson: Lesson {
+                seen: [0.0; NODES],
+                counts: [0.0; PARTS],
+                log: [0.0; NODES],
+                next: TABLING,
+            },
         };
-        new.table(parts);
+        new.work(parts, &mut Work::unhurried());
         new
     }
 
-    /// The same shares of other parts.
-    pub(super) fn suit(&mut self, parts: &Parts) {
-        self.table(parts);
+    /// The parts are others: the same shares of them.
+    pub(super) fn suit(&mut self) {
+        self.lesson.next = TABLING;
     }
 
     pub(super) fn forget_seen(&mut self) {
@@ -180,23 +212,42 @@ impl Excess {
         }
     }
 
-    /// Learns the shares from what was counted: one step of expectation and maximisation.
-    pub(super) fn learn(&mut self, parts: &Parts) {
-        let mut counts: [f32; PARTS] = std::array::from_fn(|part| {
+    /// Begins to learn the shares from what was counted, unless it is still at what was counted before.
+    pub(super) fn learn(&mut self) {
+        if self.is_busy() {
+            return;
+        }
+        self.lesson.seen = self.seen;
+        self.lesson.counts = std::array::from_fn(|part| {
             PRIOR_COUNT * self.prior[part / SCALES_US.len()] / SCALES_US.len() as f32
         });
-        for (row, seen) in parts.density.iter().zip(&self.seen) {
-            let whole: f32 = row.iter().zip(&self.shares).map(|(p, w)| p * w).sum();
-            if *seen > 0.0 && whole > 0.0 {
-                let each = seen / whole;
-                for ((count, p), w) in counts.iter_mut().zip(row).zip(&self.shares) {
-                    *count += p * w * each;
-                }
+        self.lesson.next = 0;
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.lesson.next < OVER
+    }
+
+    /// Learns on. What pulls stays as it was until all is learnt.
+    pub(super) fn work(&mut self, parts: &Parts, work: &mut Work) {
+        while self.is_busy() {
+            let j = self.lesson.next;
+            let is_blank = j < TABLING && self.lesson.seen[j] == 0.0;
+            if !is_blank && !work.step(cost::NODE) {
+                return;
+            }
+            self.lesson.next += 1;
+            match j {
+                _ if is_blank => {}
+                0..TABLING => self.lesson.hear(j, &self.shares, &parts.density[j]),
+                _ => self.lesson.log[j - TABLING] = log(&self.shares, &parts.density[j - TABLING]),
+            }
+            match self.lesson.next {
+                TABLING => self.shares = self.lesson.shares(),
+                OVER => self.table(),
+                _ => {}
             }
         }
-        let total: f32 = counts.iter().sum();
-        self.shares = counts.map(|count| count / total);
-        self.table(parts);
     }
 
     /// How far apart the lowest few lie.
@@ -211,11 +262,8 @@ impl Excess {
         node(over) / f64::from(total.clamp(1.0, GAPS))
     }
 
-    fn table(&mut self, parts: &Parts) {
-        for (log, row) in self.log.iter_mut().zip(&parts.density) {
-            let whole: f32 = row.iter().zip(&self.shares).map(|(p, w)| p * w).sum();
-            *log = whole.max(1e-30).ln();
-        }
+    fn table(&mut self) {
+        self.log = self.lesson.log;
         for j in 0..NODES {
             let (low, high) = (j.saturating_sub(1), (j + 1).min(NODES - 1));
             self.pull[j] = -(self.log[high] - self.log[low]) / (node(high) - node(low)) as f32;
@@ -225,6 +273,33 @@ impl Excess {
             self.stiff[j] = rise / (node(j + 1) - node(j)) as f32;
         }
     }
+}
+
+impl Lesson {
+    /// To which parts the waits at a node belong.
+    fn hear(&mut self, j: usize, shares: &[f32; PARTS], row: &[f32; PARTS]) {
+        #[cfg(test)]
+        super::work::done::count(cost::NODE);
+        let whole: f32 = row.iter().zip(shares).map(|(p, w)| p * w).sum();
+        if whole > 0.0 {
+            let each = self.seen[j] / whole;
+            for ((count, p), w) in self.counts.iter_mut().zip(row).zip(shares) {
+                *count += p * w * each;
+            }
+        }
+    }
+
+    fn shares(&self) -> [f32; PARTS] {
+        let total: f32 = self.counts.iter().sum();
+        self.counts.map(|count| count / total)
+    }
+}
+
+fn log(shares: &[f32; PARTS], row: &[f32; PARTS]) -> f32 {
+    #[cfg(test)]
+    super::work::done::count(cost::NODE);
+    let whole: f32 = row.iter().zip(shares).map(|(p, w)| p * w).sum();
+    whole.max(1e-30).ln()
 }
 
 impl fmt::Debug for Excess {

@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 
+use super::climb::{Climb, Ways};
 use super::excess::{DOWN, Excess, Parts, UP};
-use super::fit::{Fit, Prior, Row, Ways};
+use super::fit::{Fit, Prior, Row};
 use super::grain::Grain;
+use super::work::Work;
 
 /// The belief.
 #[derive(Debug, Clone)]
@@ -17,6 +19,42 @@ pub(super) struct Model {
     up: Excess,
     down: Excess,
     pub(super) fit: Option<Fit>,
+    ascent: Option<Ascent>,
+}
+
+/// A climb, and what it is for.
+#[derive(Debug, Clone, Copy)]
+struct Ascent {
+    climb: Climb,
+    prior: Prior,
+    end: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    /// On from where we stand.
+    On,
+    /// The same, and then another way up.
+    OnAndAgain,
+    /// The other way up.
+    Again,
+    /// Only to see how likely the first of all exchanges are.
+    Aside,
+}
+
+/// A climb came to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ended {
+    /// This is where we stand now.
+    Climb,
+    /// And there is nothing higher, on so many exchanges.
+    Review {
+        /// The first of all.
+        end: usize,
+    },
+    /// The first of all are so likely.
+    Aside(f64),
 }
 
 /// Looks from the bottom of the valley to a top.
@@ -24,11 +62,21 @@ const LOOKS_AFAR: usize = 20;
 /// How much likelier another top must be, so that chance does not choose.
 const LIKELIER: f64 = 1.0;
 
+impl Ascent {
+    fn ended(&self, top: &Fit) -> Ended {
+        match self.kind {
+            Kind::Aside => Ended::Aside(top.likelihood),
+            Kind::On | Kind::OnAndAgain => Ended::Climb,
+            Kind::Again => Ended::Review { end: self.end },
+        }
+    }
+}
+
 impl Model {
     pub(super) fn new(grain: Grain) -> Self {
         let parts = Parts::new(grain);
         let (up, down) = (Excess::new(&parts, UP), Excess::new(&parts, DOWN));
-        Self { grain, parts, up, down, fit: None }
+        Self { grain, parts, up, down, fit: None, ascent: None }
     }
 
     pub(super) fn grain(&self) -> Grain {
@@ -41,45 +89,98 @@ impl Model {
 
     /// Believes in another grain from now on.
     pub(super) fn suit(&mut self, grain: Grain) {
-        if grain.is_like(self.grain) {
-            return self.grain = grain;
+        if !grain.is_like(self.grain) {
+            self.parts.suit();
         }
         self.grain = grain;
-        self.parts.suit(grain);
-        self.up.suit(&self.parts);
-        self.down.suit(&self.parts);
     }
 
     /// Begins at one exchange.
     pub(super) fn begin(&mut self, row: Row, skew: f64) {
         self.fit = Some(Fit::first(row, self.edges(), skew));
+        self.ascent = None;
     }
 
-    /// Climbs on from where it stands, then learns how long waits are.
-    pub(super) fn climb(&mut self, rows: &VecDeque<Row>, prior: &Prior, looks: usize) {
-        let Some(fit) = self.fit else { return };
-        self.fit = Some(self.climbed(fit, rows, prior, looks));
-        self.up.learn(&self.parts);
-        self.down.learn(&self.parts);
+    /// Climbs on from where it stands, and where all is put in question also from the bottom: in a crowd there is
+    /// more than one top, and the first that was climbed need not be the highest.
+    pub(super) fn climb(&mut self, prior: &Prior, end: usize, looks: usize, is_review: bool) {
+        self.begin_climb(prior, end, looks, if is_review { Kind::OnAndAgain } else { Kind::On });
     }
 
-    /// In a crowd there is more than one top, and the first that was climbed need not be the highest: tries
-    /// another way up.
-    pub(super) fn climb_again(&mut self, rows: &VecDeque<Row>, prior: &Prior) {
+    /// Climbs only to see how likely the first exchanges are by what was learnt since.
+    pub(super) fn climb_aside(&mut self, prior: &Prior, end: usize, looks: usize) {
+        self.begin_climb(prior, end, looks, Kind::Aside);
+    }
+
+    fn begin_climb(&mut self, prior: &Prior, end: usize, looks: usize, kind: Kind) {
         let Some(fit) = self.fit else { return };
-        let other = self.climbed(fit.anew(prior.skew), rows, prior, LOOKS_AFAR);
-        if other.likelihood > fit.likelihood + LIKELIER {
-            self.fit = Some(other);
+        let climb = Climb::new(fit, *prior, end, looks);
+        self.ascent = Some(Ascent { climb, prior: *prior, end, kind });
+    }
+
+    /// The rows are others now.
+    pub(super) fn stop(&mut self) {
+        self.ascent = None;
+    }
+
+    pub(super) fn is_climbing(&self) -> bool {
+        self.ascent.is_some()
+    }
+
+    /// Whether its tables are still those of another grain.
+    pub(super) fn is_tabling(&self) -> bool {
+        self.parts.is_busy()
+    }
+
+    /// Whether there is anything to do.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_climbing() || self.parts.is_busy() || self.up.is_busy() || self.down.is_busy()
+    }
+
+    /// Climbs on, and then learns how long waits are.
+    pub(super) fn work(&mut self, rows: &VecDeque<Row>, work: &mut Work) -> Option<Ended> {
+        let mut ended = None;
+        while let Some(mut ascent) = self.ascent.take() {
+            let edges = self.edges();
+            let mut ways = Ways { up: &mut self.up, down: &mut self.down, edges };
+            match ascent.climb.work(rows, &mut ways, work) {
+                Some(fit) => {
+                    ended = Some(ascent.ended(&fit));
+                    self.ascent = self.reached(fit, ascent);
+                }
+                None => {
+                    self.ascent = Some(ascent);
+                    return None;
+                }
+            }
         }
+        if self.parts.work(self.grain, work) {
+            self.up.suit();
+            self.down.suit();
+        }
+        if !self.parts.is_busy() {
+            self.up.work(&self.parts, work);
+            self.down.work(&self.parts, work);
+        }
+        ended
     }
 
-    /// How likely it all is, in nats; only differences mean something.
-    pub(super) fn likelihood(&self) -> f64 {
-        self.fit.map_or(f64::NEG_INFINITY, |fit| fit.likelihood)
-    }
-
-    fn climbed(&mut self, fit: Fit, rows: &VecDeque<Row>, prior: &Prior, looks: usize) -> Fit {
-        let edges = self.edges();
-        fit.climbed(rows, &mut Ways { up: &mut self.up, down: &mut self.down, edges }, prior, looks)
+    fn reached(&mut self, top: Fit, ascent: Ascent) -> Option<Ascent> {
+        let now = self.fit?;
+        if ascent.kind == Kind::Aside {
+            return None;
+        }
+        if ascent.kind == Kind::Again {
+            if top.likelihood > now.likelihood + LIKELIER {
+                self.fit = Some(top);
+            }
+            return None;
+        }
+        self.fit = Some(top);
+        self.up.learn();
+        self.down.learn();
+        let Ascent { prior, end, .. } = ascent;
+        let climb = Climb::new(top.anew(prior.skew), prior, end, LOOKS_AFAR);
+        (ascent.kind == Kind::OnAndAgain).then_some(Ascent { climb, prior, end, kind: Kind::Again })
     }
 }

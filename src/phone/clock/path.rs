@@ -9,8 +9,6 @@
 
 /// Half the difference of the floors against their sum, one sigma.
 const ASYMMETRY: f64 = 0.11;
-/// The part of it that all ways of one phone share: no number of roams averages it away.
-const SHARED: f64 = 0.8;
 
 /// What is believed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,10 +63,10 @@ impl Path {
         floor / 2.0 + self.lean.abs()
     }
 
-    /// How unsure that is.
+    /// How unsure that is. Never less than on a first way: ways of one phone are askew alike, and not every change
+    /// is noticed, so no number of roams averages it away.
     pub(super) fn lean_var(&self, floor: f64) -> f64 {
-        let usual = usual_var(floor);
-        self.lean_var.map_or(usual, |var| var.max(SHARED * SHARED * usual))
+        self.lean_var.unwrap_or(0.0).max(usual_var(floor))
     }
 }
 
