@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 mod box_clock;
-mod clock;
+pub(crate) mod clock;
 mod clock_wasm;
 mod day;
 mod go;

@@ -40,7 +40,7 @@ impl Net {
         let errors = file.try_clone()?;
         let mut by = Command::new("ip");
         by.args(["netns", "exec", &self.names[at]]).args(command);
-        Ok(Process(by.stdin(Stdio::null()).stdout(file).stderr(errors).spawn()?))
+        Process::start(by.stdin(Stdio::null()).stdout(file).stderr(errors))
     }
 }
 
@@ -67,6 +67,16 @@ fn ip(words: &str) -> io::Result<()> {
 pub struct Process(Child);
 
 impl Process {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn runs(&mut self) -> io::Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+
     /// Processor time that it has used, all threads together.
     pub fn cpu_s(&self) -> f64 {
         let stat =
