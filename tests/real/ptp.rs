@@ -119,6 +119,30 @@ fn ca02_a_box_between_two_networks_passes_the_time_on() {
 }
 
 #[test]
+fn ca02_a_box_behind_a_box_is_told_tai_of_a_master_that_serves_utc_and_never_steps() {
+    if !able("ca02_a_box_behind_a_box_is_told_tai_of_a_master_that_serves_utc_and_never_steps") {
+        return;
+    }
+    let net = Net::new(3);
+    let _leader = net.ptp4l(0, "-i right -4 --priority1 100");
+    let between = net.downbeat(1, "ptp = \"auto\"\ninterfaces = [\"left\", \"right\"]");
+    let mut last = net.downbeat(2, "ptp = \"follow\"\ninterfaces = [\"left\"]");
+    assert_eq!(between.wait_for_state("locked")["timescale"], "utc_assumed");
+    let locked = last.wait("locked on the first", |clock| {
+        clock["state"] == "locked" && clock["master"]["steps_removed"] == 2
+    });
+    assert_eq!(
+        (&locked["timescale"], &locked["master"]["utc_offset_s"]),
+        (&"tai".into(), &37.into())
+    );
+    let p99 = worst_of("ptp4l to box to box", readings(&last, off_the_machine));
+    assert!(p99 < SANE_NS, "{p99} ns");
+    last.wait_for_line("the clock is locked");
+    let wrong = |line: &&String| line.contains("stepped") || line.contains("reads like UTC");
+    assert_eq!(last.said().iter().find(wrong), None);
+}
+
+#[test]
 fn ca02_a_pulled_cable_is_held_over_and_the_show_goes_on() {
     if !able("ca02_a_pulled_cable_is_held_over_and_the_show_goes_on") {
         return;

@@ -247,6 +247,12 @@ fn ca02_one_liar_among_three_peers_does_not_unlock_and_a_silent_one_is_unknown()
 #[test]
 fn ca02_a_master_that_serves_utc_and_does_not_say_so_gives_the_box_tai() {
     let spec = PtpSpec { serves: Serves::Utc, off: Span::ZERO, peers: 1, ..PtpSpec::drawn(10) };
+    let unheard = PtpWorld::new(spec.clone());
+    assert_eq!(
+        unheard.discipline().made_tai_by(),
+        Some(TAI_UTC),
+        "it announces TAI from the first"
+    );
     let (mut world, seen) = night(spec, secs(20));
     let worst = seen.iter().map(|it| it.error.abs()).max();
     assert!(worst < Some(Span::from_millis(1)), "crystals part until it follows: {worst:?}");

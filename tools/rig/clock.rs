@@ -116,7 +116,7 @@ fn show(guests: &Guests, pair: &str, patience: Duration) -> io::Result<()> {
     let asked = wait(guests, 1, patience, |clock| clock["peers"][0]["difference_ns"].is_i64())?;
     let peer = &asked["peers"][0];
     println!(
-        "  true offset, leader minus master as the follower knows it: {} ns, give or take {} ns",
+        "  the leader, asked apart from PTP, is {} ns from what the follower takes for its time, give or take {} ns",
         peer["difference_ns"], peer["bound_ns"]
     );
     Ok(())

@@ -198,7 +198,9 @@ impl Discipline {
     /// TAI minus UTC, where the master's time was taken for UTC and this made TAI of it. Who leads others on by such a
     /// master gives them TAI, and has to announce that: the master's own announcement says something else.
     pub fn made_tai_by(&self) -> Option<Span> {
-        let master = self.master.filter(|_| self.timescale == Some(Timescale::UtcAssumed))?;
+        let is_as_it_stands = self.timescale == Some(Timescale::Arbitrary);
+        // One that was not heard yet has moved nobody: the box clock is TAI still.
+        let master = self.master.filter(|it| !it.ptp_timescale && !is_as_it_stands)?;
         Some(Timescale::UtcAssumed.added(&master, self.settings.tai_utc))
     }
 
@@ -280,12 +282,12 @@ impl Discipline {
 
     fn half(&mut self, now: MonoTime, half: OneWay) {
         let OneWay { at, direction, master, stamps } = half;
-        let master = master + self.to_tai(master);
+        let master = master + self.made_tai(master);
         self.heard(now, at, stamps, |it| it.packet(direction, at, master, stamps));
     }
 
     /// What makes TAI of this master's readings, as judged by the first of them.
-    fn to_tai(&mut self, reading: ShowTime) -> Span {
+    fn made_tai(&mut self, reading: ShowTime) -> Span {
         let Some(master) = self.master else { return Span::ZERO };
         if std::mem::take(&mut self.is_unjudged) {
             let judged = Timescale::of(&master, reading);

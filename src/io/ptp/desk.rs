@@ -122,13 +122,13 @@ impl Desk {
             }
             if !seats.is_empty() && choose_at <= self.now() {
                 choose(&instance, &mut seats);
+                // Before anything is announced of whom it chose.
+                self.tell_role(&instance, &mut seats);
                 choose_at = self.now() + span(instance.bmca_interval());
             }
             self.hear(&mut seats);
-            self.tell_role(&instance, &seats);
+            self.tell_role(&instance, &mut seats);
             self.act();
-            let made_tai_by = self.discipline.made_tai_by().map(whole_secs);
-            seats.iter_mut().for_each(|seat| seat.announce_beyond(made_tai_by));
             if !self.answer(asks, &seats) {
                 return;
             }
@@ -224,7 +224,8 @@ impl Desk {
         self.troubles.iter().flatten().chain(&self.unheard).cloned().collect()
     }
 
-    fn tell_role(&mut self, instance: &Instance, seats: &[Seat<'_>]) {
+    /// To the discipline; and to the seats, what follows from it for their announcements.
+    fn tell_role(&mut self, instance: &Instance, seats: &mut [Seat<'_>]) {
         let follows = seats.iter().any(|seat| seat.follows() && seat.is_up());
         let leads = seats.iter().any(Seat::leads);
         let role = match (follows, leads) {
@@ -240,6 +241,8 @@ impl Desk {
             self.tell(News::Master(master));
         }
         self.told = (role, master);
+        let made_tai_by = self.discipline.made_tai_by().map(whole_secs);
+        seats.iter_mut().for_each(|seat| seat.announce_beyond(made_tai_by));
     }
 
     /// What the discipline wants done.
