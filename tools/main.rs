@@ -9,14 +9,16 @@ mod child;
 mod clock_filter;
 mod compose;
 mod fleet_cli;
+mod pause;
 mod proxy_cli;
+mod rig;
 mod tally;
 mod test;
 
 /// Chores and benchmarks of Downbeat.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  tools test                     everything that can be tested here\n  tools compose config/demo/audio   the demo's music, byte for byte\n  tools bench go --trials 200    how long a GO takes to reach the light\n  tools fleet --phones 1000 --scenario venue   a thousand phones in a full house, and how well they know the time\n  tools proxy --to 127.0.0.1:8080 --scenario roam   a bad network before a box"
+    after_help = "Examples:\n  tools test                     everything that can be tested here\n  tools compose config/demo/audio   the demo's music, byte for byte\n  tools bench go --trials 200    how long a GO takes to reach the light\n  tools fleet --phones 1000 --scenario venue   a thousand phones in a full house, and how well they know the time\n  tools proxy --to 127.0.0.1:8080 --scenario roam   a bad network before a box\n  tools rig clock --rig DIR      hardware timestamps between two emulated machines"
 )]
 struct Args {
     #[command(subcommand)]
@@ -35,6 +37,9 @@ enum Chore {
     Fleet(fleet_cli::Args),
     /// Estimate the box's clock from exchanges on standard input
     ClockFilter(clock_filter::Args),
+    /// Show what needs an emulated machine's hardware
+    #[command(subcommand)]
+    Rig(rig::Rig),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Fleet(args) => fleet_cli::run(&args),
         Chore::Proxy(args) => proxy_cli::run(&args),
         Chore::ClockFilter(args) => clock_filter::run(&args),
+        Chore::Rig(what) => rig::run(&what),
         Chore::Bench(which) => bench::run(&which),
     }
 }

@@ -31,7 +31,7 @@ pub fn words(it: &Value) -> String {
         say("because", why.replace('_', " "));
     }
     say("role", role(it));
-    say("master", master(&it["master"]));
+    say("master", master(it));
     say("offset", span(&it["offset_ns"]));
     say("path delay", span(&it["path_delay_ns"]));
     say("rate", number(&it["rate_ppm"], " ppm"));
@@ -62,12 +62,15 @@ fn role(it: &Value) -> String {
     }
 }
 
-fn master(it: &Value) -> String {
+fn master(clock: &Value) -> String {
+    let it = &clock["master"];
     let Some(identity) = it["identity"].as_str() else { return "none".to_owned() };
-    let scale = match (&it["ptp_timescale"], it["utc_offset_s"].as_i64()) {
-        (Value::Bool(true), Some(utc)) => format!("TAI, UTC {utc} s behind"),
-        (Value::Bool(true), None) => "TAI, UTC offset unknown".to_owned(),
-        _ => "a timescale of its own".to_owned(),
+    let scale = match (clock["timescale"].as_str(), it["utc_offset_s"].as_i64()) {
+        (Some("tai"), Some(utc)) => format!("TAI, UTC {utc} s behind"),
+        (Some("tai"), None) => "TAI, UTC offset unknown".to_owned(),
+        (Some("utc_assumed"), _) => "UTC by assumption, made TAI".to_owned(),
+        (Some("arbitrary"), _) => "a timescale of its own".to_owned(),
+        _ => "timescale unknown".to_owned(),
     };
     format!("{identity}, {} away, {scale}", crate::terminal::many(steps(it), "step"))
 }
@@ -161,6 +164,20 @@ mod tests {
         ] {
             assert!(said.contains(line), "{line} in {said}");
         }
+    }
+
+    #[test]
+    fn what_a_master_counts_its_time_in_is_said_and_so_is_that_it_was_assumed() {
+        let said = |timescale: Value, utc_offset_s: Value| {
+            let master =
+                json!({ "identity": "x", "steps_removed": 1, "utc_offset_s": utc_offset_s });
+            super::master(&json!({ "master": master, "timescale": timescale }))
+        };
+        assert_eq!(said("tai".into(), 37.into()), "x, 1 step away, TAI, UTC 37 s behind");
+        let assumed = "x, 1 step away, UTC by assumption, made TAI";
+        assert_eq!(said("utc_assumed".into(), Value::Null), assumed);
+        assert!(said("arbitrary".into(), Value::Null).ends_with(", a timescale of its own"));
+        assert!(said(Value::Null, Value::Null).ends_with(", timescale unknown"));
     }
 
     #[test]

@@ -155,12 +155,8 @@ impl Stage {
                 // Without a runtime nobody is left to hear it.
                 let _ = self.words.send((to, id, message));
             }
-            Effect::Said(said) => {
-                if matches!(said, Said::Fired { .. }) {
-                    self.keeper.show_runs(true);
-                }
-                self.note(Event::Said(said));
-            }
+            Effect::ShowRuns(runs) => self.keeper.show_runs(runs),
+            Effect::Said(said) => self.note(Event::Said(said)),
             Effect::Ordered(order) => self.note(Event::Account(Account::Ordered { order })),
             Effect::Received(receipt) => self.note(Event::Account(Account::Received { receipt })),
         }

@@ -193,6 +193,8 @@ pub enum Effect {
     Ordered(Order),
     /// An order has its receipt; keep it for the report.
     Received(Receipt),
+    /// A show runs from now on, or does not any more: while it does, the box clock is not stepped unasked.
+    ShowRuns(bool),
     /// Something that a person watching wants to read.
     Said(Said),
     /// Render light by this from now on.

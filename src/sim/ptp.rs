@@ -5,7 +5,7 @@
 
 use engine::clock::{
     ClockState, Deed, Direction, Discipline, Master, News, OneWay, Overlay, PeerExchange, Role,
-    Settings, StampKind, Story,
+    Settings, StampKind, Story, TAI_UTC,
 };
 use phone::Chance;
 use std::net::{IpAddr, Ipv4Addr};
@@ -72,6 +72,8 @@ pub enum Happening {
     MasterDies,
     /// Another master, whose clock is off by so much against true time, with another crystal.
     NewMaster(Span),
+    /// It serves this from now on, and says so.
+    MasterServes(Serves),
     /// Somebody sets the master's clock.
     MasterJumps(Span),
     /// A show runs, or does not.
@@ -84,6 +86,17 @@ pub enum Happening {
     PeerOff(u8, Span),
     /// It does not answer any more.
     PeerSilent(u8),
+}
+
+/// What a master serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// TAI, and says so.
+    Tai,
+    /// UTC, and does not say what it is: `ptp4l` with software timestamps.
+    Utc,
+    /// Time since it was switched on, and does not say what it is.
+    Uptime,
 }
 
 /// A timing network.
@@ -99,6 +112,8 @@ pub struct PtpSpec {
     pub ways: (Lane, Lane),
     /// How packets are stamped.
     pub stamps: StampKind,
+    /// What the master serves, and says of it.
+    pub serves: Serves,
     /// Syncs a second, and as many questions.
     pub per_second: f64,
     /// How far the box's clock is off when it is switched on.
@@ -121,6 +136,7 @@ impl PtpSpec {
             master: Crystal::drawn(&mut chance),
             ways: (Lane::SOFTWARE, Lane::SOFTWARE),
             stamps: StampKind::Software,
+            serves: Serves::Tai,
             per_second: 8.0,
             off: Span::from_secs(3),
             peers: 0,
@@ -161,6 +177,7 @@ pub struct PtpWorld {
     /// The master's clock minus its counter.
     master_off: Span,
     ways: (Lane, Lane),
+    serves: Serves,
     is_heard: bool,
     is_dead: bool,
     identity: u8,
@@ -199,6 +216,7 @@ impl PtpWorld {
             master,
             master_off: EPOCH,
             ways: spec.ways,
+            serves: spec.serves,
             is_heard: true,
             is_dead: false,
             identity: 1,
@@ -300,9 +318,20 @@ impl PtpWorld {
 
     fn announce(&mut self) {
         let identity = [self.identity; 8];
-        let master =
-            Master { identity, steps_removed: 1, ptp_timescale: true, utc_offset_s: Some(37) };
+        let is_tai = self.serves == Serves::Tai;
+        let utc_offset_s = is_tai.then_some(37);
+        let master = Master { identity, steps_removed: 1, ptp_timescale: is_tai, utc_offset_s };
         self.tell(News::Master(Some(master)));
+    }
+
+    /// What a packet says: its time as it serves it.
+    fn served(&mut self, truth: ShowTime) -> ShowTime {
+        let behind = match self.serves {
+            Serves::Tai => Span::ZERO,
+            Serves::Utc => TAI_UTC,
+            Serves::Uptime => EPOCH,
+        };
+        self.master_time(truth) - behind
     }
 
     fn master_time(&mut self, truth: ShowTime) -> ShowTime {
@@ -319,14 +348,14 @@ impl PtpWorld {
             return;
         }
         let stamps = self.spec.stamps;
-        let master = self.master_time(left);
+        let master = self.served(left);
         self.come(left + down);
         let at = self.own.mono(left + down);
         self.tell(News::OneWay(OneWay { at, direction: Direction::FromMaster, master, stamps }));
         let asked = left + down.max(Span::from_ns(every.ns() / 2));
         self.come(asked);
         let at = self.own.mono(asked);
-        let master = self.master_time(asked + up);
+        let master = self.served(asked + up);
         self.come(asked + up);
         self.tell(News::OneWay(OneWay { at, direction: Direction::ToMaster, master, stamps }));
         self.ask_peers();
@@ -379,6 +408,10 @@ impl PtpWorld {
             }
             Happening::NewMaster(off) => {
                 self.replace_master(off);
+                self.announce();
+            }
+            Happening::MasterServes(serves) => {
+                self.serves = serves;
                 self.announce();
             }
             Happening::MasterJumps(by) => {

@@ -80,6 +80,7 @@ pub struct World {
     card: Option<SimCard>,
     hall: Hall,
     ear: Ear,
+    show_runs: bool,
     commands: u64,
     /// Universes that changed, in order.
     pub frames: Vec<Frame>,
@@ -100,6 +101,7 @@ impl World {
             card: None,
             hall: Hall::new(show, spec.seed, spec.start),
             ear: Ear::new(spec.seed),
+            show_runs: false,
             commands: 0,
             frames: Vec::new(),
             story: Vec::new(),
@@ -204,6 +206,11 @@ impl World {
         self.request(&Request { id, command, from: "desk".to_owned() })
     }
 
+    /// Whether a show runs, by the engine's last word on it.
+    pub fn show_runs(&self) -> bool {
+        self.show_runs
+    }
+
     /// An operator gives a command with an id of its own.
     ///
     /// # Errors
@@ -303,6 +310,7 @@ impl World {
                 Effect::Ordered(order) => self.keep(Event::Ordered(order)),
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
+                Effect::ShowRuns(runs) => self.show_runs = runs,
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }

@@ -47,16 +47,25 @@ pub fn class(message: &[u8]) -> Option<Class> {
     Some(if kind < GENERAL_FROM { Class::Event } else { Class::General })
 }
 
-/// Our own Announce says that our time is TAI, and how many seconds UTC is behind it: statime has no way to be told, and
-/// a follower that is not told guesses. What a master beyond us announces stays as it is.
-pub fn tell_utc_offset(message: &mut [u8], seconds: i16) {
+/// How many seconds UTC is behind the time that our Announce messages stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UtcOffset {
+    /// Where that time is our own.
+    pub own: i16,
+    /// Where it is that of a master beyond us, and we made TAI of what that master calls something else; none: what the
+    /// master announces stays as it is.
+    pub beyond: Option<i16>,
+}
+
+/// Our Announce says that our time is TAI, and how many seconds UTC is behind it: statime has no way to be told, and a
+/// follower that is not told guesses.
+pub fn tell_utc_offset(message: &mut [u8], offset: UtcOffset) {
     let announces = message.first().is_some_and(|kind| kind & 0x0F == ANNOUNCE);
     if !announces || message.len() < field::ANNOUNCE_END {
         return;
     }
-    if message[field::STEPS_REMOVED] != [0, 0] {
-        return;
-    }
+    let is_own = message[field::STEPS_REMOVED] == [0, 0];
+    let Some(seconds) = (if is_own { Some(offset.own) } else { offset.beyond }) else { return };
     message[field::FLAGS] |= UTC_OFFSET_VALID | PTP_TIMESCALE;
     message[field::UTC_OFFSET].copy_from_slice(&seconds.to_be_bytes());
 }
@@ -96,7 +105,7 @@ mod tests {
     #[test]
     fn our_own_announce_tells_the_utc_offset() {
         let mut message = announce(0);
-        tell_utc_offset(&mut message, 37);
+        tell_utc_offset(&mut message, UtcOffset { own: 37, beyond: None });
         assert_eq!((message[7], &message[44..46]), (0x0C, &[0, 37][..]));
     }
 
@@ -104,9 +113,16 @@ mod tests {
     fn a_masters_announce_that_is_passed_on_stays_as_it_is() {
         for mut message in [announce(1).to_vec(), announce(0)[..63].to_vec(), vec![0x1B], vec![]] {
             let before = message.clone();
-            tell_utc_offset(&mut message, 37);
+            tell_utc_offset(&mut message, UtcOffset { own: 37, beyond: None });
             assert_eq!(message, before);
         }
+    }
+
+    #[test]
+    fn the_announce_of_a_master_that_serves_utc_is_passed_on_as_the_tai_that_we_made_of_it() {
+        let mut message = announce(2);
+        tell_utc_offset(&mut message, UtcOffset { own: 37, beyond: Some(38) });
+        assert_eq!((message[7], &message[44..46], message[62]), (0x0C, &[0, 38][..], 2));
     }
 
     #[test]

@@ -107,11 +107,39 @@ fn ca02_a_box_between_two_networks_passes_the_time_on() {
     let follower = net.ptp4l(2, "-i left -4 -s");
     let offsets = follower.offsets(TOLD);
     follower.wait_for("CURRENT_DATA_SET", "stepsRemoved 2");
+    // The leader serves UTC without saying so; what the box makes of it is TAI, and it says that.
+    for told in ["currentUtcOffset 37", "currentUtcOffsetValid 1", "ptpTimescale 1"] {
+        follower.wait_for("TIME_PROPERTIES_DATA_SET", told);
+    }
     let master = locked["master"]["identity"].as_str().expect("it has one").replace(':', "");
     let (head, tail) = (&master[..6], &master[10..]);
     follower.wait_for("PARENT_DATA_SET", &format!("grandmasterIdentity {head}.fffe.{tail}"));
     let p99 = worst_of("ptp4l to box to ptp4l", offsets);
     assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_a_box_behind_a_box_is_told_tai_of_a_master_that_serves_utc_and_never_steps() {
+    if !able("ca02_a_box_behind_a_box_is_told_tai_of_a_master_that_serves_utc_and_never_steps") {
+        return;
+    }
+    let net = Net::new(3);
+    let _leader = net.ptp4l(0, "-i right -4 --priority1 100");
+    let between = net.downbeat(1, "ptp = \"auto\"\ninterfaces = [\"left\", \"right\"]");
+    let mut last = net.downbeat(2, "ptp = \"follow\"\ninterfaces = [\"left\"]");
+    assert_eq!(between.wait_for_state("locked")["timescale"], "utc_assumed");
+    let locked = last.wait("locked on the first", |clock| {
+        clock["state"] == "locked" && clock["master"]["steps_removed"] == 2
+    });
+    assert_eq!(
+        (&locked["timescale"], &locked["master"]["utc_offset_s"]),
+        (&"tai".into(), &37.into())
+    );
+    let p99 = worst_of("ptp4l to box to box", readings(&last, off_the_machine));
+    assert!(p99 < SANE_NS, "{p99} ns");
+    last.wait_for_line("the clock is locked");
+    let wrong = |line: &&String| line.contains("stepped") || line.contains("reads like UTC");
+    assert_eq!(last.said().iter().find(wrong), None);
 }
 
 #[test]
@@ -136,9 +164,10 @@ fn ca02_a_pulled_cable_is_held_over_and_the_show_goes_on() {
     let p99 = worst_of("after two pulled cables", readings(&follower, off_ptp4l));
     assert!(p99 < SANE_NS, "{p99} ns");
     follower.wait_for_line("no PTP on left: the interface has no link");
-    // Once, before the show: what ptp4l gives with software stamps is UTC.
+    // Not even before the show: what ptp4l gives with software stamps is UTC, and so is the machine's own clock.
     let steps = follower.said().iter().filter(|line| line.contains("stepped")).count();
-    assert_eq!(steps, 1, "{:#?}", follower.said());
+    assert_eq!(steps, 0, "{:#?}", follower.said());
+    assert!(follower.said().iter().any(|line| line.contains("it reads like UTC")));
 }
 
 #[test]
@@ -231,6 +260,27 @@ fn ca02_two_boxes_compare_their_clocks_and_agree() {
     let errors = readings(&follower, |clock| apart(&leader.clock(), clock));
     let p99 = worst_of("box to box", errors);
     assert!(p99 < SANE_NS, "{p99} ns");
+}
+
+#[test]
+fn ca02_a_port_whose_packets_cannot_leave_says_so_once_and_goes_on_when_they_can() {
+    if !able("ca02_a_port_whose_packets_cannot_leave_says_so_once_and_goes_on_when_they_can") {
+        return;
+    }
+    let net = Net::new(2);
+    let clock = "ptp = \"lead\"\ninterfaces = [\"right\"]\ntransport = \"ipv6\"";
+    let mut leader = net.downbeat(0, clock);
+    leader.wait("leading", |clock| clock["ports"][0]["state"] == "leading");
+    // Without it IPv6 knows no way for multicast; link and address are as they were.
+    let route = "multicast ff00::/8 dev right table local";
+    net.ip(0, &format!("-6 route del {route}"));
+    leader.wait_for_line("no PTP on right");
+    let port = leader.clock()["ports"][0].clone();
+    assert!(port["trouble"].as_str().is_some_and(|it| it.contains("unreachable")), "{port:#}");
+    net.ip(0, &format!("-6 route add {route}"));
+    leader.wait_for_line("PTP goes on");
+    let told = leader.said().iter().filter(|line| line.contains("no PTP on right")).count();
+    assert_eq!(told, 1, "{:#?}", leader.said());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use engine::clock::{Agreement, ClockState, Story, Why};
+use engine::clock::{Agreement, ClockState, Story, TAI_UTC, Timescale, Why};
 use sim::nights::{HEAD, KINDS, Tally};
-use sim::ptp::{Happening, PtpSpec, PtpWorld, Seen};
+use sim::ptp::{Happening, PtpSpec, PtpWorld, Seen, Serves};
 use units::Span;
 
 use crate::tables;
@@ -241,6 +241,68 @@ fn ca02_one_liar_among_three_peers_does_not_unlock_and_a_silent_one_is_unknown()
     assert_eq!(each, [Agreement::Disagree, Agreement::Unknown, Agreement::Agree]);
     assert_eq!(glance.peers[1].difference_ns, None);
     assert_eq!(glance.agreement, Agreement::Agree);
+}
+
+/// `ptp4l` with software timestamps, and a box whose own clock is right.
+#[test]
+fn ca02_a_master_that_serves_utc_and_does_not_say_so_gives_the_box_tai() {
+    let spec = PtpSpec { serves: Serves::Utc, off: Span::ZERO, peers: 1, ..PtpSpec::drawn(10) };
+    let unheard = PtpWorld::new(spec.clone());
+    assert_eq!(
+        unheard.discipline().made_tai_by(),
+        Some(TAI_UTC),
+        "it announces TAI from the first"
+    );
+    let (mut world, seen) = night(spec, secs(20));
+    let worst = seen.iter().map(|it| it.error.abs()).max();
+    assert!(worst < Some(Span::from_millis(1)), "crystals part until it follows: {worst:?}");
+    assert!(between(&seen, secs(5), secs(20)).all(|it| it.error.abs() < micros(20)));
+    let mono = world.mono();
+    let glance = world.discipline().glance(mono);
+    assert_eq!((glance.state, glance.agreement), (ClockState::Locked, Agreement::Agree));
+    assert_eq!(glance.timescale, Some(Timescale::UtcAssumed));
+    assert_eq!(world.discipline().made_tai_by(), Some(TAI_UTC));
+    let said = |(_, it): &&(Span, Story)| *it == Story::TakenForUtc { added: TAI_UTC };
+    assert_eq!(world.stories().iter().filter(said).count(), 1, "{:?}", world.stories());
+}
+
+#[test]
+fn ca02_a_master_that_counts_from_its_start_is_followed_as_it_stands_and_that_is_said() {
+    let spec = PtpSpec { serves: Serves::Uptime, ..PtpSpec::drawn(11) };
+    let (mut world, seen) = night(spec, secs(20));
+    let mono = world.mono();
+    let glance = world.discipline().glance(mono);
+    assert_eq!(glance.timescale, Some(Timescale::Arbitrary));
+    assert_eq!(glance.state, ClockState::Locked);
+    assert_eq!(world.discipline().made_tai_by(), None);
+    let said = world.stories().iter().any(|(_, it)| *it == Story::TakenAsItStands);
+    assert!(said, "{:?}", world.stories());
+    let shown = world.discipline().overlay().show(mono) - units::ShowTime::ZERO;
+    assert!(shown < secs(1_000), "it shows what the master counts: {shown}");
+    assert!(seen.last().is_some_and(|it| it.error > secs(1_000_000_000)));
+}
+
+/// Somebody mends the master mid-show: the same clock now serves TAI, and says so.
+#[test]
+fn ca02_a_master_that_begins_to_say_what_it_serves_moves_nobody() {
+    let spec = PtpSpec {
+        serves: Serves::Utc,
+        ..story(
+            12,
+            vec![
+                (secs(30), Happening::Show(true)),
+                (secs(40), Happening::MasterServes(Serves::Tai)),
+            ],
+        )
+    };
+    let (mut world, seen) = night(spec, secs(70));
+    assert!(
+        between(&seen, secs(30), secs(70)).all(|it| !it.stepped && it.error.abs() < micros(20))
+    );
+    assert!(world.asked().is_empty(), "{:?}", world.asked());
+    let mono = world.mono();
+    let glance = world.discipline().glance(mono);
+    assert_eq!((glance.state, glance.timescale), (ClockState::Locked, Some(Timescale::Tai)));
 }
 
 #[test]

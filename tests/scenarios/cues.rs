@@ -44,6 +44,64 @@ fn go_fades_the_look_in_and_moves_standby() {
 }
 
 #[test]
+fn ca02_a_show_runs_from_its_first_cue_through_every_silence_to_the_end_of_its_last() {
+    let mut stage = stage(TWO_CUES);
+    stage.run(3.0);
+    assert!(!stage.world.show_runs());
+    stage.go().expect("cue 1");
+    stage.run(60.0);
+    assert!(stage.running().is_empty() && stage.world.show_runs(), "it waits for GO");
+    stage.go().expect("cue 2");
+    stage.run(1.0);
+    assert!(!stage.world.show_runs(), "nothing runs, and the list is at its end");
+    stage.command(Command::Fire { cue: number("1") }).expect("it exists");
+    assert!(stage.world.show_runs(), "a cue that is asked for begins it anew");
+    stage.command(Command::Goto { cue: number("1") }).expect("it exists");
+    stage.run(1.0);
+    assert!(stage.world.show_runs(), "its fade takes two seconds");
+    stage.run(1.5);
+    assert!(!stage.world.show_runs(), "nothing runs, and the first cue is on standby");
+}
+
+#[test]
+fn ca02_a_show_that_is_stopped_or_panics_runs_until_it_has_faded_out() {
+    for (command, still) in [(Command::Stop, 0.02), (Command::Panic, 0.9)] {
+        let mut stage = stage(TWO_CUES);
+        stage.go().expect("cue 1");
+        stage.run(0.5);
+        stage.command(Command::Pause).expect("it runs");
+        stage.run(5.0);
+        assert!(stage.world.show_runs(), "a pause is no end");
+        stage.command(command.clone()).expect("always");
+        stage.run(still);
+        assert!(stage.world.show_runs(), "{command:?} fades");
+        stage.run(1.5);
+        assert!(!stage.world.show_runs(), "{command:?} is through");
+        stage.command(Command::Fire { cue: number("1") }).expect("it exists");
+        assert!(stage.world.show_runs(), "the next cue begins it anew");
+    }
+}
+
+#[test]
+fn ca02_a_show_runs_while_a_cue_is_to_come_by_itself() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+continue = "auto-continue"
+post_wait = "5s"
+[[list.cue]]
+number = 2
+"#,
+    );
+    stage.go().expect("cue 1");
+    stage.run(4.5);
+    assert!(stage.running().is_empty() && stage.world.show_runs());
+    stage.run(1.0);
+    assert!(!stage.world.show_runs());
+}
+
+#[test]
 fn with_nothing_to_do_go_and_back_do_nothing_and_say_so() {
     let mut stage = stage(TWO_CUES);
     stage.go().expect("cue 1");

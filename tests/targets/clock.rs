@@ -185,7 +185,7 @@ impl Desk {
         }
         self.tell(News::Role(Role::Follower));
         self.tell(News::Master(None));
-        self.tell(News::Master(Some(master(255))));
+        self.tell(News::Master(Some(master(127))));
         for _ in 0..60 * 8 {
             self.exchange(self.now, EPOCH + (self.now - MonoTime::ZERO), Span::ZERO);
             self.wait(Span::from_millis(125));

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 mod box_clock;
-mod clock;
+pub(crate) mod clock;
 mod clock_wasm;
 mod day;
 mod go;
 mod light;
 mod net;
 mod pages;
-mod pause;
 
 /// What to measure.
 #[derive(Subcommand)]

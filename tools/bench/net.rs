@@ -49,7 +49,7 @@ impl Net {
         let errors = file.try_clone()?;
         let mut by = Command::new("ip");
         by.args(["netns", "exec", &self.names[at]]).args(command);
-        Ok(Process(by.stdin(Stdio::null()).stdout(file).stderr(errors).spawn()?))
+        Process::start(by.stdin(Stdio::null()).stdout(file).stderr(errors))
     }
 }
 
@@ -76,6 +76,11 @@ fn ip(words: &str) -> io::Result<()> {
 pub struct Process(Child);
 
 impl Process {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
     /// Processor time that its threads have used.
     pub fn cpu_s(&self) -> f64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
@@ -91,9 +96,9 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib / 1024.0)
     }
 
-    /// Whether it has ended by itself.
-    pub fn is_over(&mut self) -> io::Result<bool> {
-        Ok(self.0.try_wait()?.is_some())
+    /// Whether it has not ended by itself.
+    pub fn runs(&mut self) -> io::Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
     }
 }
 

@@ -104,11 +104,15 @@ struct Values {
 impl Profile {
     const fn values(self) -> Values {
         match self {
-            // Table I.1: logAnnounceInterval 1, logSyncInterval 0, logMinDelayReqInterval 0.
+            // Annex I.3 and I.4, as linuxptp's defaults have them as well. In all three profiles
+            // announceReceiptTimeout is 3, and both priorities are 128.
             Self::Default => Values { domain: 0, announce: 1, sync: 0, delay: 0 },
-            // Annex A.2: logAnnounceInterval 1, logSyncInterval -3, logMinDelayReqInterval 0.
+            // Annex A. Domain, announce and sync as makers of switches give them for this profile (Juniper's and
+            // Cisco's manuals). About delay requests they disagree (Arista 0, Cisco -2, Juniper -3), and the
+            // standard's own text was not to be had: 0 is IEEE 1588's default.
             Self::Aes67 => Values { domain: 0, announce: 1, sync: -3, delay: 0 },
-            // 6.2 and Table 1: domain 127, logAnnounceInterval -2, logSyncInterval -3, delay requests as often as syncs.
+            // All four as Juniper's manual gives them for this profile; domain, announce and sync in Haivision's
+            // as well. The standard's own text was not to be had.
             Self::Media => Values { domain: 127, announce: -2, sync: -3, delay: -3 },
         }
     }

@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 
-use units::{MonoTime, Ppm, Span};
+use units::{MonoTime, Ppm, ShowTime, Span};
 
 use super::estimate::{Estimate, Taken};
 use super::glance::{Agreement, ClockGlance, ClockState};
@@ -31,6 +31,7 @@ use super::news::{
 use super::overlay::Overlay;
 use super::peers::{Peers, Yardstick};
 use super::settings::Settings;
+use super::timescale::Timescale;
 
 /// Steers this often.
 const PACE: Span = Span::from_millis(250);
@@ -60,6 +61,10 @@ pub struct Discipline {
     overlay: Overlay,
     role: Role,
     master: Option<Master>,
+    /// What it counts its time in, as far as it was heard.
+    timescale: Option<Timescale>,
+    /// Whether that is to be judged by the next packet.
+    is_unjudged: bool,
     /// Of the master that is followed, or was last.
     estimate: Option<Estimate>,
     /// Of the one before, until the new one is known.
@@ -106,6 +111,8 @@ impl Discipline {
             overlay,
             role: Role::Free,
             master: None,
+            timescale: None,
+            is_unjudged: true,
             estimate: None,
             kept: None,
             anew: Why::NotThereYet,
@@ -188,6 +195,15 @@ impl Discipline {
         }
     }
 
+    /// TAI minus UTC, where the master's time was taken for UTC and this made TAI of it. Who leads others on by such a
+    /// master gives them TAI, and has to announce that: the master's own announcement says something else.
+    pub fn made_tai_by(&self) -> Option<Span> {
+        let is_as_it_stands = self.timescale == Some(Timescale::Arbitrary);
+        // One that was not heard yet has moved nobody: the box clock is TAI still.
+        let master = self.master.filter(|it| !it.ptp_timescale && !is_as_it_stands)?;
+        Some(Timescale::UtcAssumed.added(&master, self.settings.tai_utc))
+    }
+
     /// A plain copy.
     pub fn glance(&self, now: MonoTime) -> ClockGlance {
         let known = self.known();
@@ -199,6 +215,7 @@ impl Discipline {
             why: self.why,
             role: self.role,
             master: self.master,
+            timescale: self.timescale,
             offset_ns: known.map(|estimate| self.error(estimate, now)),
             path_delay_ns: known.map(|estimate| span(estimate.round_trip_ns() / 2.0)),
             rate_ppm: self.overlay.rate(),
@@ -231,7 +248,12 @@ impl Discipline {
             && !is_same(&new)
         {
             self.tell(Story::Follows { master: new });
+            self.timescale = None;
             self.measure_anew(now, Why::NewMaster);
+        } else if let (Some(old), Some(new)) = (self.master, master)
+            && !old.counts_like(&new)
+        {
+            self.measure_anew(now, Why::MasterMoved);
         }
         self.master = master;
         if master.is_none() && !self.learnt {
@@ -247,7 +269,7 @@ impl Discipline {
             _ => Estimate::new(now, self.overlay.rate(), self.settings.wander),
         });
         self.kept = old.filter(Estimate::is_known).or(self.kept.take());
-        self.anew = why;
+        (self.anew, self.is_unjudged) = (why, true);
         self.step_wanted = None;
     }
 
@@ -260,7 +282,28 @@ impl Discipline {
 
     fn half(&mut self, now: MonoTime, half: OneWay) {
         let OneWay { at, direction, master, stamps } = half;
+        let master = master + self.made_tai(master);
         self.heard(now, at, stamps, |it| it.packet(direction, at, master, stamps));
+    }
+
+    /// What makes TAI of this master's readings, as judged by the first of them.
+    fn made_tai(&mut self, reading: ShowTime) -> Span {
+        let Some(master) = self.master else { return Span::ZERO };
+        if std::mem::take(&mut self.is_unjudged) {
+            let judged = Timescale::of(&master, reading);
+            if self.timescale.replace(judged) != Some(judged) {
+                self.tell_timescale(judged, judged.added(&master, self.settings.tai_utc));
+            }
+        }
+        self.timescale.map_or(Span::ZERO, |it| it.added(&master, self.settings.tai_utc))
+    }
+
+    fn tell_timescale(&mut self, judged: Timescale, added: Span) {
+        match judged {
+            Timescale::Tai => {}
+            Timescale::UtcAssumed => self.tell(Story::TakenForUtc { added }),
+            Timescale::Arbitrary => self.tell(Story::TakenAsItStands),
+        }
     }
 
     fn link(&mut self, now: MonoTime, link: LinkDelay) {

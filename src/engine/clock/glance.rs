@@ -6,6 +6,7 @@ use serde::Serialize;
 use units::{Ppm, Span};
 
 use super::news::{Master, Role, StampKind, Why};
+use super::timescale::Timescale;
 
 /// How far the box clock is to be trusted (DESIGN: Time).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,6 +51,9 @@ pub struct ClockGlance {
     pub role: Role,
     /// Who is followed, or was when it was lost.
     pub master: Option<Master>,
+    /// `tai`, `utc_assumed` (TAI minus UTC is added to it), `arbitrary` (followed as it stands): what that master
+    /// counts its time in; unknown until it is heard.
+    pub timescale: Option<Timescale>,
     /// Master minus box, as estimated now, in ns.
     pub offset_ns: Option<Span>,
     /// The mean delay of one way to the master, in ns.

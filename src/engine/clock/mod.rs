@@ -14,9 +14,11 @@ mod history;
 mod news;
 mod overlay;
 mod peers;
+mod retry;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod timescale;
 
 use units::Span;
 
@@ -27,7 +29,9 @@ pub use news::{
     Why, identity_text,
 };
 pub use overlay::Overlay;
+pub use retry::Retry;
 pub use settings::Settings;
+pub use timescale::Timescale;
 
 /// TAI minus UTC since 2017; a show keeps the value it began with.
 pub const TAI_UTC: Span = Span::from_secs(37);

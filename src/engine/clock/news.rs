@@ -81,10 +81,21 @@ pub struct Master {
     pub identity: [u8; 8],
     /// Boundary clocks between it and us, plus one.
     pub steps_removed: u16,
-    /// Whether it says that its time is TAI. Where it does not, nobody knows how its time relates to anybody's.
+    /// Whether it says that its time is TAI. Where it does not, see [`super::Timescale`].
     pub ptp_timescale: bool,
     /// TAI minus UTC in seconds, where it says that this is valid.
     pub utc_offset_s: Option<i16>,
+}
+
+impl Master {
+    /// Whether its readings mean what they meant when it announced itself like that.
+    pub(super) fn counts_like(&self, before: &Self) -> bool {
+        match (self.ptp_timescale, before.ptp_timescale) {
+            (true, true) => true,
+            (false, false) => self.utc_offset_s == before.utc_offset_s,
+            _ => false,
+        }
+    }
 }
 
 /// An identity as people write it.
@@ -145,7 +156,7 @@ pub enum News {
     PeerSilent(IpAddr),
     /// The interface has no link.
     LinkDown,
-    /// Whether a show runs: from its first GO until nothing plays. While it does, nothing steps.
+    /// Whether a show runs ([`crate::told::Effect::ShowRuns`]). While it does, nothing steps.
     ShowRunning(bool),
     /// The operator lets it step.
     StepGranted,
@@ -171,6 +182,8 @@ pub enum Deed {
 #[expect(missing_docs, reason = "each sentence below says it")]
 pub enum Story {
     Follows { master: Master },
+    TakenForUtc { added: Span },
+    TakenAsItStands,
     Locked { bound: Span },
     Free,
     Holdover { why: Why },
@@ -223,6 +236,14 @@ impl fmt::Display for Story {
             Self::Follows { master } => {
                 write!(f, "the clock follows {}", identity_text(master.identity))
             }
+            Self::TakenForUtc { added } => write!(
+                f,
+                "the master does not say what its time is; it reads like UTC, so {added} are added to make it TAI"
+            ),
+            Self::TakenAsItStands => write!(
+                f,
+                "the master does not say what its time is, and it is not UTC: cues at a time of day will be wrong"
+            ),
             Self::Locked { bound } => write!(f, "the clock is locked, at most {bound} off"),
             Self::Free => write!(f, "the clock runs free"),
             Self::Holdover { why } => write!(f, "the clock goes on by itself: {why}"),

@@ -2,6 +2,8 @@
 
 use units::{Ppm, Span};
 
+use super::TAI_UTC;
+
 /// What is assumed of crystals, paths and shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -26,6 +28,8 @@ pub struct Settings {
     pub wander: Ppm,
     /// By how much boxes may differ beyond what both say, before they disagree.
     pub peer_tolerance: Span,
+    /// TAI minus UTC, for a master that serves UTC and does not announce it.
+    pub tai_utc: Span,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             locked_within: Span::from_micros(50),
             wander: Ppm(0.03),
             peer_tolerance: Span::from_micros(20),
+            tai_utc: TAI_UTC,
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Event {
     Next { after: RunId, place: CuePlace, begin: ShowTime, by: &'static str },
     /// A cue has ended.
     End { run: RunId },
+    /// What a stop or a panic fades is through.
+    FadedOut,
 }
 
 impl Event {
@@ -35,6 +37,7 @@ impl Event {
         match self {
             Self::Order { run, .. } | Self::Act { run } | Self::End { run } => *run == ended,
             Self::Next { after, by, .. } => *after == ended && *by == AUTO_FOLLOW,
+            Self::FadedOut => false,
         }
     }
 
@@ -60,6 +63,8 @@ pub enum Why {
     TimeOfDay(CueNumber),
     /// An order's receipt has not come; say so.
     ReceiptMissing,
+    /// What a stop or a panic fades is through.
+    FadedOut,
     /// Phones are due to hear how far off they are.
     PhonesPooled,
 }
@@ -96,6 +101,11 @@ impl Agenda {
         })
     }
 
+    /// Whether there is such a thing.
+    pub fn holds(&self, such: impl Fn(&Event) -> bool) -> bool {
+        self.dues.iter().any(|due| such(&due.event))
+    }
+
     /// Takes back what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
         self.dues.retain(|due| keep(&due.event));
@@ -107,7 +117,7 @@ impl Agenda {
             due.at += by;
             match &mut due.event {
                 Event::Order { begin, .. } | Event::Next { begin, .. } => *begin += by,
-                Event::Act { .. } | Event::End { .. } => {}
+                Event::Act { .. } | Event::End { .. } | Event::FadedOut => {}
             }
         }
     }

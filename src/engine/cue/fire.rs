@@ -21,6 +21,7 @@ impl Engine {
         let show = self.show.clone();
         let Some(cue) = show.at(place) else { return };
         self.clear_bench(now);
+        self.show_begins();
         self.lists[place.list].last = Some(place.index);
         self.say(Said::Fired { cue: cue.number, name: cue.name.clone(), by: by.to_owned() });
 

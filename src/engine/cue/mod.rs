@@ -7,6 +7,7 @@
 mod agenda;
 mod bench;
 mod fire;
+mod on_stage;
 mod standby;
 mod whole;
 
@@ -65,6 +66,7 @@ pub struct Engine {
     agenda: Agenda,
     running: Vec<Running>,
     paused: Option<ShowTime>,
+    show_runs: bool,
     light: light::Playback,
     sound: sound::Playback,
     audience: Audience,
@@ -107,6 +109,7 @@ impl Engine {
             agenda: Agenda::default(),
             running: Vec::new(),
             paused: None,
+            show_runs: false,
             light: light::Playback::new(&show),
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
@@ -368,12 +371,14 @@ impl Engine {
             Event::Act { run } => self.act(now, run),
             Event::Next { place, begin, by, .. } => self.fire(now, place, begin, by),
             Event::End { run } => self.end(now, run),
+            Event::FadedOut => self.faded_out(),
         }
     }
 
     /// What `now` has brought about at once, and the plans that came of it.
     fn settle(&mut self, now: ShowTime) {
         self.catch_up(now);
+        self.look_for_the_end();
         self.send_plans();
         self.correct_phones(now);
     }
@@ -465,6 +470,7 @@ impl Engine {
                 Why::CueDue(self.show.lists[place.list].cues[place.index].number)
             }
             Event::End { run } => number(run).map_or(Why::ReceiptMissing, Why::CueEnds),
+            Event::FadedOut => Why::FadedOut,
         }
     }
 

@@ -3,6 +3,7 @@
 use units::{ShowTime, Span};
 
 use super::Engine;
+use super::agenda::Event;
 use crate::order::{Output, What};
 use crate::show::PanicLight;
 use crate::sound;
@@ -112,6 +113,7 @@ impl Engine {
         for run in std::mem::take(&mut self.running) {
             self.say(Said::Ended { cue: run.number });
         }
+        self.agenda.add(at + fade, Event::FadedOut);
         self.changed();
     }
 

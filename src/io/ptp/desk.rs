@@ -72,10 +72,11 @@ impl Desk {
         let unheard = peers.as_ref().err().map(|error| {
             format!("no comparing of clocks: could not have UDP port {}: {error}", setup.port)
         });
+        let settings = Settings { tai_utc: setup.tai_utc, ..Settings::default() };
         Self {
             config: Rc::new(setup.config.clone()),
             identity: identity(&setup.config, setup.node),
-            discipline: Discipline::new(now, setup.clock.overlay(), Settings::default()),
+            discipline: Discipline::new(now, setup.clock.overlay(), settings),
             system: SystemClock::default(),
             peers: peers.ok(),
             unheard,
@@ -121,10 +122,12 @@ impl Desk {
             }
             if !seats.is_empty() && choose_at <= self.now() {
                 choose(&instance, &mut seats);
+                // Before anything is announced of whom it chose.
+                self.tell_role(&instance, &mut seats);
                 choose_at = self.now() + span(instance.bmca_interval());
             }
             self.hear(&mut seats);
-            self.tell_role(&instance, &seats);
+            self.tell_role(&instance, &mut seats);
             self.act();
             if !self.answer(asks, &seats) {
                 return;
@@ -145,7 +148,7 @@ impl Desk {
         if self.config.ptp == Part::Off {
             return Vec::new();
         }
-        let utc_offset_s = (self.setup.tai_utc.ns() / 1_000_000_000) as i16;
+        let utc_offset_s = whole_secs(self.setup.tai_utc);
         let seat = |name: &String| {
             Seat::new(instance, &self.config, name, &self.setup.clock, utc_offset_s)
         };
@@ -221,7 +224,8 @@ impl Desk {
         self.troubles.iter().flatten().chain(&self.unheard).cloned().collect()
     }
 
-    fn tell_role(&mut self, instance: &Instance, seats: &[Seat<'_>]) {
+    /// To the discipline; and to the seats, what follows from it for their announcements.
+    fn tell_role(&mut self, instance: &Instance, seats: &mut [Seat<'_>]) {
         let follows = seats.iter().any(|seat| seat.follows() && seat.is_up());
         let leads = seats.iter().any(Seat::leads);
         let role = match (follows, leads) {
@@ -237,6 +241,8 @@ impl Desk {
             self.tell(News::Master(master));
         }
         self.told = (role, master);
+        let made_tai_by = self.discipline.made_tai_by().map(whole_secs);
+        seats.iter_mut().for_each(|seat| seat.announce_beyond(made_tai_by));
     }
 
     /// What the discipline wants done.
@@ -315,9 +321,14 @@ fn instance_config(config: &Config, identity: [u8; 8]) -> InstanceConfig {
 }
 
 fn time_properties(tai_utc: Span) -> TimePropertiesDS {
-    let seconds = (tai_utc.ns() / 1_000_000_000) as i16;
+    let seconds = whole_secs(tai_utc);
     let source = TimeSource::InternalOscillator;
     TimePropertiesDS::new_ptp_time(Some(seconds), LeapIndicator::NoLeap, false, false, source)
+}
+
+/// TAI minus UTC as PTP tells it.
+fn whole_secs(tai_utc: Span) -> i16 {
+    (tai_utc.ns() / 1_000_000_000) as i16
 }
 
 /// From the first interface's hardware address (IEEE 1588-2019, 7.5.2.2.2), or from the box's own id.

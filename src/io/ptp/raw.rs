@@ -227,8 +227,12 @@ fn precise(phc: &File) -> io::Result<Between> {
     checked(unsafe {
         libc::ioctl(phc.as_raw_fd(), libc::PTP_SYS_OFFSET_PRECISE as _, &raw mut it)
     })?;
+    Ok(latched(&it))
+}
+
+fn latched(it: &libc::ptp_sys_offset_precise) -> Between {
     let at = ns(it.sys_realtime);
-    Ok(Between { before: at, phc: ns(it.device), after: at })
+    Between { before: at, phc: ns(it.device), after: at }
 }
 
 fn extended(phc: &File) -> io::Result<Between> {
@@ -239,6 +243,11 @@ fn extended(phc: &File) -> io::Result<Between> {
     checked(unsafe {
         libc::ioctl(phc.as_raw_fd(), libc::PTP_SYS_OFFSET_EXTENDED as _, &raw mut it)
     })?;
+    closest_of_three(&it)
+}
+
+/// The system's clock, the interface's, the system's, each time anew.
+fn closest_of_three(it: &libc::ptp_sys_offset_extended) -> io::Result<Between> {
     let tries = it.ts[..TRIES as usize].iter();
     closest(tries.map(|it| Between { before: ns(it[0]), phc: ns(it[1]), after: ns(it[2]) }))
 }
@@ -249,6 +258,11 @@ fn plain(phc: &File) -> io::Result<Between> {
     it.n_samples = TRIES;
     // SAFETY: `it` lives until the call is over and is what this request wants.
     checked(unsafe { libc::ioctl(phc.as_raw_fd(), libc::PTP_SYS_OFFSET as _, &raw mut it) })?;
+    closest_in_turn(&it)
+}
+
+/// The system's clock and the interface's in turn, the system's last: each of the interface's stands between two.
+fn closest_in_turn(it: &libc::ptp_sys_offset) -> io::Result<Between> {
     let tries = it.ts[..2 * TRIES as usize + 1].windows(3).step_by(2);
     closest(tries.map(|it| Between { before: ns(it[0]), phc: ns(it[1]), after: ns(it[2]) }))
 }
@@ -259,4 +273,62 @@ fn closest(tries: impl Iterator<Item = Between>) -> io::Result<Between> {
 
 fn ns(time: libc::ptp_clock_time) -> i64 {
     time.sec.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nsec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a kernel answers: nanoseconds behind 1,790,000,000 s.
+    fn at(ns: i64) -> libc::ptp_clock_time {
+        let ns = 1_790_000_000_000_000_000 + ns;
+        // SAFETY: zero is a valid value of every field.
+        let mut time: libc::ptp_clock_time = unsafe { zeroed() };
+        (time.sec, time.nsec) = (ns / 1_000_000_000, (ns % 1_000_000_000) as u32);
+        time
+    }
+
+    fn between(before: i64, phc: i64, after: i64) -> Between {
+        let [before, phc, after] = [before, phc, after].map(|it| ns(at(it)));
+        Between { before, phc, after }
+    }
+
+    #[test]
+    fn of_five_readings_before_and_after_the_closest_counts() {
+        // SAFETY: zero is a valid value of every field.
+        let mut it: libc::ptp_sys_offset_extended = unsafe { zeroed() };
+        let read = [[0, 37_000, 2_100], [9_000, 46_000, 10_900], [20_000, 57_000, 21_400]];
+        let late = [[40_000, 77_000, 95_000], [99_000, 136_000, 101_000]];
+        for (to, from) in it.ts.iter_mut().zip(read.into_iter().chain(late)) {
+            *to = from.map(at);
+        }
+        assert_eq!(closest_of_three(&it).expect("five"), between(20_000, 57_000, 21_400));
+    }
+
+    #[test]
+    fn of_readings_in_turn_each_of_the_interfaces_stands_between_two_of_the_systems() {
+        // SAFETY: zero is a valid value of every field.
+        let mut it: libc::ptp_sys_offset = unsafe { zeroed() };
+        let turns = [0, 500, 4_000, 4_500, 7_000, 7_500, 12_000, 12_500, 17_000, 17_500, 29_000];
+        for (to, from) in it.ts.iter_mut().zip(turns) {
+            *to = at(from);
+        }
+        assert_eq!(closest_in_turn(&it).expect("five"), between(4_000, 4_500, 7_000));
+    }
+
+    #[test]
+    fn what_hardware_latched_at_one_instant_has_no_before_and_after() {
+        // SAFETY: zero is a valid value of every field.
+        let mut it: libc::ptp_sys_offset_precise = unsafe { zeroed() };
+        (it.device, it.sys_realtime) = (at(5), at(37_000));
+        assert_eq!(latched(&it), between(37_000, 5, 37_000));
+    }
+
+    #[test]
+    fn what_is_no_interfaces_clock_is_read_in_no_way() {
+        let nothing = File::open("/dev/null").expect("Linux has it");
+        for method in [Method::Precise, Method::Extended, Method::Plain] {
+            assert!(read_beside(&nothing, method).is_err(), "{method:?}");
+        }
+    }
 }

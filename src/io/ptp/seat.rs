@@ -10,7 +10,7 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use engine::boxfile::clock::{Clock as Config, Delay, Part};
-use engine::clock::StampKind;
+use engine::clock::{Retry, StampKind};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use statime::config::{AcceptAnyMaster, DelayMechanism, PortConfig, PtpMinorVersion};
@@ -22,7 +22,7 @@ use statime::port::{
 use statime::time::{Duration, Interval, Time};
 use statime::{PtpInstance, PtpInstanceState};
 use units::{MonoTime, ShowTime, Span};
-use wire::ptp::{Class, Intervals, tell_interval, tell_utc_offset};
+use wire::ptp::{Class, Intervals, UtcOffset, tell_interval, tell_utc_offset};
 
 use super::line::{Line, Reach, room};
 use super::links::Link;
@@ -47,7 +47,8 @@ const WAITING_MAX: usize = 16;
 const TLVS_MAX: usize = 16;
 /// Messages that are read at a time: other ports wait no longer than this takes.
 const TURN: usize = 32;
-/// A master that has not announced itself for so many intervals is gone (IEEE 1588-2019, Table I.1).
+/// A master that has not announced itself for so many intervals is gone: the default of every profile that the box file
+/// knows.
 const RECEIPT_TIMEOUT: u8 = 3;
 
 /// A port with its interface.
@@ -62,12 +63,13 @@ pub(super) struct Seat<'a> {
 struct Hands {
     name: String,
     config: Rc<Config>,
-    utc_offset_s: i16,
+    utc_offset: UtcOffset,
     clock: BoxClock,
     line: Option<Line>,
     link: Link,
-    /// Why there is no line.
+    /// Why there is no line, or why nothing leaves by it.
     trouble: Option<String>,
+    retry: Retry,
     alarms: [Option<MonoTime>; 5],
     waiting: VecDeque<(u32, TimestampContext)>,
     tlvs: VecDeque<ForwardedTLV<'static>>,
@@ -121,11 +123,12 @@ impl<'a> Seat<'a> {
         let mut hands = Hands {
             name: name.to_owned(),
             config: config.clone(),
-            utc_offset_s,
+            utc_offset: UtcOffset { own: utc_offset_s, beyond: None },
             clock: clock.clone(),
             line: None,
             link: Link::default(),
             trouble: None,
+            retry: Retry::default(),
             alarms: [None; 5],
             waiting: VecDeque::new(),
             tlvs: VecDeque::new(),
@@ -145,8 +148,9 @@ impl<'a> Seat<'a> {
         if link != self.hands.link {
             self.hands.close();
             self.hands.link = link;
+            self.hands.retry.is_well();
         }
-        if self.hands.line.is_none() {
+        if self.hands.line.is_none() && self.hands.retry.may(self.hands.clock.mono_now()) {
             self.hands.open();
         }
         had && self.hands.line.is_none()
@@ -226,6 +230,11 @@ impl<'a> Seat<'a> {
         if self.hands.tlvs.len() < TLVS_MAX {
             self.hands.tlvs.push_back(tlv);
         }
+    }
+
+    /// What is announced of a master beyond us ([`UtcOffset::beyond`]).
+    pub fn announce_beyond(&mut self, utc_offset_s: Option<i16>) {
+        self.hands.utc_offset.beyond = utc_offset_s;
     }
 
     /// What was measured since.
@@ -347,6 +356,7 @@ impl Hands {
         let Some(line) = &mut self.line else { return };
         match line.send_event(&message, reach) {
             Ok(number) => {
+                self.it_left();
                 if self.waiting.len() == WAITING_MAX {
                     self.waiting.pop_front();
                 }
@@ -359,15 +369,16 @@ impl Hands {
     fn send_general(&mut self, message: &[u8], reach: Reach) {
         let message = self.finished(message);
         let Some(line) = &mut self.line else { return };
-        if let Err(error) = line.send_general(&message, reach) {
-            self.fail(&error);
+        match line.send_general(&message, reach) {
+            Ok(()) => self.it_left(),
+            Err(error) => self.fail(&error),
         }
     }
 
     /// With what statime has no way to be told.
     fn finished(&self, message: &[u8]) -> Vec<u8> {
         let mut message = message.to_vec();
-        tell_utc_offset(&mut message, self.utc_offset_s);
+        tell_utc_offset(&mut message, self.utc_offset);
         let (announce, sync) = (self.config.log_announce_interval, self.config.log_sync_interval);
         tell_interval(&mut message, Intervals { announce, sync });
         message
@@ -401,10 +412,18 @@ impl Hands {
         };
         match Line::open(&self.name, index, self.config.transport, self.config.timestamps) {
             Ok(line) => {
-                (self.line, self.trouble) = (Some(line), None);
+                self.line = Some(line);
+                if !self.retry.is_in_trouble() {
+                    self.trouble = None;
+                }
             }
             Err(error) => self.trouble = Some(sentence(&error)),
         }
+    }
+
+    fn it_left(&mut self) {
+        self.retry.is_well();
+        self.trouble = None;
     }
 
     fn close(&mut self) {
@@ -414,6 +433,7 @@ impl Hands {
 
     fn fail(&mut self, error: &io::Error) {
         self.close();
+        self.retry.failed(self.clock.mono_now());
         self.trouble = Some(sentence(error));
     }
 }

@@ -19,8 +19,9 @@ use crate::the_box::{PATIENCE, body, exchange, lines_of, program};
 
 /// TAI minus UTC, in nanoseconds.
 const TAI_UTC_NS: i128 = 37_000_000_000;
-const SHOW: &str =
-    "[show]\ntitle = \"Clock\"\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = \"1\"\n";
+/// After its first GO it runs, for the second cue is still to come.
+const SHOW: &str = "[show]\ntitle = \"Clock\"\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = \"1\"\n\
+    [[list.cue]]\nnumber = \"2\"\n";
 
 /// Whether this machine can do it; says why not.
 pub fn able(test: &str) -> bool {
@@ -300,10 +301,12 @@ pub fn off_the_machine(clock: &Value) -> i128 {
     tai - (mono + system_minus_mono() + TAI_UTC_NS)
 }
 
-/// The same from UTC, which `ptp4l` gives with software stamps, and says that its timescale is none that anybody knows.
+/// The same, after a `ptp4l` that serves UTC with software stamps and does not say so: the box is told nothing else, and
+/// its TAI is right all the same.
 pub fn off_ptp4l(clock: &Value) -> i128 {
     assert_eq!(clock["master"]["ptp_timescale"], false, "{clock:#}");
-    off_the_machine(clock) + TAI_UTC_NS
+    assert_eq!(clock["timescale"], "utc_assumed", "{clock:#}");
+    off_the_machine(clock)
 }
 
 /// How far one box clock is from another, in nanoseconds.

@@ -11,15 +11,15 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::bench::net::{ADDRESSES, ENDS, Net};
-use crate::bench::pause;
+use crate::bench::net::{ADDRESSES, ENDS, Net, Process};
 use the_box::{Clock, Part, command, prepare};
+
+use crate::pause;
 
 /// How to measure.
 #[derive(clap::Args)]
@@ -93,14 +93,15 @@ fn lead(program: &Path, interface: &str) -> io::Result<()> {
 }
 
 fn follow(program: &Path, interface: &str) -> io::Result<()> {
+    pause::hear_signals()?;
     let here = Path::new(".");
     let words = prepare(here, program, Part::Follow, interface)?;
-    let mut child = command(&words).stdout(std::process::Stdio::null()).spawn()?;
+    let mut the_box = Process::start(command(&words).stdout(std::process::Stdio::null()))?;
     let (leader, follower) = (Clock::of(here, Part::Lead), Clock::of(here, Part::Follow));
     follower.wait(|clock| clock["state"] == "locked")?;
-    while child.try_wait()?.is_none() {
+    while the_box.runs()? {
         println!("offset_ns={:.0}", off(&leader, &follower)?);
-        sleep(EVERY);
+        pause::of(EVERY)?;
     }
     Ok(())
 }
@@ -217,18 +218,16 @@ fn errors(folder: &Path, leads: &str, follows: &str, long: Duration) -> io::Resu
     };
     match (leads, follows) {
         ("box", "box") => each(&|| off(&leader, &follower)),
-        // With software timestamps it gives UTC and calls it nobody's timescale.
-        (_, "box") => each(&|| follower.read().map(|it| it.off_utc())),
+        // With software timestamps it gives UTC, of which the box makes TAI.
+        (_, "box") => each(&|| follower.read().map(|it| it.off_tai())),
         ("box", _) => {
             // Its clock is the machine's: it should measure what the box is off that.
-            let truth = TAI_UTC_NS - leader.read()?.off_utc();
+            let truth = -leader.read()?.off_tai();
             Ok(measured(folder, follows, long)?.into_iter().map(|it| it - truth).collect())
         }
         _ => measured(folder, follows, long),
     }
 }
-
-const TAI_UTC_NS: f64 = 37e9;
 
 /// What a follower that runs free says that it measured.
 fn measured(folder: &Path, who: &str, long: Duration) -> io::Result<Vec<f64>> {
@@ -240,7 +239,8 @@ fn measured(folder: &Path, who: &str, long: Duration) -> io::Result<Vec<f64>> {
     Ok(text.get(before..).unwrap_or_default().lines().filter_map(line).collect())
 }
 
-fn ptp4l_offset(line: &str) -> Option<f64> {
+/// What `ptp4l` says in a line that it measured, in nanoseconds.
+pub(crate) fn ptp4l_offset(line: &str) -> Option<f64> {
     line.split_once("master offset")?.1.split_whitespace().next()?.parse().ok()
 }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 const SHOW: &str =
     "[show]\ntitle = \"Clock\"\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = \"1\"\n";
 const PATIENCE: Duration = Duration::from_secs(20);
+const TAI_UTC_NS: i64 = 37_000_000_000;
 
 /// What a box does on the timing network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Clock {
         loop {
             match self.ask() {
                 Ok(clock) if like(&clock) => return Ok(()),
-                _ if Instant::now() < end => crate::bench::pause::of(Duration::from_millis(50))?,
+                _ if Instant::now() < end => crate::pause::of(Duration::from_millis(50))?,
                 Ok(clock) => {
                     return Err(io::Error::other(format!("its clock stays {}", clock["state"])));
                 }
@@ -144,9 +145,9 @@ impl Reading {
         ((self.tai_ns - self.mono_ns) - (leader.tai_ns - leader.mono_ns)) as f64 - ran
     }
 
-    /// How far it is from this machine's own clock, which is UTC.
-    pub fn off_utc(self) -> f64 {
-        (self.tai_ns - self.mono_ns - system_minus_mono()) as f64
+    /// How far it is from TAI by this machine's own clock, which is UTC.
+    pub fn off_tai(self) -> f64 {
+        (self.tai_ns - self.mono_ns - system_minus_mono() - TAI_UTC_NS) as f64
     }
 }
 

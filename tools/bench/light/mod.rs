@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::net::{ADDRESSES, ENDS, Net, Process};
-use super::pause;
+use crate::pause;
 use bare::Sent;
 use listener::Heard;
 
@@ -245,7 +245,7 @@ impl Running {
     }
 
     fn end<T: DeserializeOwned>(mut self) -> io::Result<T> {
-        while !self.process.is_over()? {
+        while self.process.runs()? {
             pause::of(Duration::from_millis(20))?;
         }
         let text = std::fs::read_to_string(&self.says)?;
@@ -330,7 +330,7 @@ impl Sender {
         let patience = match self.peer.as_str() {
             "downbeat" => {
                 while !self.fire("status")?.status.success() {
-                    if self.process.is_over()? {
+                    if !self.process.runs()? {
                         let text = std::fs::read_to_string(self.folder.join("sender.out"))?;
                         return Err(io::Error::other(text));
                     }
