@@ -38,6 +38,7 @@ use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
+use outbox::Address;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
@@ -253,6 +254,7 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         it.phase = it.universe.number() % own.phases_in_all;
     }
     lit.retain(|it| own.phases.contains(&it.phase));
+    lit.sort_by_key(|it| it.phase);
     Render {
         clock: setup.clock.clone(),
         phases: own.phases,
@@ -261,7 +263,8 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         ways: own.ways,
         synchronizer: setup.show.light.sacn_sync.map(|address| {
             let stream = SacnSync::new(setup.cid, address);
-            Synchronizer::new(stream, everywhere(setup, multicast, address.number()))
+            let to = everywhere(setup, multicast, address.number());
+            Synchronizer::new(stream, to.into_iter().map(Address::from).collect())
         }),
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
@@ -430,7 +433,8 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
             let stream = sacn_stream(setup, *universe, sacn, &at_rest);
             let groups = groups(setup, multicast && sacn.multicast, universe.number());
             let all = groups.chain(sacn.unicast.iter().copied());
-            (stream, all.map(|to| SocketAddr::new(to, setup.net.sacn_port)).collect())
+            let to = |to| Address::from(SocketAddr::new(to, setup.net.sacn_port));
+            (stream, all.map(to).collect())
         });
         lit.artnet = port_address(out).map(ArtnetStream::new);
         lit

@@ -37,6 +37,12 @@ impl Plan {
         Some(&self.universes[index])
     }
 
+    /// The universe of that number, which is probably the `index`th.
+    pub fn universe_at(&self, index: usize, universe: Universe) -> Option<&UniversePlan> {
+        let found = self.universes.get(index).filter(|it| it.universe == universe);
+        found.map(|it| &**it).or_else(|| self.universe(universe))
+    }
+
     /// The instant that is shown at `at`: `at` itself, or where a pause stands.
     pub fn shown(&self, at: ShowTime) -> ShowTime {
         self.frozen.map_or(at, |frozen| at.min(frozen))

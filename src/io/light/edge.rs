@@ -22,6 +22,7 @@ use units::{PortAddress, ShowTime, Span, Universe};
 
 use super::glance::{Foreign, NodeGlance};
 use super::net::v4;
+use super::outbox::Address;
 use super::render::{Gauges, Leave, Old, Table, Told};
 use crate::clock::BoxClock;
 
@@ -194,7 +195,7 @@ impl Edge {
             port.map(|port| controller.subscribers(port)).unwrap_or_default()
         };
         let found: Vec<_> = self.universes.iter().map(|(_, port)| subscribers(port)).collect();
-        let to = |address| SocketAddr::new(IpAddr::V4(address), self.artnet_port);
+        let to = |address| Address::from(SocketAddr::new(IpAddr::V4(address), self.artnet_port));
         let table: Table =
             found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
         let table = Arc::new(table);

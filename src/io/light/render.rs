@@ -6,7 +6,8 @@
 //!
 //! *Phase*: a share of the grid; with many universes each leaves in its own, so that they do not leave as one burst.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -20,7 +21,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
 
-use super::outbox::{Outbox, Sent, System};
+use super::outbox::{Address, Outbox, Sent, System, is_ipv6};
 use crate::clock::BoxClock;
 
 /// Frames are drawn so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a development
@@ -56,7 +57,7 @@ pub(super) enum Old {
 }
 
 /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
-pub(super) type Table = Vec<Vec<SocketAddr>>;
+pub(super) type Table = Vec<Vec<Address>>;
 
 /// How the thread is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub(super) struct Lit {
     pub universe: Universe,
     /// Its place among all universes of the show.
     pub index: usize,
-    pub sacn: Option<(SacnStream, Vec<SocketAddr>)>,
+    pub sacn: Option<(SacnStream, Vec<Address>)>,
     pub artnet: Option<ArtnetStream>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
@@ -142,7 +143,7 @@ impl Lit {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
-        if let Some(drawn) = plan.universe(self.universe) {
+        if let Some(drawn) = plan.universe_at(self.index, self.universe) {
             render(drawn, shown, &mut self.slots);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
@@ -174,13 +175,13 @@ impl Ways {
 /// What makes a frame's levels visible, and for whom (rule S10).
 pub(super) struct Synchronizer {
     pub stream: SacnSync,
-    pub to: Vec<SocketAddr>,
+    pub to: Vec<Address>,
     /// Levels have left that wait for it.
     waited_for: bool,
 }
 
 impl Synchronizer {
-    pub fn new(stream: SacnSync, to: Vec<SocketAddr>) -> Self {
+    pub fn new(stream: SacnSync, to: Vec<Address>) -> Self {
         Self { stream, to, waited_for: false }
     }
 }
@@ -191,6 +192,7 @@ pub(super) struct Render {
     pub phases: Vec<u16>,
     /// Of the grid, whoever has them.
     pub phases_in_all: u16,
+    /// By their phases.
     pub lit: Vec<Lit>,
     pub ways: Ways,
     pub synchronizer: Option<Synchronizer>,
@@ -278,9 +280,10 @@ impl Render {
     fn take_plan(&mut self, plan: Arc<Plan>) {
         let paused_or_resumed = plan.frozen != self.plan.frozen;
         for lit in &mut self.lit {
-            let (was, is) = (self.plan.universe(lit.universe), plan.universe(lit.universe));
-            let same = was.zip(is).is_some_and(|(was, is)| std::ptr::eq(was, is));
-            lit.fresh |= paused_or_resumed || !same;
+            let of =
+                |plan: &Plan| plan.universe_at(lit.index, lit.universe).map(std::ptr::from_ref);
+            let (was, is) = (of(&self.plan), of(&plan));
+            lit.fresh |= paused_or_resumed || was != is;
         }
         let old = std::mem::replace(&mut self.plan, plan);
         // There is room: it was looked for.
@@ -296,8 +299,15 @@ impl Render {
         let _ = self.ends.old.push(Old::Table(old));
     }
 
+    /// The universes of a phase.
+    fn span(&self, phase: u16) -> Range<usize> {
+        let begin = self.lit.partition_point(|lit| lit.phase < phase);
+        begin..self.lit.partition_point(|lit| lit.phase <= phase)
+    }
+
     fn draw(&mut self, phase: u16, at: ShowTime) {
-        for lit in self.lit.iter_mut().filter(|lit| lit.phase == phase) {
+        let span = self.span(phase);
+        for lit in &mut self.lit[span] {
             let subscribed = !self.table[lit.index].is_empty();
             lit.draw(&self.plan, subscribed, at);
         }
@@ -311,7 +321,7 @@ impl Render {
             (self.show(stamp), Evidence::KernelTransmit)
         });
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
-        for lit in self.lit.iter().filter(|lit| lit.phase == phase) {
+        for lit in &self.lit[self.span(phase)] {
             if lit.sacn_due || lit.artnet_due {
                 let gauge = &self.gauges.universes[lit.index];
                 gauge.frames.fetch_add(1, Relaxed);
@@ -333,7 +343,7 @@ impl Render {
         let mut outbox = Outbox::new(&self.ways.sacn);
         for (socket, v6) in self.ways.sacn() {
             outbox.by(socket);
-            it.to.iter().filter(|to| to.is_ipv6() == v6).for_each(|to| outbox.push(bytes, *to));
+            it.to.iter().filter(|to| is_ipv6(to) == v6).for_each(|to| outbox.push(bytes, to));
         }
         let (sent, _) = outbox.finish(false);
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
@@ -342,13 +352,13 @@ impl Render {
     /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
     fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
-        let due = || self.lit.iter().filter(|lit| lit.phase == phase);
+        let due = || self.lit[self.span(phase)].iter();
         if let Some(socket) = &self.ways.artnet {
             outbox.by(socket);
             for lit in due().filter(|lit| lit.artnet_due) {
                 let subscribers = &self.table[lit.index];
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
-                stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, *to)));
+                stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, to)));
             }
         }
         let mut stamped = false;
@@ -357,8 +367,8 @@ impl Render {
             let due = due().filter(|lit| lit.sacn_due);
             for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
                 for bytes in stream.datagrams() {
-                    for to in to.iter().filter(|to| to.is_ipv6() == v6) {
-                        outbox.push(bytes, *to);
+                    for to in to.iter().filter(|to| is_ipv6(to) == v6) {
+                        outbox.push(bytes, to);
                         stamped = !v6;
                     }
                 }
