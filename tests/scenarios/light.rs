@@ -46,6 +46,8 @@ fn small_stage() -> Show {
     Show {
         flash_limit_off: None,
         light: Default::default(),
+        inputs: Vec::new(),
+        triggers: Vec::new(),
         title: "Small stage".into(),
         priority: 100,
         phone_lead: Lead::Auto,

@@ -10,10 +10,11 @@
 
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us).
+//! wants Art-Net), [`receive`] (who else sends), [`input`] (what of that comes in), [`discover`] (what sACN receivers are told of us).
 
 pub mod controller;
 pub mod discover;
+pub mod input;
 mod plan;
 mod playback;
 pub mod receive;

@@ -76,6 +76,8 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
     Show {
         flash_limit_off: None,
         light: Default::default(),
+        inputs: Vec::new(),
+        triggers: Vec::new(),
         title: "An evening".into(),
         priority: 100,
         phone_lead: Lead::Auto,
@@ -109,6 +111,7 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         clock: BoxClock::free(),
         chance: 7,
         report: Box::new(|_| {}),
+        crossed: Box::new(|_| {}),
     }
 }
 
