@@ -6,6 +6,7 @@
 
 mod edge;
 mod glance;
+mod memory;
 mod net;
 mod outbox;
 mod render;
@@ -33,10 +34,11 @@ use uuid::Uuid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, EdgeEnds, Memory, Seen};
+use edge::{Edge, EdgeEnds, Seen};
 pub use glance::{
     ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
 };
+use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
@@ -277,7 +279,11 @@ fn edge(
     let (net, ip) = (setup.net.clone(), setup.show.light.sacn_ip);
     let join = {
         let interface = interface.clone();
-        move |address| net::sacn_in(&net, interface.as_ref(), &[address], ip)
+        // Without an interface there are no groups to join, and what comes by unicast is heard already.
+        move |address| match &interface {
+            Some(interface) => net::sacn_in(&net, Some(interface), &[address], ip),
+            None => Ok(Vec::new()),
+        }
     };
     let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
     Edge {

@@ -101,20 +101,26 @@ fn fits(table: &Table, input: &ShowInput) {
     }
 }
 
-/// Receivers would have both, and what comes in would come back.
+/// Receivers of an sACN universe would have both. By Art-Net the box would subscribe to itself, and what leaves would
+/// come back in for good.
 fn sent_too(table: &Table, input: &ShowInput, universes: &BTreeMap<Universe, UniverseOut>) {
-    let (key, what) = match input.from {
+    let help = Some("let the console send another one, and bring it in with `to`".to_owned());
+    match input.from {
         InputFrom::Sacn(it) if universes.get(&it).is_some_and(|out| out.sacn.is_some()) => {
-            ("universe", format!("universe {it}"))
+            let message = format!("the show sends universe {it} itself, so its receivers get both");
+            table.report.warn(spot(table, "universe"), code::INPUT_SENT_TOO, message, help);
         }
         InputFrom::Artnet(it) if universes.values().any(|out| sends(out, it)) => {
-            ("port_address", format!("port address {} ({it})", it.raw()))
+            let message = format!("the show sends port address {} ({it}) itself", it.raw());
+            table.report.error(
+                spot(table, "port_address"),
+                code::PORT_ADDRESS_TAKEN,
+                message,
+                help,
+            );
         }
-        _ => return,
-    };
-    let message = format!("the show sends {what} itself, so its receivers get both");
-    let help = "let the console send another one, and bring it in with `to`".to_owned();
-    table.report.warn(spot(table, key), code::INPUT_SENT_TOO, message, Some(help));
+        _ => {}
+    }
 }
 
 fn sends(out: &UniverseOut, port_address: PortAddress) -> bool {

@@ -4,7 +4,7 @@
 //! frame reports. It may allocate, lock and log, as the render thread may not.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,6 +21,7 @@ use rtrb::{Consumer, Producer};
 use units::{PortAddress, ShowTime, Span, Universe};
 
 use super::glance::{Foreign, NodeGlance};
+use super::memory::Memory;
 use super::net::v4;
 use super::render::{Gauges, Leave, Old, Table, Told};
 use crate::clock::BoxClock;
@@ -115,19 +116,6 @@ pub(super) struct EdgeEnds {
     pub inputs: Producer<Arc<InputTable>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
-}
-
-/// What the log has been told already.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    generation: u64,
-    second: i64,
-    failed: u64,
-    failing: bool,
-    foreign: BTreeSet<(Universe, String)>,
-    nodes: BTreeMap<Universe, Vec<NodeGlance>>,
-    lost: BTreeSet<String>,
-    live: BTreeSet<String>,
 }
 
 impl Edge {
@@ -293,64 +281,6 @@ impl Edge {
             priority: None,
         });
         sacn.chain(artnet).collect()
-    }
-}
-
-impl Memory {
-    fn say_nodes(&mut self, universe: Universe, nodes: &[NodeGlance]) {
-        let before = self.nodes.insert(universe, nodes.to_vec()).unwrap_or_default();
-        for node in nodes.iter().filter(|node| !before.contains(node)) {
-            tracing::info!("node {node} takes universe {universe}");
-        }
-        for node in before.iter().filter(|node| !nodes.contains(node)) {
-            tracing::warn!("node {node} no longer takes universe {universe}");
-        }
-    }
-
-    fn say_foreign<'a>(&mut self, all: impl Iterator<Item = (Universe, &'a Vec<Foreign>)>) {
-        let mut now = BTreeSet::new();
-        for (universe, foreign) in all {
-            now.extend(foreign.iter().map(|it| (universe, it.to_string())));
-        }
-        for (universe, who) in now.difference(&self.foreign) {
-            tracing::warn!("{who} sends on our universe {universe}");
-        }
-        for (universe, who) in self.foreign.difference(&now) {
-            tracing::info!("{who} sends on our universe {universe} no more");
-        }
-        self.foreign = now;
-    }
-
-    fn say_inputs<'a>(
-        &mut self,
-        all: impl Iterator<Item = (&'a String, &'a (InputState, Vec<InputSource>))>,
-    ) {
-        for (name, (state, sources)) in all {
-            match state {
-                InputState::Waiting => {}
-                InputState::Live if self.live.insert(name.clone()) => {
-                    self.lost.remove(name);
-                    let who: Vec<String> = sources.iter().map(ToString::to_string).collect();
-                    tracing::info!("input {name} comes in from {}", who.join(", "));
-                }
-                InputState::Lost { .. } if self.lost.insert(name.clone()) => {
-                    self.live.remove(name);
-                    tracing::warn!("input {name} is lost: nobody sends it any more");
-                }
-                InputState::Live | InputState::Lost { .. } => {}
-            }
-        }
-    }
-
-    fn say_failures(&mut self, failed: u64) {
-        let more = failed - self.failed;
-        match (more, self.failing) {
-            (1.., false) => tracing::warn!("{more} lighting packets could not be sent in a second"),
-            (0, true) => tracing::info!("lighting packets leave again; {failed} were lost in all"),
-            _ => {}
-        }
-        self.failing = more > 0;
-        self.failed = failed;
     }
 }
 

@@ -82,6 +82,24 @@ fn s10_levels_name_their_synchronization_which_follows_them_and_counts_by_itself
 }
 
 #[test]
+fn s10_of_many_universes_the_sync_follows_the_last_and_leads_the_next_frame() {
+    const MANY: u32 = 130;
+    let net = free_ports();
+    let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
+    let show = Show { light, ..show((1..=MANY).map(|it| (it, sacn_to(&[loopback(1)])))) };
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(2), 100.0);
+    let heard = all(&ear, Span::from_millis(1500));
+    light.stop();
+    let frames = heard.split(|it| sacn_sync(it).is_some());
+    let frames: Vec<usize> = frames.map(<[Heard]>::len).collect();
+    let whole = frames.iter().filter(|levels| **levels == MANY as usize).count();
+    assert!(whole > 30 && whole + 6 >= frames.len(), "levels between two syncs: {frames:?}");
+}
+
+#[test]
 fn s10_synchronization_goes_to_the_group_of_its_universe() {
     let net = LightNet { interface: Some("lo".into()), ..free_ports() };
     let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
