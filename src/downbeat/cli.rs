@@ -131,7 +131,8 @@ Examples:
     },
     /// Every phone
     Phones(Show),
-    /// What is on the lighting network
+    /// What is on the lighting network: what the box sends, and what comes in
+    #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),
     /// What was ordered, and what really happened
     #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]

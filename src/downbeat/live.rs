@@ -258,11 +258,39 @@ fn correction(phone: &Value) -> Option<String> {
 }
 
 fn universes(it: &Value) -> String {
-    let rows: Vec<[String; 8]> = rows(&it["universes"]).map(universe_row).collect();
-    table(
-        ["universe", "label", "sACN", "Art-Net", "frames/s", "last", "worst late", "others"],
-        &rows,
-    )
+    let sent: Vec<[String; 8]> = rows(&it["universes"]).map(universe_row).collect();
+    let head = ["universe", "label", "sACN", "Art-Net", "frames/s", "last", "worst late", "others"];
+    let sent = table(head, &sent);
+    let inputs: Vec<[String; 6]> = rows(&it["inputs"]).flat_map(input_rows).collect();
+    if inputs.is_empty() {
+        return sent;
+    }
+    let inputs = table(["input", "from", "to", "state", "source", "heard"], &inputs);
+    format!("{sent}\n\n{inputs}")
+}
+
+/// One for each source, or one without.
+fn input_rows(it: &Value) -> Vec<[String; 6]> {
+    let from = match it["universe"].is_null() {
+        true => format!("Art-Net {}", it["port_address"]),
+        false => format!("sACN {}", it["universe"]),
+    };
+    let to = match it["to"].is_null() {
+        true => "-".to_owned(),
+        false => format!("{} by {}", it["to"], text(&it["merge"])),
+    };
+    let row = |source: String, heard: String| {
+        let (input, state) = (text(&it["input"]).to_owned(), text(&it["state"]).to_owned());
+        [input, from.clone(), to.clone(), state, source, heard]
+    };
+    let sources: Vec<_> = rows(&it["sources"])
+        .map(|source| {
+            let who = source["name"].as_str().unwrap_or("Art-Net");
+            let (address, priority) = (text(&source["address"]), &source["priority"]);
+            row(format!("{who} {address} at {priority}"), span(&source["age_ns"]))
+        })
+        .collect();
+    if sources.is_empty() { vec![row("nobody".to_owned(), "-".to_owned())] } else { sources }
 }
 
 fn universe_row(it: &Value) -> [String; 8] {
@@ -329,6 +357,23 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
+    }
+
+    #[test]
+    fn who_sends_an_input_is_shown_and_so_is_that_nobody_does() {
+        let input = |sources: Value| {
+            input_rows(&json!({
+                "input": "desk", "universe": 101, "port_address": null, "to": 1, "merge": "htp",
+                "state": "live", "sources": sources,
+            }))
+        };
+        let source =
+            json!({ "name": "Desk", "address": "10.0.0.9", "priority": 110, "age_ns": 23_000_000 });
+        assert_eq!(
+            input(json!([source]))[0],
+            ["desk", "sACN 101", "1 by htp", "live", "Desk 10.0.0.9 at 110", "23ms"]
+        );
+        assert_eq!(input(json!([]))[0][4..], ["nobody", "-"]);
     }
 
     #[test]

@@ -122,6 +122,9 @@ impl io::http::Outputs for Watched {
     fn universes(&self) -> Value {
         serde_json::to_value(self.0.on_the_wire.glance()).expect("a glance has a JSON form")
     }
+    fn inputs(&self) -> Value {
+        serde_json::to_value(self.0.on_the_wire.inputs()).expect("a glance has a JSON form")
+    }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);
         serde_json::to_value(card).expect("a glance has a JSON form")
@@ -150,6 +153,7 @@ fn start_microphone(
 }
 
 fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> {
+    let crossings = reports.clone();
     let setup = LightSetup {
         show: rig.show,
         cid: rig.node,
@@ -165,6 +169,9 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         report: Box::new(move |frame| {
             // Nobody is left to hear of it on the way out.
             let _ = reports.send(Input::LightFrame(frame));
+        }),
+        crossed: Box::new(move |trigger| {
+            let _ = crossings.send(Input::Crossed { trigger });
         }),
     };
     Light::start(setup).map_err(|error| Refused(format!("could not {}", with_cause(&error))))

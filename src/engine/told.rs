@@ -110,6 +110,11 @@ pub enum Input {
     SoundLead(Span),
     /// A light frame left the box.
     LightFrame(FrameReport),
+    /// A slot of an input has crossed the level of a trigger.
+    Crossed {
+        /// Index into the show's triggers.
+        trigger: usize,
+    },
     /// A voice's first sample reached the output.
     SoundBegan {
         /// Which voice.

@@ -6,13 +6,14 @@
 
 mod edge;
 mod glance;
+mod memory;
 mod net;
 mod outbox;
 mod render;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
@@ -20,13 +21,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
+use engine::clock::Overlay;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
+use engine::light::input::{Inputs, Mixer};
 use engine::light::parts::{self, Frames};
-use engine::light::receive::Receiver;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
 use engine::light::{Plan, Playback, priorities};
-use engine::show::{SacnOut, Show, UniverseOut};
+use engine::show::{Show, ShowInput, UniverseOut};
 use engine::told::FrameReport;
 use rtrb::{Producer, RingBuffer};
 use units::{Moment, PortAddress, Universe};
@@ -34,8 +36,11 @@ use uuid::Uuid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, EdgeEnds, Memory, Seen};
-pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
+use edge::{Edge, EdgeEnds, Seen};
+pub use glance::{
+    ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
+};
+use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
 use outbox::Address;
@@ -44,6 +49,9 @@ use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
 const PLANS: usize = 1024;
+/// What came in, on its way to the render thread: as much as a flood brings within a frame. What finds no room is in the
+/// next one.
+const INPUTS: usize = 64;
 /// Reports on their way back: a second of the most that phases make.
 const REPORTS: usize = 1024;
 
@@ -89,6 +97,8 @@ pub struct LightSetup<'a> {
     pub chance: u64,
     /// Told of every frame that left, by a thread that may take its time.
     pub report: Box<dyn FnMut(FrameReport) + Send>,
+    /// Told of every trigger that was crossed, by its index in the show; by the same thread.
+    pub crossed: Box<dyn FnMut(usize) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
@@ -106,7 +116,9 @@ pub struct LightWatch {
     gauges: Arc<Gauges>,
     seen: Arc<Mutex<Seen>>,
     about: Arc<[About]>,
+    inputs: Arc<[ShowInput]>,
     clock: BoxClock,
+    steady: Overlay,
 }
 
 /// What never changes of a universe.
@@ -127,7 +139,8 @@ impl Light {
         let universes = &setup.show.universes;
         let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
-        let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
+        let inputs: Arc<[ShowInput]> = setup.show.inputs.clone().into();
+        let seen = Arc::new(Mutex::new(Seen::new(universes.len(), inputs.len())));
         let phases = render::phases(universes.len());
         let cores = match setup.show.light.sacn_sync {
             // What releases a frame follows all of it, so one thread sends it all.
@@ -145,7 +158,7 @@ impl Light {
             let own = Own { phases: mine, phases_in_all: phases, ways, ends: render_ends };
             renders.push(render(&setup, interface.is_some(), own, gauges.clone()));
         }
-        let clock = setup.clock.clone();
+        let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
         let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
         let mut threads = vec![spawn("light edge", move || edge.run())?];
         for render in renders {
@@ -154,7 +167,7 @@ impl Light {
                 render.run();
             })?);
         }
-        let watch = LightWatch { gauges, seen, about, clock };
+        let watch = LightWatch { gauges, seen, about, inputs, clock, steady };
         Ok(Self { plans, watch, warnings, threads })
     }
 
@@ -219,6 +232,14 @@ impl LightWatch {
         })
         .collect()
     }
+
+    /// What comes in now, in the order of the show file.
+    pub fn inputs(&self) -> Vec<InputGlance> {
+        let now = self.steady.show(self.clock.mono_now());
+        let seen = self.seen.lock().expect("the edge thread does not panic");
+        let all = self.inputs.iter().zip(&seen.inputs);
+        all.map(|(input, (state, sources))| InputGlance::new(input, *state, sources, now)).collect()
+    }
 }
 
 impl Drop for Light {
@@ -233,10 +254,11 @@ impl Drop for Light {
 fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
+    let (input_in, inputs) = RingBuffer::new(INPUTS);
     let (old_in, old) = RingBuffer::new(2 * PLANS);
     let (told_in, told) = RingBuffer::new(REPORTS);
-    let render = RenderEnds { plans, tables, old: old_in, told: told_in };
-    (plan_in, render, EdgeEnds { tables: table_in, old, told })
+    let render = RenderEnds { plans, tables, inputs, old: old_in, told: told_in };
+    (plan_in, render, EdgeEnds { tables: table_in, inputs: input_in, old, told })
 }
 
 /// What a render thread does not share.
@@ -268,6 +290,8 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         }),
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        inputs: Arc::default(),
+        steady: setup.clock.overlay(),
         ends: own.ends,
         gauges,
     }
@@ -284,6 +308,16 @@ fn edge(
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
     let controller = controller(&setup, interface.as_ref(), &sockets);
+    let inputs = Inputs::new(setup.show, setup.cid, sacn.iter().copied(), now);
+    let (net, ip) = (setup.net.clone(), setup.show.light.sacn_ip);
+    let join = {
+        let interface = interface.clone();
+        // Without an interface there are no groups to join, and what comes by unicast is heard already.
+        move |address| match &interface {
+            Some(interface) => net::sacn_in(&net, Some(interface), &[address], ip),
+            None => Ok(Vec::new()),
+        }
+    };
     let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
     Edge {
         steady: setup.clock.overlay(),
@@ -292,7 +326,10 @@ fn edge(
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,
         heard: sockets.heard,
-        receiver: Receiver::new(setup.cid, sacn.iter().copied()),
+        inputs,
+        input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
+        synchronized: BTreeMap::new(),
+        join: Box::new(join),
         discovery: Discovery::new(setup.cid, name, sacn, now),
         discover_to: everywhere(&setup, interface.is_some(), sacn::DISCOVERY_UNIVERSE),
         discover_by: sockets.sacn,
@@ -300,6 +337,7 @@ fn edge(
         frames: Frames::new(ends.len()),
         ends,
         report: setup.report,
+        crossed: setup.crossed,
         gauges,
         seen,
         memory: Memory::default(),
@@ -371,7 +409,8 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    if setup.show.universes.values().all(|out| out.artnet.is_none()) {
+    let sent = setup.show.universes.values().any(|out| out.artnet.is_some());
+    if !sent && setup.show.input_ports().is_empty() {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -394,14 +433,36 @@ fn open_heard(
     interface: Option<&Interface>,
     warnings: &mut Vec<String>,
 ) -> Vec<UdpSocket> {
-    let universes: Vec<_> = sacn_universes(setup.show).collect();
+    let inputs: BTreeSet<_> = setup.show.input_universes().collect();
+    let universes: BTreeSet<_> = sacn_universes(setup.show).chain(inputs.iter().copied()).collect();
+    let universes: Vec<_> = universes.into_iter().collect();
     if universes.is_empty() {
         return Vec::new();
     }
-    net::sacn_in(&setup.net, interface, &universes, setup.show.light.sacn_ip).unwrap_or_else(|why| {
+    if interface.is_none() && !inputs.is_empty() {
+        warnings.push(
+            "inputs hear this machine only: no lighting interface is named ([net] light in box.toml)"
+                .to_owned(),
+        );
+        if setup.net.address.is_none() {
+            let here = LightNet { address: Some(Ipv4Addr::LOCALHOST), ..setup.net.clone() };
+            return heard(&here, setup, None, &universes, warnings);
+        }
+    }
+    heard(&setup.net, setup, interface, &universes, warnings)
+}
+
+fn heard(
+    net: &LightNet,
+    setup: &LightSetup,
+    interface: Option<&Interface>,
+    universes: &[Universe],
+    warnings: &mut Vec<String>,
+) -> Vec<UdpSocket> {
+    net::sacn_in(net, interface, universes, setup.show.light.sacn_ip).unwrap_or_else(|why| {
         warnings.push(format!(
-            "sACN's port {} cannot be listened on ({why}): nobody will be told of others who send our universes",
-            setup.net.sacn_port
+            "sACN's port {} cannot be listened on ({why}): nothing comes in, and nobody will be told of others who send our universes",
+            net.sacn_port
         ));
         Vec::new()
     })
@@ -426,11 +487,22 @@ fn warn_of_silent_universes(
 
 fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
     let at_rest = Playback::new(setup.show).plan(0);
+    let name = SourceName::new(&setup.source_name);
     let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
         let mut lit = Lit::new(*universe, index);
         lit.constant = setup.show.light.constant;
+        lit.mixer = Mixer::new(setup.show, *universe);
         lit.sacn = out.sacn.as_ref().map(|sacn| {
-            let stream = sacn_stream(setup, *universe, sacn, &at_rest);
+            let drawn = at_rest.universe(*universe).filter(|_| sacn.per_address);
+            let priorities = drawn.map(|plan| {
+                let mut priorities = priorities(plan, setup.priority);
+                lit.mixer.slots().for_each(|slot| priorities[slot] = setup.priority);
+                priorities
+            });
+            let mut stream = SacnStream::new(setup.cid, name, setup.priority, *universe)
+                .synchronized_by(setup.show.light.sacn_sync)
+                .with_priorities(priorities.as_ref());
+            stream.set_preview(sacn.preview);
             let groups = groups(setup, multicast && sacn.multicast, universe.number());
             let all = groups.chain(sacn.unicast.iter().copied());
             let to = |to| Address::from(SocketAddr::new(to, setup.net.sacn_port));
@@ -440,18 +512,6 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
         lit
     };
     setup.show.universes.iter().enumerate().map(lit).collect()
-}
-
-fn sacn_stream(setup: &LightSetup, universe: Universe, sacn: &SacnOut, plan: &Plan) -> SacnStream {
-    let name = SourceName::new(&setup.source_name);
-    let stream = SacnStream::new(setup.cid, name, setup.priority, universe)
-        .synchronized_by(setup.show.light.sacn_sync);
-    let mut stream = match plan.universe(universe).filter(|_| sacn.per_address) {
-        Some(plan) => stream.with_priorities(&priorities(plan, setup.priority)),
-        None => stream,
-    };
-    stream.set_preview(sacn.preview);
-    stream
 }
 
 /// The multicast groups of a universe, where anything is multicast.
@@ -486,6 +546,7 @@ fn controller(
         poll: polled(setup.show).collect(),
         reach: Reach { network: interface.map(|it| (it.address, it.mask)) },
         ports: setup.show.universes.values().filter_map(port_address).collect(),
+        inputs: setup.show.input_ports(),
         chance: setup.chance,
     }
 }

@@ -103,6 +103,7 @@ mod dmx {
 /// ArtAddress and ArtInput: whom they are for.
 const BIND_INDEX: usize = 13;
 const ADDRESS_LEN: usize = 107;
+const ADDRESS_COMMAND: usize = 106;
 const INPUT_LEN: usize = 20;
 
 /// "Send me ArtPollReply whenever something changes" (ArtPoll, Flags).
@@ -156,6 +157,8 @@ pub enum Packet<'a> {
     Address {
         /// Which of the node's replies is meant; 0 and 1 are its root.
         bind_index: u8,
+        /// What its first port is to do from now on.
+        command: Command,
     },
     /// Somebody switches a node's inputs; answered with an ArtPollReply.
     Input {
@@ -164,6 +167,40 @@ pub enum Packet<'a> {
     },
     /// Art-Net that a lighting controller may pass over.
     Other(u16),
+}
+
+/// What ArtAddress tells a node to do (table 5), as far as a port that receives can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// The next sender is the only one (rule A16).
+    CancelMerge,
+    /// Two senders are merged by the latest.
+    MergeLtp,
+    /// Two senders are merged by the highest.
+    MergeHtp,
+    /// When nobody sends any more, hold (rule A17).
+    FailHold,
+    /// ... go out.
+    FailZero,
+    /// ... go full.
+    FailFull,
+    /// Anything else, by its code; 0 is nothing.
+    Other(u8),
+}
+
+impl Command {
+    /// Of a port other than the first none is meant: our replies have one each.
+    fn of(code: u8) -> Self {
+        match code {
+            0x01 => Self::CancelMerge,
+            0x08 => Self::FailHold,
+            0x09 => Self::FailZero,
+            0x0a => Self::FailFull,
+            0x10 => Self::MergeLtp,
+            0x50 => Self::MergeHtp,
+            other => Self::Other(other),
+        }
+    }
 }
 
 /// ArtPoll.
@@ -264,7 +301,8 @@ pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, ArtnetError> {
         op::SYNC => Ok(Packet::Sync),
         op::ADDRESS => {
             at(bytes, 0..ADDRESS_LEN)?;
-            Ok(Packet::Address { bind_index: bytes[BIND_INDEX] })
+            let command = Command::of(bytes[ADDRESS_COMMAND]);
+            Ok(Packet::Address { bind_index: bytes[BIND_INDEX], command })
         }
         op::INPUT => {
             at(bytes, 0..INPUT_LEN)?;

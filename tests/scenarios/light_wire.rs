@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use artnet_protocol::ArtCommand;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
-use engine::light::receive::{LOSS, Receiver};
+use engine::light::receive::{LOSS, Receiver, SAMPLING};
 use tests::seeds::{Seed, seeds};
 use units::{PortAddress, ShowTime, Span, Universe};
 use uuid::Uuid;
-use wire::artnet::{self, ArtnetError, DmxFrame, Packet as Art, Poll, Port, Style};
+use wire::artnet::{self, ArtnetError, Command, DmxFrame, Packet as Art, Poll, Port, Style};
 use wire::sacn::{self, DataFrame, Options, Packet as Acn, SacnError, SourceName};
 
 const CID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
@@ -153,7 +153,12 @@ fn art_net_is_read_old_and_new() {
         assert_eq!((reply.ip, reply.style), (Ipv4Addr::new(10, 0, 0, 7), Style::Node));
         assert_eq!(reply.bind_index, bind_index, "{name}");
     }
-    assert_eq!(artnet::parse(&vector("artnet", "address")), Ok(Art::Address { bind_index: 1 }));
+    for (name, bind_index, command) in
+        [("address", 1, Command::Other(0)), ("address-fail-full", 2, Command::FailFull)]
+    {
+        let expected = Ok(Art::Address { bind_index, command });
+        assert_eq!(artnet::parse(&vector("artnet", name)), expected);
+    }
     assert_eq!(artnet::parse(&vector("artnet", "input")), Ok(Art::Input { bind_index: 1 }));
     let bytes = vector("artnet", "dmx-two-slots");
     assert!(
@@ -231,11 +236,12 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
             poll: BTreeSet::new(),
             reach: Reach::default(),
             ports: BTreeSet::from([port(0x1234)]),
+            inputs: Vec::new(),
             chance: 1,
         },
         ShowTime::ZERO,
     );
-    let mut receiver = Receiver::new(Uuid::nil(), [universe(258)]);
+    let mut receiver = Receiver::new(Uuid::nil(), ShowTime::ZERO, [universe(258)]);
     let mut now = ShowTime::ZERO;
     for bytes in vectors("artnet").values().chain(vectors("sacn").values()) {
         for bytes in damaged(bytes) {
@@ -247,8 +253,10 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
         }
     }
     now += LOSS;
+    receiver.tick(now);
     receiver.handle(now, &vector("sacn", "data"), IpAddr::V4(Ipv4Addr::LOCALHOST));
     controller.handle(now, &vector("artnet", "poll-reply"), from);
-    assert!(receiver.levels(universe(258), now).is_some(), "the sound ones still count");
+    receiver.tick(now + SAMPLING);
+    assert!(receiver.merged(universe(258)).is_some(), "the sound ones still count");
     assert_eq!(controller.subscribers(port(0x1234)).len(), 1);
 }

@@ -1,11 +1,14 @@
-//! Art-Net datagrams, to the parser and to a controller that hears them all. A new one begins wherever `Art-Net`
+//! Art-Net datagrams, to the parser, to a controller that hears them all, and to inputs that take what is meant for them. A new one begins wherever `Art-Net`
 //! stands, so that bytes may be a whole recording.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use engine::light::controller::{Controller, ControllerSetup, NODES_MAX, Reach};
-use units::{PortAddress, ShowTime, Span};
+use engine::light::input::{InputState, Inputs, SENDERS_MAX, SILENT};
+use engine::show::{InputFrom, InputMerge, LossGoal, Show, ShowInput};
+use units::{PortAddress, ShowTime, Slot, Span};
+use uuid::Uuid;
 use wire::artnet::{self, Packet, PollReply, parse};
 
 use super::{Target, pieces};
@@ -36,6 +39,7 @@ fn run(bytes: &[u8]) {
 
 struct Hall {
     controller: Controller,
+    inputs: Inputs,
     ports: BTreeSet<PortAddress>,
     now: ShowTime,
 }
@@ -55,9 +59,13 @@ impl Hall {
             poll: BTreeSet::from([POLLED]),
             reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
             ports: ports.clone(),
+            inputs: Vec::new(),
             chance: 3,
         };
-        Self { controller: Controller::new(setup, ShowTime::ZERO), ports, now: ShowTime::ZERO }
+        let show = Show { inputs: ports.iter().map(|&it| input(it)).collect(), ..Show::default() };
+        let inputs = Inputs::new(&show, Uuid::nil(), [], ShowTime::ZERO);
+        let controller = Controller::new(setup, ShowTime::ZERO);
+        Self { controller, inputs, ports, now: ShowTime::ZERO }
     }
 
     /// From one sender after another, sooner and later.
@@ -67,6 +75,10 @@ impl Hall {
         let from = SocketAddrV4::new(SENDERS[(count / 2) % SENDERS.len()], port);
         self.controller.handle(self.now, datagram, from);
         self.controller.tick(self.now);
+        self.inputs.handle_artnet(self.now, datagram, *from.ip());
+        self.inputs.tick(self.now);
+        let senders = (0..self.ports.len()).map(|input| self.inputs.sources(input).len());
+        assert!(senders.max() <= Some(SENDERS_MAX));
         let letters = self.post();
         assert!(letters <= LETTERS_MAX, "{letters} letters for one datagram");
         let subscribers = self.ports.iter().map(|&port| self.controller.subscribers(port).len());
@@ -91,10 +103,31 @@ impl Hall {
             self.controller.tick(self.now);
             assert!(self.post() <= LETTERS_MAX);
         }
+        self.inputs.tick(self.now + SILENT);
+        for input in 0..self.ports.len() {
+            assert_ne!(self.inputs.state(input), InputState::Live);
+        }
         for &port in &self.ports {
             assert!(self.controller.subscribers(port).is_empty());
             assert_eq!(self.controller.foreign(port).count(), 0);
         }
+    }
+}
+
+fn input(port_address: PortAddress) -> ShowInput {
+    let first = Slot::new(1).expect("a slot");
+    ShowInput {
+        name: port_address.to_string(),
+        from: InputFrom::Artnet(port_address),
+        to: None,
+        first,
+        count: 512,
+        at: first,
+        merge: InputMerge::Ltp,
+        priority: 100,
+        loss: LossGoal::Release,
+        hold: Span::ZERO,
+        fade: Span::ZERO,
     }
 }
 

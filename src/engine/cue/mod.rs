@@ -28,7 +28,7 @@ use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
 use crate::pool::Pool;
-use crate::show::{Cue, CuePlace, Lead, Show};
+use crate::show::{Cue, CuePlace, Lead, Show, Trigger};
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
 
@@ -168,6 +168,7 @@ impl Engine {
                 let receipts = self.ledger.light_left(&frame);
                 receipts.into_iter().for_each(|receipt| self.receive(receipt));
             }
+            Input::Crossed { trigger } => self.crossed(now, trigger),
             Input::SoundBegan { voice, at, evidence } => {
                 let receipt = self.ledger.voice_began(voice, at, evidence);
                 receipt.into_iter().for_each(|receipt| self.receive(receipt));
@@ -256,6 +257,15 @@ impl Engine {
     ) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
         self.fire_now(now, place, from)
+    }
+
+    /// A console fires a cue by a slot of an input.
+    fn crossed(&mut self, now: ShowTime, trigger: usize) {
+        let Some(&Trigger { input, cue, .. }) = self.show.triggers.get(trigger) else { return };
+        let by = format!("input {}", self.show.inputs[input].name);
+        if let Err(refusal) = self.fire_by_number(now, cue, &by) {
+            self.say(Said::Refused { why: refusal.to_string(), by });
+        }
     }
 
     fn fire_now(&mut self, now: ShowTime, place: CuePlace, from: &str) -> Result<Done, Refusal> {

@@ -11,6 +11,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use units::{PortAddress, ShowTime, Span};
 use wire::artnet::{self, Packet, Poll, PollReply, Port, Style};
 
+use super::input::FIRST_BIND;
+
 /// Every 2.5 to 3 s, for as long as we run (rule A2).
 pub const POLL_EVERY: Span = Span::from_millis(2500);
 /// A node that lets a poll go by for so long is gone (rule A4).
@@ -45,6 +47,9 @@ pub struct ControllerSetup {
     pub reach: Reach,
     /// The port addresses that we send.
     pub ports: BTreeSet<PortAddress>,
+    /// The port addresses that come in, in the order of their bind indices: whoever sends them has to see that we
+    /// subscribe (rule A8).
+    pub inputs: Vec<PortAddress>,
     /// Chance, for the delay of replies.
     pub chance: u64,
 }
@@ -136,16 +141,23 @@ impl Controller {
     /// A datagram came. What is not Art-Net, or comes from beyond our reach, changes nothing.
     pub fn handle(&mut self, now: ShowTime, datagram: &[u8], from: SocketAddrV4) {
         let address = *from.ip();
-        if !self.setup.reach.covers(address) && !self.setup.poll.contains(&address) {
+        if !self.hears(address) {
             return;
         }
         match artnet::parse(datagram) {
             Ok(Packet::Poll(poll)) => self.handle_poll(now, &poll, from),
             Ok(Packet::PollReply(reply)) => self.handle_reply(now, &reply, address),
-            Ok(Packet::Address { .. } | Packet::Input { .. }) => self.answer_programming(from),
+            Ok(Packet::Address { .. } | Packet::Input { .. }) => {
+                self.reply_to(address, from.port());
+            }
             Ok(Packet::Dmx(dmx)) => self.handle_foreign(now, dmx.port_address, address),
             Ok(Packet::Sync | Packet::Other(_)) | Err(_) => {}
         }
+    }
+
+    /// Whether somebody is within our reach.
+    pub fn hears(&self, address: Ipv4Addr) -> bool {
+        self.setup.reach.covers(address) || self.setup.poll.contains(&address)
     }
 
     /// Time has come this far.
@@ -187,7 +199,8 @@ impl Controller {
 
     fn handle_poll(&mut self, now: ShowTime, poll: &Poll, from: SocketAddrV4) {
         let targeted = |range| {
-            self.setup.ports.iter().any(|it| std::ops::RangeInclusive::contains(range, &it.raw()))
+            let mut all = self.setup.ports.iter().chain(&self.setup.inputs);
+            all.any(|it| std::ops::RangeInclusive::contains(range, &it.raw()))
         };
         if poll.target.as_ref().is_some_and(|range| !targeted(range)) {
             return;
@@ -233,11 +246,6 @@ impl Controller {
         if changed {
             self.subscribers_changed(now);
         }
-    }
-
-    /// We are not programmed over the network; whoever tries gets to read how we are (rule A5).
-    fn answer_programming(&mut self, from: SocketAddrV4) {
-        self.reply_to(*from.ip(), from.port());
     }
 
     fn handle_foreign(&mut self, now: ShowTime, port: PortAddress, from: Ipv4Addr) {
@@ -311,16 +319,27 @@ impl Controller {
     /// To the port where Art-Net listens, and to the port that asked where that is another one: tools do so.
     fn reply_to(&mut self, address: Ipv4Addr, asked_from: u16) {
         self.replies = self.replies % 9999 + 1;
-        let bytes = self.status().emit().to_vec();
         let ports = BTreeSet::from([self.setup.port, asked_from]);
-        let letters = ports.into_iter().filter(|&port| port != 0);
-        self.letters.extend(
-            letters
-                .map(|port| Letter { to: SocketAddrV4::new(address, port), bytes: bytes.clone() }),
-        );
+        for reply in self.replies() {
+            let bytes = reply.emit().to_vec();
+            let ports = ports.iter().filter(|&&port| port != 0);
+            let to = ports.map(|&port| SocketAddrV4::new(address, port));
+            self.letters.extend(to.map(|to| Letter { to, bytes: bytes.clone() }));
+        }
     }
 
-    /// We have no DMX ports of our own, so none are listed (rule A7).
+    /// One for the box itself, and one for each port address that comes in (rule A6).
+    fn replies(&self) -> Vec<PollReply> {
+        let root = self.status();
+        let inputs =
+            self.setup.inputs.iter().zip(FIRST_BIND..=u8::MAX).map(|(&port, bind_index)| {
+                // To the network we are what puts it out.
+                PollReply { ports: vec![Port::Output(port)], bind_index, ..root.clone() }
+            });
+        std::iter::once(root.clone()).chain(inputs).collect()
+    }
+
+    /// We have no DMX ports of our own, so none are listed with the box itself (rule A7).
     fn status(&self) -> PollReply {
         let nodes: BTreeSet<_> = self.nodes.keys().map(|(address, _)| address).collect();
         let (universes, nodes) = (self.setup.ports.len(), nodes.len());
@@ -376,6 +395,7 @@ mod tests {
                 poll: BTreeSet::from([Ipv4Addr::new(127, 0, 0, 2)]),
                 reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
                 ports: BTreeSet::from([port(1), port(2)]),
+                inputs: Vec::new(),
                 chance: 3,
             };
             let controller = Controller::new(setup, ShowTime::ZERO);
@@ -545,6 +565,23 @@ mod tests {
             rig.hear(&bytes, DESK);
             assert_eq!(rig.replies(DESK).len(), before + 1, "{operation:#x}");
         }
+    }
+
+    #[test]
+    fn a06_what_comes_in_has_a_reply_of_its_own_and_is_an_output_to_the_network() {
+        let mut rig = Rig::new();
+        rig.controller.setup.inputs = vec![port(0x105), port(0x206)];
+        rig.hear(&artnet::poll(&Poll { on_change: false, target: None }), DESK);
+        rig.run(Span::from_secs(2));
+        let to_desk = rig.sent.iter().filter(|(_, letter)| *letter.to.ip() == DESK);
+        let replies: Vec<_> = to_desk
+            .filter_map(|(_, letter)| match artnet::parse(&letter.bytes) {
+                Ok(Packet::PollReply(reply)) => Some((reply.bind_index, reply.ports)),
+                _ => None,
+            })
+            .collect();
+        let output = |raw| vec![Port::Output(port(raw))];
+        assert_eq!(replies, [(1, vec![]), (2, output(0x105)), (3, output(0x206))]);
     }
 
     #[test]

@@ -9,13 +9,14 @@
 //! drawing of them, `render` reads it.
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that
-//! share a frame).
+//! wants Art-Net), [`receive`] (who else sends), [`input`] (what of that comes in), [`discover`] (what sACN receivers are
+//! told of us), [`parts`] (threads that share a frame).
 
 pub mod controller;
 pub mod discover;
 mod draw;
 mod fade;
+pub mod input;
 mod lane;
 mod master;
 pub mod parts;

@@ -53,6 +53,10 @@ codes! {
     PORT_ADDRESS_TAKEN = "port-address-taken";
     /// A universe that nobody can receive.
     NOBODY_RECEIVES = "nobody-receives";
+    /// An input that does not exist.
+    UNKNOWN_INPUT = "unknown-input";
+    /// An input that the show sends itself (warning).
+    INPUT_SENT_TOO = "input-sent-too";
     /// An attribute that the fixture does not have.
     MISSING_ATTRIBUTE = "missing-attribute";
     /// A sound file that is missing or cannot be played.

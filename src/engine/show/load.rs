@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, inputs, looks, timing, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -42,8 +42,19 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
     Loaded { show: show.filter(|_| sound), findings }
 }
 
-const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "list"];
+const TOP_KEYS: &[&str] = &[
+    "include",
+    "show",
+    "universes",
+    "profiles",
+    "fixtures",
+    "groups",
+    "looks",
+    "tracks",
+    "list",
+    "inputs",
+    "trigger",
+];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
@@ -52,6 +63,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let head = Head::read(&top);
     let mut universes = universes::read(&top);
     let patch = Patch::read(&top, &mut universes);
+    let inputs = inputs::read(&top, &mut universes);
     let looks = looks::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
@@ -66,6 +78,8 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         },
     );
     timing::check(report, &lists);
+    let cues = lists.iter().flat_map(|list| &list.cues).map(|read| read.cue.number);
+    let triggers = inputs::triggers(&top, &inputs, &cues.collect::<Vec<_>>());
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
@@ -82,6 +96,8 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         universes,
         fixtures: patch.fixtures,
         masters: Vec::new(),
+        inputs,
+        triggers,
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),

@@ -10,6 +10,7 @@
 mod acts;
 mod cues;
 mod head;
+mod inputs;
 mod load;
 mod looks;
 mod media;

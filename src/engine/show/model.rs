@@ -1,6 +1,6 @@
 //! A show that has been read and checked. Every reference is resolved, every range kept: what stands here can run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -29,6 +29,10 @@ pub struct Show {
     pub fixtures: Vec<Fixture>,
     /// Masters that scale some of them, in the order of the file; the grand master, which scales all, is always there.
     pub masters: Vec<Master>,
+    /// What comes in, in the order of the file.
+    pub inputs: Vec<ShowInput>,
+    /// What fires cues when a slot of an input crosses a level.
+    pub triggers: Vec<Trigger>,
     /// Tracks that phones may play, by name.
     pub tracks: BTreeMap<TrackId, MediaId>,
     /// Every sound file that is used, once; [`MediaId`] is the index.
@@ -49,6 +53,21 @@ impl Show {
     pub fn channel(&self, lane: LaneId) -> Option<(&Fixture, &Channel)> {
         let fixture = self.fixtures.get(lane.fixture as usize)?;
         Some((fixture, fixture.channels.get(lane.channel as usize)?))
+    }
+    /// The sACN universes that come in.
+    pub fn input_universes(&self) -> impl Iterator<Item = Universe> {
+        self.inputs.iter().filter_map(|input| match input.from {
+            InputFrom::Sacn(universe) => Some(universe),
+            InputFrom::Artnet(_) => None,
+        })
+    }
+    /// The port addresses that come in, each once, in order.
+    pub fn input_ports(&self) -> Vec<PortAddress> {
+        let ports = self.inputs.iter().filter_map(|input| match input.from {
+            InputFrom::Sacn(_) => None,
+            InputFrom::Artnet(port_address) => Some(port_address),
+        });
+        ports.collect::<BTreeSet<_>>().into_iter().collect()
     }
     /// The cue at a place.
     pub fn at(&self, place: CuePlace) -> Option<&Cue> {
@@ -151,6 +170,84 @@ pub struct ArtnetOut {
     pub port_address: PortAddress,
     /// Addresses that are polled besides the interface's broadcast address.
     pub poll: Vec<IpAddr>,
+}
+
+/// A universe that comes in, of a console or another box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShowInput {
+    /// Its name in triggers.
+    pub name: String,
+    /// Where it comes from.
+    pub from: InputFrom,
+    /// The universe that it is mixed with; none: it only fires cues.
+    pub to: Option<Universe>,
+    /// Its first slot that is used.
+    pub first: Slot,
+    /// And how many from there.
+    pub count: u16,
+    /// Where the first goes.
+    pub at: Slot,
+    /// How it is mixed with the show's own light, and two of its Art-Net senders with each other.
+    pub merge: InputMerge,
+    /// Priority of what comes by Art-Net, which has none.
+    pub priority: u8,
+    /// What becomes of it when nobody sends it any more.
+    pub loss: LossGoal,
+    /// How long it stays as it was before that.
+    pub hold: Span,
+    /// How long that takes.
+    pub fade: Span,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputFrom {
+    /// A universe by sACN.
+    Sacn(Universe),
+    /// A port address by Art-Net.
+    Artnet(PortAddress),
+}
+
+/// How an input is mixed with the show's own light, slot by slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputMerge {
+    /// The highest level.
+    #[default]
+    Htp,
+    /// Whoever moved the slot last.
+    Ltp,
+    /// The higher sACN priority, that of the show being `priority`; among equals the highest level.
+    Priority,
+}
+
+/// What becomes of an input that nobody sends any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LossGoal {
+    /// The show has its slots again.
+    #[default]
+    Release,
+    /// It stays as it was.
+    Hold,
+    /// It goes out.
+    Zero,
+    /// It goes full.
+    Full,
+}
+
+/// A slot of an input that fires a cue when it crosses a level upward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trigger {
+    /// Index into [`Show::inputs`].
+    pub input: usize,
+    /// Its slot, as the input counts them.
+    pub slot: Slot,
+    /// It fires at this level or above.
+    pub above: u8,
+    /// And again only after it has been below this one.
+    pub below: u8,
+    /// What it fires.
+    pub cue: CueNumber,
 }
 
 /// A patched light.

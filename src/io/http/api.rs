@@ -189,7 +189,7 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         "show": glance,
         "clock": clock,
         "phones": { "sockets": house.crowd.sockets(), "hello": house.crowd.greeted() },
-        "light": { "universes": house.outputs.universes() },
+        "light": { "universes": house.outputs.universes(), "inputs": house.outputs.inputs() },
         "sound": house.outputs.sound(),
     }))
     .into_response()
@@ -248,7 +248,8 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
-    Json(json!({ "universes": house.outputs.universes() }))
+    let (universes, inputs) = (house.outputs.universes(), house.outputs.inputs());
+    Json(json!({ "universes": universes, "inputs": inputs }))
 }
 
 /// A cue as the list of cues has it.

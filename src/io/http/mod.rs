@@ -55,6 +55,8 @@ pub type PageFiles = fn(&str) -> Option<PageFile>;
 pub trait Outputs: Send + Sync {
     /// One entry for each universe on the wire.
     fn universes(&self) -> Value;
+    /// One entry for each universe that comes in.
+    fn inputs(&self) -> Value;
     /// The sound card.
     fn sound(&self) -> Value;
 }

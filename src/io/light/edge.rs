@@ -3,7 +3,8 @@
 //! In: datagrams, the render thread's reports. Out: polls, replies and discoveries; subscribers for the render thread;
 //! frame reports. It may allocate, lock and log, as the render thread may not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use engine::clock::Overlay;
 use engine::light::controller::Controller;
 use engine::light::discover::Discovery;
+use engine::light::input::{InputSource, InputState, InputTable, Inputs};
 use engine::light::parts::Frames;
-use engine::light::receive::Receiver;
 use engine::order::Evidence;
 use engine::told::FrameReport;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,6 +22,7 @@ use rtrb::{Consumer, Producer};
 use units::{PortAddress, ShowTime, Span, Universe};
 
 use super::glance::{Foreign, NodeGlance};
+use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
 use super::render::{Gauges, Leave, Old, Table, Told};
@@ -39,6 +41,8 @@ const WORST_KEPT: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub universes: Vec<SeenUniverse>,
+    /// Whether anybody sends each input, and who.
+    pub inputs: Vec<(InputState, Vec<InputSource>)>,
     /// The worst of each of the last seconds, newest last.
     worst: VecDeque<(i64, Span)>,
     pub evidence: Option<Evidence>,
@@ -54,8 +58,12 @@ pub(super) struct SeenUniverse {
 }
 
 impl Seen {
-    pub fn new(universes: usize) -> Self {
-        Self { universes: vec![SeenUniverse::default(); universes], ..Self::default() }
+    pub fn new(universes: usize, inputs: usize) -> Self {
+        Self {
+            universes: vec![SeenUniverse::default(); universes],
+            inputs: vec![(InputState::Waiting, Vec::new()); inputs],
+            ..Self::default()
+        }
     }
 
     pub fn worst(&self, now: ShowTime) -> Option<Span> {
@@ -84,7 +92,11 @@ pub(super) struct Edge {
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
     pub artnet_port: u16,
     pub heard: Vec<UdpSocket>,
-    pub receiver: Receiver,
+    pub inputs: Inputs,
+    pub input_names: Vec<String>,
+    /// Sockets in the groups of synchronization addresses that sources name.
+    pub synchronized: BTreeMap<Universe, Vec<UdpSocket>>,
+    pub join: Join,
     pub discovery: Discovery,
     pub discover_by: Arc<UdpSocket>,
     pub discover_by_v6: Option<Arc<UdpSocket>>,
@@ -93,27 +105,21 @@ pub(super) struct Edge {
     pub ends: Vec<EdgeEnds>,
     pub frames: Frames,
     pub report: Box<dyn FnMut(FrameReport) + Send>,
+    pub crossed: Box<dyn FnMut(usize) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
 }
 
+/// Opens sockets in the groups of a universe.
+pub(super) type Join = Box<dyn Fn(Universe) -> std::io::Result<Vec<UdpSocket>> + Send>;
+
 /// Its ends of a render thread's rings.
 pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
+    pub inputs: Producer<Arc<InputTable>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
-}
-
-/// What the log has been told already.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    generation: u64,
-    second: i64,
-    failed: u64,
-    failing: bool,
-    foreign: BTreeSet<(Universe, String)>,
-    nodes: BTreeMap<Universe, Vec<NodeGlance>>,
 }
 
 impl Edge {
@@ -122,32 +128,66 @@ impl Edge {
         while self.gauges.leaving() == Leave::Not {
             self.listen();
             let now = self.steady.show(self.clock.mono_now());
+            self.bring_in(now);
             self.drain();
             self.speak(now);
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
                 self.memory.second = now.ns() / 1_000_000_000;
-                self.each_second(now);
+                self.each_second();
             }
         }
     }
 
     fn listen(&mut self) {
         let artnet = self.artnet.iter().map(|(socket, _)| socket.as_fd());
-        let all = artnet.chain(self.heard.iter().map(AsFd::as_fd));
+        let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
+        let all = artnet.chain(sacn.map(AsFd::as_fd));
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
         let _ = poll(&mut all, PollTimeout::from(TURN_MS));
         let now = self.steady.show(self.clock.mono_now());
+        let inputs = &mut self.inputs;
         if let Some((socket, controller)) = &mut self.artnet {
             for_each_datagram(socket, |bytes, from| {
-                if let Some(from) = v4(from) {
-                    controller.handle(now, bytes, from);
+                let Some(from) = v4(from) else { return };
+                controller.handle(now, bytes, from);
+                if controller.hears(*from.ip()) {
+                    inputs.handle_artnet(now, bytes, *from.ip());
                 }
             });
         }
-        for socket in &self.heard {
-            for_each_datagram(socket, |bytes, from| self.receiver.handle(now, bytes, from.ip()));
+        for socket in self.heard.iter().chain(self.synchronized.values().flatten()) {
+            for_each_datagram(socket, |bytes, from| inputs.handle_sacn(now, bytes, from.ip()));
+        }
+    }
+
+    /// Tells the render thread what has come in, and whoever waits for it what that has crossed.
+    fn bring_in(&mut self, now: ShowTime) {
+        self.inputs.tick(now);
+        while let Some(trigger) = self.inputs.take_crossed() {
+            (self.crossed)(trigger);
+        }
+        // A render thread that is behind gets the newest when it has room again.
+        if self.ends.iter().all(|ends| ends.inputs.slots() > 0)
+            && let Some(table) = self.inputs.take_table()
+        {
+            self.ends.iter_mut().for_each(|ends| drop(ends.inputs.push(table.clone())));
+        }
+    }
+
+    /// Joins the groups of the synchronization addresses that sources name now, and leaves those of others.
+    fn synchronize(&mut self) {
+        let named = self.inputs.sync_addresses();
+        self.synchronized.retain(|address, _| named.contains(address));
+        for address in named {
+            if let Entry::Vacant(place) = self.synchronized.entry(address) {
+                let joined = (self.join)(address).unwrap_or_else(|why| {
+                    tracing::warn!("synchronization universe {address} cannot be heard: {why}");
+                    Vec::new()
+                });
+                place.insert(joined);
+            }
         }
     }
 
@@ -215,15 +255,18 @@ impl Edge {
         }
     }
 
-    fn each_second(&mut self, now: ShowTime) {
+    fn each_second(&mut self) {
         self.memory.say_failures(self.gauges.failed.load(Relaxed));
-        let foreign: Vec<_> = self
-            .universes
-            .iter()
-            .map(|(universe, port)| self.foreign(*universe, *port, now))
-            .collect();
+        self.synchronize();
+        let inputs = 0..self.input_names.len();
+        let inputs: Vec<_> =
+            inputs.map(|it| (self.inputs.state(it), self.inputs.sources(it))).collect();
+        self.memory.say_inputs(self.input_names.iter().zip(&inputs));
+        let foreign: Vec<_> =
+            self.universes.iter().map(|(universe, port)| self.foreign(*universe, *port)).collect();
         self.memory.say_foreign(self.universes.iter().map(|(it, _)| *it).zip(&foreign));
         let mut seen = self.seen.lock().expect("watchers do not panic");
+        seen.inputs = inputs;
         let gauges = self.gauges.universes.iter();
         for ((seen, gauge), foreign) in seen.universes.iter_mut().zip(gauges).zip(foreign) {
             let frames = gauge.frames.load(Relaxed);
@@ -234,13 +277,8 @@ impl Edge {
         }
     }
 
-    fn foreign(
-        &self,
-        universe: Universe,
-        port: Option<PortAddress>,
-        now: ShowTime,
-    ) -> Vec<Foreign> {
-        let sacn = self.receiver.sources(universe, now).into_iter().map(|source| Foreign {
+    fn foreign(&self, universe: Universe, port: Option<PortAddress>) -> Vec<Foreign> {
+        let sacn = self.inputs.senders(universe).into_iter().map(|source| Foreign {
             name: source.name.clone(),
             address: source.from,
             priority: Some(source.priority),
@@ -252,43 +290,6 @@ impl Edge {
             priority: None,
         });
         sacn.chain(artnet).collect()
-    }
-}
-
-impl Memory {
-    fn say_nodes(&mut self, universe: Universe, nodes: &[NodeGlance]) {
-        let before = self.nodes.insert(universe, nodes.to_vec()).unwrap_or_default();
-        for node in nodes.iter().filter(|node| !before.contains(node)) {
-            tracing::info!("node {node} takes universe {universe}");
-        }
-        for node in before.iter().filter(|node| !nodes.contains(node)) {
-            tracing::warn!("node {node} no longer takes universe {universe}");
-        }
-    }
-
-    fn say_foreign<'a>(&mut self, all: impl Iterator<Item = (Universe, &'a Vec<Foreign>)>) {
-        let mut now = BTreeSet::new();
-        for (universe, foreign) in all {
-            now.extend(foreign.iter().map(|it| (universe, it.to_string())));
-        }
-        for (universe, who) in now.difference(&self.foreign) {
-            tracing::warn!("{who} sends on our universe {universe}");
-        }
-        for (universe, who) in self.foreign.difference(&now) {
-            tracing::info!("{who} sends on our universe {universe} no more");
-        }
-        self.foreign = now;
-    }
-
-    fn say_failures(&mut self, failed: u64) {
-        let more = failed - self.failed;
-        match (more, self.failing) {
-            (1.., false) => tracing::warn!("{more} lighting packets could not be sent in a second"),
-            (0, true) => tracing::info!("lighting packets leave again; {failed} were lost in all"),
-            _ => {}
-        }
-        self.failing = more > 0;
-        self.failed = failed;
     }
 }
 

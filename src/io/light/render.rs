@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use engine::clock::Overlay;
+use engine::light::input::{InputTable, Mixer};
 use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
 use engine::light::{GRID, Plan, render};
@@ -54,6 +56,7 @@ pub(super) enum Told {
 pub(super) enum Old {
     Plan(Arc<Plan>),
     Table(Arc<Table>),
+    Inputs(Arc<InputTable>),
 }
 
 /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
@@ -115,11 +118,16 @@ pub(super) struct Lit {
     pub artnet: Option<ArtnetStream>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
+    /// What comes in.
+    pub mixer: Mixer,
     pub phase: u16,
     /// Send the next frame whatever it holds.
     fresh: bool,
     sacn_due: bool,
     artnet_due: bool,
+    /// As the show draws it; slots without a lane stay dark.
+    own: [u8; Universe::SLOTS],
+    /// With what comes in.
     slots: [u8; Universe::SLOTS],
 }
 
@@ -131,31 +139,42 @@ impl Lit {
             sacn: None,
             artnet: None,
             constant: false,
+            mixer: Mixer::default(),
             phase: 0,
             fresh: true,
             sacn_due: false,
             artnet_due: false,
+            own: [0; Universe::SLOTS],
             slots: [0; Universe::SLOTS],
         }
     }
 
-    pub fn draw(&mut self, plan: &Plan, subscribed: bool, at: ShowTime) {
+    /// Draws the frame for `at`, with what came in up to then; a pause of the show is none of the console.
+    pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
         if let Some(drawn) = plan.universe_at(self.index, self.universe) {
-            render(drawn, shown, &mut self.slots);
+            render(drawn, shown, &mut self.own);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
             }
         }
         self.fresh = false;
-        let (slots, at) = (&self.slots, at);
+        self.slots = self.own;
+        self.mixer.mix(came.table, came.at, &mut self.slots);
+        let slots = &self.slots;
         self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(slots, motion, at));
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
         self.artnet_due = artnet.is_some_and(|it| it.show(slots, motion, at));
     }
+}
+
+/// What has come in, and the frame's instant by the clock of those who listen.
+pub(super) struct Came<'a> {
+    pub table: &'a InputTable,
+    pub at: ShowTime,
 }
 
 /// The sockets that light leaves by.
@@ -189,6 +208,8 @@ impl Synchronizer {
 /// A thread's own. Several share a frame when one core is not enough: each has every so-manieth phase.
 pub(super) struct Render {
     pub clock: BoxClock,
+    /// The clock of those who listen: it does not step with the box's before the show.
+    pub steady: Overlay,
     pub phases: Vec<u16>,
     /// Of the grid, whoever has them.
     pub phases_in_all: u16,
@@ -198,6 +219,7 @@ pub(super) struct Render {
     pub synchronizer: Option<Synchronizer>,
     pub plan: Arc<Plan>,
     pub table: Arc<Table>,
+    pub inputs: Arc<InputTable>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
 }
@@ -206,6 +228,7 @@ pub(super) struct Render {
 pub(super) struct RenderEnds {
     pub plans: Consumer<Arc<Plan>>,
     pub tables: Consumer<Arc<Table>>,
+    pub inputs: Consumer<Arc<InputTable>>,
     pub old: Producer<Old>,
     pub told: Producer<Told>,
 }
@@ -275,6 +298,12 @@ impl Render {
         {
             self.take_table(table);
         }
+        while self.ends.old.slots() > 0
+            && let Ok(inputs) = self.ends.inputs.pop()
+        {
+            let old = std::mem::replace(&mut self.inputs, inputs);
+            let _ = self.ends.old.push(Old::Inputs(old));
+        }
     }
 
     fn take_plan(&mut self, plan: Arc<Plan>) {
@@ -306,10 +335,12 @@ impl Render {
     }
 
     fn draw(&mut self, phase: u16, at: ShowTime) {
+        let heard = self.steady.show(self.clock.mono(at));
+        let came = Came { table: &self.inputs, at: heard };
         let span = self.span(phase);
         for lit in &mut self.lit[span] {
             let subscribed = !self.table[lit.index].is_empty();
-            lit.draw(&self.plan, subscribed, at);
+            lit.draw(&self.plan, &came, subscribed, at);
         }
     }
 

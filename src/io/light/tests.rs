@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use engine::light::{GRID, Playback, Take};
 use engine::show::{
-    ArtnetOut, Channel, Curve, Fixture, LaneId, LightCue, Merge, SacnOut, Show, Target, Timing,
-    UniverseOut,
+    ArtnetOut, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue, LossGoal, Merge,
+    SacnOut, Show, ShowInput, Target, Timing, UniverseOut,
 };
 use nix::libc;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
+use wire::sacn::{DataFrame, SourceName};
 
-use super::render::{Lit, THREAD};
+use super::render::{Came, Lit, THREAD};
 use super::{Light, LightNet, LightSetup};
 use crate::clock::BoxClock;
 
@@ -72,11 +73,30 @@ fn full_stage() -> Show {
         (universe(2), UniverseOut { artnet, ..UniverseOut::default() }),
     ];
     Show {
+        inputs: vec![console()],
         title: "Full stage".into(),
         priority: 100,
         universes: universes.into(),
         fixtures: [1, 2].into_iter().map(dimmers).collect(),
         ..Show::default()
+    }
+}
+
+/// Universe 101 comes in, to the first.
+fn console() -> ShowInput {
+    let first = Slot::new(1).expect("a slot");
+    ShowInput {
+        name: "desk".into(),
+        from: InputFrom::Sacn(universe(101)),
+        to: Some(universe(1)),
+        first,
+        count: 512,
+        at: first,
+        merge: InputMerge::Ltp,
+        priority: 100,
+        loss: LossGoal::Release,
+        hold: Span::ZERO,
+        fade: Span::ZERO,
     }
 }
 
@@ -110,11 +130,14 @@ fn ear(host: u8) -> UdpSocket {
 }
 
 #[test]
-fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come() {
+fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a_console_come() {
     let (receiver, node) = (ear(1), ear(2));
     let port = |socket: &UdpSocket| socket.local_addr().expect("it is bound").port();
     let net =
         LightNet { sacn_port: port(&receiver), artnet_port: port(&node), ..LightNet::default() };
+    let here = Ipv4Addr::new(127, 0, 0, 3);
+    let net = LightNet { address: Some(here), ..net };
+    let (to, mut desk) = ((here, net.sacn_port), StubDesk::new());
     let show = full_stage();
     let clock = BoxClock::free();
     let mut light = Light::start(LightSetup {
@@ -126,6 +149,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
         clock: clock.clone(),
         chance: 1,
         report: Box::new(|_| {}),
+        crossed: Box::new(|_| {}),
     })
     .expect("light begins");
     let mut playback = Playback::new(&show);
@@ -137,12 +161,41 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
     for round in 0..40 {
         take_all(&mut playback, clock.now(), Level::from_bits(round * 256_000));
         light.play(playback.plan(1));
+        desk.speak(to);
         receiver.recv(&mut bytes).expect("a frame");
+    }
+    // It is waited for what priorities the console may send; then it is mixed in.
+    let mut mixed = 0;
+    while mixed < 10 {
+        desk.speak(to);
+        receiver.recv(&mut bytes).expect("a frame");
+        mixed += i32::from(light.watch().inputs()[0].state == "live");
     }
     let got = node.recv(&mut bytes).expect("a frame for the node");
     WATCHING.store(false, SeqCst);
     assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
     light.stop();
+}
+
+/// A console whose faders never rest.
+struct StubDesk {
+    socket: UdpSocket,
+    frame: DataFrame,
+    spoken: u8,
+}
+
+impl StubDesk {
+    fn new() -> Self {
+        let name = SourceName::new("Desk");
+        let frame = DataFrame::new(Uuid::from_u128(2), name, 100, universe(101));
+        Self { socket: ear(4), frame, spoken: 0 }
+    }
+    fn speak(&mut self, to: (Ipv4Addr, u16)) {
+        self.spoken = self.spoken.wrapping_add(1);
+        self.frame.set_sequence(self.spoken);
+        self.frame.slots_mut().fill(self.spoken);
+        self.socket.send_to(self.frame.bytes(), to).expect("loopback takes it");
+    }
 }
 
 fn subscription() -> Vec<u8> {
@@ -169,7 +222,8 @@ fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let mut lit = Lit::new(universe(1), 0);
     let began = std::time::Instant::now();
     for frame in 0..40 {
-        lit.draw(&plan, false, ShowTime::ZERO + GRID.times(frame));
+        let at = ShowTime::ZERO + GRID.times(frame);
+        lit.draw(&plan, &Came { table: &Vec::new(), at }, false, at);
     }
     let each = began.elapsed() / 40;
     println!("a universe of 512 moving dimmers is drawn in {each:?}");
