@@ -132,7 +132,7 @@ mod tests {
 
     fn turns(cpu_ns: impl Fn(f64) -> f64) -> Vec<While> {
         let turn = |nth: u32| {
-            let answered = if nth % 2 == 0 { 100.0 } else { 2_100.0 };
+            let answered = if nth.is_multiple_of(2) { 100.0 } else { 2_100.0 };
             let seconds = 2.0;
             let cpu_ns = Some(cpu_ns(answered) + f64::from(nth / 2) * 1e5);
             While { seconds, cpu_ns, asked: answered, asked_in_datagrams: 0.0, answered }
