@@ -178,7 +178,7 @@ impl Engine {
                 self.welcome(now, phone);
             }
             Input::PhoneLeft { phone } => {
-                self.pool.leave(now, phone);
+                self.pool.leave(phone);
                 self.phones.remove(&phone);
             }
             Input::PhoneCalibrated { phone, said } => self.pool.describe(now, phone, said),
