@@ -36,7 +36,7 @@ use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
-use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Ways};
+use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Table, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
@@ -230,7 +230,11 @@ fn render(
         lit: lit(setup, multicast),
         ways: sockets.ways(),
         plan: Playback::new(setup.show).plan(0),
-        table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        table: Arc::new(Table {
+            subscribers: vec![Vec::new(); setup.show.universes.len()],
+            sync: Vec::new(),
+        }),
+        unsynced: false,
         ends,
         gauges,
     }
@@ -254,6 +258,7 @@ fn edge(
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,
+        artnet_sync: setup.show.artnet_sync,
         heard: sockets.heard,
         receiver: Receiver::new(setup.cid, sacn.iter().copied()),
         discovery: Discovery::new(setup.cid, name, sacn, now),
@@ -423,6 +428,8 @@ fn controller(
         poll: polled(setup.show).collect(),
         reach: Reach { network: interface.map(|it| (it.address, it.mask)) },
         ports: setup.show.universes.values().filter_map(port_address).collect(),
+        takes: BTreeSet::new(),
+        priority: setup.priority,
         chance: setup.chance,
     }
 }

@@ -45,6 +45,7 @@ fn small_stage() -> Show {
     };
     Show {
         flash_limit_off: None,
+        artnet_sync: false,
         title: "Small stage".into(),
         priority: 100,
         phone_lead: Lead::Auto,

@@ -10,7 +10,10 @@ use engine::light::receive::{LOSS, Receiver};
 use tests::seeds::{Seed, seeds};
 use units::{PortAddress, ShowTime, Span, Universe};
 use uuid::Uuid;
-use wire::artnet::{self, ArtnetError, DmxFrame, Packet as Art, Poll, Port, Style};
+use wire::artnet::{
+    self, ArtnetError, DiagData, DiagPriority, Diagnostics, DmxFrame, Key, Nzs, Packet as Art,
+    Poll, Port, Style, Trigger,
+};
 use wire::sacn::{self, DataFrame, Options, Packet as Acn, SacnError, SourceName};
 
 const CID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
@@ -126,11 +129,21 @@ fn art_net_is_written_octet_for_octet_as_its_specification_has_it() {
     frame.slots_mut()[0] = 255;
     frame.slots_mut()[511] = 128;
     assert_eq!(frame.bytes().as_slice(), vector("artnet", "dmx"));
-    let poll = Poll { on_change: true, target: None };
+    let poll = Poll { on_change: true, ..Poll::default() };
     assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll"));
-    let targeted = Poll { on_change: false, target: Some(0x100..=0x1ff) };
+    let targeted = Poll { target: Some(0x100..=0x1ff), ..Poll::default() };
     assert_eq!(artnet::poll(&targeted).as_slice(), vector("artnet", "poll-targeted"));
     assert_eq!(artnet::SYNC.as_slice(), vector("artnet", "sync"));
+    let trigger = Trigger::new(Key::Show, 5);
+    assert_eq!(trigger.emit().as_slice(), vector("artnet", "trigger"));
+    let nzs = Nzs { sequence: 7, start_code: 0x17, port_address: port(0x1234), slots: b"\0PH" };
+    assert_eq!(nzs.emit(), Some(vector("artnet", "nzs")));
+    let (priority, text) = (DiagPriority::MEDIUM, "lamp".into());
+    let line = DiagData { priority, logical_port: 0, text };
+    assert_eq!(line.emit(), vector("artnet", "diag-data"));
+    let diagnostics = Some(Diagnostics { least: DiagPriority::MEDIUM, unicast: true });
+    let poll = Poll { diagnostics, ..Poll::default() };
+    assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll-diagnostics"));
 }
 
 #[test]
@@ -155,6 +168,12 @@ fn art_net_is_read_old_and_new() {
     }
     assert_eq!(artnet::parse(&vector("artnet", "address")), Ok(Art::Address { bind_index: 1 }));
     assert_eq!(artnet::parse(&vector("artnet", "input")), Ok(Art::Input { bind_index: 1 }));
+    let other = Trigger { oem: 0x2828, ..Trigger::new(Key::Other(0x63), 1) };
+    let bytes = vector("artnet", "trigger-of-another-product");
+    assert_eq!(artnet::parse(&bytes), Ok(Art::Trigger(other)));
+    for (name, operation) in [("ip-prog", 0xf800), ("command", 0x2400)] {
+        assert_eq!(artnet::parse(&vector("artnet", name)), Ok(Art::Other(operation)));
+    }
     let bytes = vector("artnet", "dmx-two-slots");
     assert!(
         matches!(artnet::parse(&bytes), Ok(Art::Dmx(dmx)) if dmx.slots == [1, 2] && dmx.sequence == 0)
@@ -168,6 +187,7 @@ fn art_net_that_breaks_a_rule_is_refused_with_its_reason() {
     assert_eq!(refused("refused-version-13"), ArtnetError::Version(13));
     assert_eq!(refused("refused-dmx-odd"), ArtnetError::Length(3));
     assert_eq!(refused("refused-dmx-cut-off"), ArtnetError::Length(512));
+    assert_eq!(refused("refused-nzs-levels"), ArtnetError::StartCode(0));
     assert_eq!(refused("refused-port-address"), ArtnetError::PortAddress(0x8001));
 }
 
@@ -231,6 +251,8 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
             poll: BTreeSet::new(),
             reach: Reach::default(),
             ports: BTreeSet::from([port(0x1234)]),
+            takes: BTreeSet::new(),
+            priority: 100,
             chance: 1,
         },
         ShowTime::ZERO,

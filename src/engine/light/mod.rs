@@ -10,8 +10,10 @@
 
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us).
+//! wants Art-Net), [`artsync`] (when a held frame is shown), [`receive`] (who else sends), [`discover`] (what sACN
+//! receivers are told of us).
 
+pub mod artsync;
 pub mod controller;
 pub mod discover;
 mod plan;

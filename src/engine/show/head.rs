@@ -12,11 +12,12 @@ pub struct Head {
     pub phone_lead: Lead,
     pub panic_fade: Span,
     pub panic_light: PanicLight,
+    pub artnet_sync: bool,
     pub flash_limit_off: Option<String>,
 }
 
 const KEYS: &[&str] =
-    &["title", "priority", "lead", "panic_fade", "panic_light", "flash_limit_off"];
+    &["title", "priority", "lead", "panic_fade", "panic_light", "artnet_sync", "flash_limit_off"];
 
 /// sACN's own default (E1.31 section 6.2.3).
 const PRIORITY: u32 = 100;
@@ -29,6 +30,7 @@ impl Default for Head {
             phone_lead: Lead::Auto,
             panic_fade: Span::from_secs(1),
             panic_light: PanicLight::Black,
+            artnet_sync: false,
             flash_limit_off: None,
         }
     }
@@ -51,6 +53,7 @@ impl Head {
                 .node("panic_light")
                 .and_then(|node| word(report, node, PANIC_LIGHTS))
                 .unwrap_or(fallback.panic_light),
+            artnet_sync: table.or("artnet_sync", fallback.artnet_sync),
             flash_limit_off: flash_limit_off(&table),
         }
     }

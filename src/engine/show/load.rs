@@ -77,6 +77,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         phone_lead: head.phone_lead,
         panic_fade: head.panic_fade,
         panic_light: head.panic_light,
+        artnet_sync: head.artnet_sync,
         flash_limit_off: head.flash_limit_off,
         universes,
         fixtures: patch.fixtures,

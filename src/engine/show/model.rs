@@ -19,6 +19,8 @@ pub struct Show {
     pub panic_fade: Span,
     /// What a panic does to light.
     pub panic_light: PanicLight,
+    /// Whether nodes are told to put out each frame of Art-Net at once (rule A13).
+    pub artnet_sync: bool,
     /// Why phones may flash more than three times a second; none if they may not.
     pub flash_limit_off: Option<String>,
     /// Universes the show sends, whether a fixture is in them or not.

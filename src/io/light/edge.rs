@@ -4,13 +4,13 @@
 //! frame reports. It may allocate, lock and log, as the render thread may not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use engine::clock::Overlay;
-use engine::light::controller::Controller;
+use engine::light::controller::{Controller, Subscriber};
 use engine::light::discover::Discovery;
 use engine::light::receive::Receiver;
 use engine::order::Evidence;
@@ -81,6 +81,8 @@ pub(super) struct Edge {
     pub universes: Vec<(Universe, Option<PortAddress>)>,
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
     pub artnet_port: u16,
+    /// Whether nodes are told when a frame is whole (rule A13).
+    pub artnet_sync: bool,
     pub heard: Vec<UdpSocket>,
     pub receiver: Receiver,
     pub discovery: Discovery,
@@ -186,8 +188,11 @@ impl Edge {
         };
         let found: Vec<_> = self.universes.iter().map(|(_, port)| subscribers(port)).collect();
         let to = |address| SocketAddr::new(IpAddr::V4(address), self.artnet_port);
-        let table: Table =
-            found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
+        let subscribers = |all: &Vec<Subscriber>| all.iter().map(|it| to(it.address)).collect();
+        let table = Table {
+            subscribers: found.iter().map(subscribers).collect(),
+            sync: self.sync_goes_to(controller).into_iter().map(to).collect(),
+        };
         if self.ends.tables.push(Arc::new(table)).is_err() {
             // The render thread is behind; the next turn tries again.
             return;
@@ -202,6 +207,11 @@ impl Edge {
         for (seen, nodes) in seen.universes.iter_mut().zip(nodes) {
             seen.subscribers = nodes;
         }
+    }
+
+    /// By broadcast, as ArtSync is meant; without a lighting interface to each subscriber.
+    fn sync_goes_to(&self, controller: &Controller) -> Vec<Ipv4Addr> {
+        if self.artnet_sync { controller.all_subscribers() } else { Vec::new() }
     }
 
     fn each_second(&mut self, now: ShowTime) {

@@ -19,6 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
+use wire::artnet;
 
 use super::outbox::{Outbox, Sent, System};
 use crate::clock::BoxClock;
@@ -52,8 +53,14 @@ pub(super) enum Old {
     Table(Arc<Table>),
 }
 
-/// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
-pub(super) type Table = Vec<Vec<SocketAddr>>;
+/// Whom Art-Net goes to.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
+    pub subscribers: Vec<Vec<SocketAddr>>,
+    /// Who is told when a frame is whole (rule A13); nobody where the show does not ask for it.
+    pub sync: Vec<SocketAddr>,
+}
 
 /// How the thread is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +170,8 @@ pub(super) struct Render {
     pub table: Arc<Table>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
+    /// Whether any ArtDmx has left in this frame.
+    pub unsynced: bool,
 }
 
 /// Its ends of the rings.
@@ -199,7 +208,8 @@ impl Render {
             plan = plan.min(self.plan.serial);
             self.draw(phase, due);
             self.sleep_until(due);
-            if let Some((left, evidence)) = self.send(phase) {
+            let last_phase = phase + 1 == phases;
+            if let Some((left, evidence)) = self.send(phase, last_phase) {
                 let _ = self.ends.told.push(Told::Late { late: left - due, evidence });
                 last = Some((left, evidence));
             }
@@ -255,7 +265,9 @@ impl Render {
     }
 
     fn take_table(&mut self, table: Arc<Table>) {
-        for ((lit, was), is) in self.lit.iter_mut().zip(&*self.table).zip(&*table) {
+        for ((lit, was), is) in
+            self.lit.iter_mut().zip(&self.table.subscribers).zip(&table.subscribers)
+        {
             // Who has just subscribed sees at once what is shown.
             lit.fresh |= was != is;
         }
@@ -264,7 +276,7 @@ impl Render {
     }
 
     fn draw(&mut self, phase: u16, at: ShowTime) {
-        for (lit, subscribers) in self.lit.iter_mut().zip(&*self.table) {
+        for (lit, subscribers) in self.lit.iter_mut().zip(&self.table.subscribers) {
             if lit.phase == phase {
                 lit.draw(&self.plan, !subscribers.is_empty(), at);
             }
@@ -272,8 +284,11 @@ impl Render {
     }
 
     /// When the last packet of the phase left, and how we know; none if the rules ask for none.
-    fn send(&mut self, phase: u16) -> Option<(ShowTime, Evidence)> {
-        let (sent, stamp) = self.post(phase);
+    fn send(&mut self, phase: u16, last_phase: bool) -> Option<(ShowTime, Evidence)> {
+        let artnet = |lit: &Lit| lit.phase == phase && lit.artnet_due;
+        self.unsynced |= self.lit.iter().any(artnet);
+        let (sent, stamp) = self.post(phase, last_phase && self.unsynced);
+        self.unsynced &= !last_phase;
         let now = self.clock.now();
         let told = stamp.map_or((now, Evidence::AfterSend), |stamp| {
             (self.show(stamp), Evidence::KernelTransmit)
@@ -288,16 +303,20 @@ impl Render {
         (sent.left > 0).then_some(told)
     }
 
-    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
-    fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
+    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps. ArtSync stands behind the last ArtDmx
+    /// of a frame (rule A13).
+    fn post(&self, phase: u16, sync: bool) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
-        let due = || self.lit.iter().zip(&*self.table).filter(|(lit, _)| lit.phase == phase);
+        let due =
+            || self.lit.iter().zip(&self.table.subscribers).filter(|(lit, _)| lit.phase == phase);
         if let Some(socket) = &self.ways.artnet {
             outbox.by(socket);
             for (lit, subscribers) in due().filter(|(lit, _)| lit.artnet_due) {
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
                 stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, *to)));
             }
+            let told = self.table.sync.iter().filter(|_| sync);
+            told.for_each(|to| outbox.push(&artnet::SYNC, *to));
         }
         let ways = [(self.ways.sacn_v6.as_ref(), true), (Some(&self.ways.sacn), false)];
         let mut stamped = false;
@@ -325,7 +344,7 @@ impl Render {
             }
             for phase in 0..phases {
                 self.sleep_until(instant + offset(phase, phases));
-                self.send(phase);
+                self.send(phase, false);
             }
             instant = self.after(instant);
         }

@@ -74,6 +74,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
     };
     Show {
         flash_limit_off: None,
+        artnet_sync: false,
         title: "An evening".into(),
         priority: 100,
         phone_lead: Lead::Auto,
