@@ -187,7 +187,8 @@ fn cue_row(it: &Value) -> [String; 5] {
     };
     let outputs = ["light", "sound", "phones"].into_iter().filter(|output| it[*output] == true);
     let acts = (it["acts"].as_u64() > Some(0)).then_some("cues");
-    let does: Vec<&str> = outputs.chain(acts).collect();
+    let sends = (it["sends"].as_u64() > Some(0)).then_some("network");
+    let does: Vec<&str> = outputs.chain(acts).chain(sends).collect();
     let then = match text(&it["then"]) {
         "wait" => String::new(),
         then => format!("{then} {}", span(&it["post_wait_ns"])),

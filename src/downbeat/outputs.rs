@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
-use engine::show::Show;
+use engine::show::{Sending, Show};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
+use units::{OrderId, ShowTime};
 use uuid::Uuid;
 
 use crate::{Refused, load};
@@ -64,6 +65,13 @@ impl Outputs {
     pub fn play_light(&self, plan: Arc<light::Plan>) {
         if let Some(light) = &mut *self.light() {
             light.play(plan);
+        }
+    }
+
+    /// Says this to the lighting network, then.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        if let Some(light) = &*self.light() {
+            light.send(order, at, what);
         }
     }
 
@@ -158,9 +166,9 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
-        report: Box::new(move |frame| {
+        report: Box::new(move |input| {
             // Nobody is left to hear of it on the way out.
-            let _ = reports.send(Input::LightFrame(frame));
+            let _ = reports.send(input);
         }),
     };
     Light::start(setup).map_err(|error| Refused(format!("could not {}", with_cause(&error))))

@@ -12,27 +12,31 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle};
 
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
+use engine::light::rdm;
 use engine::light::receive::Receiver;
 use engine::light::source::{ArtnetStream, SacnStream};
 use engine::light::{Plan, Playback};
-use engine::show::{Show, UniverseOut};
-use engine::told::FrameReport;
+use engine::show::{Sending, Show, UniverseOut};
+use engine::told::Input;
 use rtrb::{Producer, RingBuffer};
-use units::{Moment, PortAddress, Universe};
+use tokio::sync::oneshot;
+use units::{Moment, OrderId, PortAddress, ShowTime, Universe};
 use uuid::Uuid;
+use wire::artnet;
+use wire::rdm::Uid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, EdgeEnds, Memory, Seen};
+use edge::{Edge, EdgeEnds, Errand, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
@@ -84,13 +88,15 @@ pub struct LightSetup<'a> {
     pub clock: BoxClock,
     /// Chance, for the delay of Art-Net's replies.
     pub chance: u64,
-    /// Told of every frame that left, by a thread that may take its time.
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
+    /// Told of every frame that left, and of what the network has to say to the show, by a thread that may take its
+    /// time.
+    pub report: Box<dyn FnMut(Input) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
     plans: Producer<Arc<Plan>>,
+    errands: mpsc::Sender<Errand>,
     watch: LightWatch,
     warnings: Vec<String>,
     threads: Vec<JoinHandle<()>>,
@@ -124,7 +130,7 @@ impl Light {
         let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
         let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
-        let (plans, render_ends, edge_ends) = rings();
+        let (plans, errands, render_ends, edge_ends) = rings();
         let render = render(&setup, interface.is_some(), &sockets, render_ends, gauges.clone());
         let clock = setup.clock.clone();
         let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
@@ -136,7 +142,7 @@ impl Light {
             })?,
         ];
         let watch = LightWatch { gauges, seen, about, clock };
-        Ok(Self { plans, watch, warnings, threads })
+        Ok(Self { plans, errands, watch, warnings, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -144,6 +150,19 @@ impl Light {
         if self.plans.push(plan).is_err() {
             tracing::error!("light has not taken a plan for {PLANS} plans: its thread is stuck");
         }
+    }
+
+    /// Says this to the lighting network, then; `report` is told when it left. Never waits.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        // A thread that has ended has nobody left to say it to.
+        let _ = self.errands.send(Errand::Send { order, at, what });
+    }
+
+    /// Asks lamps this, through Art-Net nodes (rule A19). Without Art-Net the answer's other end is gone at once.
+    pub fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.errands.send(Errand::Rdm { ask, answer });
+        answered
     }
 
     /// For those who want to see what is on the wire, on any thread.
@@ -208,14 +227,15 @@ impl Drop for Light {
     }
 }
 
-/// The rings between the two threads, and the one that plans come by.
-fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
+/// The rings between the two threads, and the ways by which plans and errands come.
+fn rings() -> (Producer<Arc<Plan>>, mpsc::Sender<Errand>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
     let (old_in, old) = RingBuffer::new(2 * PLANS);
     let (told_in, told) = RingBuffer::new(REPORTS);
     let render = RenderEnds { plans, tables, old: old_in, told: told_in };
-    (plan_in, render, EdgeEnds { tables: table_in, old, told })
+    let (errands_in, errands) = mpsc::channel();
+    (plan_in, errands_in, render, EdgeEnds { tables: table_in, old, told, errands })
 }
 
 fn render(
@@ -269,6 +289,8 @@ fn edge(
         gauges,
         seen,
         memory: Memory::default(),
+        waiting: Vec::new(),
+        rdm: BTreeMap::new(),
     }
 }
 
@@ -333,7 +355,7 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    if setup.show.universes.values().all(|out| out.artnet.is_none()) {
+    if !setup.show.speaks_artnet() {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -428,10 +450,17 @@ fn controller(
         poll: polled(setup.show).collect(),
         reach: Reach { network: interface.map(|it| (it.address, it.mask)) },
         ports: setup.show.universes.values().filter_map(port_address).collect(),
+        uid: rdm_uid(setup.cid),
         takes: BTreeSet::new(),
         priority: setup.priority,
         chance: setup.chance,
     }
+}
+
+/// Of a maker's code for experiments, and as much of the box's own id as a UID holds.
+fn rdm_uid(cid: Uuid) -> Uid {
+    let device = cid.as_fields().0.min(u32::MAX - 1);
+    Uid { maker: artnet::ESTA, device }
 }
 
 fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {

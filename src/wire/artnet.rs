@@ -11,11 +11,15 @@ use units::{PortAddress, Universe};
 
 mod diag;
 mod nzs;
+mod rdm;
 mod reply;
 mod trigger;
 
 pub use diag::{DIAG_TEXT_MAX, DiagData, DiagPriority};
 pub use nzs::Nzs;
+pub use rdm::{
+    ADDRESSES_A_REQUEST, RdmPacket, RdmSub, TodData, UIDS_A_PACKET, tod_flush, tod_requests,
+};
 pub use reply::{
     POLL_REPLY_LEN, PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM, STATUS_1_SET_HERE,
     STATUS_2_FIFTEEN_BITS, Style,
@@ -45,6 +49,11 @@ mod op {
     pub const SYNC: u16 = 0x5200;
     pub const ADDRESS: u16 = 0x6000;
     pub const INPUT: u16 = 0x7000;
+    pub const TOD_REQUEST: u16 = 0x8000;
+    pub const TOD_DATA: u16 = 0x8100;
+    pub const TOD_CONTROL: u16 = 0x8200;
+    pub const RDM: u16 = 0x8300;
+    pub const RDM_SUB: u16 = 0x8400;
     pub const TRIGGER: u16 = 0x9900;
 }
 
@@ -139,6 +148,12 @@ pub enum Packet<'a> {
     Trigger(Trigger),
     /// A line of diagnostics.
     DiagData(DiagData),
+    /// RDM devices that a node has found.
+    TodData(TodData),
+    /// A message to an RDM device or from one.
+    Rdm(RdmPacket<'a>),
+    /// One parameter of several sub-devices.
+    RdmSub(RdmSub),
     /// Somebody programs a node; answered with an ArtPollReply.
     Address {
         /// Which of the node's replies is meant; 0 and 1 are its root.
@@ -204,6 +219,9 @@ pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, ArtnetError> {
         op::NZS => nzs::parse(bytes).map(Packet::Nzs),
         op::SYNC => Ok(Packet::Sync),
         op::TRIGGER => trigger::parse(bytes).map(Packet::Trigger),
+        op::TOD_DATA => rdm::parse_tod_data(bytes).map(Packet::TodData),
+        op::RDM => rdm::parse_rdm(bytes).map(Packet::Rdm),
+        op::RDM_SUB => rdm::parse_rdm_sub(bytes).map(Packet::RdmSub),
         op::DIAG_DATA => diag::parse(bytes).map(Packet::DiagData),
         op::ADDRESS => {
             at(bytes, 0..ADDRESS_LEN)?;

@@ -56,6 +56,7 @@ fn small_stage() -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        triggers: Vec::new(),
     }
 }
 

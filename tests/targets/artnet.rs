@@ -54,6 +54,7 @@ impl Hall {
             poll: BTreeSet::from([POLLED]),
             reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
             ports: ports.clone(),
+            uid: wire::rdm::Uid { maker: artnet::ESTA, device: 1 },
             takes: BTreeSet::new(),
             priority: 100,
             chance: 3,
@@ -115,7 +116,15 @@ fn comes_back(packet: &Packet) {
         }
         // A text that was none is mended when it is read, and may have grown.
         Packet::DiagData(line) => assert!(parse(&line.emit()).is_ok()),
-        Packet::Sync | Packet::Address { .. } | Packet::Input { .. } | Packet::Other(_) => {}
+        Packet::TodData(part) => {
+            assert_eq!(parse(&part.emit()), Ok(Packet::TodData(part.clone())));
+        }
+        Packet::Rdm(packet) => assert_eq!(parse(&packet.emit()), Ok(Packet::Rdm(*packet))),
+        Packet::RdmSub(_)
+        | Packet::Sync
+        | Packet::Address { .. }
+        | Packet::Input { .. }
+        | Packet::Other(_) => {}
     }
 }
 

@@ -27,7 +27,7 @@ use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
 use crate::pool::Pool;
-use crate::show::{Cue, CuePlace, Lead, Show};
+use crate::show::{Cue, CuePlace, Lead, Show, TriggerOn};
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
 
@@ -165,6 +165,13 @@ impl Engine {
                 let receipts = self.ledger.light_left(&frame);
                 receipts.into_iter().for_each(|receipt| self.receive(receipt));
             }
+            Input::ArtTrigger { key, from } => {
+                self.hear_trigger(now, TriggerOn::Artnet(key), &format!("art-net {from}"));
+            }
+            Input::Sent { order, at, evidence } => {
+                let receipt = self.ledger.sent(order, at, evidence);
+                receipt.into_iter().for_each(|receipt| self.receive(receipt));
+            }
             Input::SoundBegan { voice, at, evidence } => {
                 let receipt = self.ledger.voice_began(voice, at, evidence);
                 receipt.into_iter().for_each(|receipt| self.receive(receipt));
@@ -253,6 +260,16 @@ impl Engine {
     ) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
         self.fire_now(now, place, from)
+    }
+
+    /// Fires whatever the show has for it; what nobody asked for is no mistake.
+    fn hear_trigger(&mut self, now: ShowTime, on: TriggerOn, from: &str) {
+        let show = self.show.clone();
+        for trigger in show.triggers.iter().filter(|it| it.on == on) {
+            if let Err(refusal) = self.fire_by_number(now, trigger.fires, from) {
+                self.say(Said::Refused { why: refusal.to_string(), by: from.to_owned() });
+            }
+        }
     }
 
     fn fire_now(&mut self, now: ShowTime, place: CuePlace, from: &str) -> Result<Done, Refusal> {

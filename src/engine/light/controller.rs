@@ -13,10 +13,12 @@ use units::{PortAddress, ShowTime, Span};
 use wire::artnet::{
     self, DiagData, DiagPriority, Diagnostics, Packet, Poll, PollReply, Port, Trigger,
 };
+use wire::rdm::Uid;
 
 mod diagnostics;
 mod replies;
 
+use super::rdm::{self, Rdm};
 use diagnostics::Way;
 
 /// Every 2.5 to 3 s, for as long as we run (rule A2).
@@ -53,6 +55,8 @@ pub struct ControllerSetup {
     pub reach: Reach,
     /// The port addresses that we send.
     pub ports: BTreeSet<PortAddress>,
+    /// Our own name among RDM devices.
+    pub uid: Uid,
     /// Those that we take from desks, so that they send them to us.
     pub takes: BTreeSet<PortAddress>,
     /// sACN priority of the show, 0 to 200.
@@ -108,6 +112,9 @@ pub struct Controller {
     generation: u64,
     letters: VecDeque<Letter>,
     triggers: VecDeque<(Trigger, Ipv4Addr)>,
+    /// The latest number of each port address's ArtNzs.
+    nzs: BTreeMap<PortAddress, u8>,
+    rdm: Rdm,
 }
 
 /// An address, and the bind index of one of the replies from there.
@@ -136,6 +143,7 @@ impl Controller {
     pub fn new(setup: ControllerSetup, now: ShowTime) -> Self {
         Self {
             chance: setup.chance,
+            rdm: Rdm::new(setup.uid, setup.ports.clone()),
             setup,
             nodes: BTreeMap::new(),
             askers: BTreeMap::new(),
@@ -145,6 +153,7 @@ impl Controller {
             generation: 0,
             letters: VecDeque::new(),
             triggers: VecDeque::new(),
+            nzs: BTreeMap::new(),
         }
     }
 
@@ -164,6 +173,10 @@ impl Controller {
             Ok(Packet::Trigger(trigger)) => self.handle_trigger(trigger, address),
             // Slots with a start code of their own are no levels (rule A18), and diagnostics are for people.
             Ok(Packet::Nzs(_) | Packet::DiagData(_)) => {}
+            Ok(Packet::TodData(part)) => self.rdm.handle_table(now, &part, address),
+            Ok(Packet::Rdm(packet)) => self.rdm.handle_message(now, &packet, address),
+            // Whoever sends this sends ArtRdm as well.
+            Ok(Packet::RdmSub(_)) => {}
             Ok(Packet::Sync | Packet::Other(_)) | Err(_) => {}
         }
     }
@@ -175,18 +188,51 @@ impl Controller {
         }
         self.drop_silent(now);
         self.answer_due(now);
+        self.rdm.tick(now);
         self.askers.retain(|_, it| it.reply_due.is_some() || now - it.asked < ASKER_KEPT);
         self.foreign.retain(|_, heard| now - *heard < FOREIGN_KEPT);
     }
 
     /// The next datagram to send, none when there is none.
     pub fn poll(&mut self) -> Option<Letter> {
+        while let Some((to, bytes)) = self.rdm.poll() {
+            let to = to.map_or_else(|| self.everybody(), |address| vec![address]);
+            to.into_iter().for_each(|address| self.post(address, bytes.clone()));
+        }
         self.letters.pop_front()
+    }
+
+    /// Asks lamps something (rule A19); the number under which [`Self::poll_rdm`] answers.
+    pub fn ask_rdm(&mut self, now: ShowTime, ask: rdm::Ask) -> u64 {
+        self.rdm.ask(now, ask)
+    }
+
+    /// The next answer of lamps, and to which question.
+    pub fn poll_rdm(&mut self) -> Option<(u64, rdm::Done)> {
+        self.rdm.poll_done()
     }
 
     /// The next trigger for us, and who pressed it (rule A15).
     pub fn poll_trigger(&mut self) -> Option<(Trigger, Ipv4Addr)> {
         self.triggers.pop_front()
+    }
+
+    /// Presses a key everywhere (rule A15).
+    pub fn press(&mut self, trigger: Trigger) {
+        for address in self.everybody() {
+            self.post(address, trigger.emit().to_vec());
+        }
+    }
+
+    /// Slots with a start code of their own, to who subscribes to the port address (rule A18); what may not be sent is not.
+    pub fn send_nzs(&mut self, port_address: PortAddress, start_code: u8, slots: &[u8]) {
+        let sequence = self.nzs.entry(port_address).or_default();
+        *sequence = *sequence % u8::MAX + 1;
+        let nzs = artnet::Nzs { sequence: *sequence, start_code, port_address, slots };
+        let Some(bytes) = nzs.emit() else { return };
+        for node in self.subscribers(port_address) {
+            self.post(node.address, bytes.clone());
+        }
     }
 
     /// A line for whoever asked for diagnostics of that priority (rule A18).
@@ -433,6 +479,7 @@ mod tests {
                 poll: BTreeSet::from([Ipv4Addr::new(127, 0, 0, 2)]),
                 reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
                 ports: BTreeSet::from([port(1), port(2)]),
+                uid: Uid { maker: artnet::ESTA, device: 1 },
                 takes: BTreeSet::new(),
                 priority: 100,
                 chance: 3,
@@ -660,8 +707,40 @@ mod tests {
         rig.hear(&others.emit(), DESK).hear(&ours.emit(), BOX).hear(&ours.emit(), DESK);
         assert_eq!(rig.controller.poll_trigger(), Some((ours, DESK)));
         assert_eq!(rig.controller.poll_trigger(), None);
-        (0..1000).for_each(|_| drop(rig.hear(&ours.emit(), DESK)));
+        for _ in 0..1000 {
+            rig.hear(&ours.emit(), DESK);
+        }
         assert_eq!(std::iter::from_fn(|| rig.controller.poll_trigger()).count(), STRANGERS_MAX);
+    }
+
+    #[test]
+    fn a19_tables_are_asked_for_by_broadcast_and_a_lamp_at_its_node() {
+        let mut rig = Rig::new();
+        let lamp = Uid { maker: 0x7a70, device: 7 };
+        let question = rdm::Question {
+            uid: lamp,
+            sub_device: 0,
+            class: wire::rdm::Class::Get,
+            parameter: 0x0082,
+            data: Vec::new(),
+        };
+        rig.controller.ask_rdm(rig.now, rdm::Ask::Question(question));
+        let sent = |rig: &Rig, to: Ipv4Addr, operation: u8| {
+            let meant = |letter: &Letter| *letter.to.ip() == to && letter.bytes[9] == operation;
+            rig.sent.iter().filter(|(_, letter)| meant(letter)).count()
+        };
+        rig.run(Span::from_millis(10));
+        assert_eq!(sent(&rig, BROADCAST, 0x80), 1);
+        let table = artnet::TodData {
+            port_address: port(1),
+            port: 1,
+            bind_index: 1,
+            total: Some(1),
+            block: 0,
+            uids: vec![lamp],
+        };
+        rig.hear(&table.emit(), NODE).run(secs(1));
+        assert_eq!((sent(&rig, NODE, 0x83), sent(&rig, BROADCAST, 0x83)), (1, 0));
     }
 
     #[test]
@@ -671,6 +750,30 @@ mod tests {
             artnet::Nzs { sequence: 1, start_code: 0x17, port_address: port(1), slots: &[1] };
         rig.hear(&text.emit().expect("it may be"), DESK);
         assert_eq!(rig.controller.foreign(port(1)).count(), 0);
+    }
+
+    #[test]
+    fn a15_a_key_is_pressed_by_broadcast() {
+        let mut rig = Rig::new();
+        let key = Trigger::new(artnet::Key::Macro, 3);
+        rig.controller.press(key);
+        rig.run(Span::from_millis(10));
+        assert_eq!(rig.read(BROADCAST, |it| *it == Packet::Trigger(key)).len(), 1);
+    }
+
+    #[test]
+    fn a18_another_start_code_goes_to_subscribers_and_is_counted() {
+        let mut rig = Rig::new();
+        rig.controller.send_nzs(port(1), 0x17, &[1, 2]);
+        rig.hear(&subscribes(1, 1), NODE);
+        (0..2).for_each(|_| rig.controller.send_nzs(port(1), 0x17, &[1, 2]));
+        rig.controller.send_nzs(port(1), 0, &[1, 2]);
+        rig.run(Span::from_millis(10));
+        let of = |rig: &Rig, sequence| {
+            rig.read(NODE, |it| matches!(it, Packet::Nzs(nzs) if nzs.sequence == sequence)).len()
+        };
+        assert_eq!([1, 2, 3, 4].map(|sequence| of(&rig, sequence)), [0, 1, 1, 0]);
+        assert!(rig.read(BROADCAST, |it| matches!(it, Packet::Nzs(_))).is_empty());
     }
 
     #[test]

@@ -10,7 +10,8 @@
 
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`artsync`] (when a held frame is shown), [`receive`] (who else sends), [`discover`] (what sACN
+//! wants Art-Net), [`artsync`] (when a held frame is shown), [`rdm`] (what lamps tell), [`receive`] (who else
+//! sends), [`discover`] (what sACN
 //! receivers are told of us).
 
 pub mod artsync;
@@ -18,6 +19,7 @@ pub mod controller;
 pub mod discover;
 mod plan;
 mod playback;
+pub mod rdm;
 pub mod receive;
 pub mod source;
 

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, looks, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -42,8 +42,18 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
     Loaded { show: show.filter(|_| sound), findings }
 }
 
-const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "list"];
+const TOP_KEYS: &[&str] = &[
+    "include",
+    "show",
+    "universes",
+    "profiles",
+    "fixtures",
+    "groups",
+    "looks",
+    "tracks",
+    "list",
+    "trigger",
+];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
@@ -61,11 +71,13 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             patch: &patch,
             looks: &looks,
             tracks: &tracks,
+            universes: &universes,
             library: &mut library,
             flash_limited: head.flash_limit_off.is_none(),
         },
     );
     timing::check(report, &lists);
+    let triggers = triggers::read(&top, &lists);
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
@@ -84,6 +96,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),
+        triggers,
     }
 }
 

@@ -1,10 +1,12 @@
 //! A show that has been read and checked. Every reference is resolved, every range kept: what stands here can run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
+use wire::artnet::Key;
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,9 +35,18 @@ pub struct Show {
     pub media: Vec<Media>,
     /// Cue lists in the order of the file; the first is the one that GO means.
     pub lists: Vec<CueList>,
+    /// What from outside fires cues.
+    pub triggers: Vec<Trigger>,
 }
 
 impl Show {
+    /// Whether anything in it needs Art-Net.
+    pub fn speaks_artnet(&self) -> bool {
+        let sends = |cue: &Cue| !cue.sends.is_empty();
+        self.universes.values().any(|out| out.artnet.is_some())
+            || self.triggers.iter().any(|it| matches!(it.on, TriggerOn::Artnet(_)))
+            || self.lists.iter().flat_map(|list| &list.cues).any(sends)
+    }
     /// The cue of that number, with its place.
     pub fn cue(&self, number: CueNumber) -> Option<(CuePlace, &Cue)> {
         self.lists.iter().enumerate().find_map(|(list, cues)| {
@@ -223,6 +234,62 @@ pub struct Cue {
     pub phones: Option<PhoneCue>,
     /// What it does to other cues.
     pub acts: Vec<ActOn>,
+    /// What it says to the lighting network beside levels.
+    pub sends: Vec<Sending>,
+}
+
+/// What fires a cue from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trigger {
+    /// What happens.
+    pub on: TriggerOn,
+    /// The cue that it fires.
+    pub fires: CueNumber,
+}
+
+/// What happens outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerOn {
+    /// Somebody sends this as ArtTrigger (rule A15).
+    Artnet(ArtnetKey),
+}
+
+/// A key of ArtTrigger, and which one of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArtnetKey {
+    /// What is pressed.
+    pub key: Key,
+    /// Which one.
+    pub sub: u8,
+}
+
+impl fmt::Display for ArtnetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sub = self.sub;
+        match self.key {
+            Key::Ascii => write!(f, "ascii {:?}", char::from(sub)),
+            Key::Macro => write!(f, "macro {sub}"),
+            Key::Soft => write!(f, "soft {sub}"),
+            Key::Show => write!(f, "show {sub}"),
+            Key::Other(code) => write!(f, "{code} {sub}"),
+        }
+    }
+}
+
+/// What a cue says to the lighting network beside levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sending {
+    /// ArtTrigger to everybody (rule A15).
+    Artnet(ArtnetKey),
+    /// Slots with a start code of their own, to who subscribes to the universe by Art-Net (rule A18).
+    StartCode {
+        /// Which.
+        universe: Universe,
+        /// Neither 0 nor 0xcc.
+        start_code: u8,
+        /// 1 to 512 octets.
+        slots: Vec<u8>,
+    },
 }
 
 /// When a cue's outputs begin.

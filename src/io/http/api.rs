@@ -262,6 +262,7 @@ struct CueRow<'a> {
     sound: bool,
     phones: bool,
     acts: usize,
+    sends: usize,
     #[serde(rename = "pre_wait_ns")]
     pre_wait: Span,
     then: &'static str,
@@ -305,6 +306,7 @@ fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
         sound: !cue.sound.is_empty(),
         phones: cue.phones.is_some(),
         acts: cue.acts.len(),
+        sends: cue.sends.len(),
         pre_wait: cue.pre_wait,
         then,
         post_wait,

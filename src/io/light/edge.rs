@@ -7,17 +7,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use engine::clock::Overlay;
 use engine::light::controller::{Controller, Subscriber};
 use engine::light::discover::Discovery;
+use engine::light::rdm;
 use engine::light::receive::Receiver;
 use engine::order::Evidence;
-use engine::told::FrameReport;
+use engine::show::{ArtnetKey, Sending};
+use engine::told::Input;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtrb::{Consumer, Producer};
-use units::{PortAddress, ShowTime, Span, Universe};
+use tokio::sync::oneshot;
+use units::{OrderId, PortAddress, ShowTime, Span, Universe};
+use wire::artnet::{DiagPriority, Trigger};
 
 use super::glance::{Foreign, NodeGlance};
 use super::net::v4;
@@ -89,10 +93,13 @@ pub(super) struct Edge {
     pub discover_by: Arc<UdpSocket>,
     pub discover_to: Vec<SocketAddr>,
     pub ends: EdgeEnds,
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
+    pub report: Box<dyn FnMut(Input) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+    pub waiting: Vec<Waiting>,
+    /// Who waits for an answer of lamps.
+    pub rdm: BTreeMap<u64, oneshot::Sender<rdm::Done>>,
 }
 
 /// Its ends of the rings.
@@ -100,6 +107,22 @@ pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
+    pub errands: mpsc::Receiver<Errand>,
+}
+
+/// What this thread is asked to do.
+pub(super) enum Errand {
+    /// Say this to the lighting network, then.
+    Send { order: OrderId, at: ShowTime, what: Sending },
+    /// Ask lamps this.
+    Rdm { ask: rdm::Ask, answer: oneshot::Sender<rdm::Done> },
+}
+
+/// What waits for its time.
+pub(super) struct Waiting {
+    order: OrderId,
+    at: ShowTime,
+    what: Sending,
 }
 
 /// What the log has been told already.
@@ -111,6 +134,8 @@ pub(super) struct Memory {
     failing: bool,
     foreign: BTreeSet<(Universe, String)>,
     nodes: BTreeMap<Universe, Vec<NodeGlance>>,
+    /// What askers of diagnostics are still to be told (rule A18).
+    diagnostics: Vec<(DiagPriority, String)>,
 }
 
 impl Edge {
@@ -121,6 +146,7 @@ impl Edge {
             let now = self.steady.show(self.clock.mono_now());
             self.drain();
             self.speak(now);
+            self.run_errands();
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
                 self.memory.second = now.ns() / 1_000_000_000;
@@ -134,7 +160,7 @@ impl Edge {
         let all = artnet.chain(self.heard.iter().map(AsFd::as_fd));
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
-        let _ = poll(&mut all, PollTimeout::from(TURN_MS));
+        let _ = poll(&mut all, self.patience());
         let now = self.steady.show(self.clock.mono_now());
         if let Some((socket, controller)) = &mut self.artnet {
             for_each_datagram(socket, |bytes, from| {
@@ -142,6 +168,9 @@ impl Edge {
                     controller.handle(now, bytes, from);
                 }
             });
+            while let Some((Trigger { key, sub_key, .. }, from)) = controller.poll_trigger() {
+                (self.report)(Input::ArtTrigger { key: ArtnetKey { key, sub: sub_key }, from });
+            }
         }
         for socket in &self.heard {
             for_each_datagram(socket, |bytes, from| self.receiver.handle(now, bytes, from.ip()));
@@ -153,7 +182,7 @@ impl Edge {
         while self.ends.old.pop().is_ok() {}
         while let Ok(told) = self.ends.told.pop() {
             match told {
-                Told::Frame(report) => (self.report)(report),
+                Told::Frame(report) => (self.report)(Input::LightFrame(report)),
                 Told::Late { late, evidence } => {
                     let mut seen = self.seen.lock().expect("watchers do not panic");
                     seen.note(now, late);
@@ -170,11 +199,64 @@ impl Edge {
                 let _ = self.discover_by.send_to(page, to);
             }
         }
-        let Some((socket, controller)) = &mut self.artnet else { return };
-        controller.tick(now);
-        while let Some(letter) = controller.poll() {
-            let _ = socket.send_to(&letter.bytes, letter.to);
+        let said = std::mem::take(&mut self.memory.diagnostics);
+        if let Some((_, controller)) = &mut self.artnet {
+            said.into_iter().for_each(|(priority, text)| controller.diagnose(priority, text));
+            controller.tick(now);
         }
+        self.post();
+        self.answer_rdm();
+    }
+
+    /// Whatever the controller has to say leaves; tells how much did.
+    fn post(&mut self) -> usize {
+        let Some((socket, controller)) = &mut self.artnet else { return 0 };
+        let letters = std::iter::from_fn(|| controller.poll());
+        letters.filter(|letter| socket.send_to(&letter.bytes, letter.to).is_ok()).count()
+    }
+
+    /// What cues say beside levels leaves at its time.
+    fn run_errands(&mut self) {
+        while let Ok(errand) = self.ends.errands.try_recv() {
+            match errand {
+                Errand::Send { order, at, what } => self.waiting.push(Waiting { order, at, what }),
+                Errand::Rdm { ask, answer } => self.ask_rdm(ask, answer),
+            }
+        }
+        let now = self.clock.now();
+        let due: Vec<_> = self.waiting.extract_if(.., |it| it.at <= now).collect();
+        for Waiting { order, what, .. } in due {
+            if let Some((_, controller)) = &mut self.artnet {
+                say(controller, &self.universes, &what);
+            }
+            if self.post() > 0 {
+                let (at, evidence) = (self.clock.now(), Evidence::AfterSend);
+                (self.report)(Input::Sent { order, at, evidence });
+            }
+        }
+    }
+
+    /// Without Art-Net nobody answers: who asked sees that the other end is gone.
+    fn ask_rdm(&mut self, ask: rdm::Ask, answer: oneshot::Sender<rdm::Done>) {
+        let now = self.steady.show(self.clock.mono_now());
+        if let Some((_, controller)) = &mut self.artnet {
+            self.rdm.insert(controller.ask_rdm(now, ask), answer);
+        }
+    }
+
+    fn answer_rdm(&mut self) {
+        let Some((_, controller)) = &mut self.artnet else { return };
+        while let Some((id, done)) = controller.poll_rdm() {
+            // Who asked may have gone meanwhile.
+            let _ = self.rdm.remove(&id).map(|answer| answer.send(done));
+        }
+    }
+
+    /// A turn, or until something is due before its end.
+    fn patience(&self) -> PollTimeout {
+        let until = |it: &Waiting| self.clock.until(it.at).as_micros().div_ceil(1000);
+        let first = self.waiting.iter().map(until).min().unwrap_or(u128::MAX);
+        PollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
     }
 
     /// Tells the render thread who subscribes, whenever that changes.
@@ -258,10 +340,13 @@ impl Memory {
     fn say_nodes(&mut self, universe: Universe, nodes: &[NodeGlance]) {
         let before = self.nodes.insert(universe, nodes.to_vec()).unwrap_or_default();
         for node in nodes.iter().filter(|node| !before.contains(node)) {
-            tracing::info!("node {node} takes universe {universe}");
+            self.note(DiagPriority::LOW, format!("node {node} takes universe {universe}"));
         }
         for node in before.iter().filter(|node| !nodes.contains(node)) {
-            tracing::warn!("node {node} no longer takes universe {universe}");
+            self.note(
+                DiagPriority::MEDIUM,
+                format!("node {node} no longer takes universe {universe}"),
+            );
         }
     }
 
@@ -270,24 +355,54 @@ impl Memory {
         for (universe, foreign) in all {
             now.extend(foreign.iter().map(|it| (universe, it.to_string())));
         }
+        let mut said = Vec::new();
         for (universe, who) in now.difference(&self.foreign) {
-            tracing::warn!("{who} sends on our universe {universe}");
+            said.push((DiagPriority::HIGH, format!("{who} sends on our universe {universe}")));
         }
         for (universe, who) in self.foreign.difference(&now) {
-            tracing::info!("{who} sends on our universe {universe} no more");
+            said.push((
+                DiagPriority::LOW,
+                format!("{who} sends on our universe {universe} no more"),
+            ));
         }
         self.foreign = now;
+        said.into_iter().for_each(|(priority, text)| self.note(priority, text));
+    }
+
+    /// For the log, and for whoever asked for diagnostics.
+    fn note(&mut self, priority: DiagPriority, text: String) {
+        match priority >= DiagPriority::MEDIUM {
+            true => tracing::warn!("{text}"),
+            false => tracing::info!("{text}"),
+        }
+        self.diagnostics.push((priority, text));
     }
 
     fn say_failures(&mut self, failed: u64) {
         let more = failed - self.failed;
         match (more, self.failing) {
-            (1.., false) => tracing::warn!("{more} lighting packets could not be sent in a second"),
-            (0, true) => tracing::info!("lighting packets leave again; {failed} were lost in all"),
+            (1.., false) => self.note(
+                DiagPriority::CRITICAL,
+                format!("{more} lighting packets could not be sent in a second"),
+            ),
+            (0, true) => self.note(
+                DiagPriority::LOW,
+                format!("lighting packets leave again; {failed} were lost in all"),
+            ),
             _ => {}
         }
         self.failing = more > 0;
         self.failed = failed;
+    }
+}
+
+fn say(controller: &mut Controller, universes: &[(Universe, Option<PortAddress>)], what: &Sending) {
+    match what {
+        Sending::Artnet(ArtnetKey { key, sub }) => controller.press(Trigger::new(*key, *sub)),
+        Sending::StartCode { universe, start_code, slots } => {
+            let port = universes.iter().find(|(it, _)| it == universe).and_then(|(_, port)| *port);
+            port.into_iter().for_each(|port| controller.send_nzs(port, *start_code, slots));
+        }
     }
 }
 

@@ -84,6 +84,7 @@ fn full_stage() -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        triggers: Vec::new(),
     }
 }
 

@@ -85,6 +85,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        triggers: Vec::new(),
     }
 }
 

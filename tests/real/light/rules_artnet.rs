@@ -113,7 +113,11 @@ fn a07_every_field_of_the_answer_says_what_is_so() {
         let bytes = &heard.bytes;
         assert_eq!(bytes.len(), 239, "as long as Art-Net 4 has it");
         assert_eq!(bytes[14..16], 6454_u16.to_le_bytes(), "the port, low byte first");
-        assert_eq!(bytes[20..24], [0x00, 0xff, 0, 0x10], "equipment unknown, no UBEA, set here");
+        assert_eq!(
+            bytes[20..24],
+            [0x00, 0xff, 0, 0x12],
+            "equipment unknown, no UBEA, set here, speaks RDM"
+        );
         assert_eq!(bytes[24..26], [0xf0, 0x7f], "a maker's code for experiments, low byte first");
         assert_eq!(bytes[194], 100, "the show's sACN priority");
         assert_eq!(bytes[195..200], [0; 5], "no macro, no remote, spare");

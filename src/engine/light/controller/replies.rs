@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use units::PortAddress;
 use wire::artnet::{
-    PORTS_A_REPLY, PollReply, Port, STATUS_1_SET_HERE, STATUS_2_FIFTEEN_BITS, Style,
+    PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM, STATUS_1_SET_HERE, STATUS_2_FIFTEEN_BITS, Style,
 };
 
 use super::ControllerSetup;
@@ -35,7 +35,7 @@ fn about(setup: &ControllerSetup) -> PollReply {
         ip: setup.own,
         firmware: FIRMWARE,
         // The show file sets port addresses, and nobody over the network.
-        status_1: STATUS_1_SET_HERE,
+        status_1: STATUS_1_SET_HERE | STATUS_1_RDM,
         short_name: setup.name.clone(),
         long_name: format!("Downbeat {}", setup.name),
         acn_priority: setup.priority,
