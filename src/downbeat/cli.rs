@@ -133,6 +133,16 @@ Examples:
     Phones(Show),
     /// What is on the lighting network
     Universes(Show),
+    /// Ask and tell lamps, through Art-Net nodes that speak RDM
+    #[command(after_help = "\
+Examples:
+  downbeat rdm list
+  downbeat rdm get 7a70:ffffff00 device_info
+  downbeat rdm set 7a70:ffffff00 dmx_start_address 101")]
+    Rdm {
+        #[command(subcommand)]
+        rdm: crate::lamps::Rdm,
+    },
     /// What was ordered, and what really happened
     #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]
     Receipts {

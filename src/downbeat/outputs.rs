@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
+use engine::light::rdm;
 use engine::show::{Sending, Show};
 use engine::told::Input;
 use engine::{light, sound};
@@ -13,6 +14,7 @@ use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
+use tokio::sync::oneshot;
 use units::{OrderId, ShowTime};
 use uuid::Uuid;
 
@@ -129,6 +131,12 @@ pub struct Watched(pub Arc<Outputs>);
 impl io::http::Outputs for Watched {
     fn universes(&self) -> Value {
         serde_json::to_value(self.0.on_the_wire.glance()).expect("a glance has a JSON form")
+    }
+    fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        match &*self.0.light() {
+            Some(light) => light.ask_lamps(ask),
+            None => oneshot::channel().1,
+        }
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);

@@ -5,6 +5,8 @@
 //! `artnet_protocol`, which share no code with the box, and timed by the kernel as they arrive.
 
 mod evening;
+mod lamps;
+mod manners_artnet;
 mod meetings;
 mod rig;
 mod rules_artnet;

@@ -103,7 +103,7 @@ fn a06_each_address_that_we_send_is_an_input_in_a_reply_of_its_own() {
     };
     assert_eq!(input(&answers[0]), ([0, 0], 7, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
     assert_eq!(input(&answers[1]), ([0x12, 3], 4, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
-    assert!(answers.iter().all(|it| it.swout == [0; 4] && it.good_output_a == [0; 4]));
+    assert!(answers.iter().all(|it| it.swout == [0; 4] && it.good_output == [0; 4]));
 }
 
 #[test]
