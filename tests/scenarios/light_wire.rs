@@ -308,7 +308,7 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
             poll: BTreeSet::new(),
             reach: Reach::default(),
             ports: BTreeSet::from([port(0x1234)]),
-            uid: wire::rdm::Uid { maker: artnet::ESTA, device: 1 },
+            uid: rdm::Uid { maker: artnet::ESTA, device: 1 },
             takes: BTreeSet::new(),
             priority: 100,
             chance: 1,

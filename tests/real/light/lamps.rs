@@ -3,7 +3,7 @@
 //!
 //! Nothing of `olad` is ours: it answers with the tables, timers and refusals of Open Lighting's own responders, one of
 //! which puts every set off for 400 ms. What it does not do: it broadcasts its tables however they are asked for, leaves
-//! the bind index out, and never sends a table in parts (it has eight devices).
+//! the bind index out, and never sends a table in parts (it has seven devices).
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
