@@ -42,7 +42,7 @@ pub(super) struct Asked {
 pub(super) async fn list(State(house): State<Arc<House>>, body: Bytes) -> Response {
     let list: List = match fields(&body) {
         Ok(list) => list,
-        Err(refused) => return refused,
+        Err(why) => return wrong(&why),
     };
     match ask(&house, Ask::List { anew: list.search }).await {
         Ok(Done::Table(rows)) => Json(devices(&house, &rows)).into_response(),
@@ -75,10 +75,10 @@ pub(super) async fn set(State(house): State<Arc<House>>, body: Bytes) -> Respons
     question(&house, &body, Class::Set).await
 }
 
-fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let object: serde_json::Result<Map<String, Value>> = serde_json::from_slice(body);
     let fields = object.and_then(|object| serde_json::from_value(Value::Object(object)));
-    fields.map_err(|error| wrong(&error.to_string()))
+    fields.map_err(|error| error.to_string())
 }
 
 fn wrong(why: &str) -> Response {
@@ -88,7 +88,7 @@ fn wrong(why: &str) -> Response {
 async fn question(house: &House, body: &[u8], class: Class) -> Response {
     let asked: Asked = match fields(body) {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(why) => return wrong(&why),
     };
     let (parameter, question) = match understand(&asked, class) {
         Ok(understood) => understood,
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((question.parameter, question.data), (0x00f0, vec![0, 5]));
         let (_, question) =
             understand(&asked(lamp, "0x8001", &[]), Class::Get).expect("a maker's own");
-        assert_eq!(question.data, []);
+        assert!(question.data.is_empty());
         for (parameter, class, says) in [
             ("device_infos", Class::Get, "there is no parameter `device_infos`"),
             ("device_info", Class::Set, "`device_info` cannot be set"),

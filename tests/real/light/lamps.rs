@@ -1,4 +1,4 @@
-//! Rule A19 at a real node: `olad` with Art-Net in and its imitations of RDM devices out, in a network namespace of its
+//! Rule A19 at a real node, and A15 through the whole program: `olad` with Art-Net in and its imitations of RDM devices out, in a network namespace of its
 //! own beside the box's. Needs root, iproute2 and ola; else each test says so.
 //!
 //! Nothing of `olad` is ours: it answers with the tables, timers and refusals of Open Lighting's own responders, one of
@@ -16,7 +16,9 @@ use tempfile::TempDir;
 use crate::the_box::{PATIENCE, lines_of, path};
 
 const SHOW: &str = "[show]\ntitle = \"Lamps\"\n[universes.1]\nartnet = { port_address = 1 }\n\
-    [[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n";
+    [[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n\
+    [[list.cue]]\nnumber = 2\nsend = { artnet = { key = \"macro\", sub = 3 } }\n\
+    [[trigger]]\nartnet = { key = \"show\", sub = 5 }\nfires = 2\n";
 const BOX: &str = "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\n[sound]\ndevice = \"none\"\n\
     [net]\nlight = \"stage\"\n";
 /// The plug-ins of `olad` that are wanted, and what is set of them; all others are off.
@@ -154,16 +156,25 @@ impl Stage {
         command
     }
 
-    /// `downbeat rdm …`
-    fn rdm(&self, words: &[&str]) -> Output {
+    /// `downbeat …`
+    fn downbeat(&self, words: &[&str]) -> Output {
         let mut command = self.at(0, &path().to_string_lossy());
-        command.arg("--socket").arg(self.file("socket")).arg("rdm").args(words);
+        command.arg("--socket").arg(self.file("socket")).args(words);
         command.output().expect("it starts")
     }
 
-    /// What `--json` prints of it.
+    /// `downbeat rdm …`
+    fn rdm(&self, words: &[&str]) -> Output {
+        self.downbeat(&[&["rdm"], words].concat())
+    }
+
+    /// What `rdm … --json` prints.
     fn json(&self, words: &[&str]) -> Value {
-        let output = self.rdm(&[words, &["--json"]].concat());
+        self.document(&[&["rdm"], words].concat())
+    }
+
+    fn document(&self, words: &[&str]) -> Value {
+        let output = self.downbeat(&[words, &["--json"]].concat());
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let why = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{words:?}: {text}{why}");
@@ -212,6 +223,34 @@ impl Drop for Stage {
             runs(&["ip", "netns", "del", name]);
         }
     }
+}
+
+#[test]
+fn a15_a_key_pressed_on_the_network_fires_its_cue_which_presses_another() {
+    if !able("a15_a_key_pressed_on_the_network_fires_its_cue_which_presses_another") {
+        return;
+    }
+    let stage = Stage::new();
+    let key = wire::artnet::Trigger::new(wire::artnet::Key::Show, 5);
+    std::fs::write(stage.file("key"), key.emit()).expect("written");
+    let press = format!("cat {} > /dev/udp/10.96.0.1/6454", stage.file("key").display());
+    let pressed = stage.at(1, "bash -c").arg(press).status().expect("it starts");
+    assert!(pressed.success());
+    let end = Instant::now() + PATIENCE;
+    let sent = loop {
+        let orders = stage.document(&["receipts"])["orders"].clone();
+        let orders = orders.as_array().expect("a list").iter();
+        if let Some(sent) = orders.into_iter().find(|it| !it["receipt"].is_null()) {
+            break sent.clone();
+        }
+        assert!(Instant::now() < end, "the key fired nothing");
+    };
+    let (order, receipt) = (&sent["order"], &sent["receipt"]);
+    assert_eq!((&order["cue"], &order["output"]), (&"2".into(), &"network".into()), "{sent}");
+    assert_eq!(order["what"], serde_json::json!({ "do": "trigger", "key": "macro 3" }));
+    assert_eq!(receipt["evidence"], "after_send");
+    let status = stage.document(&["status"]);
+    assert_eq!(status["show"]["lists"][0]["last"]["number"], "2", "{status}");
 }
 
 fn lamp(lamps: &[(String, String)], model: &str) -> String {
