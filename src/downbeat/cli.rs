@@ -134,6 +134,16 @@ Examples:
     /// What is on the lighting network: what the box sends, and what comes in
     #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),
+    /// Ask and tell lamps, through Art-Net nodes that speak RDM
+    #[command(after_help = "\
+Examples:
+  downbeat rdm list
+  downbeat rdm get 7a70:ffffff00 device_info
+  downbeat rdm set 7a70:ffffff00 dmx_start_address 101")]
+    Rdm {
+        #[command(subcommand)]
+        rdm: crate::lamps::Rdm,
+    },
     /// What was ordered, and what really happened
     #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]
     Receipts {

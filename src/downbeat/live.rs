@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, clock, load, terminal};
+use crate::{Refused, address, clock, lamps, load, terminal};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -29,6 +29,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
         Command::Clock { show: it, step: true } => step_clock(&client, it.json),
         Command::Phones(it) => show(&client, "phones", it.json, phones),
+        Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
@@ -90,9 +91,17 @@ fn show(
     as_json: bool,
     words: fn(&Value) -> String,
 ) -> Result<(), Refused> {
-    let answer = client.get(path)?;
+    show_answer(&client.get(path)?, as_json, words)
+}
+
+/// The document, or what it says in words; a refusal is one in either.
+pub fn show_answer(
+    answer: &Answer,
+    as_json: bool,
+    words: fn(&Value) -> String,
+) -> Result<(), Refused> {
     if answer.status != StatusCode::OK {
-        return Err(why(&answer));
+        return Err(why(answer));
     }
     match as_json {
         true => terminal::say(&answer.document.to_string()),
@@ -187,7 +196,8 @@ fn cue_row(it: &Value) -> [String; 5] {
     };
     let outputs = ["light", "sound", "phones"].into_iter().filter(|output| it[*output] == true);
     let acts = (it["acts"].as_u64() > Some(0)).then_some("cues");
-    let does: Vec<&str> = outputs.chain(acts).collect();
+    let sends = (it["sends"].as_u64() > Some(0)).then_some("network");
+    let does: Vec<&str> = outputs.chain(acts).chain(sends).collect();
     let then = match text(&it["then"]) {
         "wait" => String::new(),
         then => format!("{then} {}", span(&it["post_wait_ns"])),

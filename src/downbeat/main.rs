@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod clock;
 mod keys;
+mod lamps;
 mod live;
 mod load;
 mod log;

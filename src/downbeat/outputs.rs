@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
-use engine::show::Show;
+use engine::light::rdm;
+use engine::show::{Sending, Show};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
+use tokio::sync::oneshot;
+use units::{OrderId, ShowTime};
 use uuid::Uuid;
 
 use crate::{Refused, load};
@@ -64,6 +67,13 @@ impl Outputs {
     pub fn play_light(&self, plan: Arc<light::Plan>) {
         if let Some(light) = &mut *self.light() {
             light.play(plan);
+        }
+    }
+
+    /// Says this to the lighting network, then.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        if let Some(light) = &*self.light() {
+            light.send(order, at, what);
         }
     }
 
@@ -125,6 +135,12 @@ impl io::http::Outputs for Watched {
     fn inputs(&self) -> Value {
         serde_json::to_value(self.0.on_the_wire.inputs()).expect("a glance has a JSON form")
     }
+    fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        match &*self.0.light() {
+            Some(light) => light.ask_lamps(ask),
+            None => oneshot::channel().1,
+        }
+    }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);
         serde_json::to_value(card).expect("a glance has a JSON form")
@@ -153,7 +169,6 @@ fn start_microphone(
 }
 
 fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> {
-    let crossings = reports.clone();
     let setup = LightSetup {
         show: rig.show,
         cid: rig.node,
@@ -166,12 +181,9 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
-        report: Box::new(move |frame| {
+        report: Box::new(move |input| {
             // Nobody is left to hear of it on the way out.
-            let _ = reports.send(Input::LightFrame(frame));
-        }),
-        crossed: Box::new(move |trigger| {
-            let _ = crossings.send(Input::Crossed { trigger });
+            let _ = reports.send(input);
         }),
     };
     Light::start(setup).map_err(|error| Refused(format!("could not {}", with_cause(&error))))

@@ -1,7 +1,7 @@
 //! Orders and receipts: what was asked of an output for which show time, and what became of it.
 
 use serde::Serialize;
-use units::{CueNumber, OrderId, ShowTime, Span, TrackId};
+use units::{CueNumber, OrderId, ShowTime, Span, TrackId, Universe};
 
 /// Something an output has to do at a show time. Its order of fields is the order of its JSON keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +29,8 @@ pub enum Output {
     Sound,
     /// The phones.
     Phones,
+    /// The lighting network, beside levels.
+    Network,
 }
 
 /// What is to be done, in words a report can print.
@@ -85,6 +87,18 @@ pub enum What {
     },
     /// Phones show something.
     Screen,
+    /// A key is pressed by Art-Net.
+    Trigger {
+        /// Which: `show 5`.
+        key: String,
+    },
+    /// Slots with a start code of their own leave.
+    StartCode {
+        /// In which universe.
+        universe: Universe,
+        /// Which.
+        start_code: u8,
+    },
 }
 
 /// What became of an order.

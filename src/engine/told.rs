@@ -1,5 +1,6 @@
 //! What the engine is told, and what it answers and orders.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
+use crate::show::{ArtnetKey, Sending};
 use crate::{light, sound};
 
 /// What an operator may ask for, whoever carries it: terminal, socket, OSC, pin, page.
@@ -115,6 +117,22 @@ pub enum Input {
         /// Index into the show's triggers.
         trigger: usize,
     },
+    /// Somebody pressed a key by ArtTrigger (rule A15).
+    ArtTrigger {
+        /// Which.
+        key: ArtnetKey,
+        /// Who.
+        from: Ipv4Addr,
+    },
+    /// What a cue says to the lighting network has left.
+    Sent {
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: ShowTime,
+        /// How we know.
+        evidence: Evidence,
+    },
     /// A voice's first sample reached the output.
     SoundBegan {
         /// Which voice.
@@ -206,6 +224,15 @@ pub enum Effect {
     Light(Arc<light::Plan>),
     /// Render sound by this from now on.
     Sound(Arc<sound::Plan>),
+    /// Say this to the lighting network, then, and tell when it left.
+    Send {
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: ShowTime,
+        /// What.
+        what: Sending,
+    },
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
     /// Tell phones.

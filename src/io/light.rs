@@ -18,7 +18,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use engine::clock::Overlay;
@@ -26,17 +26,21 @@ use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
 use engine::light::input::{Inputs, Mixer};
 use engine::light::parts::{self, Frames};
+use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
 use engine::light::{Plan, Playback, priorities};
-use engine::show::{Show, ShowInput, UniverseOut};
-use engine::told::FrameReport;
+use engine::show::{Sending, Show, ShowInput, UniverseOut};
+use engine::told::Input;
 use rtrb::{Producer, RingBuffer};
-use units::{Moment, PortAddress, Universe};
+use tokio::sync::oneshot;
+use units::{Moment, OrderId, PortAddress, ShowTime, Universe};
 use uuid::Uuid;
+use wire::artnet;
+use wire::rdm::Uid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, EdgeEnds, Seen};
+use edge::{Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
     ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
 };
@@ -44,7 +48,7 @@ use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
 use outbox::Address;
-use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
+use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Table, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
@@ -95,16 +99,16 @@ pub struct LightSetup<'a> {
     pub clock: BoxClock,
     /// Chance, for the delay of Art-Net's replies.
     pub chance: u64,
-    /// Told of every frame that left, by a thread that may take its time.
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
-    /// Told of every trigger that was crossed, by its index in the show; by the same thread.
-    pub crossed: Box<dyn FnMut(usize) + Send>,
+    /// Told of every frame that left, and of what the network has to say to the show, by a thread that may take its
+    /// time.
+    pub report: Box<dyn FnMut(Input) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
     /// To each thread that sends.
     plans: Vec<Producer<Arc<Plan>>>,
+    errands: mpsc::Sender<Errand>,
     watch: LightWatch,
     warnings: Vec<String>,
     threads: Vec<JoinHandle<()>>,
@@ -142,10 +146,10 @@ impl Light {
         let inputs: Arc<[ShowInput]> = setup.show.inputs.clone().into();
         let seen = Arc::new(Mutex::new(Seen::new(universes.len(), inputs.len())));
         let phases = render::phases(universes.len());
-        let cores = match setup.show.light.sacn_sync {
-            // What releases a frame follows all of it, so one thread sends it all.
-            Some(_) => 1,
-            None => available_parallelism().map_or(1, NonZero::get),
+        // What releases a frame follows all of it, so one thread sends it all.
+        let cores = match setup.show.light.sacn_sync.is_some() || setup.show.artnet_sync {
+            true => 1,
+            false => available_parallelism().map_or(1, NonZero::get),
         };
         let threads = parts::how_many(universes.len(), cores, phases);
         let (mut plans, mut edge_ends, mut renders) = (Vec::new(), Vec::new(), Vec::new());
@@ -159,7 +163,10 @@ impl Light {
             renders.push(render(&setup, interface.is_some(), own, gauges.clone()));
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
-        let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
+        let (errands, asked) = mpsc::channel();
+        let links =
+            Links { ends: edge_ends, errands: asked, gauges: gauges.clone(), seen: seen.clone() };
+        let edge = edge(setup, interface, sockets, links);
         let mut threads = vec![spawn("light edge", move || edge.run())?];
         for render in renders {
             threads.push(spawn(render::THREAD, move || {
@@ -168,7 +175,7 @@ impl Light {
             })?);
         }
         let watch = LightWatch { gauges, seen, about, inputs, clock, steady };
-        Ok(Self { plans, watch, warnings, threads })
+        Ok(Self { plans, errands, watch, warnings, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -178,6 +185,19 @@ impl Light {
                 tracing::error!("light has not taken a plan for {PLANS} plans: a thread is stuck");
             }
         }
+    }
+
+    /// Says this to the lighting network, then; `report` is told when it left. Never waits.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        // A thread that has ended has nobody left to say it to.
+        let _ = self.errands.send(Errand::Send { order, at, what });
+    }
+
+    /// Asks lamps this, through Art-Net nodes (rule A19). Without Art-Net the answer's other end is gone at once.
+    pub fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.errands.send(Errand::Rdm { ask, answer });
+        answered
     }
 
     /// For those who want to see what is on the wire, on any thread.
@@ -250,7 +270,7 @@ impl Drop for Light {
     }
 }
 
-/// The rings between the two threads, and the one that plans come by.
+/// The rings between a thread that sends and the one that listens, and the one that plans come by.
 fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
@@ -289,7 +309,11 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
             Synchronizer::new(stream, to.into_iter().map(Address::from).collect())
         }),
         plan: Playback::new(setup.show).plan(0),
-        table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        table: Arc::new(Table {
+            subscribers: vec![Vec::new(); setup.show.universes.len()],
+            sync: Vec::new(),
+        }),
+        unsynced: false,
         inputs: Arc::default(),
         steady: setup.clock.overlay(),
         ends: own.ends,
@@ -297,13 +321,16 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
     }
 }
 
-fn edge(
-    setup: LightSetup,
-    interface: Option<Interface>,
-    sockets: Sockets,
+/// What ties the listening thread to the others.
+struct Links {
     ends: Vec<EdgeEnds>,
-    (gauges, seen): (Arc<Gauges>, Arc<Mutex<Seen>>),
-) -> Edge {
+    errands: mpsc::Receiver<Errand>,
+    gauges: Arc<Gauges>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links: Links) -> Edge {
+    let Links { ends, errands, gauges, seen } = links;
     let now = setup.clock.now();
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
@@ -325,6 +352,7 @@ fn edge(
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,
+        artnet_sync: setup.show.artnet_sync,
         heard: sockets.heard,
         inputs,
         input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
@@ -336,11 +364,13 @@ fn edge(
         discover_by_v6: sockets.sacn_v6,
         frames: Frames::new(ends.len()),
         ends,
+        errands,
         report: setup.report,
-        crossed: setup.crossed,
         gauges,
         seen,
         memory: Memory::default(),
+        waiting: Vec::new(),
+        rdm: BTreeMap::new(),
     }
 }
 
@@ -409,8 +439,7 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    let sent = setup.show.universes.values().any(|out| out.artnet.is_some());
-    if !sent && setup.show.input_ports().is_empty() {
+    if !setup.show.speaks_artnet() {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -546,9 +575,17 @@ fn controller(
         poll: polled(setup.show).collect(),
         reach: Reach { network: interface.map(|it| (it.address, it.mask)) },
         ports: setup.show.universes.values().filter_map(port_address).collect(),
-        inputs: setup.show.input_ports(),
+        uid: rdm_uid(setup.cid),
+        takes: setup.show.input_ports().into_iter().collect(),
+        priority: setup.priority,
         chance: setup.chance,
     }
+}
+
+/// Of a maker's code for experiments, and as much of the box's own id as a UID holds.
+fn rdm_uid(cid: Uuid) -> Uid {
+    let device = cid.as_fields().0.min(u32::MAX - 1);
+    Uid { maker: artnet::ESTA, device }
 }
 
 fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {

@@ -10,6 +10,7 @@ pub mod duet;
 pub mod osc;
 pub mod output;
 pub mod ptp;
+pub mod rdm;
 pub mod sacn;
 pub mod solusync;
 pub mod time;

@@ -177,6 +177,7 @@ fn every_document_has_its_documented_keys() {
         "post_wait_ns",
         "pre_wait_ns",
         "running",
+        "sends",
         "sound",
         "standby",
         "then",
@@ -188,6 +189,9 @@ fn every_document_has_its_documented_keys() {
     let receipts = the_box.ask_json(&["receipts"]);
     assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
     assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);
+    let answer = the_box.ask(&["rdm", "list"]);
+    assert_eq!(code(&answer), 1, "a show without Art-Net has no lamps to ask");
+    assert!(said(&answer).contains("no universe that leaves as Art-Net"), "{}", said(&answer));
     for word in ["status", "clock", "cues", "universes", "phones", "receipts", "qr"] {
         let output = the_box.ask(&[word]);
         assert_eq!(code(&output), 0, "{word}: {}", said(&output));

@@ -55,6 +55,11 @@ fn whatever_comes_to_the_art_net_port_the_controller_keeps_its_bounds() {
 }
 
 #[test]
+fn a19_whatever_lamps_say_a_question_to_them_is_answered_once() {
+    stands(&targets::rdm::TARGET, 2000);
+}
+
+#[test]
 fn whatever_comes_to_the_clock_port_is_refused_or_means_the_same_twice() {
     stands(&targets::clock_peer::TARGET, 2000);
 }

@@ -22,9 +22,11 @@ const POLLED: Ipv4Addr = Ipv4Addr::new(192, 168, 3, 4);
 /// The last one is beyond our reach.
 const SENDERS: [Ipv4Addr; 5] =
     [BOX, Ipv4Addr::new(10, 0, 0, 7), POLLED, Ipv4Addr::LOCALHOST, Ipv4Addr::new(172, 16, 0, 1)];
-/// What one datagram may cost: two polls, and a reply to both ports of each asker (there are no more of them than
-/// senders), once for a change and once because it is due.
-const LETTERS_MAX: usize = 2 + 4 * SENDERS.len();
+/// What one datagram may cost: two polls, and all our replies to both ports of each asker (there are no more of them
+/// than senders), once for a change and once because they are due.
+const LETTERS_MAX: usize = 2 + 4 * SENDERS.len() * PORTS.len();
+/// What we send: what the seeds put out, and the ends of the range.
+const PORTS: [u32; 5] = [0, 1, 0x1234, 0x1235, 0x7fff];
 
 fn run(bytes: &[u8]) {
     let mut hall = Hall::new();
@@ -46,10 +48,7 @@ struct Hall {
 
 impl Hall {
     fn new() -> Self {
-        // What the seeds put out, and the ends of the range.
-        let ports =
-            [0, 1, 0x1234, 0x1235, 0x7fff].map(|raw| PortAddress::new(raw).expect("15 bits"));
-        let ports = BTreeSet::from(ports);
+        let ports = BTreeSet::from(PORTS.map(|raw| PortAddress::new(raw).expect("15 bits")));
         let setup = ControllerSetup {
             own: BOX,
             mac: [0; 6],
@@ -59,7 +58,9 @@ impl Hall {
             poll: BTreeSet::from([POLLED]),
             reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
             ports: ports.clone(),
-            inputs: Vec::new(),
+            uid: wire::rdm::Uid { maker: artnet::ESTA, device: 1 },
+            takes: BTreeSet::new(),
+            priority: 100,
             chance: 3,
         };
         let show = Show { inputs: ports.iter().map(|&it| input(it)).collect(), ..Show::default() };
@@ -138,7 +139,24 @@ fn comes_back(packet: &Packet) {
         }
         Packet::PollReply(reply) => reply_comes_back(reply),
         Packet::Dmx(dmx) => assert!(dmx.slots.len() <= 512 && dmx.slots.len().is_multiple_of(2)),
-        Packet::Sync | Packet::Address { .. } | Packet::Input { .. } | Packet::Other(_) => {}
+        Packet::Nzs(nzs) => {
+            let bytes = nzs.emit().expect("what was read may be written");
+            assert_eq!(parse(&bytes), Ok(Packet::Nzs(*nzs)));
+        }
+        Packet::Trigger(trigger) => {
+            assert_eq!(parse(&trigger.emit()), Ok(Packet::Trigger(*trigger)));
+        }
+        // A text that was none is mended when it is read, and may have grown.
+        Packet::DiagData(line) => assert!(parse(&line.emit()).is_ok()),
+        Packet::TodData(part) => {
+            assert_eq!(parse(&part.emit()), Ok(Packet::TodData(part.clone())));
+        }
+        Packet::Rdm(packet) => assert_eq!(parse(&packet.emit()), Ok(Packet::Rdm(*packet))),
+        Packet::RdmSub(_)
+        | Packet::Sync
+        | Packet::Address { .. }
+        | Packet::Input { .. }
+        | Packet::Other(_) => {}
     }
 }
 

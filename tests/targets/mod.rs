@@ -9,6 +9,7 @@ pub mod engine;
 pub mod media;
 pub mod osc;
 pub mod phone;
+pub mod rdm;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
@@ -34,6 +35,7 @@ pub const ALL: &[Target] = &[
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
+    rdm::TARGET,
     clock_peer::TARGET,
     phone::TARGET,
     engine::TARGET,

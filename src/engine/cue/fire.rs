@@ -8,9 +8,9 @@ use super::{Engine, Running};
 use crate::audience;
 use crate::light::Take;
 use crate::order::{Output, What};
-use crate::show::{Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Start, Then};
+use crate::show::{Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Sending, Start, Then};
 use crate::sound;
-use crate::told::Said;
+use crate::told::{Effect, Said};
 
 /// How much earlier than its need an output gets an order that is known beforehand.
 const AHEAD: Span = Span::from_millis(50);
@@ -69,7 +69,7 @@ impl Engine {
     /// How much time an output needs between its order and its deed.
     fn need(&self, output: Output) -> Span {
         match output {
-            Output::Light => Span::ZERO,
+            Output::Light | Output::Network => Span::ZERO,
             Output::Sound => self.sound_lead,
             Output::Phones => self.phone_lead(),
         }
@@ -95,6 +95,7 @@ impl Engine {
                 sound::ends(sounding, info, at).map(|ends| latest.max(ends))
             }),
             Output::Phones => self.phones_end(cue.phones.as_ref()?, at),
+            Output::Network => Some(at),
         }
     }
 
@@ -147,6 +148,7 @@ impl Engine {
             Output::Light => self.order_light(cue, place, begin),
             Output::Sound => self.order_sound(cue, run, begin),
             Output::Phones => self.order_phones(cue, run, begin),
+            Output::Network => self.order_sends(cue, begin),
         }
     }
 
@@ -197,6 +199,21 @@ impl Engine {
         if let Some(message) = self.audience.show(phones, at) {
             let order = self.order(Some(cue.number), Output::Phones, What::Screen, at);
             self.tell_all(&order, message);
+        }
+    }
+
+    fn order_sends(&mut self, cue: &Cue, at: ShowTime) {
+        for sending in &cue.sends {
+            let what = match sending {
+                Sending::Artnet(key) => What::Trigger { key: key.to_string() },
+                Sending::StartCode { universe, start_code, .. } => {
+                    What::StartCode { universe: *universe, start_code: *start_code }
+                }
+            };
+            let order = self.order(Some(cue.number), Output::Network, what, at);
+            self.ledger.expect(&order);
+            let (order, what) = (order.id, sending.clone());
+            self.effects.push_back(Effect::Send { order, at, what });
         }
     }
 
@@ -273,6 +290,7 @@ fn outputs(cue: &Cue) -> Vec<Output> {
         (Output::Light, cue.light.is_some()),
         (Output::Sound, !cue.sound.is_empty()),
         (Output::Phones, cue.phones.is_some()),
+        (Output::Network, !cue.sends.is_empty()),
     ];
     used.into_iter().filter_map(|(output, used)| used.then_some(output)).collect()
 }

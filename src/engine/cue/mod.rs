@@ -28,7 +28,7 @@ use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
 use crate::pool::Pool;
-use crate::show::{Cue, CuePlace, Lead, Show, Trigger};
+use crate::show::{Cue, CuePlace, Lead, Show, Trigger, TriggerOn};
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
 
@@ -169,6 +169,13 @@ impl Engine {
                 receipts.into_iter().for_each(|receipt| self.receive(receipt));
             }
             Input::Crossed { trigger } => self.crossed(now, trigger),
+            Input::ArtTrigger { key, from } => {
+                self.hear_trigger(now, TriggerOn::Artnet(key), &format!("art-net {from}"));
+            }
+            Input::Sent { order, at, evidence } => {
+                let receipt = self.ledger.sent(order, at, evidence);
+                receipt.into_iter().for_each(|receipt| self.receive(receipt));
+            }
             Input::SoundBegan { voice, at, evidence } => {
                 let receipt = self.ledger.voice_began(voice, at, evidence);
                 receipt.into_iter().for_each(|receipt| self.receive(receipt));
@@ -261,10 +268,24 @@ impl Engine {
 
     /// A console fires a cue by a slot of an input.
     fn crossed(&mut self, now: ShowTime, trigger: usize) {
-        let Some(&Trigger { input, cue, .. }) = self.show.triggers.get(trigger) else { return };
-        let by = format!("input {}", self.show.inputs[input].name);
-        if let Err(refusal) = self.fire_by_number(now, cue, &by) {
-            self.say(Said::Refused { why: refusal.to_string(), by });
+        let show = self.show.clone();
+        if let Some(Trigger { on: TriggerOn::Slot(slot), fires }) = show.triggers.get(trigger) {
+            let by = format!("input {}", show.inputs[slot.input].name);
+            self.pull(now, *fires, &by);
+        }
+    }
+
+    /// Fires whatever the show has for it; what nobody asked for is no mistake.
+    fn hear_trigger(&mut self, now: ShowTime, on: TriggerOn, from: &str) {
+        let show = self.show.clone();
+        for trigger in show.triggers.iter().filter(|it| it.on == on) {
+            self.pull(now, trigger.fires, from);
+        }
+    }
+
+    fn pull(&mut self, now: ShowTime, cue: CueNumber, by: &str) {
+        if let Err(refusal) = self.fire_by_number(now, cue, by) {
+            self.say(Said::Refused { why: refusal.to_string(), by: by.to_owned() });
         }
     }
 

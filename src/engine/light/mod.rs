@@ -9,8 +9,9 @@
 //! drawing of them, `render` reads it.
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`input`] (what of that comes in), [`discover`] (what sACN receivers are
-//! told of us), [`parts`] (threads that share a frame).
+//! wants Art-Net), [`rdm`] (what lamps tell), [`receive`] (who else sends),
+//! [`input`] (what of that comes in), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that share a
+//! frame).
 
 pub mod controller;
 pub mod discover;
@@ -22,6 +23,7 @@ mod master;
 pub mod parts;
 mod plan;
 mod playback;
+pub mod rdm;
 pub mod receive;
 mod render;
 pub mod source;

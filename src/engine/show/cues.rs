@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use units::{CueNumber, Span};
+use units::{CueNumber, Span, Universe};
 
 use super::acts::{self, Written};
 use super::looks::Looks;
 use super::media::{Library, Tracks};
-use super::model::{Cue, LightCue, Start, Then, TimeOfDay};
+use super::model::{Cue, LightCue, Start, Then, TimeOfDay, UniverseOut};
 use super::outputs;
 use super::patch::Patch;
+use super::sends;
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
 
 /// What cues may name.
@@ -18,6 +19,7 @@ pub struct Known<'a, 'l> {
     pub looks: &'a Looks,
     pub tracks: &'a Tracks,
     pub library: &'a mut Library<'l>,
+    pub universes: &'a BTreeMap<Universe, UniverseOut>,
     /// Whether phones flash three times a second at most.
     pub flash_limited: bool,
 }
@@ -98,6 +100,7 @@ const CUE_KEYS: &[&str] = &[
     "light",
     "sound",
     "phones",
+    "send",
     "stop",
     "fade",
     "pre_wait",
@@ -113,6 +116,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     let light = table.node("light").and_then(|node| outputs::light(report, node, known));
     let sound = table.node("sound").map(|node| outputs::sound(report, node, known));
     let phones = table.node("phones").and_then(|node| outputs::phones(report, node, known));
+    let send = table.node("send").map(|node| sends::read(report, node, known.universes));
     let acts = acts::read(&table);
     let then = then(&table);
     let starts = table.node("start").and_then(|node| word(report, node, STARTS));
@@ -130,6 +134,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         sound: sound.unwrap_or_default(),
         phones,
         acts: Vec::new(),
+        sends: send.unwrap_or_default(),
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
     let spots = Spots { then: at("continue"), fade, at: at("at") };
@@ -209,7 +214,7 @@ fn length(cue: &Cue, known: &Known) -> Option<Span> {
 
 /// Silent where a key is unknown: what the cue does may stand behind it.
 fn empty(table: &Table, number: CueNumber) {
-    let outputs = ["light", "sound", "phones", "stop", "fade"];
+    let outputs = ["light", "sound", "phones", "send", "stop", "fade"];
     if table.all_known() && outputs.iter().all(|key| table.node(key).is_none()) {
         let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);

@@ -1,10 +1,10 @@
-//! `[inputs.NAME]` and `[[trigger]]`: a console that comes in, and the cues that its slots fire.
+//! `[inputs.NAME]`: a console that comes in, and the slots of it that fire cues.
 
 use std::collections::BTreeMap;
 
-use units::{CueNumber, Level, PortAddress, Slot, Span, Universe};
+use units::{Level, PortAddress, Slot, Span, Universe};
 
-use super::model::{InputFrom, InputMerge, LossGoal, ShowInput, Trigger, UniverseOut};
+use super::model::{InputFrom, InputMerge, LossGoal, ShowInput, SlotTrigger, UniverseOut};
 use super::universes;
 use crate::light::input::PRIORITY;
 use crate::reader::{Entry, Node, Read, Report, Spot, Table, code, word};
@@ -165,36 +165,28 @@ impl Read for Slots {
 /// How far below its level a slot must have been before it can cross it again, in percent.
 const HYSTERESIS: f64 = 10.0;
 
-/// Every trigger whose input and cue are there.
-pub fn triggers(top: &Table, inputs: &[ShowInput], cues: &[CueNumber]) -> Vec<Trigger> {
-    let items = top.node("trigger").map_or(&[][..], Node::one_or_many);
-    let declared = top.node("inputs").and_then(Node::entries).unwrap_or_default();
-    let known = Known { inputs, declared, cues };
-    items.iter().filter_map(|node| trigger(top.report, node, &known)).collect()
-}
-
 /// What a trigger may name. An input that is declared wrongly is there, too: its mistakes have been said.
-struct Known<'a> {
-    inputs: &'a [ShowInput],
-    declared: &'a [Entry],
-    cues: &'a [CueNumber],
+pub struct Known<'a> {
+    /// Those that are right.
+    pub inputs: &'a [ShowInput],
+    /// All that are written.
+    pub declared: &'a [Entry],
 }
 
-fn trigger(report: &Report, node: &Node, known: &Known) -> Option<Trigger> {
-    let keys = &["input", "slot", "above", "below", "fires"];
-    let table = Table::open(report, node, "a trigger", keys)?;
-    let (slot, cue) = (table.need::<Slot>("slot"), fired(&table, known.cues));
-    let above = percent(&table, "above", 50.0);
-    let below = percent(&table, "below", (above - HYSTERESIS).max(0.0));
+/// The keys of a trigger that is a slot of an input.
+pub fn crossing(table: &Table, known: &Known) -> Option<SlotTrigger> {
+    let slot = table.need::<Slot>("slot");
+    let above = percent(table, "above", 50.0);
+    let below = percent(table, "below", (above - HYSTERESIS).max(0.0));
     if below > above {
-        let spot = spot(&table, "below");
+        let spot = spot(table, "below");
         let message = "`below` must not be higher than `above`".into();
-        report.error(spot, code::OUT_OF_RANGE, message, None);
+        table.report.error(spot, code::OUT_OF_RANGE, message, None);
     }
     // At 0 nothing would ever be below.
     let level = |percent| Level::from_percent(percent).map_or(1, |it| it.slot().max(1));
-    let input = watched(&table, known)?;
-    Some(Trigger { input, slot: slot?, above: level(above), below: level(below), cue: cue? })
+    let input = watched(table, known)?;
+    Some(SlotTrigger { input, slot: slot?, above: level(above), below: level(below) })
 }
 
 fn watched(table: &Table, known: &Known) -> Option<usize> {
@@ -204,22 +196,6 @@ fn watched(table: &Table, known: &Known) -> Option<usize> {
         table.report.unknown(spot(table, "input"), code::UNKNOWN_INPUT, "input", &name, names);
     }
     known.inputs.iter().position(|input| input.name == name)
-}
-
-fn fired(table: &Table, cues: &[CueNumber]) -> Option<CueNumber> {
-    let cue = table.need::<CueNumber>("fires")?;
-    if !cues.contains(&cue) {
-        let known: Vec<String> = cues.iter().map(ToString::to_string).collect();
-        let known = known.iter().map(String::as_str);
-        table.report.unknown(
-            spot(table, "fires"),
-            code::UNKNOWN_CUE,
-            "cue",
-            &cue.to_string(),
-            known,
-        );
-    }
-    Some(cue)
 }
 
 fn spot(table: &Table, key: &str) -> Spot {

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, inputs, looks, timing, universes};
+use super::{cues, inputs, looks, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -73,13 +73,13 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             patch: &patch,
             looks: &looks,
             tracks: &tracks,
+            universes: &universes,
             library: &mut library,
             flash_limited: head.flash_limit_off.is_none(),
         },
     );
     timing::check(report, &lists);
-    let cues = lists.iter().flat_map(|list| &list.cues).map(|read| read.cue.number);
-    let triggers = inputs::triggers(&top, &inputs, &cues.collect::<Vec<_>>());
+    let triggers = triggers::read(&top, &inputs, &lists);
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
@@ -91,6 +91,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         phone_lead: head.phone_lead,
         panic_fade: head.panic_fade,
         panic_light: head.panic_light,
+        artnet_sync: head.artnet_sync,
         flash_limit_off: head.flash_limit_off,
         light: head.light,
         universes,

@@ -18,7 +18,9 @@ pub mod model;
 mod outputs;
 mod patch;
 mod profiles;
+mod sends;
 mod timing;
+mod triggers;
 mod universes;
 
 pub use crate::reader::{Finding, Severity, json};

@@ -1,10 +1,12 @@
 //! A show that has been read and checked. Every reference is resolved, every range kept: what stands here can run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
+use wire::artnet::Key;
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,6 +21,8 @@ pub struct Show {
     pub panic_fade: Span,
     /// What a panic does to light.
     pub panic_light: PanicLight,
+    /// Whether nodes are told to put out each frame of Art-Net at once (rule A13).
+    pub artnet_sync: bool,
     /// Why phones may flash more than three times a second; none if they may not.
     pub flash_limit_off: Option<String>,
     /// How all light leaves.
@@ -31,7 +35,7 @@ pub struct Show {
     pub masters: Vec<Master>,
     /// What comes in, in the order of the file.
     pub inputs: Vec<ShowInput>,
-    /// What fires cues when a slot of an input crosses a level.
+    /// What from outside fires cues.
     pub triggers: Vec<Trigger>,
     /// Tracks that phones may play, by name.
     pub tracks: BTreeMap<TrackId, MediaId>,
@@ -42,6 +46,14 @@ pub struct Show {
 }
 
 impl Show {
+    /// Whether anything in it needs Art-Net.
+    pub fn speaks_artnet(&self) -> bool {
+        let sends = |cue: &Cue| !cue.sends.is_empty();
+        self.universes.values().any(|out| out.artnet.is_some())
+            || !self.input_ports().is_empty()
+            || self.triggers.iter().any(|it| matches!(it.on, TriggerOn::Artnet(_)))
+            || self.lists.iter().flat_map(|list| &list.cues).any(sends)
+    }
     /// The cue of that number, with its place.
     pub fn cue(&self, number: CueNumber) -> Option<(CuePlace, &Cue)> {
         self.lists.iter().enumerate().find_map(|(list, cues)| {
@@ -235,21 +247,6 @@ pub enum LossGoal {
     Full,
 }
 
-/// A slot of an input that fires a cue when it crosses a level upward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trigger {
-    /// Index into [`Show::inputs`].
-    pub input: usize,
-    /// Its slot, as the input counts them.
-    pub slot: Slot,
-    /// It fires at this level or above.
-    pub above: u8,
-    /// And again only after it has been below this one.
-    pub below: u8,
-    /// What it fires.
-    pub cue: CueNumber,
-}
-
 /// A patched light.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fixture {
@@ -387,6 +384,77 @@ pub struct Cue {
     pub phones: Option<PhoneCue>,
     /// What it does to other cues.
     pub acts: Vec<ActOn>,
+    /// What it says to the lighting network beside levels.
+    pub sends: Vec<Sending>,
+}
+
+/// What fires a cue from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trigger {
+    /// What happens.
+    pub on: TriggerOn,
+    /// The cue that it fires.
+    pub fires: CueNumber,
+}
+
+/// What happens outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerOn {
+    /// Somebody sends this as ArtTrigger (rule A15).
+    Artnet(ArtnetKey),
+    /// A slot of an input crosses a level upward.
+    Slot(SlotTrigger),
+}
+
+/// A slot of an input, and what it crosses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotTrigger {
+    /// Index into [`Show::inputs`].
+    pub input: usize,
+    /// Its slot, as the input counts them.
+    pub slot: Slot,
+    /// It fires at this level or above.
+    pub above: u8,
+    /// And again only after it has been below this one.
+    pub below: u8,
+}
+
+/// A key of ArtTrigger, and which one of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArtnetKey {
+    /// What is pressed.
+    pub key: Key,
+    /// Which one.
+    pub sub: u8,
+}
+
+impl fmt::Display for ArtnetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sub = self.sub;
+        match self.key {
+            Key::Ascii => write!(f, "ascii {:?}", char::from(sub)),
+            Key::Macro => write!(f, "macro {sub}"),
+            Key::Soft => write!(f, "soft {sub}"),
+            Key::Show => write!(f, "show {sub}"),
+            Key::Other(code) => write!(f, "{code} {sub}"),
+        }
+    }
+}
+
+/// What a cue says to the lighting network beside levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sending {
+    /// ArtTrigger to everybody (rule A15).
+    Artnet(ArtnetKey),
+    /// Slots with a start code of their own, to who subscribes to the universe by Art-Net (rule A18).
+    StartCode {
+        /// Which.
+        universe: Universe,
+        /// Neither 0 nor 0xcc.
+        start_code: u8,
+        /// 1 to 512 octets.
+        slots: Vec<u8>,
+    },
 }
 
 /// When a cue's outputs begin.

@@ -21,7 +21,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Span};
 
-use super::{House, Peer};
+use super::{House, Peer, lamps};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
@@ -43,6 +43,9 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/clock/step", post(step_clock))
         .route("/phones", get(phones))
         .route("/universes", get(universes))
+        .route("/rdm/list", post(lamps::list))
+        .route("/rdm/get", post(lamps::get))
+        .route("/rdm/set", post(lamps::set))
         .route("/receipts", get(receipts))
         .route("/events", get(events))
         .route("/{command}", post(command).get(no_such_question))
@@ -72,7 +75,7 @@ async fn no_such_question() -> Response {
     nonsense(StatusCode::NOT_FOUND, "not_found", "no such question; a command is sent by POST")
 }
 
-fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
+pub(super) fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
 }
 
@@ -263,6 +266,7 @@ struct CueRow<'a> {
     sound: bool,
     phones: bool,
     acts: usize,
+    sends: usize,
     #[serde(rename = "pre_wait_ns")]
     pre_wait: Span,
     then: &'static str,
@@ -306,6 +310,7 @@ fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
         sound: !cue.sound.is_empty(),
         phones: cue.phones.is_some(),
         acts: cue.acts.len(),
+        sends: cue.sends.len(),
         pre_wait: cue.pre_wait,
         then,
         post_wait,

@@ -8,6 +8,7 @@ mod api;
 mod crowd;
 mod door;
 mod files;
+mod lamps;
 mod machine;
 mod media;
 mod metrics;
@@ -22,11 +23,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use engine::light::rdm;
 use engine::phonefile::PhoneTable;
 use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use units::{ShowTime, Span, Subnet};
 use uuid::Uuid;
 
@@ -59,6 +62,8 @@ pub trait Outputs: Send + Sync {
     fn inputs(&self) -> Value;
     /// The sound card.
     fn sound(&self) -> Value;
+    /// Asks lamps; the other end is gone where there is nobody to ask.
+    fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done>;
 }
 
 /// What does not change while the box runs.

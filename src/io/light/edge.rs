@@ -5,21 +5,25 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use engine::clock::Overlay;
-use engine::light::controller::Controller;
+use engine::light::controller::{Controller, Subscriber};
 use engine::light::discover::Discovery;
 use engine::light::input::{InputSource, InputState, InputTable, Inputs};
 use engine::light::parts::Frames;
+use engine::light::rdm;
 use engine::order::Evidence;
-use engine::told::FrameReport;
+use engine::show::{ArtnetKey, Sending};
+use engine::told::Input;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtrb::{Consumer, Producer};
-use units::{PortAddress, ShowTime, Span, Universe};
+use tokio::sync::oneshot;
+use units::{OrderId, PortAddress, ShowTime, Span, Universe};
+use wire::artnet::Trigger;
 
 use super::glance::{Foreign, NodeGlance};
 use super::memory::Memory;
@@ -91,6 +95,8 @@ pub(super) struct Edge {
     pub universes: Vec<(Universe, Option<PortAddress>)>,
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
     pub artnet_port: u16,
+    /// Whether nodes are told when a frame is whole (rule A13).
+    pub artnet_sync: bool,
     pub heard: Vec<UdpSocket>,
     pub inputs: Inputs,
     pub input_names: Vec<String>,
@@ -103,12 +109,15 @@ pub(super) struct Edge {
     pub discover_to: Vec<SocketAddr>,
     /// One for each thread that sends.
     pub ends: Vec<EdgeEnds>,
+    pub errands: mpsc::Receiver<Errand>,
     pub frames: Frames,
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
-    pub crossed: Box<dyn FnMut(usize) + Send>,
+    pub report: Box<dyn FnMut(Input) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+    pub waiting: Vec<Waiting>,
+    /// Who waits for an answer of lamps.
+    pub rdm: BTreeMap<u64, oneshot::Sender<rdm::Done>>,
 }
 
 /// Opens sockets in the groups of a universe.
@@ -122,6 +131,21 @@ pub(super) struct EdgeEnds {
     pub told: Consumer<Told>,
 }
 
+/// What this thread is asked to do.
+pub(super) enum Errand {
+    /// Say this to the lighting network, then.
+    Send { order: OrderId, at: ShowTime, what: Sending },
+    /// Ask lamps this.
+    Rdm { ask: rdm::Ask, answer: oneshot::Sender<rdm::Done> },
+}
+
+/// What waits for its time.
+pub(super) struct Waiting {
+    order: OrderId,
+    at: ShowTime,
+    what: Sending,
+}
+
 impl Edge {
     /// Runs until the render thread is told to leave.
     pub fn run(mut self) {
@@ -131,6 +155,7 @@ impl Edge {
             self.bring_in(now);
             self.drain();
             self.speak(now);
+            self.run_errands();
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
                 self.memory.second = now.ns() / 1_000_000_000;
@@ -145,7 +170,7 @@ impl Edge {
         let all = artnet.chain(sacn.map(AsFd::as_fd));
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
-        let _ = poll(&mut all, PollTimeout::from(TURN_MS));
+        let _ = poll(&mut all, self.patience());
         let now = self.steady.show(self.clock.mono_now());
         let inputs = &mut self.inputs;
         if let Some((socket, controller)) = &mut self.artnet {
@@ -156,6 +181,9 @@ impl Edge {
                     inputs.handle_artnet(now, bytes, *from.ip());
                 }
             });
+            while let Some((Trigger { key, sub_key, .. }, from)) = controller.poll_trigger() {
+                (self.report)(Input::ArtTrigger { key: ArtnetKey { key, sub: sub_key }, from });
+            }
         }
         for socket in self.heard.iter().chain(self.synchronized.values().flatten()) {
             for_each_datagram(socket, |bytes, from| inputs.handle_sacn(now, bytes, from.ip()));
@@ -166,7 +194,7 @@ impl Edge {
     fn bring_in(&mut self, now: ShowTime) {
         self.inputs.tick(now);
         while let Some(trigger) = self.inputs.take_crossed() {
-            (self.crossed)(trigger);
+            (self.report)(Input::Crossed { trigger });
         }
         // A render thread that is behind gets the newest when it has room again.
         if self.ends.iter().all(|ends| ends.inputs.slots() > 0)
@@ -198,7 +226,8 @@ impl Edge {
             while let Ok(told) = ends.told.pop() {
                 match told {
                     Told::Part(part) => {
-                        self.frames.add(&part).into_iter().for_each(&mut self.report);
+                        let frame = self.frames.add(&part).map(Input::LightFrame);
+                        frame.into_iter().for_each(&mut self.report);
                     }
                     Told::Late { late, evidence } => {
                         let mut seen = self.seen.lock().expect("watchers do not panic");
@@ -218,11 +247,64 @@ impl Edge {
                 let _ = v6.unwrap_or(&self.discover_by).send_to(page, to);
             }
         }
-        let Some((socket, controller)) = &mut self.artnet else { return };
-        controller.tick(now);
-        while let Some(letter) = controller.poll() {
-            let _ = socket.send_to(&letter.bytes, letter.to);
+        let said = std::mem::take(&mut self.memory.diagnostics);
+        if let Some((_, controller)) = &mut self.artnet {
+            said.into_iter().for_each(|(priority, text)| controller.diagnose(priority, text));
+            controller.tick(now);
         }
+        self.post();
+        self.answer_rdm();
+    }
+
+    /// Whatever the controller has to say leaves; tells how much did.
+    fn post(&mut self) -> usize {
+        let Some((socket, controller)) = &mut self.artnet else { return 0 };
+        let letters = std::iter::from_fn(|| controller.poll());
+        letters.filter(|letter| socket.send_to(&letter.bytes, letter.to).is_ok()).count()
+    }
+
+    /// What cues say beside levels leaves at its time.
+    fn run_errands(&mut self) {
+        while let Ok(errand) = self.errands.try_recv() {
+            match errand {
+                Errand::Send { order, at, what } => self.waiting.push(Waiting { order, at, what }),
+                Errand::Rdm { ask, answer } => self.ask_rdm(ask, answer),
+            }
+        }
+        let now = self.clock.now();
+        let due: Vec<_> = self.waiting.extract_if(.., |it| it.at <= now).collect();
+        for Waiting { order, what, .. } in due {
+            if let Some((_, controller)) = &mut self.artnet {
+                say(controller, &self.universes, &what);
+            }
+            if self.post() > 0 {
+                let (at, evidence) = (self.clock.now(), Evidence::AfterSend);
+                (self.report)(Input::Sent { order, at, evidence });
+            }
+        }
+    }
+
+    /// Without Art-Net nobody answers: who asked sees that the other end is gone.
+    fn ask_rdm(&mut self, ask: rdm::Ask, answer: oneshot::Sender<rdm::Done>) {
+        let now = self.steady.show(self.clock.mono_now());
+        if let Some((_, controller)) = &mut self.artnet {
+            self.rdm.insert(controller.ask_rdm(now, ask), answer);
+        }
+    }
+
+    fn answer_rdm(&mut self) {
+        let Some((_, controller)) = &mut self.artnet else { return };
+        while let Some((id, done)) = controller.poll_rdm() {
+            // Who asked may have gone meanwhile.
+            let _ = self.rdm.remove(&id).map(|answer| answer.send(done));
+        }
+    }
+
+    /// A turn, or until something is due before its end.
+    fn patience(&self) -> PollTimeout {
+        let until = |it: &Waiting| self.clock.until(it.at).as_micros().div_ceil(1000);
+        let first = self.waiting.iter().map(until).min().unwrap_or(u128::MAX);
+        PollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
     }
 
     /// Tells the render threads who subscribes, whenever that changes.
@@ -236,9 +318,11 @@ impl Edge {
         };
         let found: Vec<_> = self.universes.iter().map(|(_, port)| subscribers(port)).collect();
         let to = |address| Address::from(SocketAddr::new(IpAddr::V4(address), self.artnet_port));
-        let table: Table =
-            found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
-        let table = Arc::new(table);
+        let subscribers = |all: &Vec<Subscriber>| all.iter().map(|it| to(it.address)).collect();
+        let table = Arc::new(Table {
+            subscribers: found.iter().map(subscribers).collect(),
+            sync: self.sync_goes_to(controller).into_iter().map(to).collect(),
+        });
         if self.ends.iter_mut().any(|ends| ends.tables.push(table.clone()).is_err()) {
             // A render thread is behind; the next turn tries again.
             return;
@@ -253,6 +337,11 @@ impl Edge {
         for (seen, nodes) in seen.universes.iter_mut().zip(nodes) {
             seen.subscribers = nodes;
         }
+    }
+
+    /// By broadcast, as ArtSync is meant; without a lighting interface to each subscriber.
+    fn sync_goes_to(&self, controller: &Controller) -> Vec<Ipv4Addr> {
+        if self.artnet_sync { controller.all_subscribers() } else { Vec::new() }
     }
 
     fn each_second(&mut self) {
@@ -290,6 +379,16 @@ impl Edge {
             priority: None,
         });
         sacn.chain(artnet).collect()
+    }
+}
+
+fn say(controller: &mut Controller, universes: &[(Universe, Option<PortAddress>)], what: &Sending) {
+    match what {
+        Sending::Artnet(ArtnetKey { key, sub }) => controller.press(Trigger::new(*key, *sub)),
+        Sending::StartCode { universe, start_code, slots } => {
+            let port = universes.iter().find(|(it, _)| it == universe).and_then(|(_, port)| *port);
+            port.into_iter().for_each(|port| controller.send_nzs(port, *start_code, slots));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::light::input::{InputSource, InputState};
 use units::Universe;
+use wire::artnet::DiagPriority;
 
 use super::glance::{Foreign, NodeGlance};
 
@@ -14,6 +15,8 @@ pub(super) struct Memory {
     pub generation: u64,
     /// The last one that was accounted for.
     pub second: i64,
+    /// What is to be told to whoever asked for diagnostics (rule A18).
+    pub diagnostics: Vec<(DiagPriority, String)>,
     failed: u64,
     failing: bool,
     foreign: BTreeSet<(Universe, String)>,
@@ -26,10 +29,11 @@ impl Memory {
     pub fn say_nodes(&mut self, universe: Universe, nodes: &[NodeGlance]) {
         let before = self.nodes.insert(universe, nodes.to_vec()).unwrap_or_default();
         for node in nodes.iter().filter(|node| !before.contains(node)) {
-            tracing::info!("node {node} takes universe {universe}");
+            self.note(DiagPriority::LOW, format!("node {node} takes universe {universe}"));
         }
         for node in before.iter().filter(|node| !nodes.contains(node)) {
-            tracing::warn!("node {node} no longer takes universe {universe}");
+            let text = format!("node {node} no longer takes universe {universe}");
+            self.note(DiagPriority::MEDIUM, text);
         }
     }
 
@@ -38,13 +42,22 @@ impl Memory {
         for (universe, foreign) in all {
             now.extend(foreign.iter().map(|it| (universe, it.to_string())));
         }
-        for (universe, who) in now.difference(&self.foreign) {
-            tracing::warn!("{who} sends on our universe {universe}");
+        let was = std::mem::replace(&mut self.foreign, now.clone());
+        for (universe, who) in now.difference(&was) {
+            self.note(DiagPriority::HIGH, format!("{who} sends on our universe {universe}"));
         }
-        for (universe, who) in self.foreign.difference(&now) {
-            tracing::info!("{who} sends on our universe {universe} no more");
+        for (universe, who) in was.difference(&now) {
+            self.note(DiagPriority::LOW, format!("{who} sends on our universe {universe} no more"));
         }
-        self.foreign = now;
+    }
+
+    /// For the log, and for whoever asked for diagnostics.
+    fn note(&mut self, priority: DiagPriority, text: String) {
+        match priority >= DiagPriority::MEDIUM {
+            true => tracing::warn!("{text}"),
+            false => tracing::info!("{text}"),
+        }
+        self.diagnostics.push((priority, text));
     }
 
     pub fn say_inputs<'a>(

@@ -22,6 +22,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
+use wire::artnet;
 
 use super::outbox::{Address, Outbox, Sent, System, is_ipv6};
 use crate::clock::BoxClock;
@@ -59,8 +60,14 @@ pub(super) enum Old {
     Inputs(Arc<InputTable>),
 }
 
-/// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
-pub(super) type Table = Vec<Vec<Address>>;
+/// Whom Art-Net goes to.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
+    pub subscribers: Vec<Vec<Address>>,
+    /// Who is told when a frame is whole (rule A13); nobody where the show does not ask for it.
+    pub sync: Vec<Address>,
+}
 
 /// How the thread is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +229,8 @@ pub(super) struct Render {
     pub inputs: Arc<InputTable>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
+    /// Whether any ArtDmx has left in this frame.
+    pub unsynced: bool,
 }
 
 /// Its ends of the rings.
@@ -261,7 +270,8 @@ impl Render {
             self.sleep_until(due);
             // Of many phases the last one's delay ends just here.
             self.synchronize();
-            if let Some((left, evidence)) = self.send(phase) {
+            let last_phase = phase + 1 == self.phases_in_all;
+            if let Some((left, evidence)) = self.send(phase, last_phase) {
                 let _ = self.ends.told.push(Told::Late { late: left - due, evidence });
                 last = Some((left, evidence));
             }
@@ -322,7 +332,7 @@ impl Render {
     fn take_table(&mut self, table: Arc<Table>) {
         for lit in &mut self.lit {
             // Who has just subscribed sees at once what is shown.
-            lit.fresh |= self.table[lit.index] != table[lit.index];
+            lit.fresh |= self.table.subscribers[lit.index] != table.subscribers[lit.index];
         }
         let old = std::mem::replace(&mut self.table, table);
         let _ = self.ends.old.push(Old::Table(old));
@@ -339,14 +349,17 @@ impl Render {
         let came = Came { table: &self.inputs, at: heard };
         let span = self.span(phase);
         for lit in &mut self.lit[span] {
-            let subscribed = !self.table[lit.index].is_empty();
+            let subscribed = !self.table.subscribers[lit.index].is_empty();
             lit.draw(&self.plan, &came, subscribed, at);
         }
     }
 
     /// When the last packet of the phase left, and how we know; none if the rules ask for none.
-    fn send(&mut self, phase: u16) -> Option<(ShowTime, Evidence)> {
-        let (sent, stamp) = self.post(phase);
+    fn send(&mut self, phase: u16, last_phase: bool) -> Option<(ShowTime, Evidence)> {
+        let artnet = |lit: &Lit| lit.phase == phase && lit.artnet_due;
+        self.unsynced |= self.lit.iter().any(artnet);
+        let (sent, stamp) = self.post(phase, last_phase && self.unsynced);
+        self.unsynced &= !last_phase;
         let now = self.clock.now();
         let told = stamp.map_or((now, Evidence::AfterSend), |stamp| {
             (self.show(stamp), Evidence::KernelTransmit)
@@ -380,17 +393,20 @@ impl Render {
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
     }
 
-    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
-    fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
+    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps. ArtSync stands behind the last ArtDmx
+    /// of a frame (rule A13).
+    fn post(&self, phase: u16, sync: bool) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
         let due = || self.lit[self.span(phase)].iter();
         if let Some(socket) = &self.ways.artnet {
             outbox.by(socket);
             for lit in due().filter(|lit| lit.artnet_due) {
-                let subscribers = &self.table[lit.index];
+                let subscribers = &self.table.subscribers[lit.index];
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
                 stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, to)));
             }
+            let told = self.table.sync.iter().filter(|_| sync);
+            told.for_each(|to| outbox.push(&artnet::SYNC, to));
         }
         let mut stamped = false;
         for (socket, v6) in self.ways.sacn() {
@@ -419,7 +435,7 @@ impl Render {
             for index in 0..self.phases.len() {
                 let phase = self.phases[index];
                 self.sleep_until(instant + offset(phase, self.phases_in_all));
-                self.send(phase);
+                self.send(phase, false);
             }
             instant = self.after(instant);
         }

@@ -149,7 +149,6 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         clock: clock.clone(),
         chance: 1,
         report: Box::new(|_| {}),
-        crossed: Box::new(|_| {}),
     })
     .expect("light begins");
     let mut playback = Playback::new(&show);
@@ -199,17 +198,9 @@ impl StubDesk {
 }
 
 fn subscription() -> Vec<u8> {
-    use wire::artnet::{PollReply, Port, Style};
-    let reply = PollReply {
-        ip: Ipv4Addr::new(127, 0, 0, 2),
-        short_name: "node".into(),
-        long_name: String::new(),
-        report: String::new(),
-        style: Style::Node,
-        ports: vec![Port::Output(PortAddress::new(1).expect("15 bits"))],
-        mac: [0; 6],
-        bind_index: 1,
-    };
+    use wire::artnet::{PollReply, Port};
+    let ports = vec![Port::Output(PortAddress::new(1).expect("15 bits"))];
+    let reply = PollReply { ip: Ipv4Addr::new(127, 0, 0, 2), ports, ..PollReply::default() };
     reply.emit().to_vec()
 }
 

@@ -5,7 +5,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Stdio;
 
 use artnet_protocol::{ArtCommand, Output};
-use engine::show::{InputFrom, InputMerge, LightOut, LossGoal, SacnIp, Show, ShowInput, Trigger};
+use engine::show::{
+    InputFrom, InputMerge, LightOut, LossGoal, SacnIp, Show, ShowInput, SlotTrigger, Trigger,
+    TriggerOn,
+};
+use engine::told::Input;
 use io::light::{Light, LightNet, LightSetup};
 use sacn::packet::{
     AcnRootLayerProtocol, DataPacketDmpLayer, DataPacketFramingLayer, E131RootLayer,
@@ -299,9 +303,10 @@ fn a_slot_that_crosses_a_level_is_told_of_once() {
     let net = LightNet { address: Some(loopback(60)), ..free_ports() };
     let mut show = with(ShowInput { to: None, ..input(artnet_5()) }, loopback(61));
     let cue = "1".parse().expect("a cue");
-    show.triggers = vec![Trigger { input: 0, slot: slot(7), above: 128, below: 102, cue }];
+    let on = SlotTrigger { input: 0, slot: slot(7), above: 128, below: 102 };
+    show.triggers = vec![Trigger { on: TriggerOn::Slot(on), fires: cue }];
     let (crossed, note) = keep();
-    let setup = LightSetup { crossed: note, ..setup(&show, &net) };
+    let setup = LightSetup { report: note, ..setup(&show, &net) };
     let light = Light::start(setup).expect("light begins");
     let (desk, quiet) = (Ear::new(loopback(62), 0), Ear::new(loopback(63), 0));
     let to = (loopback(60), net.artnet_port);
@@ -311,7 +316,9 @@ fn a_slot_that_crosses_a_level_is_told_of_once() {
         quiet.hear(Span::from_millis(60));
     }
     light.stop();
-    assert_eq!(*crossed.lock().expect("nobody panics with it"), [0]);
+    let told = crossed.lock().expect("nobody panics with it");
+    let crossed = told.iter().filter(|it| matches!(it, Input::Crossed { trigger: 0 }));
+    assert_eq!(crossed.count(), 1);
 }
 
 /// A box whose `light0` is its lighting interface, and that has neither sound nor a fixed port.

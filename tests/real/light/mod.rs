@@ -7,7 +7,9 @@
 
 mod console_in;
 mod evening;
+mod lamps;
 mod lan;
+mod manners_artnet;
 mod meetings;
 mod olad;
 mod rig;

@@ -101,7 +101,6 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         clock: BoxClock::free(),
         chance: 7,
         report: Box::new(|_| {}),
-        crossed: Box::new(|_| {}),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rules A1 to A5 and A8 to A12 on an evening's packets.
+//! Rules A1 to A12 on an evening's packets.
 
 use super::evening::{PORT_ADDRESS, evening, ms};
 use super::rig::*;
@@ -58,7 +58,7 @@ fn a03_the_answer_says_who_it_is() {
     let name = name.trim_end_matches('\0');
     assert!(NAME.starts_with(name) && name.len() >= 16, "{name:?}");
     assert!(reply.node_report.starts_with(b"#0001 ["));
-    assert_eq!(reply.num_ports, [0, 0]);
+    assert_eq!(reply.num_ports, [0, 1]);
 }
 
 #[test]
@@ -90,6 +90,49 @@ fn a05_programming_is_answered() {
             "{asked} in {replies:?}"
         );
     }
+}
+
+#[test]
+fn a06_each_address_that_we_send_is_an_input_in_a_reply_of_its_own() {
+    let asked = evening().when("poll")[0];
+    let answers = evening().desk.iter().filter(|it| it.at > asked);
+    let answers: Vec<_> = answers.filter_map(art_poll_reply).take(2).collect();
+    assert_eq!([answers[0].bind_index, answers[1].bind_index], [1, 2]);
+    let input = |it: &artnet_protocol::PollReply| {
+        (it.port_address, it.swin[0], it.port_types, it.good_input, it.num_ports)
+    };
+    assert_eq!(input(&answers[0]), ([0, 0], 7, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
+    assert_eq!(input(&answers[1]), ([0x12, 3], 4, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
+    assert!(answers.iter().all(|it| it.swout == [0; 4] && it.good_output == [0; 4]));
+}
+
+#[test]
+fn a07_every_field_of_the_answer_says_what_is_so() {
+    let replies: Vec<_> = evening().desk.iter().filter(|it| art_poll_reply(it).is_some()).collect();
+    for heard in &replies {
+        let bytes = &heard.bytes;
+        assert_eq!(bytes.len(), 239, "as long as Art-Net 4 has it");
+        assert_eq!(bytes[14..16], 6454_u16.to_le_bytes(), "the port, low byte first");
+        assert_eq!(
+            bytes[20..24],
+            [0x00, 0xff, 0, 0x12],
+            "equipment unknown, no UBEA, set here, speaks RDM"
+        );
+        assert_eq!(bytes[24..26], [0xf0, 0x7f], "a maker's code for experiments, low byte first");
+        assert_eq!(bytes[194], 100, "the show's sACN priority");
+        assert_eq!(bytes[195..200], [0; 5], "no macro, no remote, spare");
+        assert_eq!(bytes[200], 1, "a controller");
+        assert_eq!(bytes[207..211], [127, 0, 0, 1], "bound to itself");
+        assert_eq!(bytes[212], 0x08, "15-bit port addresses");
+        assert_eq!(bytes[213..], [0; 26], "no DMX of its own, and no responder");
+    }
+    let counter = |heard: &&Heard| {
+        let report = String::from_utf8(heard.bytes[108..172].to_vec()).expect("it is text");
+        assert!(report.starts_with("#0001 [") && report.contains("2 universes"), "{report}");
+        report[7..11].parse::<usize>().expect("four digits")
+    };
+    let counted: Vec<_> = replies.iter().map(counter).collect();
+    assert!(counted.windows(2).all(|pair| pair[1] > pair[0]), "each is counted: {counted:?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use wire::artnet::{self, Packet};
 
 use super::receive::{Merged, Receiver, Source};
-use crate::show::{InputFrom, LossGoal, Show, ShowInput, Trigger};
+use crate::show::{InputFrom, LossGoal, Show, ShowInput, SlotTrigger, TriggerOn};
 pub use mixer::Mixer;
 use port::Port;
 pub use port::{SENDERS_MAX, SILENT};
@@ -30,8 +30,8 @@ use trigger::Watch;
 /// The priority of what has none of its own, as sACN's default (E1.31 section 6.2.3).
 pub const PRIORITY: u8 = 100;
 
-/// The bind index of the first port address that comes in; those below are the box itself (rule A6).
-pub const FIRST_BIND: u8 = 2;
+/// The bind index of the first port address that comes in; 0 is all of them (rule A6).
+pub const FIRST_BIND: u8 = 1;
 
 /// Every input as it is now, in the order of the show file; whoever has one may keep it.
 pub type InputTable = Vec<Arc<InputFrame>>;
@@ -90,7 +90,8 @@ pub struct Inputs {
     inputs: Vec<Input>,
     /// The port addresses, in the order of their bind indices.
     ports: Vec<PortAddress>,
-    triggers: Vec<(Trigger, Watch)>,
+    /// By their place among all triggers of the show.
+    triggers: Vec<(usize, SlotTrigger, Watch)>,
     crossed: VecDeque<usize>,
     changed: bool,
 }
@@ -117,7 +118,11 @@ impl Inputs {
         let universes = watched.into_iter().chain(show.input_universes());
         let receiver = Receiver::new(own, now, universes);
         let inputs = show.inputs.iter().cloned().map(Input::new).collect();
-        let triggers = show.triggers.iter().map(|it| (*it, Watch::default())).collect();
+        let slots = show.triggers.iter().enumerate().filter_map(|(number, it)| match it.on {
+            TriggerOn::Slot(slot) => Some((number, slot, Watch::default())),
+            TriggerOn::Artnet(_) => None,
+        });
+        let triggers = slots.collect();
         let (ports, crossed) = (show.input_ports(), VecDeque::new());
         Self { receiver, inputs, ports, triggers, crossed, changed: true }
     }
@@ -157,10 +162,11 @@ impl Inputs {
                 continue;
             }
             self.changed = true;
-            let triggers = self.triggers.iter_mut().enumerate();
-            for (number, (trigger, watch)) in triggers.filter(|(_, (it, _))| it.input == index) {
+            for (number, trigger, watch) in
+                self.triggers.iter_mut().filter(|it| it.1.input == index)
+            {
                 if watch.look(trigger, input.frame.level(trigger.slot), now) {
-                    self.crossed.push_back(number);
+                    self.crossed.push_back(*number);
                 }
             }
         }
@@ -328,7 +334,8 @@ mod tests {
     fn show(inputs: Vec<ShowInput>) -> Show {
         let cue = "7".parse().expect("a cue");
         let slot = Slot::new(2).expect("a slot");
-        let triggers = vec![Trigger { input: 0, slot, above: 128, below: 102, cue }];
+        let on = TriggerOn::Slot(SlotTrigger { input: 0, slot, above: 128, below: 102 });
+        let triggers = vec![crate::show::Trigger { on, fires: cue }];
         Show { inputs, triggers, ..Show::default() }
     }
     fn listening(inputs: Vec<ShowInput>) -> Inputs {

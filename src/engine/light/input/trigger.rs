@@ -7,7 +7,7 @@
 
 use units::{ShowTime, Span};
 
-use crate::show::Trigger;
+use crate::show::SlotTrigger;
 
 /// Nobody presses the same button again so soon: it is one that bounces.
 const BOUNCES: Span = Span::from_millis(200);
@@ -21,7 +21,7 @@ pub struct Watch {
 
 impl Watch {
     /// The slot's level; none while nobody sends it. True if it has just crossed upward.
-    pub fn look(&mut self, trigger: &Trigger, level: Option<u8>, now: ShowTime) -> bool {
+    pub fn look(&mut self, trigger: &SlotTrigger, level: Option<u8>, now: ShowTime) -> bool {
         let bouncing = self.fired.is_some_and(|fired| now >= fired && now - fired < BOUNCES);
         match level {
             None => self.armed = false,
@@ -46,8 +46,7 @@ mod tests {
 
     fn fired(levels: &[(i64, Option<u8>)]) -> Vec<i64> {
         let slot = Slot::new(1).expect("a slot");
-        let cue = "1".parse().expect("a cue");
-        let trigger = Trigger { input: 0, slot, above: 128, below: 102, cue };
+        let trigger = SlotTrigger { input: 0, slot, above: 128, below: 102 };
         let mut watch = Watch::default();
         let at = |ms| ShowTime::ZERO + Span::from_millis(ms);
         let looks = levels.iter().filter(|(ms, level)| watch.look(&trigger, *level, at(*ms)));
