@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::{Range, RangeInclusive};
 
-use units::{PortAddress, Universe};
+use units::{Clock, FrameRate, PortAddress, Timecode, Universe};
 
 /// Where Art-Net listens, and whence it sends (rule A1).
 pub const PORT: u16 = 6454;
@@ -33,6 +33,7 @@ mod op {
     pub const SYNC: u16 = 0x5200;
     pub const ADDRESS: u16 = 0x6000;
     pub const INPUT: u16 = 0x7000;
+    pub const TIME_CODE: u16 = 0x9700;
 }
 
 /// What every packet begins with.
@@ -100,6 +101,18 @@ mod dmx {
     pub const SLOTS: Range<usize> = 18..530;
 }
 
+/// ArtTimeCode.
+mod time_code {
+    /// A filler in older revisions, where it is 0: the master.
+    pub const STREAM: usize = 13;
+    pub const FRAMES: usize = 14;
+    pub const SECONDS: usize = 15;
+    pub const MINUTES: usize = 16;
+    pub const HOURS: usize = 17;
+    pub const KIND: usize = 18;
+    pub const LEN: usize = 19;
+}
+
 /// ArtAddress and ArtInput: whom they are for.
 const BIND_INDEX: usize = 13;
 const ADDRESS_LEN: usize = 107;
@@ -139,6 +152,9 @@ pub enum ArtnetError {
     /// Above 32,767 (rule A9).
     #[error("its port address {0} is above 32767")]
     PortAddress(u16),
+    /// ArtTimeCode of a type above 3, or of a frame that its type does not have (rule A14).
+    #[error("its timecode does not exist")]
+    TimeCode,
 }
 
 /// A datagram understood.
@@ -162,8 +178,19 @@ pub enum Packet<'a> {
         /// Which of the node's replies is meant; 0 and 1 are its root.
         bind_index: u8,
     },
+    /// A frame of timecode begins.
+    TimeCode(TimeCode),
     /// Art-Net that a lighting controller may pass over.
     Other(u16),
+}
+
+/// ArtTimeCode (rule A14). It says no more than 24, 25, 29.97 drop-frame and 30.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeCode {
+    /// Which of several; 0 is the master.
+    pub stream: u8,
+    /// The frame that begins as it leaves.
+    pub timecode: Timecode,
 }
 
 /// ArtPoll.
@@ -262,6 +289,7 @@ pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, ArtnetError> {
         op::POLL => parse_poll(bytes).map(Packet::Poll),
         op::DMX => parse_dmx(bytes).map(Packet::Dmx),
         op::SYNC => Ok(Packet::Sync),
+        op::TIME_CODE => parse_time_code(bytes).map(Packet::TimeCode),
         op::ADDRESS => {
             at(bytes, 0..ADDRESS_LEN)?;
             Ok(Packet::Address { bind_index: bytes[BIND_INDEX] })
@@ -297,6 +325,25 @@ fn parse_dmx(bytes: &[u8]) -> Result<Dmx<'_>, ArtnetError> {
     let port_address =
         PortAddress::new(u32::from(raw)).map_err(|_| ArtnetError::PortAddress(raw))?;
     Ok(Dmx { sequence: bytes[dmx::SEQUENCE], port_address, slots })
+}
+
+fn parse_time_code(bytes: &[u8]) -> Result<TimeCode, ArtnetError> {
+    at(bytes, 0..time_code::LEN)?;
+    let rate = match bytes[time_code::KIND] {
+        0 => FrameRate::Fps24,
+        1 => FrameRate::Fps25,
+        2 => FrameRate::Drop29_97,
+        3 => FrameRate::Fps30,
+        _ => return Err(ArtnetError::TimeCode),
+    };
+    let clock = Clock {
+        hours: bytes[time_code::HOURS],
+        minutes: bytes[time_code::MINUTES],
+        seconds: bytes[time_code::SECONDS],
+        frames: bytes[time_code::FRAMES],
+    };
+    let timecode = Timecode::new(rate, clock).map_err(|_| ArtnetError::TimeCode)?;
+    Ok(TimeCode { stream: bytes[time_code::STREAM], timecode })
 }
 
 fn parse_reply(bytes: &[u8]) -> Result<PollReply, ArtnetError> {
@@ -373,6 +420,27 @@ pub fn poll(poll: &Poll) -> [u8; poll_field::OEM.end] {
     bytes[poll_field::ESTA].copy_from_slice(&ESTA.to_be_bytes());
     bytes[poll_field::OEM].copy_from_slice(&OEM.to_be_bytes());
     bytes
+}
+
+impl TimeCode {
+    /// Writes it.
+    pub fn emit(self) -> [u8; time_code::LEN] {
+        let mut bytes = [0; time_code::LEN];
+        begin_versioned(&mut bytes, op::TIME_CODE);
+        let Clock { hours, minutes, seconds, frames } = self.timecode.clock();
+        bytes[time_code::STREAM] = self.stream;
+        bytes[time_code::FRAMES] = frames;
+        bytes[time_code::SECONDS] = seconds;
+        bytes[time_code::MINUTES] = minutes;
+        bytes[time_code::HOURS] = hours;
+        bytes[time_code::KIND] = match self.timecode.rate() {
+            FrameRate::Fps23_976 | FrameRate::Fps24 => 0,
+            FrameRate::Fps25 => 1,
+            FrameRate::Drop29_97 => 2,
+            FrameRate::Fps29_97 | FrameRate::Fps30 => 3,
+        };
+        bytes
+    }
 }
 
 impl PollReply {
@@ -591,9 +659,22 @@ mod tests {
         }
 
         #[test]
+        fn a14_a_timecode_is_read_as_it_was_written(
+            rate in proptest::sample::select(vec![
+                FrameRate::Fps24, FrameRate::Fps25, FrameRate::Drop29_97, FrameRate::Fps30
+            ]),
+            frame: u32, stream: u8,
+        ) {
+            let said = TimeCode { stream, timecode: Timecode::zero(rate).plus(i64::from(frame)) };
+            let bytes = said.emit();
+            prop_assert_eq!(parse(&bytes), Ok(Packet::TimeCode(said)));
+        }
+
+        #[test]
         fn hostile_bytes_are_refused_or_read_but_never_a_panic(
             operation in prop_oneof![
-                Just(op::POLL), Just(op::POLL_REPLY), Just(op::DMX), Just(op::ADDRESS), Just(op::INPUT), any::<u16>()
+                Just(op::POLL), Just(op::POLL_REPLY), Just(op::DMX), Just(op::ADDRESS), Just(op::INPUT),
+                Just(op::TIME_CODE), any::<u16>()
             ],
             rest in proptest::collection::vec(any::<u8>(), 0..600), marked: bool,
         ) {

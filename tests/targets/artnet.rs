@@ -105,6 +105,7 @@ fn comes_back(packet: &Packet) {
         }
         Packet::PollReply(reply) => reply_comes_back(reply),
         Packet::Dmx(dmx) => assert!(dmx.slots.len() <= 512 && dmx.slots.len().is_multiple_of(2)),
+        Packet::TimeCode(said) => assert_eq!(parse(&said.emit()), Ok(Packet::TimeCode(*said))),
         Packet::Sync | Packet::Address { .. } | Packet::Input { .. } | Packet::Other(_) => {}
     }
 }

@@ -144,7 +144,7 @@ impl Controller {
             Ok(Packet::PollReply(reply)) => self.handle_reply(now, &reply, address),
             Ok(Packet::Address { .. } | Packet::Input { .. }) => self.answer_programming(from),
             Ok(Packet::Dmx(dmx)) => self.handle_foreign(now, dmx.port_address, address),
-            Ok(Packet::Sync | Packet::Other(_)) | Err(_) => {}
+            Ok(Packet::Sync | Packet::TimeCode(_) | Packet::Other(_)) | Err(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, looks, timecode, timing, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -43,7 +43,7 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
 }
 
 const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "list"];
+    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "timecode", "list"];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
@@ -55,6 +55,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let looks = looks::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
+    let timecode = timecode::Head::read(&top);
     let lists = cues::read(
         &top,
         &mut cues::Known {
@@ -63,13 +64,17 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             tracks: &tracks,
             library: &mut library,
             flash_limited: head.flash_limit_off.is_none(),
+            timecode_rate: timecode.rate,
         },
     );
     timing::check(report, &lists);
+    let timecode = timecode.finish(&lists);
+    timecode::check(report, &lists, timecode.as_ref());
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
         cues: list.cues.into_iter().map(|read| read.cue).collect(),
+        timecode: list.timecode,
     });
     Show {
         title: head.title,
@@ -83,6 +88,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),
+        timecode,
     }
 }
 

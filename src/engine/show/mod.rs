@@ -17,6 +17,7 @@ pub mod model;
 mod outputs;
 mod patch;
 mod profiles;
+mod timecode;
 mod timing;
 mod universes;
 
