@@ -1,4 +1,4 @@
-//! Light and sound, started as the box file says, and handed on to whoever plays or watches them.
+//! Light, sound and timecode, started as the box file says, and handed on to whoever plays or watches them.
 
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
 use engine::show::Show;
+use engine::timecode::{Course, Source};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
@@ -15,6 +16,7 @@ use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::timecode::Timecode;
 use crate::{Refused, load};
 
 /// What outputs are started from.
@@ -39,6 +41,7 @@ pub struct Outputs {
     on_the_wire: LightWatch,
     card: Mutex<Option<Card>>,
     microphone: Mutex<Option<Microphone>>,
+    timecode: Mutex<Timecode>,
     simulated: Vec<String>,
     warnings: Vec<String>,
 }
@@ -48,13 +51,15 @@ impl Outputs {
     pub fn start(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Self, Refused> {
         let (card, simulated) = start_card(rig, &reports)?;
         let (microphone, deaf) = start_microphone(rig, &reports);
-        let light = start_light(rig, reports)?;
-        let warnings = light.warnings().iter().cloned().chain(deaf).collect();
+        let light = start_light(rig, reports.clone())?;
+        let (timecode, lost) = Timecode::start(rig, &light, &reports);
+        let warnings = light.warnings().iter().cloned().chain(deaf).chain(lost).collect();
         Ok(Self {
             on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             microphone: Mutex::new(microphone),
+            timecode: Mutex::new(timecode),
             simulated: simulated.into_iter().collect(),
             warnings,
         })
@@ -72,6 +77,11 @@ impl Outputs {
         if let Some(card) = &mut *self.card() {
             card.play(plan);
         }
+    }
+
+    /// Sends this timecode from now on.
+    pub fn play_timecode(&self, course: Course) {
+        self.timecode.lock().expect("nobody panics while holding timecode").play(course);
     }
 
     /// Records what the microphone hears, and reports the chirps in it.
@@ -100,6 +110,7 @@ impl Outputs {
             card.stop();
         }
         drop(self.microphone().take());
+        self.timecode.lock().expect("nobody panics while holding timecode").end();
     }
 
     fn microphone(&self) -> MutexGuard<'_, Option<Microphone>> {
@@ -158,6 +169,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
+        timecode: crate::timecode::tell(&reports, Source::Artnet),
         report: Box::new(move |frame| {
             // Nobody is left to hear of it on the way out.
             let _ = reports.send(Input::LightFrame(frame));
@@ -167,7 +179,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
 }
 
 /// An error and what is behind it, in one line.
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub fn with_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

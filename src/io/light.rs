@@ -25,6 +25,7 @@ use engine::light::receive::Receiver;
 use engine::light::source::{ArtnetStream, SacnStream};
 use engine::light::{Plan, Playback};
 use engine::show::{Show, UniverseOut};
+use engine::timecode::{Heard, Source};
 use engine::told::FrameReport;
 use rtrb::{Producer, RingBuffer};
 use units::{Moment, PortAddress, Universe};
@@ -32,6 +33,7 @@ use uuid::Uuid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
+use crate::timecode::ArtnetWay;
 use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
@@ -86,6 +88,8 @@ pub struct LightSetup<'a> {
     pub chance: u64,
     /// Told of every frame that left, by a thread that may take its time.
     pub report: Box<dyn FnMut(FrameReport) + Send>,
+    /// Told of ArtTimeCode that comes (rule A14), by the same thread.
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
@@ -93,6 +97,7 @@ pub struct Light {
     plans: Producer<Arc<Plan>>,
     watch: LightWatch,
     warnings: Vec<String>,
+    timecode: Option<ArtnetWay>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -125,6 +130,7 @@ impl Light {
         let gauges = Arc::new(Gauges::new(universes.len()));
         let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
         let (plans, render_ends, edge_ends) = rings();
+        let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
         let render = render(&setup, interface.is_some(), &sockets, render_ends, gauges.clone());
         let clock = setup.clock.clone();
         let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
@@ -136,7 +142,7 @@ impl Light {
             })?,
         ];
         let watch = LightWatch { gauges, seen, about, clock };
-        Ok(Self { plans, watch, warnings, threads })
+        Ok(Self { plans, watch, warnings, timecode, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -149,6 +155,11 @@ impl Light {
     /// For those who want to see what is on the wire, on any thread.
     pub fn watch(&self) -> LightWatch {
         self.watch.clone()
+    }
+
+    /// By which way ArtTimeCode leaves; none where Art-Net is not open.
+    pub fn timecode_way(&self) -> Option<ArtnetWay> {
+        self.timecode.clone()
     }
 
     /// What did not go as it should at the start, in sentences: a taken port, a universe that cannot leave.
@@ -261,6 +272,7 @@ fn edge(
         discover_to: discover_to(&setup, interface.is_some()),
         ends,
         report: setup.report,
+        timecode: setup.timecode,
         gauges,
         seen,
         memory: Memory::default(),
@@ -328,7 +340,8 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    if setup.show.universes.values().all(|out| out.artnet.is_none()) {
+    let lights = setup.show.universes.values().any(|out| out.artnet.is_some());
+    if !lights && !speaks_timecode(setup.show) {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -425,6 +438,27 @@ fn controller(
         ports: setup.show.universes.values().filter_map(port_address).collect(),
         chance: setup.chance,
     }
+}
+
+/// Whether timecode comes or goes by Art-Net.
+fn speaks_timecode(show: &Show) -> bool {
+    let chased = show.lists.iter().filter_map(|list| list.timecode);
+    let sent = show.timecode.as_ref().and_then(|it| it.out.as_ref());
+    chased.into_iter().any(|it| it.source == Source::Artnet) || sent.is_some_and(|out| out.artnet)
+}
+
+/// To everybody on the lighting interface; without one, to each who is polled by name.
+fn timecode_way(
+    setup: &LightSetup,
+    interface: Option<&Interface>,
+    sockets: &Sockets,
+) -> Option<ArtnetWay> {
+    let to = |address| SocketAddr::new(IpAddr::V4(address), setup.net.artnet_port);
+    let all: BTreeSet<_> = match interface.and_then(Interface::broadcast) {
+        Some(broadcast) => BTreeSet::from([to(broadcast)]),
+        None => polled(setup.show).map(to).collect(),
+    };
+    Some(ArtnetWay { socket: sockets.artnet.clone()?, to: all.into_iter().collect() })
 }
 
 fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {

@@ -303,6 +303,8 @@ impl World {
                 Effect::Ordered(order) => self.keep(Event::Ordered(order)),
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
+                // Nobody in this world has a MIDI cable; LTC is in the sound.
+                Effect::Timecode(_) => {}
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }

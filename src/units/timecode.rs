@@ -28,14 +28,8 @@ const DAY_MINUTES: u32 = 24 * 60;
 
 impl FrameRate {
     /// All of them, slow before fast.
-    pub const ALL: [Self; 6] = [
-        Self::Fps23_976,
-        Self::Fps24,
-        Self::Fps25,
-        Self::Fps29_97,
-        Self::Drop29_97,
-        Self::Fps30,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Fps23_976, Self::Fps24, Self::Fps25, Self::Fps29_97, Self::Drop29_97, Self::Fps30];
 
     /// How far frames of a second are counted.
     pub const fn count(self) -> u32 {

@@ -226,14 +226,17 @@ mod tests {
                 [0xf8, status, 0xfe, data]
             })
             .collect();
-        assert_eq!(listen(&bytes), [Reading::Frame { timecode, at: T0 }; 2].map(|it| match it {
-            // All bytes come at once here: the last of them is the earliest for its place.
-            Reading::Frame { timecode, .. } => Reading::Frame {
-                timecode,
-                at: T0 - Span::from_ns(timecode.rate().frame().ns() * 7 / 4),
-            },
-            other => other,
-        }));
+        assert_eq!(
+            listen(&bytes),
+            [Reading::Frame { timecode, at: T0 }; 2].map(|it| match it {
+                // All bytes come at once here: the last of them is the earliest for its place.
+                Reading::Frame { timecode, .. } => Reading::Frame {
+                    timecode,
+                    at: T0 - Span::from_ns(timecode.rate().frame().ns() * 7 / 4),
+                },
+                other => other,
+            })
+        );
     }
 
     proptest! {

@@ -55,6 +55,7 @@ fn small_stage() -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        timecode: None,
     }
 }
 

@@ -27,14 +27,7 @@ impl Engine {
         self.begin_run(now, place, begin, by, true);
     }
 
-    fn begin_run(
-        &mut self,
-        now: ShowTime,
-        place: CuePlace,
-        begin: ShowTime,
-        by: &str,
-        late: bool,
-    ) {
+    fn begin_run(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str, late: bool) {
         let show = self.show.clone();
         let Some(cue) = show.at(place) else { return };
         self.clear_bench(now);

@@ -186,7 +186,8 @@ impl Engine {
         }
         self.follow_jump(now, list);
         let cue = self.lists[list].last.and_then(|index| self.show.at(CuePlace { list, index }));
-        let said = cue.map(|cue| format!("cue {} fired, where timecode has jumped to", called(cue)));
+        let said =
+            cue.map(|cue| format!("cue {} fired, where timecode has jumped to", called(cue)));
         let fired = cue.map(|cue| cue.number);
         Some(Done { fired, ..self.done(list, said.unwrap_or_default()) })
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use units::{PortAddress, ShowTime, Span};
-use wire::artnet::{self, Packet, Poll, PollReply, Port, Style};
+use wire::artnet::{self, Packet, Poll, PollReply, Port, Style, TimeCode};
 
 /// Every 2.5 to 3 s, for as long as we run (rule A2).
 pub const POLL_EVERY: Span = Span::from_millis(2500);
@@ -136,7 +136,7 @@ impl Controller {
     /// A datagram came. What is not Art-Net, or comes from beyond our reach, changes nothing.
     pub fn handle(&mut self, now: ShowTime, datagram: &[u8], from: SocketAddrV4) {
         let address = *from.ip();
-        if !self.setup.reach.covers(address) && !self.setup.poll.contains(&address) {
+        if !self.hears(address) {
             return;
         }
         match artnet::parse(datagram) {
@@ -146,6 +146,20 @@ impl Controller {
             Ok(Packet::Dmx(dmx)) => self.handle_foreign(now, dmx.port_address, address),
             Ok(Packet::Sync | Packet::TimeCode(_) | Packet::Other(_)) | Err(_) => {}
         }
+    }
+
+    /// The timecode in a datagram (rule A14), if it is one from within our reach. Our own comes back by broadcast.
+    pub fn timecode(&self, datagram: &[u8], from: SocketAddrV4) -> Option<TimeCode> {
+        match artnet::parse(datagram) {
+            Ok(Packet::TimeCode(said)) if self.hears(*from.ip()) => {
+                (*from.ip() != self.setup.own).then_some(said)
+            }
+            _ => None,
+        }
+    }
+
+    fn hears(&self, address: Ipv4Addr) -> bool {
+        self.setup.reach.covers(address) || self.setup.poll.contains(&address)
     }
 
     /// Time has come this far.

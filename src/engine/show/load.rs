@@ -42,8 +42,18 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
     Loaded { show: show.filter(|_| sound), findings }
 }
 
-const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "timecode", "list"];
+const TOP_KEYS: &[&str] = &[
+    "include",
+    "show",
+    "universes",
+    "profiles",
+    "fixtures",
+    "groups",
+    "looks",
+    "tracks",
+    "timecode",
+    "list",
+];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use units::{
-    CueNumber, Decibels, FrameRate, Level, PortAddress, Rgb, Slot, Span, Timecode, TrackId, Universe,
+    CueNumber, Decibels, FrameRate, Level, PortAddress, Rgb, Slot, Span, Timecode, TrackId,
+    Universe,
 };
 
 use crate::timecode::Source;

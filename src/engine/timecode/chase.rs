@@ -133,7 +133,9 @@ impl Chase {
         }
         let tremble = self.rate.begins(TREMBLE_FRAMES);
         match self.line {
-            Some(line) if self.apart(reading.position, line.position(reading.at)).abs() <= tremble => {
+            Some(line)
+                if self.apart(reading.position, line.position(reading.at)).abs() <= tremble =>
+            {
                 // Laid beside the line, so that midnight is no step in it.
                 let expected = line.position(reading.at);
                 let position = expected + self.apart(reading.position, expected);
@@ -179,10 +181,11 @@ impl Chase {
         let runs_on = self.line.is_some_and(|line| {
             self.apart(reading.position, line.position(reading.at)).abs() <= tremble
         });
-        let from_there = self.line.is_none() && self.known.is_some_and(|known| {
-            let further = self.apart(reading.position, known.position);
-            (-tremble..=Span::from_secs(1)).contains(&further)
-        });
+        let from_there = self.line.is_none()
+            && self.known.is_some_and(|known| {
+                let further = self.apart(reading.position, known.position);
+                (-tremble..=Span::from_secs(1)).contains(&further)
+            });
         runs_on || from_there
     }
 
@@ -284,9 +287,9 @@ fn fit(readings: &VecDeque<Reading>) -> Line {
     let (first, last) = (readings[0], readings[readings.len() - 1]);
     let count = readings.len() as f64;
     let points = || {
-        readings.iter().map(|it| {
-            ((it.at - first.at).secs_f64(), (it.position - first.position).secs_f64())
-        })
+        readings
+            .iter()
+            .map(|it| ((it.at - first.at).secs_f64(), (it.position - first.position).secs_f64()))
     };
     let (x, y) = points().fold((0.0, 0.0), |(x, y), it| (x + it.0 / count, y + it.1 / count));
     let (above, below) = points().fold((0.0, 0.0), |(above, below), it| {

@@ -14,6 +14,7 @@ use engine::light::controller::Controller;
 use engine::light::discover::Discovery;
 use engine::light::receive::Receiver;
 use engine::order::Evidence;
+use engine::timecode::Heard;
 use engine::told::FrameReport;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtrb::{Consumer, Producer};
@@ -88,6 +89,7 @@ pub(super) struct Edge {
     pub discover_to: Vec<SocketAddr>,
     pub ends: EdgeEnds,
     pub report: Box<dyn FnMut(FrameReport) + Send>,
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
@@ -138,6 +140,9 @@ impl Edge {
             for_each_datagram(socket, |bytes, from| {
                 if let Some(from) = v4(from) {
                     controller.handle(now, bytes, from);
+                    let said = controller.timecode(bytes, from);
+                    let heard = said.and_then(|it| Heard::from_artnet(it, self.clock.now()));
+                    heard.into_iter().for_each(&mut self.timecode);
                 }
             });
         }

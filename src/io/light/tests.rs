@@ -83,6 +83,7 @@ fn full_stage() -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        timecode: None,
     }
 }
 
@@ -138,6 +139,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
         priority: 100,
         clock: clock.clone(),
         chance: 1,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     })
     .expect("light begins");

@@ -372,7 +372,9 @@ mod tests {
         let all = heard(&samples, 48_000);
         let missing = (1..30).filter(|n| all.iter().all(|it| it.said.clock.frames != *n)).count();
         assert!(missing <= 3, "{missing}");
-        assert!(all.iter().all(|it| (it.start - f64::from(it.said.clock.frames) * 1_600.0).abs() < 0.2));
+        assert!(
+            all.iter().all(|it| (it.start - f64::from(it.said.clock.frames) * 1_600.0).abs() < 0.2)
+        );
     }
 
     proptest! {

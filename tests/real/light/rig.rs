@@ -84,6 +84,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
         tracks: Default::default(),
         media: Vec::new(),
         lists: Vec::new(),
+        timecode: None,
     }
 }
 
@@ -106,6 +107,7 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         priority: 100,
         clock: BoxClock::free(),
         chance: 7,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     }
 }
