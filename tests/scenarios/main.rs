@@ -19,3 +19,4 @@ mod sound;
 mod stage;
 mod tables;
 mod time_wire;
+mod timecode;
