@@ -26,6 +26,8 @@ const TREMBLE_FRAMES: i64 = 2;
 const SILENT_FRAMES: i64 = 5;
 /// The same frame so often, and it stands.
 const STANDS_AFTER: u32 = 3;
+/// A frame that began so long before, or after, it was told of did not.
+const TOLD_WITHIN: Span = Span::from_secs(2);
 /// How long a trouble is told of.
 const TROUBLE_KEPT: Span = Span::from_secs(1);
 
@@ -110,6 +112,7 @@ impl Chase {
                 self.known = Some(Reading { at: now, position: timecode.position() });
                 self.stand()
             }
+            Heard::Frame { at, .. } if (now - at).abs() > TOLD_WITHIN => None,
             Heard::Frame { clock, drops, count, at } => {
                 let fits = drops == self.rate.drops()
                     && count.is_none_or(|count| u32::from(count) == self.rate.count());
@@ -410,6 +413,16 @@ mod tests {
         deck.play(1, 1.0, Span::ZERO);
         assert_eq!(deck.events.last(), Some(&Event::Locked { jumped: true }));
         assert!(deck.off().abs() < secs(0.001));
+    }
+
+    #[test]
+    fn frames_that_are_said_to_have_begun_hours_ago_are_not_believed() {
+        let mut chase = Chase::new(RATE, Span::from_secs(1));
+        for frame in 0..100 {
+            let at = T0 + secs(0.04).times(frame);
+            let timecode = Timecode::at(RATE, secs(0.04).times(frame));
+            assert_eq!(chase.hear(at + secs(7200.0), &Heard::frame(timecode, at)), None);
+        }
     }
 
     #[test]

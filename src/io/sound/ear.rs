@@ -23,6 +23,9 @@ mod linux {
     use super::{CardError, RATE_HZ};
     use crate::clock::BoxClock;
 
+    /// More than is ever left to be read.
+    const IN_STORE_MAX: Span = Span::from_millis(500);
+
     pub(in crate::sound) struct Ear {
         pcm: PCM,
         name: String,
@@ -108,15 +111,19 @@ mod linux {
             Ok(heard)
         }
 
-        /// When the next frame to be read was heard, or will be: by the driver's stamp where it has one.
+        /// When the next frame to be read was heard, or will be: by the driver's stamp where it has one that can be
+        /// (alsa-lib's `null` claims hours of sound in store).
         pub(in crate::sound) fn next_heard(&self, clock: &BoxClock) -> MonoTime {
             let stamp = self.pcm.status().ok().and_then(|status| {
                 let at = Duration::from(TimeSpec::from(status.get_htstamp()));
                 (!at.is_zero()).then(|| (at, status.get_avail()))
             });
-            let Some((at, waiting)) = stamp else { return clock.mono_now() };
-            let waiting = Span::from_secs_f64(waiting as f64 / f64::from(self.rate_hz));
-            MonoTime::from_ns(at.as_nanos() as i64) - waiting
+            let (now, rate_hz) = (clock.mono_now(), f64::from(self.rate_hz));
+            let heard = stamp.map(|(at, waiting)| {
+                let waiting = Span::from_secs_f64(waiting as f64 / rate_hz);
+                MonoTime::from_ns(at.as_nanos() as i64) - waiting
+            });
+            heard.filter(|it| (now - *it).abs() < IN_STORE_MAX).unwrap_or(now)
         }
     }
 
