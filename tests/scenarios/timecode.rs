@@ -255,6 +255,19 @@ fn a_jump_is_followed_back_and_forth_and_what_sounded_ends() {
 }
 
 #[test]
+fn a_tape_that_rolls_in_before_midnight_is_before_the_first_cue_and_not_behind_the_last() {
+    let mut desk = Desk::new(chasing(r#"offset = "-01:00:05:00""#)).wound("01:00:00:00");
+    desk.play(3.0);
+    assert_eq!((desk.fired.len(), desk.standby()), (0, Some(cue(1))), "23:59:58 by the list");
+    let mut desk = Desk::new(chasing("")).wound("13:00:00:00");
+    desk.play(1.0);
+    assert_eq!((&desk.fired[..], desk.standby()), (&[cue(3)][..], None), "long past the last");
+    desk.wind("01:00:09:00");
+    desk.play(2.0);
+    assert_eq!(desk.fired, [cue(3), cue(1)]);
+}
+
+#[test]
 fn a_jump_that_is_to_be_ignored_fires_nothing_until_the_next_cue_from_standby_on_comes() {
     let mut desk = Desk::new(chasing(r#"jump = "ignore""#));
     desk.play(12.0);

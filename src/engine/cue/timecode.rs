@@ -107,7 +107,7 @@ impl Engine {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// The next cue from standby on whose timecode comes, and when.
+    /// The cue from standby on whose timecode comes next, and when.
     fn next_timecode(&self, list: usize, now: ShowTime) -> Option<(ShowTime, CuePlace)> {
         let following = self.following[list].as_ref().filter(|it| !it.asks)?;
         let cues = self.show.lists[list].cues.iter().enumerate().skip(self.lists[list].next);
@@ -115,7 +115,7 @@ impl Engine {
             let at = following.when(cue.timecode?, now).filter(|at| *at >= following.from)?;
             Some((at, CuePlace { list, index }))
         })
-        .next()
+        .min_by_key(|(at, _)| *at)
     }
 
     fn timecode_turned(&mut self, now: ShowTime, list: usize, event: Event) {
@@ -158,16 +158,23 @@ impl Engine {
         }
     }
 
-    /// The last cue whose timecode has come, and when it came.
+    /// The last cue whose timecode has come, and when it came. Between the last cue and the first, timecode has run past
+    /// the one or comes before the other, whichever is nearer.
     fn place_by_timecode(&self, list: usize, now: ShowTime) -> Option<(ShowTime, CuePlace)> {
         let following = self.following[list].as_ref()?;
         let cues = self.show.lists[list].cues.iter().enumerate();
-        cues.rev()
-            .filter_map(|(index, cue)| {
-                let at = following.when(cue.timecode?, now).filter(|at| *at <= now)?;
-                Some((at, CuePlace { list, index }))
-            })
-            .next()
+        let timed = cues.filter_map(|(index, cue)| Some((index, cue.timecode?.position())));
+        let timed: Vec<(usize, Span)> = timed.collect();
+        let (first, last) = (timed.first()?.1, timed.last()?.1);
+        let (chase, offset) = (&following.chase, following.how.offset);
+        let now_at = chase.position(now)? + offset;
+        let (gone, length) = (chase.further(now_at, first), chase.further(last, first));
+        if gone > length && following.how.rate.day() - gone < gone - length {
+            return None;
+        }
+        let come = timed.iter().rev().find(|(_, position)| chase.further(*position, first) <= gone);
+        let (index, position) = come?;
+        Some((chase.was_at(*position - offset, now)?, CuePlace { list, index: *index }))
     }
 
     /// Somebody has taken the list in hand: what came before is dealt with, and nothing is asked.

@@ -26,6 +26,8 @@ const TREMBLE_FRAMES: i64 = 2;
 const SILENT_FRAMES: i64 = 5;
 /// The same frame so often, and it stands.
 const STANDS_AFTER: u32 = 3;
+/// What has come within so long has just come, not to come again tomorrow.
+const JUST_NOW: Span = Span::from_secs(60);
 /// A frame that began so long before, or after, it was told of did not.
 const TOLD_WITHIN: Span = Span::from_secs(2);
 /// How long a trouble is told of.
@@ -245,10 +247,11 @@ impl Chase {
         self.line.map(|line| line.position(at))
     }
 
-    /// When it comes to a position, or came, whichever is less than half a day away; none while it is not followed.
+    /// When it comes to a position next, or came within the last minute; none while it is not followed.
     pub fn when(&self, position: Span, now: ShowTime) -> Option<ShowTime> {
-        let line = self.line?;
-        let ahead = self.apart(position, line.position(now));
+        let (line, day) = (self.line?, self.rate.day());
+        let ahead = self.further(position, line.position(now));
+        let ahead = if day - ahead < JUST_NOW { ahead - day } else { ahead };
         Some(now + Span::from_secs_f64(ahead.secs_f64() / line.speed))
     }
 
@@ -277,11 +280,22 @@ impl Chase {
         self.heard.map(|heard| now - heard)
     }
 
+    /// When it was at a position last; none while it is not followed.
+    pub fn was_at(&self, position: Span, now: ShowTime) -> Option<ShowTime> {
+        let line = self.line?;
+        let gone = self.further(line.position(now), position);
+        Some(now - Span::from_secs_f64(gone.secs_f64() / line.speed))
+    }
+
+    /// From one position forwards to another, over midnight if need be.
+    pub fn further(&self, to: Span, from: Span) -> Span {
+        Span::from_ns((to - from).ns().rem_euclid(self.rate.day().ns()))
+    }
+
     /// From one position to another by the shorter way round the day.
     fn apart(&self, to: Span, from: Span) -> Span {
-        let day = self.rate.day().ns();
-        let ahead = (to - from).ns().rem_euclid(day);
-        Span::from_ns(if ahead > day / 2 { ahead - day } else { ahead })
+        let (day, ahead) = (self.rate.day(), self.further(to, from));
+        if ahead.times(2) > day { ahead - day } else { ahead }
     }
 }
 
