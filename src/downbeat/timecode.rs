@@ -32,12 +32,11 @@ impl Timecode {
     /// Opens what the show asks for; what could not be had, in sentences.
     pub fn start(rig: &Rig<'_>, light: &Light, reports: &Sender<Input>) -> (Self, Vec<String>) {
         let mut lost = Vec::new();
-        let mut open = Self::default();
-        open.ltc = start_ltc(rig, reports).unwrap_or_else(|why| lose(&mut lost, why));
-        open.midi = start_midi(rig, reports).unwrap_or_else(|why| lose(&mut lost, why));
-        open.sender =
-            start_sender(rig, light, &mut lost).unwrap_or_else(|why| lose(&mut lost, why));
-        (open, lost)
+        let ltc = start_ltc(rig, reports).unwrap_or_else(|why| lose(&mut lost, why));
+        let midi = start_midi(rig, reports).unwrap_or_else(|why| lose(&mut lost, why));
+        let sender = start_sender(rig, light, &mut lost);
+        let sender = sender.unwrap_or_else(|why| lose(&mut lost, why));
+        (Self { ltc, midi, sender }, lost)
     }
 
     /// Sends this from now on.

@@ -6,6 +6,7 @@
 //! line through its 80 cells has it, to a fraction of a sample; a line, since noise moves every single change.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use units::Clock;
 
@@ -96,13 +97,13 @@ impl Decoder {
     }
 
     fn distance(&mut self, distance: f64, change: f64) -> Option<Reading> {
-        let (slow, fast) = (self.rate_hz / BITS_A_SECOND.0, self.rate_hz / BITS_A_SECOND.1);
-        if distance > 1.3 * slow {
+        let possible = self.possible();
+        if distance > 1.3 * possible.end {
             self.lose();
             return None;
         }
         let Some(length) = self.cell.length else {
-            self.cell.look(distance, fast..slow);
+            self.cell.look(distance, possible);
             return None;
         };
         match distance / length {
@@ -110,6 +111,11 @@ impl Decoder {
             0.75..1.4 if self.bits.half.is_none() => self.whole(distance, change),
             _ => self.misfit(),
         }
+    }
+
+    /// What a cell may be.
+    fn possible(&self) -> Range<f64> {
+        self.rate_hz / BITS_A_SECOND.1..self.rate_hz / BITS_A_SECOND.0
     }
 
     fn half(&mut self, distance: f64, change: f64) -> Option<Reading> {
@@ -133,7 +139,7 @@ impl Decoder {
         }
         let word = Word(self.bits.word);
         if let Ok(said) = word.parse() {
-            return Some(Reading::Frame(self.frame(said)));
+            return self.frame(said).map(Reading::Frame);
         }
         word.reversed().parse().ok()?;
         self.cell.misfits = 0;
@@ -141,16 +147,21 @@ impl Decoder {
         Some(Reading::Reverse { at: ended })
     }
 
-    fn frame(&mut self, said: Said) -> Heard {
-        self.cell.misfits = 0;
+    fn frame(&mut self, said: Said) -> Option<Heard> {
         let (start, cell) = line(&self.bits.began);
+        if !self.possible().contains(&cell) {
+            // Each cell fitted the one before, and all together have crept away.
+            self.lose();
+            return None;
+        }
+        self.cell.misfits = 0;
         let length = cell * BITS as f64;
         if let Some(before) = self.before.filter(|it| touches(it, start)) {
             self.count = counted(before.said.clock, said.clock).or(self.count);
         }
         let heard = Heard { said, start, length, count: self.count };
         self.before = Some(heard);
-        heard
+        Some(heard)
     }
 
     /// A distance that is neither: the bits so far are worth nothing.
@@ -268,7 +279,7 @@ struct Cell {
 
 impl Cell {
     /// From enough distances of two kinds, one twice the other: the longer is a cell.
-    fn look(&mut self, distance: f64, possible: std::ops::Range<f64>) {
+    fn look(&mut self, distance: f64, possible: Range<f64>) {
         self.seen.push(distance);
         if self.seen.len() < DISTANCES {
             return;
