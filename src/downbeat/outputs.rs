@@ -16,7 +16,7 @@ use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::timecode::Timecode;
+use crate::timecode::{self, Timecode};
 use crate::{Refused, load};
 
 /// What outputs are started from.
@@ -52,15 +52,15 @@ impl Outputs {
         let (card, simulated) = start_card(rig, &reports)?;
         let (microphone, deaf) = start_microphone(rig, &reports);
         let light = start_light(rig, reports.clone())?;
-        let (timecode, lost) = Timecode::start(rig, &light, &reports);
+        let (cables, lost) = Timecode::start(rig, &light, &reports);
         let warnings = light.warnings().iter().cloned().chain(deaf).chain(lost).collect();
         Ok(Self {
             on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             microphone: Mutex::new(microphone),
-            timecode: Mutex::new(timecode),
-            simulated: simulated.into_iter().collect(),
+            timecode: Mutex::new(cables),
+            simulated: simulated.into_iter().chain(timecode::simulated(rig)).collect(),
             warnings,
         })
     }
@@ -169,7 +169,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
-        timecode: crate::timecode::tell(&reports, Source::Artnet),
+        timecode: timecode::tell(&reports, Source::Artnet),
         report: Box::new(move |frame| {
             // Nobody is left to hear of it on the way out.
             let _ = reports.send(Input::LightFrame(frame));

@@ -14,8 +14,9 @@ use crate::outputs::{Rig, with_cause};
 /// What is open.
 #[derive(Default)]
 pub struct Timecode {
-    ltc: Option<LtcInput>,
-    midi: Option<MidiInput>,
+    /// They listen as long as they live.
+    _ltc: Option<LtcInput>,
+    _midi: Option<MidiInput>,
     sender: Option<timecode::Sender>,
 }
 
@@ -36,7 +37,7 @@ impl Timecode {
         let midi = start_midi(rig, reports).unwrap_or_else(|why| lose(&mut lost, why));
         let sender = start_sender(rig, light, &mut lost);
         let sender = sender.unwrap_or_else(|why| lose(&mut lost, why));
-        (Self { ltc, midi, sender }, lost)
+        (Self { _ltc: ltc, _midi: midi, sender }, lost)
     }
 
     /// Sends this from now on.
@@ -53,6 +54,15 @@ impl Timecode {
 fn lose<T>(lost: &mut Vec<String>, why: String) -> Option<T> {
     lost.push(why);
     None
+}
+
+/// What is not real of it.
+pub fn simulated(rig: &Rig<'_>) -> Option<String> {
+    let cables = [Source::Ltc, Source::Mtc];
+    let chased = rig.show.lists.iter().filter_map(|list| list.timecode);
+    let missed = chased.into_iter().any(|it| cables.contains(&it.source));
+    let what = "timecode by LTC and MIDI, as asked for by --simulate: none is heard";
+    (rig.simulate && missed).then(|| what.to_owned())
 }
 
 /// The list that chases this source, where its cable is real.

@@ -455,7 +455,7 @@ mod tests {
         deck.play(50, 1.0, Span::ZERO);
         for _ in 0..20 {
             deck.play(1, 1.0, Span::ZERO);
-            deck.position = deck.position - RATE.frame();
+            deck.position -= RATE.frame();
         }
         assert_eq!(deck.chase.state(), State::Standing);
         assert_eq!(deck.events.last(), Some(&Event::Lost));
