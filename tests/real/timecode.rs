@@ -205,6 +205,9 @@ fn a_box_hears_ltc_through_alsa_and_fires_its_cues() {
     let status = the_box.ask_json(&["status"]);
     let chase = &status["show"]["lists"][0]["timecode"];
     assert_eq!((&chase["state"], &chase["source"]), (&"locked".into(), &"ltc".into()), "{chase}");
+    let keys: Vec<&String> = chase.as_object().expect("a table").keys().collect();
+    let documented = ["age_ns", "asks", "rate", "source", "speed", "state", "timecode", "trouble"];
+    assert_eq!(keys, documented);
     let words = the_box.ask(&["status"]).stdout;
     let words = String::from_utf8_lossy(&words).into_owned();
     assert!(
