@@ -152,6 +152,7 @@ fn status(it: &Value) -> String {
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
+    lines.extend(timecode(show));
     if !simulated.is_empty() {
         lines.push(format!("SIMULATED: {}", simulated.join(", ")));
     }
@@ -180,6 +181,37 @@ fn status(it: &Value) -> String {
     lines.join("\n")
 }
 
+/// What is chased, a line a list, and what is sent.
+fn timecode(show: &Value) -> Vec<String> {
+    let chased = rows(&show["lists"]).filter(|list| !list["timecode"].is_null()).map(chase);
+    let lead = &show["timecode"];
+    let runs = if lead["runs"] == true { "running" } else { "standing" };
+    let sent = match lead["timecode"].as_str() {
+        Some(now) => format!("timecode {now} sent with {} ({runs})", text(&lead["list"])),
+        None => format!("timecode none sent until {} begins", text(&lead["list"])),
+    };
+    chased.chain((!lead.is_null()).then_some(sent)).collect()
+}
+
+fn chase(list: &Value) -> String {
+    let it = &list["timecode"];
+    let now = it["timecode"].as_str().unwrap_or("nothing heard yet");
+    let asks = (it["asks"] == true).then_some("it has jumped: GO follows it");
+    let trouble = it["trouble"].as_str().map(|trouble| match trouble {
+        "reverse" => "it runs backwards",
+        _ => "it counts frames otherwise than the show",
+    });
+    let speed = it["speed"].as_f64().filter(|it| (it - 1.0).abs() > 0.001);
+    let speed = speed.map(|it| format!("at {:.1} % of its speed", it * 100.0));
+    let state = format!("{} ({}) {}", text(&it["source"]), text(&it["rate"]), text(&it["state"]));
+    let more = asks.into_iter().chain(trouble).map(str::to_owned).chain(speed);
+    let said: Vec<String> = [format!("timecode {now}  {} from {state}", text(&list["name"]))]
+        .into_iter()
+        .chain(more)
+        .collect();
+    said.join(", ")
+}
+
 fn cues(it: &Value) -> String {
     let list = |list: &Value| {
         let rows: Vec<[String; 5]> = rows(&list["cues"]).map(cue_row).collect();
@@ -202,7 +234,8 @@ fn cue_row(it: &Value) -> [String; 5] {
         "wait" => String::new(),
         then => format!("{then} {}", span(&it["post_wait_ns"])),
     };
-    let at = it["at"].as_str().map(|at| format!("at {at} ")).unwrap_or_default();
+    let at = it["timecode"].as_str().or(it["at"].as_str());
+    let at = at.map(|at| format!("at {at} ")).unwrap_or_default();
     [
         mark.to_owned(),
         text(&it["number"]).to_owned(),

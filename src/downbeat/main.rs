@@ -16,6 +16,7 @@ mod state;
 mod story;
 mod table;
 mod terminal;
+mod timecode;
 
 use std::process::ExitCode;
 

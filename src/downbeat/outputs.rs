@@ -1,4 +1,4 @@
-//! Light and sound, started as the box file says, and handed on to whoever plays or watches them.
+//! Light, sound and timecode, started as the box file says, and handed on to whoever plays or watches them.
 
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -8,6 +8,7 @@ use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
 use engine::light::rdm;
 use engine::show::{Sending, Show};
+use engine::timecode::{Course, Source};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use units::{OrderId, ShowTime};
 use uuid::Uuid;
 
+use crate::timecode::{self, Timecode};
 use crate::{Refused, load};
 
 /// What outputs are started from.
@@ -42,6 +44,7 @@ pub struct Outputs {
     on_the_wire: LightWatch,
     card: Mutex<Option<Card>>,
     microphone: Mutex<Option<Microphone>>,
+    timecode: Mutex<Timecode>,
     simulated: Vec<String>,
     warnings: Vec<String>,
 }
@@ -51,14 +54,16 @@ impl Outputs {
     pub fn start(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Self, Refused> {
         let (card, simulated) = start_card(rig, &reports)?;
         let (microphone, deaf) = start_microphone(rig, &reports);
-        let light = start_light(rig, reports)?;
-        let warnings = light.warnings().iter().cloned().chain(deaf).collect();
+        let light = start_light(rig, reports.clone())?;
+        let (cables, lost) = Timecode::start(rig, &light, &reports);
+        let warnings = light.warnings().iter().cloned().chain(deaf).chain(lost).collect();
         Ok(Self {
             on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             microphone: Mutex::new(microphone),
-            simulated: simulated.into_iter().collect(),
+            timecode: Mutex::new(cables),
+            simulated: simulated.into_iter().chain(timecode::simulated(rig)).collect(),
             warnings,
         })
     }
@@ -82,6 +87,11 @@ impl Outputs {
         if let Some(card) = &mut *self.card() {
             card.play(plan);
         }
+    }
+
+    /// Sends this timecode from now on.
+    pub fn play_timecode(&self, course: Course) {
+        self.timecode.lock().expect("nobody panics while holding timecode").play(course);
     }
 
     /// Records what the microphone hears, and reports the chirps in it.
@@ -110,6 +120,7 @@ impl Outputs {
             card.stop();
         }
         drop(self.microphone().take());
+        self.timecode.lock().expect("nobody panics while holding timecode").end();
     }
 
     fn microphone(&self) -> MutexGuard<'_, Option<Microphone>> {
@@ -181,6 +192,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
+        timecode: timecode::tell(&reports, Source::Artnet),
         report: Box::new(move |input| {
             // Nobody is left to hear of it on the way out.
             let _ = reports.send(input);
@@ -190,7 +202,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
 }
 
 /// An error and what is behind it, in one line.
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub fn with_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

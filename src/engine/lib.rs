@@ -28,6 +28,7 @@ pub mod reader;
 pub mod show;
 pub mod sound;
 pub mod surface;
+pub mod timecode;
 pub mod told;
 
 pub use cue::{Engine, EngineStart, Why};

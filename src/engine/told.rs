@@ -11,6 +11,7 @@ use wire::solusync::{Calibrated, Message, NodeStatus};
 use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
 use crate::show::{ArtnetKey, Sending};
+use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
 /// What an operator may ask for, whoever carries it: terminal, socket, OSC, pin, page.
@@ -180,6 +181,13 @@ pub enum Input {
         /// How much later each was heard than the box's own.
         later: Result<Vec<Option<Span>>, String>,
     },
+    /// A source of timecode spoke.
+    Timecode {
+        /// Which.
+        source: Source,
+        /// What it said.
+        heard: Heard,
+    },
     /// A phone says what it is, and how far off it sounds.
     PhoneCalibrated {
         /// Its socket.
@@ -233,6 +241,8 @@ pub enum Effect {
         /// What.
         what: Sending,
     },
+    /// Send this timecode by MIDI and Art-Net from now on; LTC is part of sound.
+    Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
     /// Tell phones.
@@ -298,6 +308,15 @@ pub enum Said {
     Clock {
         /// A sentence.
         what: String,
+    },
+    /// A list follows timecode from here on, or does not any more.
+    Timecode {
+        /// Which list.
+        list: String,
+        /// Whether it follows.
+        follows: bool,
+        /// `at 01:00:10:00`, or empty.
+        at: String,
     },
     /// An order was carried out late, or nobody knows whether it was.
     Late {

@@ -30,6 +30,7 @@ use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
 use engine::light::{Plan, Playback, priorities};
 use engine::show::{Sending, Show, ShowInput, UniverseOut};
+use engine::timecode::{Heard, Source};
 use engine::told::Input;
 use rtrb::{Producer, RingBuffer};
 use tokio::sync::oneshot;
@@ -40,6 +41,7 @@ use wire::rdm::Uid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
+use crate::timecode::ArtnetWay;
 use edge::{Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
     ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
@@ -102,6 +104,8 @@ pub struct LightSetup<'a> {
     /// Told of every frame that left, and of what the network has to say to the show, by a thread that may take its
     /// time.
     pub report: Box<dyn FnMut(Input) + Send>,
+    /// Told of ArtTimeCode that comes (rule A14), by the same thread.
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
@@ -111,6 +115,7 @@ pub struct Light {
     errands: mpsc::Sender<Errand>,
     watch: LightWatch,
     warnings: Vec<String>,
+    timecode: Option<ArtnetWay>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -164,6 +169,7 @@ impl Light {
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
         let (errands, asked) = mpsc::channel();
+        let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
         let links =
             Links { ends: edge_ends, errands: asked, gauges: gauges.clone(), seen: seen.clone() };
         let edge = edge(setup, interface, sockets, links);
@@ -175,7 +181,7 @@ impl Light {
             })?);
         }
         let watch = LightWatch { gauges, seen, about, inputs, clock, steady };
-        Ok(Self { plans, errands, watch, warnings, threads })
+        Ok(Self { plans, errands, watch, warnings, timecode, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -203,6 +209,11 @@ impl Light {
     /// For those who want to see what is on the wire, on any thread.
     pub fn watch(&self) -> LightWatch {
         self.watch.clone()
+    }
+
+    /// By which way ArtTimeCode leaves; none where Art-Net is not open.
+    pub fn timecode_way(&self) -> Option<ArtnetWay> {
+        self.timecode.clone()
     }
 
     /// What did not go as it should at the start, in sentences: a taken port, a universe that cannot leave.
@@ -366,6 +377,7 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         ends,
         errands,
         report: setup.report,
+        timecode: setup.timecode,
         gauges,
         seen,
         memory: Memory::default(),
@@ -439,7 +451,7 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    if !setup.show.speaks_artnet() {
+    if !setup.show.speaks_artnet() && !speaks_timecode(setup.show) {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -586,6 +598,27 @@ fn controller(
 fn rdm_uid(cid: Uuid) -> Uid {
     let device = cid.as_fields().0.min(u32::MAX - 1);
     Uid { maker: artnet::ESTA, device }
+}
+
+/// Whether timecode comes or goes by Art-Net.
+fn speaks_timecode(show: &Show) -> bool {
+    let chased = show.lists.iter().filter_map(|list| list.timecode);
+    let sent = show.timecode.as_ref().and_then(|it| it.out.as_ref());
+    chased.into_iter().any(|it| it.source == Source::Artnet) || sent.is_some_and(|out| out.artnet)
+}
+
+/// To everybody on the lighting interface; without one, to each who is polled by name.
+fn timecode_way(
+    setup: &LightSetup,
+    interface: Option<&Interface>,
+    sockets: &Sockets,
+) -> Option<ArtnetWay> {
+    let to = |address| SocketAddr::new(IpAddr::V4(address), setup.net.artnet_port);
+    let all: BTreeSet<_> = match interface.and_then(Interface::broadcast) {
+        Some(broadcast) => BTreeSet::from([to(broadcast)]),
+        None => polled(setup.show).map(to).collect(),
+    };
+    Some(ArtnetWay { socket: sockets.artnet.clone()?, to: all.into_iter().collect() })
 }
 
 fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {

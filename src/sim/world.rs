@@ -314,6 +314,8 @@ impl World {
                 Effect::Send { order, at, .. } => {
                     self.tell(Input::Sent { order, at, evidence: Evidence::Simulated });
                 }
+                // Nobody in this world has a MIDI cable; LTC is in the sound.
+                Effect::Timecode(_) => {}
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }

@@ -13,6 +13,7 @@ mod diag;
 mod nzs;
 mod rdm;
 mod reply;
+mod time_code;
 mod trigger;
 
 pub use diag::{DIAG_TEXT_MAX, DiagData, DiagPriority};
@@ -24,6 +25,7 @@ pub use reply::{
     POLL_REPLY_LEN, PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM, STATUS_1_SET_HERE,
     STATUS_2_FIFTEEN_BITS, Style,
 };
+pub use time_code::{TIME_CODE_LEN, TimeCode};
 pub use trigger::{Key, OEM_EVERYBODY, TRIGGER_LEN, Trigger};
 
 /// Where Art-Net listens, and whence it sends (rule A1).
@@ -54,6 +56,7 @@ mod op {
     pub const TOD_CONTROL: u16 = 0x8200;
     pub const RDM: u16 = 0x8300;
     pub const RDM_SUB: u16 = 0x8400;
+    pub const TIME_CODE: u16 = 0x9700;
     pub const TRIGGER: u16 = 0x9900;
 }
 
@@ -130,6 +133,9 @@ pub enum ArtnetError {
     /// Above 32,767 (rule A9).
     #[error("its port address {0} is above 32767")]
     PortAddress(u16),
+    /// ArtTimeCode of a type above 3, or of a frame that its type does not have (rule A14).
+    #[error("its timecode does not exist")]
+    TimeCode,
 }
 
 /// A datagram understood.
@@ -167,6 +173,8 @@ pub enum Packet<'a> {
         /// Which of the node's replies is meant; 0 and 1 are its root.
         bind_index: u8,
     },
+    /// A frame of timecode begins.
+    TimeCode(TimeCode),
     /// Art-Net that a lighting controller may pass over.
     Other(u16),
 }
@@ -256,6 +264,7 @@ pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, ArtnetError> {
         op::NZS => nzs::parse(bytes).map(Packet::Nzs),
         op::SYNC => Ok(Packet::Sync),
         op::TRIGGER => trigger::parse(bytes).map(Packet::Trigger),
+        op::TIME_CODE => time_code::parse(bytes).map(Packet::TimeCode),
         op::TOD_DATA => rdm::parse_tod_data(bytes).map(Packet::TodData),
         op::RDM => rdm::parse_rdm(bytes).map(Packet::Rdm),
         op::RDM_SUB => rdm::parse_rdm_sub(bytes).map(Packet::RdmSub),
@@ -454,7 +463,8 @@ mod tests {
         #[test]
         fn hostile_bytes_are_refused_or_read_but_never_a_panic(
             operation in prop_oneof![
-                Just(op::POLL), Just(op::POLL_REPLY), Just(op::DMX), Just(op::ADDRESS), Just(op::INPUT), any::<u16>()
+                Just(op::POLL), Just(op::POLL_REPLY), Just(op::DMX), Just(op::ADDRESS), Just(op::INPUT),
+                Just(op::TIME_CODE), any::<u16>()
             ],
             rest in proptest::collection::vec(any::<u8>(), 0..600), marked: bool,
         ) {

@@ -7,6 +7,8 @@ pub mod artnet;
 pub mod chirp;
 pub mod clock_peer;
 pub mod duet;
+pub mod ltc;
+pub mod mtc;
 pub mod osc;
 pub mod output;
 pub mod ptp;

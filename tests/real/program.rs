@@ -154,7 +154,7 @@ fn every_document_has_its_documented_keys() {
     let box_ = &status["box"];
     assert_eq!(keys(box_), ["name", "node_id", "simulated", "urls", "version"]);
     let list = &status["show"]["lists"][0];
-    assert_eq!(keys(list), ["coming", "last", "name", "standby"]);
+    assert_eq!(keys(list), ["coming", "last", "name", "standby", "timecode"]);
     let clock = the_box.ask_json(&["clock"]);
     let of_clock: Vec<&str> = "age_s agreement domain error_bound_ns history identity master now now_tai_ns \
         now_unix_s offset_ns path_delay_ns peers ports ptp rate_ppm role source stamps state step_wanted_ns \
@@ -181,6 +181,7 @@ fn every_document_has_its_documented_keys() {
         "sound",
         "standby",
         "then",
+        "timecode",
     ];
     assert_eq!(keys(&cues["lists"][0]["cues"][0]), of_cue);
     let universes = the_box.ask_json(&["universes"]);

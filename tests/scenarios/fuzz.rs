@@ -60,6 +60,16 @@ fn a19_whatever_lamps_say_a_question_to_them_is_answered_once() {
 }
 
 #[test]
+fn whatever_sounds_on_the_timecode_input_the_decoder_keeps_its_bounds() {
+    stands(&targets::ltc::TARGET, 300);
+}
+
+#[test]
+fn whatever_comes_by_midi_is_passed_over_or_means_the_same_twice() {
+    stands(&targets::mtc::TARGET, 2000);
+}
+
+#[test]
 fn whatever_comes_to_the_clock_port_is_refused_or_means_the_same_twice() {
     stands(&targets::clock_peer::TARGET, 2000);
 }

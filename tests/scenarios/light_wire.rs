@@ -8,11 +8,11 @@ use artnet_protocol::ArtCommand;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::receive::{LOSS, Receiver, SAMPLING};
 use tests::seeds::{Seed, seeds};
-use units::{PortAddress, ShowTime, Span, Universe};
+use units::{FrameRate, PortAddress, ShowTime, Span, Timecode, Universe};
 use uuid::Uuid;
 use wire::artnet::{
     self, ArtnetError, Command, DiagData, DiagPriority, Diagnostics, DmxFrame, Key, Nzs,
-    Packet as Art, Poll, Port, Style, Trigger,
+    Packet as Art, Poll, Port, Style, TimeCode, Trigger,
 };
 use wire::rdm::parameter::{self, Parameter};
 use wire::rdm::{self, Answer, Message, RdmError};
@@ -146,6 +146,10 @@ fn art_net_is_written_octet_for_octet_as_its_specification_has_it() {
     let diagnostics = Some(Diagnostics { least: DiagPriority::MEDIUM, unicast: true });
     let poll = Poll { diagnostics, ..Poll::default() };
     assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll-diagnostics"));
+    let timecode = Timecode::parse("01:02:03;04", FrameRate::Drop29_97).expect("a frame");
+    let said = TimeCode { stream: 0, timecode };
+    assert_eq!(said.emit().as_slice(), vector("artnet", "time-code"));
+    assert_eq!(artnet::parse(&said.emit()), Ok(Art::TimeCode(said)));
 }
 
 #[test]
@@ -196,6 +200,9 @@ fn art_net_that_breaks_a_rule_is_refused_with_its_reason() {
     assert_eq!(refused("refused-dmx-cut-off"), ArtnetError::Length(512));
     assert_eq!(refused("refused-nzs-levels"), ArtnetError::StartCode(0));
     assert_eq!(refused("refused-port-address"), ArtnetError::PortAddress(0x8001));
+    assert_eq!(refused("refused-time-code-dropped"), ArtnetError::TimeCode);
+    assert_eq!(refused("refused-time-code-type"), ArtnetError::TimeCode);
+    assert_eq!(refused("refused-time-code-short"), ArtnetError::Short(18));
 }
 
 #[test]
@@ -254,7 +261,7 @@ fn a19_rdm_messages_are_read_as_e1_20_has_them_or_refused_with_a_reason() {
 }
 
 #[test]
-fn the_crate_artnet_protocol_reads_dmx_polls_and_replies_as_we_do() {
+fn the_crate_artnet_protocol_reads_dmx_polls_replies_and_timecode_as_we_do() {
     let read =
         |name| ArtCommand::from_buffer(&vector("artnet", name)).expect("the oracle reads it");
     let ArtCommand::Output(dmx) = read("dmx") else { panic!("an ArtDmx") };
@@ -262,6 +269,9 @@ fn the_crate_artnet_protocol_reads_dmx_polls_and_replies_as_we_do() {
         (u16::from(dmx.port_address), dmx.sequence, dmx.data.as_ref().len()),
         (0x1234, 42, 512)
     );
+    let ArtCommand::OpTimeCode(said) = read("time-code") else { panic!("an ArtTimeCode") };
+    let its = [said.stream_id, said.hours, said.minutes, said.seconds, said.frames];
+    assert_eq!((its, said.frame_type), ([0, 1, 2, 3, 4], artnet_protocol::FrameType::DF));
     let ArtCommand::Poll(poll) = read("poll") else { panic!("an ArtPoll") };
     assert_eq!(poll.talk_to_me, artnet_protocol::ArtTalkToMe::EMIT_CHANGES);
     let ArtCommand::PollReply(its) = read("poll-reply") else { panic!("an ArtPollReply") };

@@ -19,4 +19,5 @@ mod sound;
 mod stage;
 mod tables;
 mod time_wire;
+mod timecode;
 mod triggers;

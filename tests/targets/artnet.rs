@@ -139,6 +139,7 @@ fn comes_back(packet: &Packet) {
         }
         Packet::PollReply(reply) => reply_comes_back(reply),
         Packet::Dmx(dmx) => assert!(dmx.slots.len() <= 512 && dmx.slots.len().is_multiple_of(2)),
+        Packet::TimeCode(said) => assert_eq!(parse(&said.emit()), Ok(Packet::TimeCode(*said))),
         Packet::Nzs(nzs) => {
             let bytes = nzs.emit().expect("what was read may be written");
             assert_eq!(parse(&bytes), Ok(Packet::Nzs(*nzs)));

@@ -7,9 +7,12 @@ use std::sync::{Arc, LazyLock};
 use engine::light;
 use engine::order::Evidence;
 use engine::show::{Show, load};
+use engine::timecode::{Heard, Source};
 use engine::told::{Command, Done, Effect, FrameReport, Input, Refusal, Request};
 use engine::{Engine, EngineStart};
-use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, Universe, VoiceId};
+use units::{
+    CommandId, CueNumber, FrameRate, PhoneId, ShowTime, Span, Timecode, Universe, VoiceId,
+};
 use uuid::Uuid;
 use wire::solusync::{self, Calibrated, Estimate};
 
@@ -103,7 +106,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 25 {
+        match tape.octet()? % 28 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -134,7 +137,12 @@ impl Night {
             }),
             0x16 => drop(self.command(Command::Go { list: Some("nobody's".into()) })),
             0x17 => drop(self.command(Command::Back { list: Some("weather".into()) })),
-            _ => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
+            0x18 => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
+            0x19 => self.tape_plays(tape.octet()?, tape.number::<3>()? as i64),
+            0x1a => {
+                self.hear(Heard::Located { clock: timecode(tape.number::<3>()? as i64).clock() })
+            }
+            _ => self.hear(Heard::Reverse),
         }
         Some(())
     }
@@ -156,6 +164,19 @@ impl Night {
     fn stall(&mut self, span: Span) {
         self.now += span;
         self.tell(Input::Wake);
+    }
+
+    /// Some frames from that one on, at the rate or (odd) at another speed.
+    fn tape_plays(&mut self, how: u8, from: i64) {
+        for frame in 0..i64::from(how % 32) {
+            let (clock, at) = (timecode(from + frame).clock(), self.now);
+            self.hear(Heard::Frame { clock, drops: false, count: Some(25), at });
+            self.wait_ms(if how.is_multiple_of(2) { 40 } else { i64::from(how) });
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        self.tell(Input::Timecode { source: Source::Ltc, heard });
     }
 
     fn frame(&mut self, instant: ShowTime, left: ShowTime) {
@@ -218,7 +239,7 @@ impl Night {
             Effect::Received(receipt) => drop(serde_json::to_string(&receipt).expect("JSON")),
             Effect::Ordered(order) => drop(serde_json::to_string(&order).expect("JSON")),
             Effect::Said(said) => drop(serde_json::to_string(&said).expect("JSON")),
-            Effect::Sound(_) | Effect::ShowRuns(_) | Effect::Send { .. } => {}
+            Effect::Sound(_) | Effect::ShowRuns(_) | Effect::Send { .. } | Effect::Timecode(_) => {}
         }
     }
 
@@ -242,6 +263,11 @@ fn comes_through(id: Uuid, message: &solusync::Message) {
     let said = solusync::emit(&header, message);
     let (again, _) = solusync::parse(&said).expect("our own words");
     assert_eq!(again.id, id);
+}
+
+/// A frame of the day, that many from midnight.
+fn timecode(frame: i64) -> Timecode {
+    Timecode::zero(FrameRate::Fps25).plus(frame)
 }
 
 fn number(tape: &mut Tape) -> Option<CueNumber> {

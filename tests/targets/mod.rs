@@ -5,8 +5,10 @@ pub mod boxfile;
 pub mod clock;
 pub mod clock_peer;
 pub mod engine;
+pub mod ltc;
 #[cfg(feature = "real")]
 pub mod media;
+pub mod mtc;
 pub mod osc;
 pub mod phone;
 pub mod rdm;
@@ -37,6 +39,8 @@ pub const ALL: &[Target] = &[
     artnet::TARGET,
     rdm::TARGET,
     clock_peer::TARGET,
+    ltc::TARGET,
+    mtc::TARGET,
     phone::TARGET,
     engine::TARGET,
     clock::TARGET,

@@ -61,6 +61,10 @@ pub enum Why {
     CueEnds(CueNumber),
     /// A cue on standby fires at its time of day.
     TimeOfDay(CueNumber),
+    /// A cue's timecode comes.
+    Timecode(CueNumber),
+    /// A source of timecode may have fallen silent.
+    TimecodeSilent,
     /// An order's receipt has not come; say so.
     ReceiptMissing,
     /// What a stop or a panic fades is through.

@@ -18,6 +18,16 @@ const AHEAD: Span = Span::from_millis(50);
 impl Engine {
     /// Fires a cue that is to begin at `begin` (before its own pre-wait), or as soon after as its outputs can.
     pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
+        self.begin_run(now, place, begin, by, false);
+    }
+
+    /// Fires a cue that should have begun at `begin`, already gone: sound and tracks come in where they would be by
+    /// now, if they are not over; everything else begins now.
+    pub(super) fn fire_late(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
+        self.begin_run(now, place, begin, by, true);
+    }
+
+    fn begin_run(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str, late: bool) {
         let show = self.show.clone();
         let Some(cue) = show.at(place) else { return };
         self.clear_bench(now);
@@ -25,9 +35,11 @@ impl Engine {
         self.lists[place.list].last = Some(place.index);
         self.say(Said::Fired { cue: cue.number, name: cue.name.clone(), by: by.to_owned() });
 
+        let since = late.then_some(begin + cue.pre_wait);
         let starts = self.starts(now, cue, begin + cue.pre_wait);
         let begin = starts.iter().map(|(_, at)| *at).min().unwrap_or(begin + cue.pre_wait);
-        let ends = self.ends(cue, &starts, begin);
+        let ends = self.ends(cue, &starts, begin, since);
+        self.lead_timecode(place, cue, begin);
         self.last_run += 1;
         let run = RunId(self.last_run);
         let number = cue.number;
@@ -36,6 +48,7 @@ impl Engine {
             place,
             number,
             begin,
+            since,
             ends,
             voices: Vec::new(),
             track: None,
@@ -82,8 +95,19 @@ impl Engine {
     }
 
     /// When the last of its outputs is through; none if something has to end it.
-    fn ends(&self, cue: &Cue, starts: &[(Output, ShowTime)], begin: ShowTime) -> Option<ShowTime> {
-        let ends = starts.iter().map(|(output, at)| self.output_ends(cue, *output, *at));
+    fn ends(
+        &self,
+        cue: &Cue,
+        starts: &[(Output, ShowTime)],
+        begin: ShowTime,
+        since: Option<ShowTime>,
+    ) -> Option<ShowTime> {
+        let from = |output: Output, at: ShowTime| match output {
+            Output::Light | Output::Network => at,
+            Output::Sound | Output::Phones => since.map_or(at, |since| since.min(at)),
+        };
+        let ends =
+            starts.iter().map(|(output, at)| self.output_ends(cue, *output, from(*output, *at)));
         ends.chain([Some(begin)]).try_fold(begin, |latest, ends| ends.map(|ends| latest.max(ends)))
     }
 
@@ -162,8 +186,12 @@ impl Engine {
 
     fn order_sound(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
         let show = self.show.clone();
+        let since = self.since(run, at);
         for sounding in &cue.sound {
             let media = &show.media[sounding.media.0];
+            if sound::ends(sounding, &media.info, since).is_some_and(|ends| ends <= at) {
+                continue;
+            }
             let order = self.order(
                 Some(cue.number),
                 Output::Sound,
@@ -173,7 +201,8 @@ impl Engine {
             self.last_voice += 1;
             let id = VoiceId(self.last_voice);
             self.ledger.expect_voice(&order, id);
-            self.sound.start(&sound::Start { id, at, cue: sounding, info: &media.info });
+            let start = sound::Start { id, at: since, cue: sounding, info: &media.info };
+            self.sound.start_in_the_middle(&start, at);
             self.running.iter_mut().filter(|it| it.id == run).for_each(|it| it.voices.push(id));
         }
         self.sound_changed = true;
@@ -188,8 +217,8 @@ impl Engine {
                 What::Track { track: track.track.clone() },
                 at,
             );
-            let length = self.track_length(&track.track);
-            let message = self.audience.play(track, length, at);
+            let (length, since) = (self.track_length(&track.track), self.since(run, at));
+            let message = self.audience.play(track, length, since);
             self.tell_all(&order, message);
             self.running
                 .iter_mut()
@@ -215,6 +244,11 @@ impl Engine {
             let (order, what) = (order.id, sending.clone());
             self.effects.push_back(Effect::Send { order, at, what });
         }
+    }
+
+    /// When a run that begins at `at` would have begun.
+    fn since(&self, run: RunId, at: ShowTime) -> ShowTime {
+        self.run(run).and_then(|run| run.since).map_or(at, |since| since.min(at))
     }
 
     /// What a cue does to others.

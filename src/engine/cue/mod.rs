@@ -9,6 +9,7 @@ mod bench;
 mod fire;
 mod on_stage;
 mod standby;
+mod timecode;
 mod whole;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -21,6 +22,7 @@ use wire::solusync::{ClockCorrection, Message, uuid_v4};
 pub use agenda::Why;
 use agenda::{Agenda, Event, RunId};
 use standby::{Standby, list_named};
+use timecode::Following;
 
 use crate::audience::Audience;
 use crate::calibrate::Bench;
@@ -29,6 +31,7 @@ use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
 use crate::pool::Pool;
 use crate::show::{Cue, CuePlace, Lead, Show, Trigger, TriggerOn};
+use crate::timecode::Course;
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
 
@@ -63,6 +66,10 @@ pub struct Engine {
     local_ahead: Span,
     sound_lead: Span,
     lists: Vec<Standby>,
+    /// One a list; none where it does not chase.
+    following: Vec<Option<Following>>,
+    /// Timecode that is sent.
+    course: Course,
     agenda: Agenda,
     running: Vec<Running>,
     paused: Option<ShowTime>,
@@ -79,6 +86,9 @@ pub struct Engine {
     effects: VecDeque<Effect>,
     light_changed: bool,
     sound_changed: bool,
+    course_changed: bool,
+    /// When it was spoken to last: a chase foretells from there.
+    last_now: ShowTime,
     last_order: u64,
     last_voice: u64,
     last_run: u64,
@@ -92,6 +102,8 @@ struct Running {
     place: CuePlace,
     number: CueNumber,
     begin: ShowTime,
+    /// When it should have begun; none if that is when it did.
+    since: Option<ShowTime>,
     /// None: it sounds until something ends it.
     ends: Option<ShowTime>,
     voices: Vec<VoiceId>,
@@ -106,6 +118,12 @@ impl Engine {
             local_ahead: -start.tai_utc,
             sound_lead: FIRST_SOUND_LEAD,
             lists: vec![Standby::default(); show.lists.len()],
+            following: show
+                .lists
+                .iter()
+                .map(|list| Some(Following::new(list.timecode?, start.now)))
+                .collect(),
+            course: Course::default(),
             agenda: Agenda::default(),
             running: Vec::new(),
             paused: None,
@@ -122,6 +140,8 @@ impl Engine {
             effects: VecDeque::new(),
             light_changed: true,
             sound_changed: true,
+            course_changed: false,
+            last_now: start.now,
             last_order: 0,
             last_voice: 0,
             last_run: 0,
@@ -193,6 +213,7 @@ impl Engine {
             Input::PhoneStatus { .. } => {}
             Input::Microphone { is_there } => self.bench.set_microphone(is_there),
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
+            Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
             Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
         }
         self.settle(now);
@@ -213,6 +234,7 @@ impl Engine {
         let due = self.agenda.next().map(|due| (due.at, self.why(&due.event)));
         let missing = self.ledger.next_overdue().map(|at| (at, Why::ReceiptMissing));
         let all = due.into_iter().chain(self.next_alarm()).chain(missing).chain(pool);
+        let all = all.chain(self.next_timecode_wake(self.last_now));
         all.min_by_key(|(at, _)| *at)
     }
 
@@ -222,7 +244,8 @@ impl Engine {
             now,
             title: self.show.title.clone(),
             paused: self.paused.is_some(),
-            lists: (0..self.lists.len()).map(|list| self.list_glance(list)).collect(),
+            lists: (0..self.lists.len()).map(|list| self.list_glance(list, now)).collect(),
+            timecode: self.lead_glance(now),
             running: self.running.iter().map(|run| self.running_glance(run, now)).collect(),
             phones: self.phones.len(),
         }
@@ -249,6 +272,9 @@ impl Engine {
 
     fn go(&mut self, now: ShowTime, list: Option<&str>, from: &str) -> Result<Done, Refusal> {
         let list = self.list(list)?;
+        if let Some(done) = self.go_after_jump(now, list) {
+            return Ok(done);
+        }
         let place = CuePlace { list, index: self.lists[list].next };
         match self.show.at(place) {
             Some(_) => self.fire_now(now, place, from),
@@ -296,6 +322,7 @@ impl Engine {
         // A hand that moves on takes the list out of its chain: what was still to come by itself would otherwise
         // cut into the scene that was just asked for.
         self.agenda.retain(|event| !event.comes_in(place.list));
+        self.take_up_timecode(now, place.list);
         self.fire(now, place, now, from);
         self.move_standby(
             now,
@@ -309,6 +336,7 @@ impl Engine {
 
     fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
         let list = self.list(list)?;
+        self.take_up_timecode(now, list);
         if let Some(before) = self.lists[list].next.checked_sub(1) {
             self.move_standby(now, list, before);
         }
@@ -317,6 +345,7 @@ impl Engine {
 
     fn put_on_standby(&mut self, now: ShowTime, cue: CueNumber) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
+        self.take_up_timecode(now, place.list);
         self.move_standby(now, place.list, place.index);
         Ok(self.done_standby(place.list))
     }
@@ -371,10 +400,12 @@ impl Engine {
 
     /// Does everything that was due up to `now`, before what `now` brings.
     fn catch_up(&mut self, now: ShowTime) {
+        self.last_now = now;
         if self.paused.is_some() {
             return;
         }
         self.ring_alarms(now);
+        self.ring_timecodes(now);
         while let Some(event) = self.agenda.take_due(now) {
             self.happen(now, event);
         }
@@ -428,7 +459,11 @@ impl Engine {
             self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
         }
         if std::mem::take(&mut self.sound_changed) {
+            self.sound.set_timecode(self.ltc());
             self.effects.push_back(Effect::Sound(self.sound.plan()));
+        }
+        if std::mem::take(&mut self.course_changed) {
+            self.effects.push_back(Effect::Timecode(self.course));
         }
     }
 
@@ -509,7 +544,7 @@ impl Engine {
         self.running.iter().find(|run| run.id == id)
     }
 
-    fn list_glance(&self, list: usize) -> ListGlance {
+    fn list_glance(&self, list: usize, now: ShowTime) -> ListGlance {
         let glance = |index: usize| {
             let cue = self.show.at(CuePlace { list, index })?;
             Some(CueGlance { number: cue.number, name: cue.name.clone() })
@@ -517,7 +552,8 @@ impl Engine {
         let Standby { next, last, .. } = self.lists[list];
         let name = self.show.lists[list].name.clone();
         let coming = self.agenda.coming(list).and_then(glance);
-        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance) }
+        let timecode = self.chase_glance(list, now);
+        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance), timecode }
     }
 
     fn running_glance(&self, run: &Running, now: ShowTime) -> RunningGlance {

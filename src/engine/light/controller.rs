@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use units::{PortAddress, ShowTime, Span};
 use wire::artnet::{
-    self, DiagData, DiagPriority, Diagnostics, Packet, Poll, PollReply, Port, Trigger,
+    self, DiagData, DiagPriority, Diagnostics, Packet, Poll, PollReply, Port, TimeCode, Trigger,
 };
 use wire::rdm::Uid;
 
@@ -177,7 +177,17 @@ impl Controller {
             Ok(Packet::Rdm(packet)) => self.rdm.handle_message(now, &packet, address),
             // Whoever sends this sends ArtRdm as well.
             Ok(Packet::RdmSub(_)) => {}
-            Ok(Packet::Sync | Packet::Other(_)) | Err(_) => {}
+            Ok(Packet::Sync | Packet::TimeCode(_) | Packet::Other(_)) | Err(_) => {}
+        }
+    }
+
+    /// The timecode in a datagram (rule A14), if it is one from within our reach. Our own comes back by broadcast.
+    pub fn timecode(&self, datagram: &[u8], from: SocketAddrV4) -> Option<TimeCode> {
+        match artnet::parse(datagram) {
+            Ok(Packet::TimeCode(said)) if self.hears(*from.ip()) => {
+                (*from.ip() != self.setup.own).then_some(said)
+            }
+            _ => None,
         }
     }
 

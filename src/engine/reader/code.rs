@@ -45,6 +45,8 @@ codes! {
     UNKNOWN_TRACK = "unknown-track";
     /// A cue that does not exist.
     UNKNOWN_CUE = "unknown-cue";
+    /// A cue list that does not exist.
+    UNKNOWN_LIST = "unknown-list";
     /// Two fixtures on one slot.
     ADDRESS_OVERLAP = "address-overlap";
     /// A fixture that reaches beyond slot 512.
@@ -83,6 +85,8 @@ codes! {
     AT_UNUSED = "at-unused";
     /// A time of day that has passed when the cue comes to standby (warning).
     AT_PASSED = "at-passed";
+    /// A cue whose timecode is not behind that of an earlier one.
+    TIMECODE_ORDER = "timecode-order";
     /// A light fade that the next cue cuts short.
     FADE_LONGER_THAN_CUE = "fade-longer-than-cue";
     /// A light fade that a later cue of the same chain runs into (warning).

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use units::{CueNumber, Span, Universe};
+use units::{CueNumber, FrameRate, Span, Universe};
 
 use super::acts::{self, Written};
 use super::looks::Looks;
 use super::media::{Library, Tracks};
-use super::model::{Cue, LightCue, Start, Then, TimeOfDay, UniverseOut};
+use super::model::{Cue, LightCue, ListTimecode, Start, Then, TimeOfDay, UniverseOut};
 use super::outputs;
 use super::patch::Patch;
 use super::sends;
+use super::timecode;
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
 
 /// What cues may name.
@@ -22,6 +23,8 @@ pub struct Known<'a, 'l> {
     pub universes: &'a BTreeMap<Universe, UniverseOut>,
     /// Whether phones flash three times a second at most.
     pub flash_limited: bool,
+    /// Of all timecode; none if the show has none.
+    pub timecode_rate: Option<FrameRate>,
 }
 
 /// A list, as it is checked further.
@@ -29,6 +32,7 @@ pub struct Known<'a, 'l> {
 pub struct ReadList {
     pub name: String,
     pub cues: Vec<ReadCue>,
+    pub timecode: Option<ListTimecode>,
     /// Whether every cue of it could be read; else nobody knows what follows what.
     pub whole: bool,
 }
@@ -49,6 +53,7 @@ pub struct Spots {
     pub then: Spot,
     pub fade: Spot,
     pub at: Spot,
+    pub timecode: Spot,
 }
 
 /// Reads every cue list.
@@ -73,7 +78,7 @@ struct Taken {
 }
 
 fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadList> {
-    let table = Table::open(report, node, "a cue list", &["name", "cue"])?;
+    let table = Table::open(report, node, "a cue list", &["name", "timecode", "cue"])?;
     let name = table.line("name").unwrap_or_default();
     if table.node("name").is_none() {
         table.missing("name");
@@ -83,6 +88,8 @@ fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> O
     {
         report.duplicate(node.spot, code::DUPLICATE_NAME, &format!("list `{name}`"), first);
     }
+    let rate = known.timecode_rate;
+    let timecode = table.node("timecode").and_then(|node| timecode::of_list(report, node, rate));
     let nodes = table.node("cue").map_or(&[][..], Node::one_or_many);
     if nodes.is_empty() {
         let message = format!("list `{name}` has no cue, [[list.cue]]");
@@ -91,7 +98,7 @@ fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> O
     let cues: Vec<ReadCue> =
         nodes.iter().filter_map(|node| cue(report, node, known, taken)).collect();
     let whole = cues.len() == nodes.len();
-    Some(ReadList { name, cues, whole })
+    Some(ReadList { name, cues, timecode, whole })
 }
 
 const CUE_KEYS: &[&str] = &[
@@ -107,6 +114,7 @@ const CUE_KEYS: &[&str] = &[
     "post_wait",
     "continue",
     "at",
+    "timecode",
     "start",
 ];
 
@@ -120,6 +128,8 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     let acts = acts::read(&table);
     let then = then(&table);
     let starts = table.node("start").and_then(|node| word(report, node, STARTS));
+    let rate = known.timecode_rate;
+    let timecode = table.node("timecode").and_then(|node| timecode::of_cue(report, node, rate));
     let tracked = phones.as_ref().is_some_and(|phones| phones.track.is_some());
     let (number, spot) = number?;
     let fade = light.as_ref().map_or(spot, |(_, spot)| *spot);
@@ -130,6 +140,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         pre_wait: table.or("pre_wait", Span::ZERO),
         then,
         at: table.read("at"),
+        timecode,
         light: light.map(|(light, _)| light),
         sound: sound.unwrap_or_default(),
         phones,
@@ -137,7 +148,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         sends: send.unwrap_or_default(),
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
-    let spots = Spots { then: at("continue"), fade, at: at("at") };
+    let spots = Spots { then: at("continue"), fade, at: at("at"), timecode: at("timecode") };
     let length = length(&cue, known);
     empty(&table, number);
     Some(ReadCue { cue, length, acts, spots })

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, inputs, looks, timing, triggers, universes};
+use super::{cues, inputs, looks, timecode, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -51,6 +51,7 @@ const TOP_KEYS: &[&str] = &[
     "groups",
     "looks",
     "tracks",
+    "timecode",
     "list",
     "inputs",
     "trigger",
@@ -67,6 +68,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let looks = looks::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
+    let timecode = timecode::Head::read(&top);
     let lists = cues::read(
         &top,
         &mut cues::Known {
@@ -76,14 +78,18 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             universes: &universes,
             library: &mut library,
             flash_limited: head.flash_limit_off.is_none(),
+            timecode_rate: timecode.rate,
         },
     );
     timing::check(report, &lists);
     let triggers = triggers::read(&top, &inputs, &lists);
+    let timecode = timecode.finish(&lists);
+    timecode::check(report, &lists, timecode.as_ref());
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
         cues: list.cues.into_iter().map(|read| read.cue).collect(),
+        timecode: list.timecode,
     });
     Show {
         title: head.title,
@@ -102,6 +108,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),
+        timecode,
     }
 }
 

@@ -19,6 +19,7 @@ mod outputs;
 mod patch;
 mod profiles;
 mod sends;
+mod timecode;
 mod timing;
 mod triggers;
 mod universes;

@@ -5,8 +5,13 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
+use units::{
+    CueNumber, Decibels, FrameRate, Level, PortAddress, Rgb, Slot, Span, Timecode, TrackId,
+    Universe,
+};
 use wire::artnet::Key;
+
+use crate::timecode::Source;
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,6 +48,8 @@ pub struct Show {
     pub media: Vec<Media>,
     /// Cue lists in the order of the file; the first is the one that GO means.
     pub lists: Vec<CueList>,
+    /// What holds for all timecode; none if the show has none.
+    pub timecode: Option<ShowTimecode>,
 }
 
 impl Show {
@@ -359,6 +366,68 @@ pub struct CueList {
     pub name: String,
     /// In playing order.
     pub cues: Vec<Cue>,
+    /// What timecode fires its cues.
+    pub timecode: Option<ListTimecode>,
+}
+
+/// Timecode of a show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShowTimecode {
+    /// Of everything that comes and goes.
+    pub rate: FrameRate,
+    /// What is sent.
+    pub out: Option<TimecodeOut>,
+}
+
+/// Timecode that is sent while a list runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimecodeOut {
+    /// As sound.
+    pub ltc: Option<LtcOut>,
+    /// As MIDI.
+    pub mtc: bool,
+    /// As ArtTimeCode.
+    pub artnet: bool,
+    /// Which list, an index.
+    pub list: usize,
+    /// What shows as its first cue begins.
+    pub start: Timecode,
+}
+
+/// LTC on the card.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LtcOut {
+    /// Channel of the card, from 0.
+    pub channel: u16,
+    /// How loud.
+    pub level: Decibels,
+}
+
+/// How a list follows timecode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ListTimecode {
+    /// Whose.
+    pub source: Source,
+    /// The show's rate.
+    pub rate: FrameRate,
+    /// Added to what is heard.
+    pub offset: Span,
+    /// How long it goes on when the source falls silent.
+    pub freewheel: Span,
+    /// What a jump does.
+    pub jump: Jump,
+}
+
+/// What a jump of timecode does to a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jump {
+    /// The cue of the new place is fired as if it had been fired in time, and the next stands by.
+    Follow,
+    /// Nothing is fired but what comes later, from standby on.
+    Ignore,
+    /// The list waits: GO follows the jump, `goto`, `back` and `fire` take it up elsewhere.
+    Ask,
 }
 
 /// One cue.
@@ -376,6 +445,8 @@ pub struct Cue {
     pub then: Then,
     /// A time of day at which it fires by itself while it is on standby.
     pub at: Option<TimeOfDay>,
+    /// A timecode at which it fires by itself, where its list chases; and what is sent from it on, where it leads.
+    pub timecode: Option<Timecode>,
     /// What light does.
     pub light: Option<LightCue>,
     /// What sounds from the box.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use units::{CommandId, CueNumber, Span};
+use units::{CommandId, CueNumber, Span, Timecode};
 
 use super::{House, Peer, lamps};
 use crate::chance;
@@ -273,6 +273,7 @@ struct CueRow<'a> {
     #[serde(rename = "post_wait_ns")]
     post_wait: Option<Span>,
     at: Option<String>,
+    timecode: Option<Timecode>,
 }
 
 async fn cues(State(house): State<Arc<House>>) -> Response {
@@ -315,6 +316,7 @@ fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
         then,
         post_wait,
         at: cue.at.map(|at| time_of_day(at.seconds)),
+        timecode: cue.timecode,
     }
 }
 

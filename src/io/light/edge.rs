@@ -18,6 +18,7 @@ use engine::light::parts::Frames;
 use engine::light::rdm;
 use engine::order::Evidence;
 use engine::show::{ArtnetKey, Sending};
+use engine::timecode::Heard;
 use engine::told::Input;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtrb::{Consumer, Producer};
@@ -112,6 +113,7 @@ pub(super) struct Edge {
     pub errands: mpsc::Receiver<Errand>,
     pub frames: Frames,
     pub report: Box<dyn FnMut(Input) + Send>,
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
@@ -177,6 +179,9 @@ impl Edge {
             for_each_datagram(socket, |bytes, from| {
                 let Some(from) = v4(from) else { return };
                 controller.handle(now, bytes, from);
+                let said = controller.timecode(bytes, from);
+                let heard = said.and_then(|it| Heard::from_artnet(it, self.clock.now()));
+                heard.into_iter().for_each(&mut self.timecode);
                 if controller.hears(*from.ip()) {
                     inputs.handle_artnet(now, bytes, *from.ip());
                 }

@@ -148,6 +148,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         priority: 100,
         clock: clock.clone(),
         chance: 1,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     })
     .expect("light begins");

@@ -100,6 +100,7 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         priority: 100,
         clock: BoxClock::free(),
         chance: 7,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     }
 }
