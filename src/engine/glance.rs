@@ -2,7 +2,7 @@
 //! `docs/status.md` and tested; keys are only ever added.
 
 use serde::Serialize;
-use units::{CueNumber, ShowTime, Span};
+use units::{CueNumber, Level, ShowTime, Span};
 
 /// What the panel, the phones and `downbeat status` may see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +20,24 @@ pub struct Glance {
     pub running: Vec<RunningGlance>,
     /// Phones that have said `hello` and are still there.
     pub phones: usize,
+    /// Every master, the grand master first.
+    pub masters: Vec<MasterGlance>,
+    /// Whether every intensity is out by a blackout.
+    pub blackout: bool,
+    /// What is parked, as it was named.
+    pub parked: Vec<String>,
+    /// The cue that visualisers see; none if nobody looks blindly.
+    pub blind: Option<CueNumber>,
+}
+
+/// A master.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MasterGlance {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    #[serde(rename = "level_percent")]
+    pub level: Level,
 }
 
 /// A list.

@@ -83,9 +83,9 @@ impl Stage {
             level: percent(level),
             timing: 0,
         };
-        let timing = Timing { delay: Span::ZERO, fade: secs(span), curve };
+        let timing = Timing { fade: secs(span), curve, ..Timing::default() };
         let targets = targets.iter().map(target).collect();
-        let light = LightCue { targets, timings: vec![timing] };
+        let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
         self.playback.take(&Take { list, at: at(time), light: &light });
         self
     }

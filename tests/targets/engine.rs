@@ -9,7 +9,7 @@ use engine::order::Evidence;
 use engine::show::{Show, load};
 use engine::told::{Command, Done, Effect, FrameReport, Input, Refusal, Request};
 use engine::{Engine, EngineStart};
-use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, Universe, VoiceId};
+use units::{CommandId, CueNumber, Level, PhoneId, ShowTime, Span, Universe, VoiceId};
 use uuid::Uuid;
 use wire::solusync::{self, Calibrated, Estimate};
 
@@ -103,7 +103,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 25 {
+        match tape.octet()? % 32 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -133,6 +133,20 @@ impl Night {
                 ahead: Span::from_secs(tape.number::<4>()? as i32 as i64),
             }),
             0x16 => drop(self.command(Command::Go { list: Some("nobody's".into()) })),
+            0x19 => drop(self.command(Command::Release { list: None })),
+            0x1a => drop(self.command(Command::Release { list: Some("weather".into()) })),
+            0x1b => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                drop(self.command(Command::Master { master: "grand".into(), level }));
+            }
+            0x1c => drop(self.command(Command::Blackout { on: tape.octet()? & 1 == 1 })),
+            0x1d => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                let level = (level > Level::OUT).then_some(level);
+                drop(self.command(Command::Park { what: "side".into(), level }));
+            }
+            0x1e => drop(self.command(Command::Unpark { what: None })),
+            0x1f => drop(self.command(Command::Blind { cue: Some(number(tape)?) })),
             0x17 => drop(self.command(Command::Back { list: Some("weather".into()) })),
             _ => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
         }

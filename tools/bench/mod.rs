@@ -9,6 +9,8 @@ mod clock;
 mod clock_wasm;
 mod day;
 mod go;
+mod light_day;
+mod light_render;
 mod pages;
 
 /// What to measure.
@@ -24,6 +26,10 @@ pub enum Bench {
     Day(day::Args),
     /// What an exchange costs the phone's clock, natively and in WebAssembly
     ClockWasm(clock_wasm::Args),
+    /// A day of light in virtual time: does a level jump, does a second box draw another octet?
+    LightDay(light_day::Args),
+    /// What drawing a frame of light costs, beside copying it
+    LightRender(light_render::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -36,6 +42,8 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Pages(args) => pages::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
+        Bench::LightDay(args) => light_day::run(args),
+        Bench::LightRender(args) => light_render::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }

@@ -19,9 +19,11 @@ mod lane;
 mod master;
 mod plan;
 mod playback;
+mod rack;
 pub mod receive;
 mod render;
 pub mod source;
+mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, effects, looks, masters, timing, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -42,8 +42,20 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
     Loaded { show: show.filter(|_| sound), findings }
 }
 
-const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "list"];
+const TOP_KEYS: &[&str] = &[
+    "include",
+    "show",
+    "universes",
+    "profiles",
+    "fixtures",
+    "groups",
+    "masters",
+    "palettes",
+    "looks",
+    "effects",
+    "tracks",
+    "list",
+];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
@@ -52,7 +64,10 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let head = Head::read(&top);
     let mut universes = universes::read(&top);
     let patch = Patch::read(&top, &mut universes);
-    let looks = looks::read(&top, &patch);
+    let palettes = looks::palettes(&top, &patch);
+    let looks = looks::read(&top, &patch, &palettes);
+    let effects = effects::read(&top, &patch, head.flash_limit_off.is_none());
+    let masters = masters::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
     let lists = cues::read(
@@ -60,6 +75,9 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         &mut cues::Known {
             patch: &patch,
             looks: &looks,
+            palettes: &palettes,
+            effects: &effects,
+            masters: &masters,
             tracks: &tracks,
             library: &mut library,
             flash_limited: head.flash_limit_off.is_none(),
@@ -69,6 +87,8 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
+        priority: list.priority,
+        release_time: list.release_time,
         cues: list.cues.into_iter().map(|read| read.cue).collect(),
     });
     Show {
@@ -80,7 +100,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         flash_limit_off: head.flash_limit_off,
         universes,
         fixtures: patch.fixtures,
-        masters: Vec::new(),
+        masters,
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),

@@ -9,17 +9,24 @@
 
 mod acts;
 mod cues;
+mod effects;
 mod head;
+mod kind;
+mod light;
 mod load;
 mod looks;
+mod masters;
 mod media;
 pub mod model;
 mod outputs;
 mod patch;
 mod profiles;
 mod timing;
+mod track;
 mod universes;
 
 pub use crate::reader::{Finding, Severity, json};
 pub use load::{Loaded, Source, load};
+pub use masters::{GRAND, find as find_master};
 pub use model::*;
+pub use track::tracked;
