@@ -159,6 +159,17 @@ fn status(it: &Value) -> String {
     if show["paused"] == true {
         lines.push("PAUSED".to_owned());
     }
+    if show["blackout"] == true {
+        lines.push("BLACKOUT".to_owned());
+    }
+    let parked: Vec<&str> = rows(&show["parked"]).map(text).collect();
+    if !parked.is_empty() {
+        lines.push(format!("PARKED   {}", parked.join(", ")));
+    }
+    let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
+    lines.extend(
+        lowered.map(|it| format!("master   {} at {}%", text(&it["name"]), it["level_percent"])),
+    );
     let lists: Vec<[String; 4]> = rows(&show["lists"])
         .map(|list| {
             let name = text(&list["name"]).to_owned();

@@ -2,7 +2,7 @@
 //! `docs/status.md` and tested; keys are only ever added.
 
 use serde::Serialize;
-use units::{CueNumber, FrameRate, ShowTime, Span, Timecode};
+use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode};
 
 use crate::timecode::ChaseGlance;
 
@@ -24,6 +24,24 @@ pub struct Glance {
     pub phones: usize,
     /// Timecode that is sent; none if the show sends none.
     pub timecode: Option<LeadGlance>,
+    /// Every master, the grand master first.
+    pub masters: Vec<MasterGlance>,
+    /// Whether every intensity is out by a blackout.
+    pub blackout: bool,
+    /// What is parked, as it was named.
+    pub parked: Vec<String>,
+    /// The cue that visualisers see; none if nobody looks blindly.
+    pub blind: Option<CueNumber>,
+}
+
+/// A master.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MasterGlance {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    #[serde(rename = "level_percent")]
+    pub level: Level,
 }
 
 /// A list.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
+use units::{CommandId, CueNumber, Level, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
 use uuid::Uuid;
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
@@ -50,6 +50,44 @@ pub enum Command {
     },
     /// Phones may calibrate themselves by chirps for ten minutes.
     Calibrate,
+    /// A list lets go of its light, over the list's `release_time`.
+    Release {
+        /// The list; the first one where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<String>,
+    },
+    /// A master goes to a level at once.
+    Master {
+        /// Its name; `grand` is over everything.
+        master: String,
+        /// In percent.
+        level: Level,
+    },
+    /// Every intensity goes out at once, or comes back to where the show has it by then.
+    Blackout {
+        /// It goes out.
+        on: bool,
+    },
+    /// Something stays where it is, whatever cues and masters say.
+    Park {
+        /// `FIXTURE`, `FIXTURE.ATTRIBUTE` or `UNIVERSE/SLOT`.
+        what: String,
+        /// Where; where it is left out, where it stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<Level>,
+    },
+    /// What was parked is let go.
+    Unpark {
+        /// As it was parked; everything where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
+    },
+    /// Visualisers see a cue, and nobody else does.
+    Blind {
+        /// Which; none ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cue: Option<CueNumber>,
+    },
 }
 
 /// A command with its name and its sender.
@@ -90,6 +128,24 @@ pub enum Refusal {
     NoSuchList {
         /// What was asked for.
         list: String,
+    },
+    /// No such master.
+    #[error("there is no master `{master}`")]
+    NoSuchMaster {
+        /// What was asked for.
+        master: String,
+    },
+    /// Nothing of that name can be parked.
+    #[error("there is no `{what}` to park: say a fixture, `FIXTURE.ATTRIBUTE` or `UNIVERSE/SLOT`")]
+    NothingToPark {
+        /// What was asked for.
+        what: String,
+    },
+    /// Nothing of that name is parked.
+    #[error("`{what}` is not parked")]
+    NotParked {
+        /// What was asked for.
+        what: String,
     },
     /// Paused: resume first.
     #[error("the show is paused: `resume` first")]

@@ -215,6 +215,14 @@ pub fn words(what: &What) -> String {
         What::Fade { slots, span } => format!("fade {slots} attributes in {span}"),
         What::Hold => "hold".to_owned(),
         What::Black { span } => format!("black in {span}"),
+        What::Release { list, span } => format!("release {list} in {span}"),
+        What::Master { master, level, span } => {
+            format!("master {master} to {}% in {span}", f64::from(*level))
+        }
+        What::Blackout { on: true } => "blackout".to_owned(),
+        What::Blackout { on: false } => "blackout over".to_owned(),
+        What::Park { what, on: true } => format!("park {what}"),
+        What::Park { what, on: false } => format!("unpark {what}"),
         What::Play { file } => format!("play {file}"),
         What::Volume { span } => format!("volume in {span}"),
         What::Stop { span } => format!("stop in {span}"),

@@ -14,6 +14,7 @@ mod light_wire;
 mod one_phone;
 mod phone_clock;
 mod phones;
+mod playback;
 mod pool;
 mod sound;
 mod stage;

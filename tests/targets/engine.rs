@@ -11,7 +11,7 @@ use engine::timecode::{Heard, Source};
 use engine::told::{Command, Done, Effect, FrameReport, Input, Refusal, Request};
 use engine::{Engine, EngineStart};
 use units::{
-    CommandId, CueNumber, FrameRate, PhoneId, ShowTime, Span, Timecode, Universe, VoiceId,
+    CommandId, CueNumber, FrameRate, Level, PhoneId, ShowTime, Span, Timecode, Universe, VoiceId,
 };
 use uuid::Uuid;
 use wire::solusync::{self, Calibrated, Estimate};
@@ -106,7 +106,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 28 {
+        match tape.octet()? % 35 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -136,10 +136,24 @@ impl Night {
                 ahead: Span::from_secs(tape.number::<4>()? as i32 as i64),
             }),
             0x16 => drop(self.command(Command::Go { list: Some("nobody's".into()) })),
+            0x19 => drop(self.command(Command::Release { list: None })),
+            0x1a => drop(self.command(Command::Release { list: Some("weather".into()) })),
+            0x1b => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                drop(self.command(Command::Master { master: "grand".into(), level }));
+            }
+            0x1c => drop(self.command(Command::Blackout { on: tape.octet()? & 1 == 1 })),
+            0x1d => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                let level = (level > Level::OUT).then_some(level);
+                drop(self.command(Command::Park { what: "side".into(), level }));
+            }
+            0x1e => drop(self.command(Command::Unpark { what: None })),
+            0x1f => drop(self.command(Command::Blind { cue: Some(number(tape)?) })),
             0x17 => drop(self.command(Command::Back { list: Some("weather".into()) })),
             0x18 => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
-            0x19 => self.tape_plays(tape.octet()?, tape.number::<3>()? as i64),
-            0x1a => {
+            0x20 => self.tape_plays(tape.octet()?, tape.number::<3>()? as i64),
+            0x21 => {
                 self.hear(Heard::Located { clock: timecode(tape.number::<3>()? as i64).clock() })
             }
             _ => self.hear(Heard::Reverse),

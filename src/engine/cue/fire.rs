@@ -1,14 +1,18 @@
 //! A cue fires: when each of its outputs begins, and the orders they get.
 
+use std::borrow::Cow;
+
 use units::{ShowTime, Span, VoiceId};
 
 use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
-use super::{Engine, Running};
+use super::{Engine, Firing, Running, Tracking};
 use crate::audience;
 use crate::light::Take;
 use crate::order::{Output, What};
-use crate::show::{Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Sending, Start, Then};
+use crate::show::{
+    Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Sending, Show, Start, Then, tracked,
+};
 use crate::sound;
 use crate::told::{Effect, Said};
 
@@ -16,20 +20,12 @@ use crate::told::{Effect, Said};
 const AHEAD: Span = Span::from_millis(50);
 
 impl Engine {
-    /// Fires a cue that is to begin at `begin` (before its own pre-wait), or as soon after as its outputs can.
-    pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
-        self.begin_run(now, place, begin, by, false);
-    }
-
-    /// Fires a cue that should have begun at `begin`, already gone: sound and tracks come in where they would be by
-    /// now, if they are not over; everything else begins now.
-    pub(super) fn fire_late(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
-        self.begin_run(now, place, begin, by, true);
-    }
-
-    fn begin_run(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str, late: bool) {
+    /// Fires a cue that is to begin at a time, or as soon after as its outputs can.
+    pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, firing: Firing) {
         let show = self.show.clone();
-        let Some(cue) = show.at(place) else { return };
+        let Firing { begin, tracking, late, by } = firing;
+        let Some(cue) = fired(&show, place, tracking) else { return };
+        let cue = cue.as_ref();
         self.clear_bench(now);
         self.show_begins();
         self.lists[place.list].last = Some(place.index);
@@ -52,13 +48,14 @@ impl Engine {
             ends,
             voices: Vec::new(),
             track: None,
+            tracking,
         });
 
         for (output, at) in starts {
             let due = at - self.need(output) - AHEAD;
             self.agenda.add(due.max(now), Event::Order { run, output, begin: at });
         }
-        if !cue.acts.is_empty() {
+        if !cue.acts.is_empty() || !cue.light_acts.is_empty() {
             self.agenda.add(begin.max(now), Event::Act { run });
         }
         if let Some(ends) = ends {
@@ -166,19 +163,22 @@ impl Engine {
     /// One output of a run gets its orders.
     pub(super) fn order_output(&mut self, run: RunId, output: Output, begin: ShowTime) {
         let show = self.show.clone();
-        let Some(place) = self.run(run).map(|run| run.place) else { return };
-        let Some(cue) = show.at(place) else { return };
+        let Some((place, tracking)) = self.run(run).map(|run| (run.place, run.tracking)) else {
+            return;
+        };
+        let Some(cue) = fired(&show, place, tracking) else { return };
         match output {
-            Output::Light => self.order_light(cue, place, begin),
-            Output::Sound => self.order_sound(cue, run, begin),
-            Output::Phones => self.order_phones(cue, run, begin),
-            Output::Network => self.order_sends(cue, begin),
+            Output::Light => self.order_light(&cue, place, begin),
+            Output::Sound => self.order_sound(&cue, run, begin),
+            Output::Phones => self.order_phones(&cue, run, begin),
+            Output::Network => self.order_sends(&cue, begin),
         }
     }
 
     fn order_light(&mut self, cue: &Cue, place: CuePlace, at: ShowTime) {
         let Some(light) = &cue.light else { return };
-        let what = What::Fade { slots: light.targets.len(), span: light.length() };
+        let what =
+            What::Fade { slots: light.targets.len() + light.waves.len(), span: light.length() };
         self.order(Some(cue.number), Output::Light, what, at);
         self.light.take(&Take { list: place.list, at, light });
         self.light_changed = true;
@@ -254,7 +254,10 @@ impl Engine {
     /// What a cue does to others.
     pub(super) fn act(&mut self, now: ShowTime, run: RunId) {
         let show = self.show.clone();
+        let Some(begin) = self.run(run).map(|run| run.begin) else { return };
         let Some(cue) = self.run(run).and_then(|run| show.at(run.place)) else { return };
+        // As if the alarm had been heard on time, so that no box draws otherwise for having been late.
+        self.act_on_light(begin, cue.number, &cue.light_acts);
         for ActOn { cue: number, act } in &cue.acts {
             let targets = self.running.iter().filter(|it| it.number == *number && it.id != run);
             let targets: Vec<RunId> = targets.map(|it| it.id).collect();
@@ -316,6 +319,17 @@ impl Engine {
         self.sound.forget(now);
         self.audience.forget(now);
     }
+}
+
+/// A cue as it is fired: with what tracks into it, if its list has jumped to it or it asserts.
+fn fired(show: &Show, place: CuePlace, tracking: Tracking) -> Option<Cow<'_, Cue>> {
+    let cue = show.at(place)?;
+    let asserts = cue.light.as_ref().is_some_and(|light| light.asserts);
+    if tracking == Tracking::Own && !asserts {
+        return Some(Cow::Borrowed(cue));
+    }
+    let light = tracked(&show.lists[place.list], place.index);
+    Some(Cow::Owned(Cue { light, ..cue.clone() }))
 }
 
 /// The outputs that a cue uses.

@@ -6,6 +6,7 @@
 
 mod agenda;
 mod bench;
+mod desk;
 mod fire;
 mod on_stage;
 mod standby;
@@ -44,6 +45,9 @@ const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
 /// A frame of light, its head start and a little more: later than this is worth a word.
 const LATE: Span = Span::from_millis(30);
 
+/// A frame is drawn a little before its instant, and reports come after it: so much of the past may still be asked for.
+const STILL_DRAWN: Span = Span::from_secs(1);
+
 /// How many answers are kept for commands that are sent twice.
 const ANSWERS_KEPT: usize = 1024;
 
@@ -75,6 +79,7 @@ pub struct Engine {
     paused: Option<ShowTime>,
     show_runs: bool,
     light: light::Playback,
+    desk: desk::Desk,
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
@@ -108,6 +113,35 @@ struct Running {
     ends: Option<ShowTime>,
     voices: Vec<VoiceId>,
     track: Option<TrackId>,
+    tracking: Tracking,
+}
+
+/// What a cue brings of light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tracking {
+    /// What it names.
+    Own,
+    /// And everything that cues before it in its list would have brought: the list has jumped to it.
+    All,
+}
+
+impl Tracking {
+    fn of(jumped: bool) -> Self {
+        if jumped { Self::All } else { Self::Own }
+    }
+}
+
+/// How a cue is fired.
+#[derive(Debug, Clone, Copy)]
+struct Firing<'a> {
+    /// When it is to begin, before its own pre-wait.
+    begin: ShowTime,
+    tracking: Tracking,
+    /// It should have begun then, already gone: sound and tracks come in where they would be by now, if they are not
+    /// over; everything else begins now.
+    late: bool,
+    /// Who asked.
+    by: &'a str,
 }
 
 impl Engine {
@@ -129,6 +163,7 @@ impl Engine {
             paused: None,
             show_runs: false,
             light: light::Playback::new(&show),
+            desk: desk::Desk::default(),
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
@@ -149,7 +184,7 @@ impl Engine {
             show,
         };
         engine.set_alarms(start.now);
-        engine.send_plans();
+        engine.send_plans(start.now);
         engine
     }
 
@@ -248,6 +283,10 @@ impl Engine {
             timecode: self.lead_glance(now),
             running: self.running.iter().map(|run| self.running_glance(run, now)).collect(),
             phones: self.phones.len(),
+            masters: self.masters_glance(now),
+            blackout: self.desk.is_black(),
+            parked: self.desk.parked(),
+            blind: self.desk.seen_blindly(),
         }
     }
 
@@ -267,6 +306,12 @@ impl Engine {
             Command::Resume => Ok(self.resume(now, from)),
             Command::Panic => Ok(self.panic(now, from)),
             Command::Calibrate => self.open_bench(now, from),
+            Command::Release { list } => self.release(now, list.as_deref(), from),
+            Command::Master { master, level } => self.master(now, master, *level, from),
+            Command::Blackout { on } => Ok(self.blackout(now, *on, from)),
+            Command::Park { what, level } => self.park(now, what, *level, from),
+            Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
+            Command::Blind { cue } => self.blind(*cue, from),
         }
     }
 
@@ -277,7 +322,10 @@ impl Engine {
         }
         let place = CuePlace { list, index: self.lists[list].next };
         match self.show.at(place) {
-            Some(_) => self.fire_now(now, place, from),
+            Some(_) => {
+                let tracking = Tracking::of(!self.lists[list].is_in_order(&self.show.lists[list]));
+                self.fire_now(now, place, tracking, from)
+            }
             None => Ok(self.done_standby(list)), // nothing to do is no mistake
         }
     }
@@ -289,7 +337,7 @@ impl Engine {
         from: &str,
     ) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
-        self.fire_now(now, place, from)
+        self.fire_now(now, place, Tracking::Own, from)
     }
 
     /// A console fires a cue by a slot of an input.
@@ -315,7 +363,13 @@ impl Engine {
         }
     }
 
-    fn fire_now(&mut self, now: ShowTime, place: CuePlace, from: &str) -> Result<Done, Refusal> {
+    fn fire_now(
+        &mut self,
+        now: ShowTime,
+        place: CuePlace,
+        tracking: Tracking,
+        from: &str,
+    ) -> Result<Done, Refusal> {
         if self.paused.is_some() {
             return Err(Refusal::Paused);
         }
@@ -323,7 +377,7 @@ impl Engine {
         // cut into the scene that was just asked for.
         self.agenda.retain(|event| !event.comes_in(place.list));
         self.take_up_timecode(now, place.list);
-        self.fire(now, place, now, from);
+        self.fire(now, place, Firing { begin: now, tracking, late: false, by: from });
         self.move_standby(
             now,
             place.list,
@@ -422,7 +476,8 @@ impl Engine {
                 continue;
             }
             let place = CuePlace { list, index: self.lists[list].next };
-            self.fire(now, place, alarm, "clock");
+            let firing = Firing { begin: alarm, tracking: Tracking::Own, late: false, by: "clock" };
+            self.fire(now, place, firing);
             self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
         }
     }
@@ -431,7 +486,9 @@ impl Engine {
         match event {
             Event::Order { run, output, begin } => self.order_output(run, output, begin),
             Event::Act { run } => self.act(now, run),
-            Event::Next { place, begin, by, .. } => self.fire(now, place, begin, by),
+            Event::Next { place, begin, by, .. } => {
+                self.fire(now, place, Firing { begin, tracking: Tracking::Own, late: false, by });
+            }
             Event::End { run } => self.end(now, run),
             Event::FadedOut => self.faded_out(),
         }
@@ -441,7 +498,7 @@ impl Engine {
     fn settle(&mut self, now: ShowTime) {
         self.catch_up(now);
         self.look_for_the_end();
-        self.send_plans();
+        self.send_plans(now);
         self.correct_phones(now);
     }
 
@@ -453,8 +510,9 @@ impl Engine {
         }
     }
 
-    fn send_plans(&mut self) {
+    fn send_plans(&mut self, now: ShowTime) {
         if std::mem::take(&mut self.light_changed) {
+            self.light.forget(now - STILL_DRAWN);
             self.last_plan += 1;
             self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
         }

@@ -7,7 +7,7 @@ use units::{ShowTime, Span, Timecode};
 
 use super::agenda::Why;
 use super::standby::Standby;
-use super::{Engine, called};
+use super::{Engine, Firing, Tracking, called};
 use crate::glance::LeadGlance;
 use crate::show::{Cue, CuePlace, Jump, ListTimecode};
 use crate::timecode::{Chase, ChaseGlance, Course, Event, Heard, Line, Ltc, Source};
@@ -86,7 +86,8 @@ impl Engine {
                 cue.is_some_and(|cue| *at - self.head_start(cue) <= now)
             }) {
                 self.agenda.retain(|event| !event.comes_in(list));
-                self.fire(now, place, at, BY);
+                let firing = Firing { begin: at, tracking: Tracking::Own, late: false, by: BY };
+                self.fire(now, place, firing);
                 self.stand_behind(now, place);
             }
         }
@@ -151,7 +152,8 @@ impl Engine {
         runs.into_iter().for_each(|run| self.stop_run(now, run, LEAVE_FADE));
         match place {
             Some((at, place)) => {
-                self.fire_late(now, place, at, BY);
+                let firing = Firing { begin: at, tracking: Tracking::All, late: true, by: BY };
+                self.fire(now, place, firing);
                 self.stand_behind(now, place);
             }
             None => self.move_standby(now, list, 0),

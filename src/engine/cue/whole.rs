@@ -126,7 +126,7 @@ impl Engine {
         self.sound_changed = true;
     }
 
-    fn did(&mut self, what: &str, from: &str) -> Done {
+    pub(super) fn did(&mut self, what: &str, from: &str) -> Done {
         self.say(Said::Did { what: what.to_owned(), by: from.to_owned() });
         self.done(0, what.to_owned())
     }

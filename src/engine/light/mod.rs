@@ -23,10 +23,12 @@ mod master;
 pub mod parts;
 mod plan;
 mod playback;
+mod rack;
 pub mod rdm;
 pub mod receive;
 mod render;
 pub mod source;
+mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};

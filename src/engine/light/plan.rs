@@ -19,6 +19,8 @@ pub struct Plan {
     pub frozen: Option<ShowTime>,
     /// Every universe of the show, by number.
     pub universes: Vec<Arc<UniversePlan>>,
+    /// Universes of a cue that somebody looks at blindly: they leave with sACN's preview bit (rule S9), or not at all.
+    pub blind: Vec<Arc<UniversePlan>>,
 }
 
 /// One universe.

@@ -9,6 +9,7 @@ use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNS
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
+use super::wave;
 use crate::show::Response;
 
 /// More than a universe can have: a set of masters, or a virtual dimmer, for every slot and both.
@@ -34,6 +35,9 @@ pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOT
     }
     desk.dimmers(&drawing.dimmers, at);
     desk.slots(&drawing.slots, at, slots);
+    for (slot, octet) in &drawing.pins {
+        slots[usize::from(*slot) % Universe::SLOTS] = *octet;
+    }
 }
 
 /// The priority of each slot (rule S13): `priority` where the show has something to say, 0 elsewhere.
@@ -139,11 +143,13 @@ impl Memory {
             _ => part.fade.weight(at),
         };
         self.last = Some((part.fade, weight));
+        let to = part.wave.as_ref().map(|(it, since)| wave::level(it, *since, at));
         if wide {
-            let (from, to) = (Level::from_bits(part.from), Level::from_bits(part.to));
-            super::fade::blend(from, to, weight).bits()
+            let to = to.unwrap_or(Level::from_bits(part.to));
+            super::fade::blend(Level::from_bits(part.from), to, weight).bits()
         } else {
-            blend(part.from, part.to, sixteen(weight))
+            let to = to.map_or(part.to, |to| u32::from(to.sixteen()));
+            blend(part.from, to, sixteen(weight))
         }
     }
 }

@@ -41,12 +41,18 @@ codes! {
     UNKNOWN_FIXTURE = "unknown-fixture";
     /// A look that does not exist.
     UNKNOWN_LOOK = "unknown-look";
+    /// A palette that does not exist.
+    UNKNOWN_PALETTE = "unknown-palette";
+    /// An effect that does not exist.
+    UNKNOWN_EFFECT = "unknown-effect";
+    /// A master that does not exist.
+    UNKNOWN_MASTER = "unknown-master";
+    /// A cue list that does not exist.
+    UNKNOWN_LIST = "unknown-list";
     /// A track that does not exist.
     UNKNOWN_TRACK = "unknown-track";
     /// A cue that does not exist.
     UNKNOWN_CUE = "unknown-cue";
-    /// A cue list that does not exist.
-    UNKNOWN_LIST = "unknown-list";
     /// Two fixtures on one slot.
     ADDRESS_OVERLAP = "address-overlap";
     /// A fixture that reaches beyond slot 512.

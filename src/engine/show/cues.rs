@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use units::{CueNumber, FrameRate, Span, Universe};
 
 use super::acts::{self, Written};
-use super::looks::Looks;
+use super::effects::Effects;
+use super::looks::{Looks, Palettes};
+use super::masters;
 use super::media::{Library, Tracks};
-use super::model::{Cue, LightCue, ListTimecode, Start, Then, TimeOfDay, UniverseOut};
-use super::outputs;
+use super::model::{Cue, LightCue, ListTimecode, Master, Start, Then, TimeOfDay, UniverseOut};
 use super::patch::Patch;
-use super::sends;
-use super::timecode;
+use super::{light, outputs, sends, timecode, track};
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
 
 /// What cues may name.
 pub struct Known<'a, 'l> {
     pub patch: &'a Patch,
     pub looks: &'a Looks,
+    pub palettes: &'a Palettes,
+    pub effects: &'a Effects,
+    pub masters: &'a [Master],
     pub tracks: &'a Tracks,
     pub library: &'a mut Library<'l>,
     pub universes: &'a BTreeMap<Universe, UniverseOut>,
@@ -31,6 +34,8 @@ pub struct Known<'a, 'l> {
 #[derive(Debug)]
 pub struct ReadList {
     pub name: String,
+    pub priority: u8,
+    pub release_time: Span,
     pub cues: Vec<ReadCue>,
     pub timecode: Option<ListTimecode>,
     /// Whether every cue of it could be read; else nobody knows what follows what.
@@ -44,6 +49,7 @@ pub struct ReadCue {
     /// From its beginning until everything in it is over; none if something in it never ends.
     pub length: Option<Span>,
     pub acts: Vec<Written>,
+    pub light_acts: Vec<masters::Written>,
     pub spots: Spots,
 }
 
@@ -54,6 +60,8 @@ pub struct Spots {
     pub fade: Spot,
     pub at: Spot,
     pub timecode: Spot,
+    /// Where it says that nothing tracks through it, if it does.
+    pub block: Option<Spot>,
 }
 
 /// Reads every cue list.
@@ -67,6 +75,10 @@ pub fn read(top: &Table, known: &mut Known) -> Vec<ReadList> {
     let mut lists: Vec<ReadList> =
         nodes.iter().filter_map(|node| list(top.report, node, known, &mut taken)).collect();
     acts::resolve(top.report, &mut lists);
+    masters::resolve(top.report, &mut lists);
+    for list in lists.iter_mut().filter(|list| list.whole) {
+        track::block(top.report, &mut list.cues, &known.patch.fixtures);
+    }
     lists
 }
 
@@ -77,8 +89,10 @@ struct Taken {
     cues: BTreeMap<CueNumber, Spot>,
 }
 
+const LIST_KEYS: &[&str] = &["name", "priority", "release_time", "timecode", "cue"];
+
 fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadList> {
-    let table = Table::open(report, node, "a cue list", &["name", "timecode", "cue"])?;
+    let table = Table::open(report, node, "a cue list", LIST_KEYS)?;
     let name = table.line("name").unwrap_or_default();
     if table.node("name").is_none() {
         table.missing("name");
@@ -98,7 +112,9 @@ fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> O
     let cues: Vec<ReadCue> =
         nodes.iter().filter_map(|node| cue(report, node, known, taken)).collect();
     let whole = cues.len() == nodes.len();
-    Some(ReadList { name, cues, timecode, whole })
+    let priority = table.whole("priority", 1..=200).unwrap_or(1) as u8;
+    let release_time = table.or("release_time", Span::ZERO);
+    Some(ReadList { name, priority, release_time, cues, timecode, whole })
 }
 
 const CUE_KEYS: &[&str] = &[
@@ -110,6 +126,8 @@ const CUE_KEYS: &[&str] = &[
     "send",
     "stop",
     "fade",
+    "release",
+    "master",
     "pre_wait",
     "post_wait",
     "continue",
@@ -121,18 +139,20 @@ const CUE_KEYS: &[&str] = &[
 fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadCue> {
     let table = Table::open(report, node, "a cue", CUE_KEYS)?;
     let number = number(&table, taken);
-    let light = table.node("light").and_then(|node| outputs::light(report, node, known));
+    let light = table.node("light").and_then(|node| light::light(report, node, known));
     let sound = table.node("sound").map(|node| outputs::sound(report, node, known));
     let phones = table.node("phones").and_then(|node| outputs::phones(report, node, known));
     let send = table.node("send").map(|node| sends::read(report, node, known.universes));
     let acts = acts::read(&table);
+    let light_acts = masters::acts(&table, known.masters);
     let then = then(&table);
     let starts = table.node("start").and_then(|node| word(report, node, STARTS));
     let rate = known.timecode_rate;
     let timecode = table.node("timecode").and_then(|node| timecode::of_cue(report, node, rate));
     let tracked = phones.as_ref().is_some_and(|phones| phones.track.is_some());
     let (number, spot) = number?;
-    let fade = light.as_ref().map_or(spot, |(_, spot)| *spot);
+    let fade = light.as_ref().map_or(spot, |light| light.fade);
+    let block = light.as_ref().and_then(|light| light.block);
     let cue = Cue {
         number,
         name: table.line("name").unwrap_or_default(),
@@ -141,17 +161,19 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         then,
         at: table.read("at"),
         timecode,
-        light: light.map(|(light, _)| light),
+        light: light.map(|light| light.light),
         sound: sound.unwrap_or_default(),
         phones,
         acts: Vec::new(),
+        light_acts: Vec::new(),
         sends: send.unwrap_or_default(),
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
-    let spots = Spots { then: at("continue"), fade, at: at("at"), timecode: at("timecode") };
+    let (timecode, at_spot) = (at("timecode"), at("at"));
+    let spots = Spots { then: at("continue"), fade, at: at_spot, timecode, block };
     let length = length(&cue, known);
     empty(&table, number);
-    Some(ReadCue { cue, length, acts, spots })
+    Some(ReadCue { cue, length, acts, light_acts, spots })
 }
 
 const STARTS: &[(&str, Start)] = &[("now", Start::Now), ("together", Start::Together)];
@@ -225,7 +247,7 @@ fn length(cue: &Cue, known: &Known) -> Option<Span> {
 
 /// Silent where a key is unknown: what the cue does may stand behind it.
 fn empty(table: &Table, number: CueNumber) {
-    let outputs = ["light", "sound", "phones", "send", "stop", "fade"];
+    let outputs = ["light", "sound", "phones", "send", "stop", "fade", "release", "master"];
     if table.all_known() && outputs.iter().all(|key| table.node(key).is_none()) {
         let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, inputs, looks, timecode, timing, triggers, universes};
+use super::{cues, effects, inputs, looks, masters, timecode, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -49,7 +49,10 @@ const TOP_KEYS: &[&str] = &[
     "profiles",
     "fixtures",
     "groups",
+    "masters",
+    "palettes",
     "looks",
+    "effects",
     "tracks",
     "timecode",
     "list",
@@ -65,7 +68,10 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let mut universes = universes::read(&top);
     let patch = Patch::read(&top, &mut universes);
     let inputs = inputs::read(&top, &mut universes);
-    let looks = looks::read(&top, &patch);
+    let palettes = looks::palettes(&top, &patch);
+    let looks = looks::read(&top, &patch, &palettes);
+    let effects = effects::read(&top, &patch, head.flash_limit_off.is_none());
+    let masters = masters::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
     let timecode = timecode::Head::read(&top);
@@ -74,6 +80,9 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         &mut cues::Known {
             patch: &patch,
             looks: &looks,
+            palettes: &palettes,
+            effects: &effects,
+            masters: &masters,
             tracks: &tracks,
             universes: &universes,
             library: &mut library,
@@ -88,6 +97,8 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
+        priority: list.priority,
+        release_time: list.release_time,
         cues: list.cues.into_iter().map(|read| read.cue).collect(),
         timecode: list.timecode,
     });
@@ -102,7 +113,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         light: head.light,
         universes,
         fixtures: patch.fixtures,
-        masters: Vec::new(),
+        masters,
         inputs,
         triggers,
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),

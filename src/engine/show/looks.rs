@@ -19,6 +19,16 @@ pub struct Look {
     fixtures: Vec<Setting>,
 }
 
+/// Every palette by name; none for one that is declared wrongly.
+pub type Palettes = BTreeMap<String, Option<Palette>>;
+
+/// Levels to be used in many looks: the same for whoever uses it, or each fixture's own.
+#[derive(Debug, Clone, Default)]
+pub struct Palette {
+    all: Setting,
+    own: Look,
+}
+
 /// Every look by name.
 pub type Looks = BTreeMap<String, Look>;
 
@@ -29,29 +39,57 @@ struct Setting {
     colour: Option<Rgb>,
     intensity: Option<Level>,
     attributes: Vec<(String, Level)>,
+    /// What goes under all that.
+    palettes: Vec<Palette>,
+}
+
+/// Reads `[palettes.NAME]`: attributes, and fixtures or groups with attributes of their own.
+pub fn palettes(top: &Table, patch: &Patch) -> Palettes {
+    let entries = top.entries("palettes", "a table of palettes, [palettes.warm]");
+    entries.iter().map(|it| (it.key.clone(), palette(top.report, it, patch))).collect()
+}
+
+fn palette(report: &Report, entry: &Entry, patch: &Patch) -> Option<Palette> {
+    let Some(entries) = entry.node.entries() else {
+        report.wrong_type(&entry.node, "a palette, { color = \"#ff9030\" }");
+        return None;
+    };
+    let mut palette = Palette::default();
+    let own = |it: &&Entry| it.node.entries().is_some();
+    let own: Vec<Entry> = entries.iter().filter(own).cloned().collect();
+    palette.own = of_entries(report, &own, patch, &Palettes::new());
+    let reader = Reader { report, entry, fixtures: Vec::new(), palettes: &Palettes::new() };
+    let all = entries.iter().filter(|it| it.node.entries().is_none());
+    all.for_each(|it| reader.key(it, &mut palette.all));
+    Some(palette)
 }
 
 /// Reads `[looks.NAME]`.
-pub fn read(top: &Table, patch: &Patch) -> Looks {
+pub fn read(top: &Table, patch: &Patch, palettes: &Palettes) -> Looks {
     let entries = top.entries("looks", "a table of looks, [looks.warm]");
-    let look = |entry: &Entry| (entry.key.clone(), levels(top.report, &entry.node, patch));
+    let look =
+        |entry: &Entry| (entry.key.clone(), levels(top.report, &entry.node, patch, palettes));
     entries.iter().map(look).collect()
 }
 
 /// Reads a table of fixtures or groups with what they are to do.
-pub fn levels(report: &Report, node: &Node, patch: &Patch) -> Look {
-    let mut look = Look::default();
+pub fn levels(report: &Report, node: &Node, patch: &Patch, palettes: &Palettes) -> Look {
     let Some(entries) = node.entries() else {
         report.wrong_type(node, "levels for fixtures and groups, { front = { dimmer = 50 } }");
-        return look;
+        return Look::default();
     };
+    of_entries(report, entries, patch, palettes)
+}
+
+fn of_entries(report: &Report, entries: &[Entry], patch: &Patch, palettes: &Palettes) -> Look {
+    let mut look = Look::default();
     for entry in entries {
         match patch.named.get(&entry.key) {
             Some(Named::Group(members)) => {
-                look.groups.extend(setting(report, entry, patch, members));
+                look.groups.extend(setting(report, entry, patch, palettes, members));
             }
             Some(Named::Fixture(Some(index))) => {
-                look.fixtures.extend(setting(report, entry, patch, &[*index]));
+                look.fixtures.extend(setting(report, entry, patch, palettes, &[*index]));
             }
             Some(Named::Fixture(None)) => {}
             None => {
@@ -69,9 +107,15 @@ pub fn levels(report: &Report, node: &Node, patch: &Patch) -> Look {
     look
 }
 
-fn setting(report: &Report, entry: &Entry, patch: &Patch, members: &[usize]) -> Option<Setting> {
-    let reader =
-        Reader { report, entry, fixtures: members.iter().map(|&it| &patch.fixtures[it]).collect() };
+fn setting(
+    report: &Report,
+    entry: &Entry,
+    patch: &Patch,
+    palettes: &Palettes,
+    members: &[usize],
+) -> Option<Setting> {
+    let fixtures = members.iter().map(|&it| &patch.fixtures[it]).collect();
+    let reader = Reader { report, entry, fixtures, palettes };
     let mut setting = Setting { fixtures: members.to_vec(), ..Setting::default() };
     match &entry.node.value {
         Value::Number(_) => {
@@ -91,6 +135,7 @@ struct Reader<'a> {
     report: &'a Report,
     entry: &'a Entry,
     fixtures: Vec<&'a Fixture>,
+    palettes: &'a Palettes,
 }
 
 impl Reader<'_> {
@@ -99,6 +144,9 @@ impl Reader<'_> {
         if name == "color" {
             let able = self.any(key, "color", |it| RGB.iter().any(|part| find(it, part).is_some()));
             setting.colour = Rgb::read(&key.node, self.report).filter(|_| able);
+        } else if name == "palette" {
+            let named = key.node.one_or_many().iter().filter_map(|node| self.palette(node));
+            setting.palettes.extend(named);
         } else if INTENSITIES.contains(&name) {
             let able = self.any(key, name, can_dim);
             setting.intensity = Level::read(&key.node, self.report).filter(|_| able);
@@ -106,6 +154,15 @@ impl Reader<'_> {
             let level = Level::read(&key.node, self.report);
             setting.attributes.extend(level.map(|level| (name.into(), level)));
         }
+    }
+
+    fn palette(&self, node: &Node) -> Option<Palette> {
+        let name = String::read(node, self.report)?;
+        self.palettes.get(&name).cloned().unwrap_or_else(|| {
+            let known = self.palettes.keys().map(String::as_str);
+            self.report.unknown(node.spot, code::UNKNOWN_PALETTE, "palette", &name, known);
+            None
+        })
     }
 
     /// Whether one of the fixtures can do it; in a group the others are left alone.
@@ -151,7 +208,7 @@ pub fn targets(looks: &[&Look], patch: &Patch) -> Vec<Target> {
     let mut states: BTreeMap<usize, State> = BTreeMap::new();
     for setting in looks.iter().flat_map(|look| look.groups.iter().chain(&look.fixtures)) {
         for &index in &setting.fixtures {
-            states.entry(index).or_default().apply(setting, &patch.fixtures[index]);
+            states.entry(index).or_default().apply(setting, index, &patch.fixtures[index]);
         }
     }
     states
@@ -169,7 +226,14 @@ struct State {
 }
 
 impl State {
-    fn apply(&mut self, setting: &Setting, fixture: &Fixture) {
+    /// A palette goes under what stands beside it, and what it has for the very fixture over what it has for all.
+    fn apply(&mut self, setting: &Setting, index: usize, fixture: &Fixture) {
+        for Palette { all, own } in &setting.palettes {
+            self.apply(all, index, fixture);
+            let own = own.groups.iter().chain(&own.fixtures);
+            own.filter(|it| it.fixtures.contains(&index))
+                .for_each(|it| self.apply(it, index, fixture));
+        }
         if let Some(Rgb { red, green, blue }) = setting.colour {
             for (part, value) in RGB.into_iter().zip([red, green, blue]) {
                 self.set(fixture, part, Level::from_slot(value));

@@ -9,10 +9,14 @@
 
 mod acts;
 mod cues;
+mod effects;
 mod head;
 mod inputs;
+mod kind;
+mod light;
 mod load;
 mod looks;
+mod masters;
 mod media;
 pub mod model;
 mod outputs;
@@ -21,9 +25,12 @@ mod profiles;
 mod sends;
 mod timecode;
 mod timing;
+mod track;
 mod triggers;
 mod universes;
 
 pub use crate::reader::{Finding, Severity, json};
 pub use load::{Loaded, Source, load};
+pub use masters::{GRAND, find as find_master};
 pub use model::*;
+pub use track::tracked;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use units::{
@@ -299,6 +300,8 @@ pub struct Master {
     pub name: String,
     /// Indices into [`Show::fixtures`].
     pub fixtures: Vec<usize>,
+    /// Where it stands at the beginning.
+    pub level: Level,
 }
 
 /// An attribute of a patched light: which fixture of the show, which of its channels.
@@ -364,6 +367,10 @@ pub struct MediaId(pub usize);
 pub struct CueList {
     /// Its name.
     pub name: String,
+    /// Of two lists that hold an attribute the one of higher priority is seen, 1 to 200; equals share it.
+    pub priority: u8,
+    /// How long its light takes to go when it is released.
+    pub release_time: Span,
     /// In playing order.
     pub cues: Vec<Cue>,
     /// What timecode fires its cues.
@@ -455,6 +462,8 @@ pub struct Cue {
     pub phones: Option<PhoneCue>,
     /// What it does to other cues.
     pub acts: Vec<ActOn>,
+    /// What it does to masters, and to the light of lists.
+    pub light_acts: Vec<LightAct>,
     /// What it says to the lighting network beside levels.
     pub sends: Vec<Sending>,
 }
@@ -561,15 +570,25 @@ pub struct TimeOfDay {
 pub struct LightCue {
     /// One for each attribute that is touched; sorted by lane.
     pub targets: Vec<Target>,
+    /// Effects, one for each attribute that they move; sorted by lane.
+    pub waves: Vec<WaveTarget>,
     /// What the timings of targets mean; the first is the cue's own.
     pub timings: Vec<Timing>,
+    /// Whether it takes again what its list has taken before, and does not name (asserting).
+    pub asserts: bool,
 }
 
 impl LightCue {
     /// From its beginning until the last fade is over.
     pub fn length(&self) -> Span {
-        let ends = self.timings.iter().map(|timing| timing.delay + timing.fade);
-        ends.max().unwrap_or(Span::ZERO)
+        self.timings.iter().map(Timing::length).max().unwrap_or(Span::ZERO)
+    }
+}
+
+impl Timing {
+    /// From the cue's beginning until its fades are over.
+    pub fn length(&self) -> Span {
+        self.delay + self.fade.max(self.fall.unwrap_or(Span::ZERO))
     }
 }
 
@@ -580,6 +599,8 @@ pub struct Timing {
     pub delay: Span,
     /// How long it takes.
     pub fade: Span,
+    /// How long it takes an intensity that falls, if that is not the same.
+    pub fall: Option<Span>,
     /// How it moves.
     pub curve: Curve,
 }
@@ -593,6 +614,45 @@ pub struct Target {
     pub level: Level,
     /// Index into [`LightCue::timings`].
     pub timing: u16,
+}
+
+/// An attribute that goes up and down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaveTarget {
+    /// Which.
+    pub lane: LaneId,
+    /// How.
+    pub wave: Arc<Wave>,
+    /// Index into [`LightCue::timings`]; the fade brings the effect in.
+    pub timing: u16,
+}
+
+/// An effect on one attribute: between two levels, over and over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wave {
+    /// What a cycle looks like.
+    pub shape: Shape,
+    /// How long a cycle takes; more than nothing.
+    pub period: Span,
+    /// Where in the cycle it begins: a share of 2^32.
+    pub phase: u32,
+    /// The level at nothing of the shape.
+    pub low: Level,
+    /// The level at all of it.
+    pub high: Level,
+}
+
+/// What a cycle of an effect looks like, from nothing to all.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// From nothing to all and back, as a sine.
+    Sine,
+    /// All for such a share of 2^32 of the cycle, then nothing.
+    Pulse(u32),
+    /// What red does while a hue goes round: all, down, nothing, up. Green is a third behind, blue two thirds.
+    Hue,
+    /// Evenly spaced points, straight between them, and from the last to the first.
+    Points(Vec<Level>),
 }
 
 /// How a fade moves from its beginning (0) to its end (1).
@@ -687,6 +747,36 @@ pub struct PhoneFlash {
     pub count: u32,
     /// How many a second.
     pub per_second: f64,
+}
+
+/// What a cue does to masters, and to the light of lists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LightAct {
+    /// A list lets go of its light.
+    Release {
+        /// Index into [`Show::lists`].
+        list: usize,
+        /// How long that takes.
+        span: Span,
+    },
+    /// A master moves.
+    Master {
+        /// Which.
+        master: MasterRef,
+        /// Where to.
+        level: Level,
+        /// How long that takes.
+        span: Span,
+    },
+}
+
+/// A master by its place in the show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MasterRef {
+    /// The grand master.
+    Grand,
+    /// Index into [`Show::masters`].
+    Own(usize),
 }
 
 /// What a cue does to another cue.

@@ -2,13 +2,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use engine::light::{GRID, Playback, Take};
+use engine::light::{GRID, MasterId, Playback, Take};
 use engine::show::{
     ArtnetOut, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue, LossGoal, Merge,
-    SacnOut, Show, ShowInput, Target, Timing, UniverseOut,
+    SacnOut, Shape, Show, ShowInput, Target, Timing, UniverseOut, Wave, WaveTarget,
 };
 use nix::libc;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
@@ -115,12 +116,24 @@ fn dimmers(number: u32) -> Fixture {
     }
 }
 
-fn take_all(playback: &mut Playback, at: ShowTime, level: Level) {
+fn take_all(playback: &mut Playback, list: usize, at: ShowTime, level: Level) {
     let lanes = (0..2).flat_map(|fixture| (0..512).map(move |channel| LaneId { fixture, channel }));
     let targets = lanes.map(|lane| Target { lane, level, timing: 0 }).collect();
-    let timing = Timing { delay: Span::ZERO, fade: Span::from_secs(1), curve: Curve::Linear };
-    let light = LightCue { targets, timings: vec![timing] };
-    playback.take(&Take { list: 0, at, light: &light });
+    let timing = Timing { fade: Span::from_secs(1), curve: Curve::Linear, ..Timing::default() };
+    let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
+    playback.take(&Take { list, at, light: &light });
+}
+
+/// An effect of a third list on half of the slots.
+fn wave_on_all(playback: &mut Playback, at: ShowTime) {
+    let wave = |channel| {
+        let (period, low, high) = (Span::from_secs(1), Level::OUT, Level::FULL);
+        let wave = Wave { shape: Shape::Sine, period, phase: channel << 20, low, high };
+        WaveTarget { lane: LaneId { fixture: 0, channel }, wave: Arc::new(wave), timing: 0 }
+    };
+    let waves = (0..256).map(wave).collect();
+    let light = LightCue { waves, timings: vec![Timing::default()], ..LightCue::default() };
+    playback.take(&Take { list: 2, at, light: &light });
 }
 
 fn ear(host: u8) -> UdpSocket {
@@ -159,7 +172,11 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
     for round in 0..40 {
-        take_all(&mut playback, clock.now(), Level::from_bits(round * 256_000));
+        let (list, now) = (round as usize % 2, clock.now());
+        take_all(&mut playback, list, now, Level::from_bits(round * 256_000));
+        let (master, span) = (MasterId::GRAND, Span::from_millis(300));
+        playback.set_master(master, now, span, Level::from_bits(round * 400_000));
+        wave_on_all(&mut playback, now + Span::from_millis(20));
         light.play(playback.plan(1));
         desk.speak(to);
         receiver.recv(&mut bytes).expect("a frame");
@@ -209,7 +226,7 @@ fn subscription() -> Vec<u8> {
 fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let show = full_stage();
     let mut playback = Playback::new(&show);
-    take_all(&mut playback, ShowTime::ZERO, Level::FULL);
+    take_all(&mut playback, 0, ShowTime::ZERO, Level::FULL);
     let plan = playback.plan(1);
     let mut lit = Lit::new(universe(1), 0);
     let began = std::time::Instant::now();
