@@ -81,6 +81,17 @@ Example:
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Make a profile of a fixture file: Open Fixture Library (JSON) or GDTF
+    #[command(after_help = "\
+The profile is written to the show's fixtures/NAME.toml and stands by itself; the file is not needed afterwards.
+What a profile has no place for is said, each with its place.
+
+Examples:
+  downbeat import robin-300.gdtf --list                     its modes and their channels
+  downbeat import robin-300.gdtf --into shows/tonight       then: profile = \"robin-300\", mode = \"Mode 1\"
+  downbeat import par-64.json --into shows/tonight --name front-par --mode 7-channel
+  downbeat import par-64.json --list --json | jq '.modes[].slots'")]
+    Import(Import),
     /// Fire the cue on standby
     #[command(after_help = "Examples:\n  downbeat go\n  downbeat go --list balcony")]
     Go(ListOrder),
@@ -144,6 +155,32 @@ Examples:
     },
     /// The phones' address as a QR code
     Qr(Show),
+}
+
+/// What `import` takes.
+#[derive(Debug, Clone, Args)]
+#[group(id = "what", required = true, args = ["into", "list"])]
+pub struct Import {
+    /// The fixture file
+    pub file: PathBuf,
+    /// The show (folder or show.toml) that gets the profile
+    #[arg(long, value_name = "SHOW", conflicts_with = "list")]
+    pub into: Option<PathBuf>,
+    /// Only show what would be imported
+    #[arg(long)]
+    pub list: bool,
+    /// The profile's name [default: after the file]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Import only this mode; can be given several times
+    #[arg(long, value_name = "MODE")]
+    pub mode: Vec<String>,
+    /// Replace another profile of that name
+    #[arg(long)]
+    pub replace: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How `check` says it.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::boxfile;
+use engine::fixture::import;
 use engine::reader::{Finding, Severity, code};
 use engine::show::{Act, Loaded, Loops, MediaInfo, Show, Source, Start, Then, load};
 use proptest::prelude::*;
@@ -79,8 +80,14 @@ fn sections(text: &str) -> Sections {
 }
 
 fn findings_of(files: &Folder) -> Vec<Finding> {
-    match files.0.get("box.toml") {
-        Some(text) => boxfile::load("box.toml", text).findings,
+    if let Some(text) = files.0.get("box.toml") {
+        return boxfile::load("box.toml", text).findings;
+    }
+    let mut imported = files.0.iter().filter(|(name, _)| name.starts_with("import/")).peekable();
+    match imported.peek() {
+        Some(_) => {
+            imported.flat_map(|(name, text)| import(name, text.as_bytes()).findings).collect()
+        }
         None => load("show.toml", files).findings,
     }
 }

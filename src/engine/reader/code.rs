@@ -87,6 +87,10 @@ codes! {
     ACTS_TOO_EARLY = "acts-too-early";
     /// A volume fade of a cue that has no sound (warning).
     FADES_NO_SOUND = "fades-no-sound";
+    /// A file that is no fixture of a known library.
+    NOT_A_FIXTURE = "not-a-fixture";
+    /// Something of an imported fixture that a profile has no place for (warning).
+    LEFT_OUT = "left-out";
     /// Two of the box's services on one port.
     PORT_TAKEN = "port-taken";
 }
