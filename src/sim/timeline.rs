@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::order::{Evidence, Order, Receipt, What};
-use engine::show::{Fixture, Show, Width};
+use engine::show::{Fixture, Show};
 use engine::told::Said;
 use serde::Serialize;
 use units::{Level, ShowTime, Universe};
@@ -141,14 +141,12 @@ fn lamp<'a>(fixture: &'a Fixture, rehearsal: &Rehearsal) -> Lamp<'a> {
 fn seen(fixture: &Fixture, frame: &Frame) -> String {
     let level = |name: &str| {
         let channel = fixture.channels.iter().find(|channel| channel.attribute == name)?;
-        let at = fixture.address.index() + usize::from(channel.offset);
-        let share = match channel.width {
-            Width::Eight => Level::from_slot(frame.slots[at]),
-            Width::Sixteen => {
-                Level(u16::from_be_bytes([frame.slots[at], *frame.slots.get(at + 1)?]))
-            }
-        };
-        Some(share.percent() / 100.0)
+        let slot = |offset: &u16| frame.slots[fixture.address.index() + usize::from(*offset)];
+        let slots: Vec<u8> = channel.offsets.iter().map(slot).collect();
+        let share = Level::from_slots(&slots);
+        let share = if channel.inverted { share.inverted() } else { share };
+        // What a virtual dimmer does is in the slots that it scales.
+        (!slots.is_empty()).then_some(share.percent() / 100.0)
     };
     let intensity = level("dimmer").or_else(|| level("intensity")).unwrap_or(1.0);
     let white = level("white").unwrap_or(0.0);

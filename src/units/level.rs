@@ -7,21 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::OutOfRange;
 
-/// A share of full: 0 is out, 65,535 is full. Sixteen bits, as the finest channels have.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Level(pub u16);
+/// A share of full: 0 is out, 16,777,215 is full. Twenty-four bits, as the finest channels have; it never leaves them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Level(u32);
 
 impl Level {
     /// Out.
     pub const OUT: Self = Self(0);
     /// Full.
-    pub const FULL: Self = Self(u16::MAX);
+    pub const FULL: Self = Self(0xff_ffff);
     /// One step of an eight-bit slot.
-    pub const ONE_STEP: Self = Self(257);
+    pub const ONE_STEP: Self = Self(0x01_0101);
 
+    /// From twenty-four bits; what is more is full.
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(if bits > Self::FULL.0 { Self::FULL.0 } else { bits })
+    }
+    /// Its twenty-four bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
     /// From percent, 0 to 100.
     pub fn from_percent(percent: f64) -> Result<Self, OutOfRange> {
         if !(0.0..=100.0).contains(&percent) {
@@ -31,24 +36,56 @@ impl Level {
                 given: percent.to_string(),
             });
         }
-        Ok(Self((percent / 100.0 * f64::from(u16::MAX)).round() as u16))
+        Ok(Self((percent / 100.0 * f64::from(Self::FULL.0)).round() as u32))
     }
     /// From the value of an eight-bit slot.
     pub const fn from_slot(value: u8) -> Self {
-        Self(value as u16 * 257)
+        Self(value as u32 * Self::ONE_STEP.0)
+    }
+    /// From sixteen bits.
+    pub const fn from_sixteen(value: u16) -> Self {
+        Self(rounded(value as u64 * Self::FULL.0 as u64, 0xffff))
+    }
+    /// From the slots of a channel, coarse before fine, of which the first three count. No slot is out.
+    pub fn from_slots(slots: &[u8]) -> Self {
+        let slots = &slots[..slots.len().min(3)];
+        let value = slots.iter().fold(0, |value, slot| value << 8 | u64::from(*slot));
+        let full = (1_u64 << (8 * slots.len())) - 1;
+        Self(if full == 0 { 0 } else { rounded(value * u64::from(Self::FULL.0), full) })
     }
     /// The nearest value of an eight-bit slot.
     pub const fn slot(self) -> u8 {
-        ((self.0 as u32 + 128) / 257) as u8
+        rounded(self.0 as u64 * 0xff, Self::FULL.0 as u64) as u8
+    }
+    /// The nearest sixteen bits.
+    pub const fn sixteen(self) -> u16 {
+        rounded(self.0 as u64 * 0xffff, Self::FULL.0 as u64) as u16
     }
     /// Coarse and fine value of a sixteen-bit channel.
     pub const fn coarse_fine(self) -> [u8; 2] {
-        self.0.to_be_bytes()
+        self.sixteen().to_be_bytes()
+    }
+    /// The three values of a twenty-four-bit channel, coarse before fine before finest.
+    pub const fn coarse_fine_finest(self) -> [u8; 3] {
+        let [_, coarse, fine, finest] = self.0.to_be_bytes();
+        [coarse, fine, finest]
+    }
+    /// What is left of it when it is scaled.
+    pub const fn scaled(self, by: Self) -> Self {
+        Self(rounded(self.0 as u64 * by.0 as u64, Self::FULL.0 as u64))
+    }
+    /// What is missing to full.
+    pub const fn inverted(self) -> Self {
+        Self(Self::FULL.0 - self.0)
     }
     /// In percent.
     pub fn percent(self) -> f64 {
-        f64::from(self.0) * 100.0 / f64::from(u16::MAX)
+        f64::from(self.0) * 100.0 / f64::from(Self::FULL.0)
     }
+}
+
+const fn rounded(value: u64, by: u64) -> u32 {
+    ((value + by / 2) / by) as u32
 }
 
 /// A colour as screens have it, eight bits a component, sRGB.
@@ -104,6 +141,27 @@ mod tests {
     #[test]
     fn every_slot_value_survives_the_way_there_and_back() {
         assert!((0..=255).all(|value| Level::from_slot(value).slot() == value));
+    }
+
+    #[test]
+    fn levels_of_every_width_survive_the_way_there_and_back() {
+        for value in [0, 1, 0x7f_ffff, 0x80_0000, 0xff_fffe, 0xff_ffff] {
+            let level = Level::from_bits(value);
+            assert_eq!(Level::from_slots(&level.coarse_fine_finest()), level);
+        }
+        for value in 0..=u16::MAX {
+            assert_eq!(Level::from_slots(&value.to_be_bytes()).sixteen(), value);
+        }
+        assert_eq!(Level::from_slots(&[]), Level::OUT);
+        assert_eq!(Level::from_bits(u32::MAX), Level::FULL);
+    }
+
+    #[test]
+    fn half_of_half_is_a_quarter_and_full_takes_nothing_away() {
+        let half = Level::from_percent(50.0).expect("in range");
+        assert_eq!(half.scaled(half).slot(), 64);
+        assert_eq!((half.scaled(Level::FULL), half.scaled(Level::OUT)), (half, Level::OUT));
+        assert_eq!(Level::OUT.inverted(), Level::FULL);
     }
 
     #[test]

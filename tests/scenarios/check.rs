@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use engine::boxfile;
 use engine::fixture::import;
 use engine::reader::{Finding, Severity, code};
-use engine::show::{Act, Loaded, Loops, MediaInfo, Show, Source, Start, Then, load};
+use engine::show::{Act, Loaded, Loops, MediaInfo, Show, Source, Start, Target, Then, load};
 use proptest::prelude::*;
 use units::Span;
 
@@ -139,8 +139,12 @@ fn lit(looks: &str, light: &str) -> Vec<(u16, u16, u8)> {
     let cue = format!("[[list]]\nname = \"main\"\ncue = [{{ number = 1, light = {light} }}]\n");
     let show = good(&format!("{PATCH}{looks}\n{cue}"));
     let light = show.lists[0].cues[0].light.as_ref().expect("a light cue");
-    let targets = light.targets.iter();
-    targets.map(|it| (it.universe.number(), it.slot.number(), it.level.slot())).collect()
+    let slot = |it: &Target| {
+        let (fixture, channel) = show.channel(it.lane).expect("it is patched");
+        let slot = fixture.address.number() + channel.offsets[0];
+        (fixture.universe.number(), slot, it.level.slot())
+    };
+    light.targets.iter().map(slot).collect()
 }
 
 #[test]

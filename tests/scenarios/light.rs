@@ -3,7 +3,7 @@
 
 use engine::light::{GRID, Playback, Take, render};
 use engine::show::{
-    Channel, Curve, Fixture, Lead, Merge, PanicLight, Show, Target, UniverseOut, Width,
+    Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Target, Timing, UniverseOut,
 };
 use units::{Level, ShowTime, Slot, Span, Universe};
 
@@ -28,8 +28,9 @@ fn percent(percent: f64) -> Level {
     Level::from_percent(percent).expect("in range")
 }
 
-fn channel(attribute: &str, offset: u16, width: Width, merge: Merge, rest: Level) -> Channel {
-    Channel { attribute: attribute.into(), offset, width, merge, rest }
+fn channel(attribute: &str, offsets: &[u16], merge: Merge, rest: Level) -> Channel {
+    let (attribute, offsets) = (attribute.into(), offsets.to_vec());
+    Channel { attribute, offsets, merge, rest, ..Channel::default() }
 }
 
 fn small_stage() -> Show {
@@ -38,24 +39,23 @@ fn small_stage() -> Show {
         universe: universe(),
         address: slot(1),
         channels: vec![
-            channel("dimmer", 0, Width::Eight, Merge::Htp, Level::OUT),
-            channel("red", 1, Width::Eight, Merge::Ltp, Level::OUT),
-            channel("pan", 2, Width::Sixteen, Merge::Ltp, percent(50.0)),
+            channel("dimmer", &[0], Merge::Htp, Level::OUT),
+            channel("red", &[1], Merge::Ltp, Level::OUT),
+            channel("pan", &[2, 3], Merge::Ltp, percent(50.0)),
         ],
     };
     Show {
-        flash_limit_off: None,
         title: "Small stage".into(),
         priority: 100,
-        phone_lead: Lead::Auto,
-        panic_fade: secs(1.0),
-        panic_light: PanicLight::Black,
         universes: [(universe(), UniverseOut::default())].into(),
         fixtures: vec![mover],
-        tracks: Default::default(),
-        media: Vec::new(),
-        lists: Vec::new(),
+        ..Show::default()
     }
+}
+
+/// The lane of the mover whose first slot has that number.
+fn lane(number: u32) -> LaneId {
+    LaneId { fixture: 0, channel: number - 1 }
 }
 
 /// The stage, and the hand that fires cues.
@@ -79,20 +79,14 @@ impl Stage {
         targets: &[(u32, f64)],
     ) -> &mut Self {
         let target = |&(number, level): &(u32, f64)| Target {
-            universe: universe(),
-            slot: slot(number),
-            width: if number == PAN { Width::Sixteen } else { Width::Eight },
-            merge: if number == DIMMER { Merge::Htp } else { Merge::Ltp },
+            lane: lane(number),
             level: percent(level),
+            timing: 0,
         };
-        let targets: Vec<_> = targets.iter().map(target).collect();
-        self.playback.take(&Take {
-            list,
-            at: at(time),
-            span: secs(span),
-            curve,
-            targets: &targets,
-        });
+        let timing = Timing { delay: Span::ZERO, fade: secs(span), curve };
+        let targets = targets.iter().map(target).collect();
+        let light = LightCue { targets, timings: vec![timing] };
+        self.playback.take(&Take { list, at: at(time), light: &light });
         self
     }
     /// What leaves the box for this instant.
@@ -189,7 +183,7 @@ fn sixteen_bits_move_between_the_steps_of_eight() {
     let pan = |time| u16::from_be_bytes([stage.shows(PAN, time), stage.shows(PAN + 1, time)]);
     let frames: Vec<_> = (0..10).map(|step| pan(f64::from(step))).collect();
     assert!(frames.windows(2).all(|pair| (60..=70).contains(&(pair[1] - pair[0]))), "{frames:?}");
-    assert_eq!(pan(10.0), percent(51.0).0);
+    assert_eq!(pan(10.0), percent(51.0).sixteen());
 }
 
 #[test]

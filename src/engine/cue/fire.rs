@@ -8,7 +8,7 @@ use super::{Engine, Running};
 use crate::audience;
 use crate::light::Take;
 use crate::order::{Output, What};
-use crate::show::{Act, ActOn, Cue, CuePlace, PhoneCue, Start, Then};
+use crate::show::{Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Start, Then};
 use crate::sound;
 use crate::told::Said;
 
@@ -88,7 +88,7 @@ impl Engine {
 
     fn output_ends(&self, cue: &Cue, output: Output, at: ShowTime) -> Option<ShowTime> {
         match output {
-            Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, |light| light.fade)),
+            Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, LightCue::length)),
             Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
                 let info = &self.show.media[sounding.media.0].info;
                 sound::ends(sounding, info, at).map(|ends| latest.max(ends))
@@ -151,10 +151,9 @@ impl Engine {
 
     fn order_light(&mut self, cue: &Cue, place: CuePlace, at: ShowTime) {
         let Some(light) = &cue.light else { return };
-        let what = What::Fade { slots: light.targets.len(), span: light.fade };
+        let what = What::Fade { slots: light.targets.len(), span: light.length() };
         self.order(Some(cue.number), Output::Light, what, at);
-        let (list, span, curve) = (place.list, light.fade, light.curve);
-        self.light.take(&Take { list, at, span, curve, targets: &light.targets });
+        self.light.take(&Take { list: place.list, at, light });
         self.light_changed = true;
     }
 

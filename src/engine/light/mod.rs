@@ -1,23 +1,28 @@
 //! Decides which level each slot shows.
 //!
-//! In: takes (a cue takes slots to levels from a show time on), stops, pauses. Out: a [`Plan`], from which
-//! [`render`] draws any universe at any show time, on any box, bit for bit the same.
+//! In: takes (a cue takes attributes to levels from a show time on), masters, stops, pauses. Out: a [`Plan`], from
+//! which [`render`] draws any universe at any show time, on any box, bit for bit the same.
 //! Never here: sockets, clocks; [`render`] neither allocates, locks nor waits.
 //!
-//! *Take*: a cue's claim on slots. *Lane*: an attribute's slot (or two) with all its moves. *Layer*: a cue list's
-//! own moves in a lane that lists share by HTP; lanes shared by LTP have one layer, so that a fade begins
-//! where the slot stands, whoever brought it there.
-
+//! *Take*: a cue's claim on attributes. *Lane*: an attribute with all its moves (`lane` says who is seen). *Drawing*:
+//! a universe flattened for the render thread (`draw`). The way through: `playback` keeps the lanes, `draw` makes a
+//! drawing of them, `render` reads it.
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
 //! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us).
 
 pub mod controller;
 pub mod discover;
+mod draw;
+mod fade;
+mod lane;
+mod master;
 mod plan;
 mod playback;
 pub mod receive;
+mod render;
 pub mod source;
 
-pub use plan::{GRID, Plan, UniversePlan, render};
-pub use playback::{Playback, Take};
+pub use plan::{GRID, Plan, UniversePlan};
+pub use playback::{MasterId, Playback, Take};
+pub use render::render;

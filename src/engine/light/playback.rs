@@ -1,67 +1,129 @@
 //! The engine's side of light: takes come in, plans go out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use units::{Level, ShowTime, Slot, Span, Universe};
 
-use super::plan::{Lane, Move, Plan, UniversePlan};
-use crate::show::{Curve, Merge, Show, Target};
+use super::draw::{Drawing, Outlet, SETS_FROM};
+use super::fade::LONG_AGO;
+use super::lane::{Lane, Owner};
+use super::master::Faders;
+use super::plan::{Plan, UniversePlan};
+use crate::show::{Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Timing};
 
-/// A cue's claim on slots.
+/// A cue's claim on lanes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Take<'a> {
     /// Index of the cue list.
     pub list: usize,
-    /// When the fade begins.
+    /// When the cue's light begins.
     pub at: ShowTime,
-    /// How long it takes.
-    pub span: Span,
-    /// How it moves.
-    pub curve: Curve,
-    /// Where to.
-    pub targets: &'a [Target],
+    /// What goes where, and how.
+    pub light: &'a LightCue,
+}
+
+/// A master by its place: the grand master, blackout, then those of the show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MasterId(u16);
+
+impl MasterId {
+    /// Scales everything.
+    pub const GRAND: Self = Self(0);
+    /// Scales everything, to nothing or not at all.
+    pub const BLACKOUT: Self = Self(1);
+    /// That of the show, by its index.
+    pub const fn of(index: usize) -> Self {
+        Self(index as u16 + 2)
+    }
 }
 
 /// Everything that light does, now and as far ahead as it has been ordered.
 #[derive(Debug, Clone)]
 pub struct Playback {
-    plan: Plan,
+    racks: Vec<Rack>,
+    /// By fixture and channel: which rack, and which of its lanes.
+    seats: Vec<Vec<(usize, usize)>>,
+    masters: Vec<Lane>,
+    frozen: Option<ShowTime>,
+    /// No frame before it is drawn any more.
+    since: ShowTime,
+}
+
+/// A universe's lanes, and what was drawn up of them last.
+#[derive(Debug, Clone)]
+struct Rack {
+    universe: Universe,
+    lanes: Vec<(Lane, Outlet)>,
+    sets: Vec<Vec<u16>>,
+    /// How many virtual dimmers there are.
+    dimmers: u16,
+    drawn: OnceLock<Arc<UniversePlan>>,
 }
 
 impl Playback {
     /// Every fixture at rest.
     pub fn new(show: &Show) -> Self {
-        let universes =
-            show.universes.keys().map(|&universe| Arc::new(at_rest(show, universe))).collect();
-        Self { plan: Plan { serial: 0, frozen: None, universes } }
+        let mut racks: Vec<Rack> = show.universes.keys().map(|it| Rack::new(*it)).collect();
+        let mut seats = Vec::new();
+        for (index, fixture) in show.fixtures.iter().enumerate() {
+            let rack = racks
+                .binary_search_by_key(&fixture.universe, |it| it.universe)
+                .expect("every patched universe is in the show");
+            seats.push(racks[rack].hang(fixture, masters_of(show, index), rack));
+        }
+        let master = Lane::new(Merge::Ltp, Level::FULL);
+        let masters = vec![master; show.masters.len() + 2];
+        Self { racks, seats, masters, frozen: None, since: LONG_AGO }
     }
 
-    /// The plan as it stands, the `serial`th that is handed out; cheap, universes are shared.
+    /// The plan as it stands, the `serial`th that is handed out; cheap, universes that have not changed are shared.
     pub fn plan(&self, serial: u64) -> Arc<Plan> {
-        Arc::new(Plan { serial, ..self.plan.clone() })
+        let faders = OnceLock::new();
+        let faders = || faders.get_or_init(|| Arc::new(Faders::new(&self.masters, self.since)));
+        let universes = self
+            .racks
+            .iter()
+            .map(|rack| rack.drawn.get_or_init(|| rack.draw(faders(), self.since)).clone())
+            .collect();
+        Arc::new(Plan { serial, frozen: self.frozen, universes })
     }
 
-    /// A cue takes its slots. What was ordered for these slots for later begins where the take will have them by then.
+    /// A cue takes its lanes. What was ordered for them for later begins where the take will have them by then.
     pub fn take(&mut self, take: &Take) {
-        for targets in take.targets.chunk_by(|one, next| one.universe == next.universe) {
-            let Some(universe) = self.universe_mut(targets[0].universe) else { continue };
-            for target in targets {
-                if let Some(lane) = universe.lane_mut(target.slot) {
-                    lane.take(take, target.level);
-                }
+        let owner = Owner { rank: 0, list: take.list as u16 };
+        for target in &take.light.targets {
+            let timing = take.light.timings[usize::from(target.timing)];
+            if let Some(lane) = self.lane_mut(target.lane) {
+                lane.take(owner, take.at, &timing, target.level);
             }
+        }
+    }
+
+    /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
+    pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
+        let owner = Owner { rank: 0, list: list as u16 };
+        self.each_busy(|lane| lane.release(owner, at, span));
+    }
+
+    /// A master goes to a level.
+    pub fn set_master(&mut self, master: MasterId, at: ShowTime, span: Span, level: Level) {
+        let timing = Timing { delay: Span::ZERO, fade: span, curve: Curve::Linear };
+        if let Some(lane) = self.masters.get_mut(usize::from(master.0)) {
+            lane.take(Owner { rank: 0, list: 0 }, at, &timing, level);
+            self.redraw_all();
         }
     }
 
     /// Every fade ends where it is; what was ordered for later is forgotten.
     pub fn hold(&mut self, at: ShowTime) {
-        self.each_lane(|lane| lane.cut(at, |level| (level, Span::ZERO)));
+        self.each_busy(|lane| lane.cut(at, |level| (level, Span::ZERO)));
     }
 
     /// Every intensity goes out within `span`; the rest stays where it is, so that nothing turns in the dark.
     pub fn black(&mut self, at: ShowTime, span: Span) {
-        for universe in &mut self.plan.universes {
-            Arc::make_mut(universe).lanes.iter_mut().for_each(|lane| match lane.merge {
+        for rack in &mut self.racks {
+            rack.drawn = OnceLock::new();
+            rack.lanes.iter_mut().for_each(|(lane, _)| match lane.merge {
                 Merge::Htp => lane.go_out(at, span),
                 Merge::Ltp => lane.cut(at, |level| (level, Span::ZERO)),
             });
@@ -70,127 +132,119 @@ impl Playback {
 
     /// A pause: from `at` on everything stands.
     pub fn freeze(&mut self, at: ShowTime) {
-        self.plan.frozen.get_or_insert(at);
+        self.frozen.get_or_insert(at);
     }
 
     /// The end of a pause: what was moving, or ordered, goes on from where it stood.
     pub fn thaw(&mut self, at: ShowTime) {
-        let Some(frozen) = self.plan.frozen.take() else { return };
-        self.each_lane(|lane| lane.shift(frozen, at - frozen));
+        let Some(frozen) = self.frozen.take() else { return };
+        self.each_busy(|lane| lane.shift(frozen, at - frozen));
+        self.masters.iter_mut().for_each(|lane| lane.shift(frozen, at - frozen));
+        self.redraw_all();
     }
 
-    /// Forgets moves that later ones have replaced.
+    /// Forgets moves that later ones have replaced; no frame before `now` is drawn any more.
     pub fn forget(&mut self, now: ShowTime) {
-        let now = self.plan.shown(now);
-        self.each_lane(|lane| lane.forget(now));
+        let now = self.frozen.map_or(now, |frozen| now.min(frozen));
+        self.since = now;
+        self.each_busy(|lane| lane.forget(now));
+        self.masters.iter_mut().for_each(|lane| lane.forget(now));
     }
 
-    /// Where a slot's lane stands; none if nothing is patched there.
-    pub fn level(&self, universe: Universe, slot: Slot, at: ShowTime) -> Option<Level> {
-        let lanes = &self.plan.universe(universe)?.lanes;
-        let index = lanes.binary_search_by_key(&slot, |lane| lane.slot).ok()?;
-        Some(lanes[index].level(self.plan.shown(at)))
+    /// Where a lane stands; none if there is no such lane.
+    pub fn level(&self, lane: LaneId, at: ShowTime) -> Option<Level> {
+        let (rack, index) = *self.seats.get(lane.fixture as usize)?.get(lane.channel as usize)?;
+        let at = self.frozen.map_or(at, |frozen| at.min(frozen));
+        Some(self.racks[rack].lanes[index].0.level(at))
     }
 
-    fn universe_mut(&mut self, universe: Universe) -> Option<&mut UniversePlan> {
-        let index = self.plan.universes.binary_search_by_key(&universe, |it| it.universe).ok()?;
-        Some(Arc::make_mut(&mut self.plan.universes[index]))
+    fn lane_mut(&mut self, lane: LaneId) -> Option<&mut Lane> {
+        let (rack, index) = *self.seats.get(lane.fixture as usize)?.get(lane.channel as usize)?;
+        let rack = &mut self.racks[rack];
+        rack.drawn = OnceLock::new();
+        Some(&mut rack.lanes[index].0)
     }
 
-    fn each_lane(&mut self, mut change: impl FnMut(&mut Lane)) {
-        for universe in &mut self.plan.universes {
-            if universe.lanes.iter().any(|lane| !lane.moves.is_empty()) {
-                Arc::make_mut(universe).lanes.iter_mut().for_each(&mut change);
+    fn each_busy(&mut self, mut change: impl FnMut(&mut Lane)) {
+        for rack in &mut self.racks {
+            let busy = rack.lanes.iter_mut().map(|(lane, _)| lane).filter(|lane| !lane.is_idle());
+            let mut any = false;
+            busy.for_each(|lane| {
+                change(lane);
+                any = true;
+            });
+            if any {
+                rack.drawn = OnceLock::new();
             }
         }
     }
+
+    fn redraw_all(&mut self) {
+        self.racks.iter_mut().for_each(|rack| rack.drawn = OnceLock::new());
+    }
 }
 
-fn at_rest(show: &Show, universe: Universe) -> UniversePlan {
-    let mut lanes: Vec<Lane> = Vec::new();
-    for fixture in show.fixtures.iter().filter(|fixture| fixture.universe == universe) {
+/// The masters that scale a fixture's intensities.
+fn masters_of(show: &Show, fixture: usize) -> Vec<u16> {
+    let own = show.masters.iter().enumerate().filter(|(_, it)| it.fixtures.contains(&fixture));
+    let own = own.map(|(index, _)| MasterId::of(index).0);
+    [MasterId::GRAND.0, MasterId::BLACKOUT.0].into_iter().chain(own).collect()
+}
+
+impl Rack {
+    fn new(universe: Universe) -> Self {
+        Self { universe, lanes: Vec::new(), sets: Vec::new(), dimmers: 0, drawn: OnceLock::new() }
+    }
+
+    /// Takes a fixture in; gives where its channels sit.
+    fn hang(&mut self, fixture: &Fixture, masters: Vec<u16>, rack: usize) -> Vec<(usize, usize)> {
+        let set = self.sets.iter().position(|it| *it == masters).unwrap_or_else(|| {
+            self.sets.push(masters);
+            self.sets.len() - 1
+        });
+        let first = self.lanes.len();
         for channel in &fixture.channels {
-            let slot = Slot::new(u32::from(fixture.address.number() + channel.offset))
-                .expect("check refuses a fixture that reaches beyond its universe");
-            let (width, merge, rest) = (channel.width, channel.merge, channel.rest);
-            lanes.push(Lane { slot, width, merge, rest, moves: Vec::new() });
+            let lane = Lane::new(channel.merge, channel.rest);
+            self.lanes.push((lane, outlet(fixture, channel, SETS_FROM + set as u16)));
         }
-    }
-    lanes.sort_by_key(|lane| lane.slot);
-    UniversePlan { universe, lanes }
-}
-
-impl UniversePlan {
-    fn lane_mut(&mut self, slot: Slot) -> Option<&mut Lane> {
-        let index = self.lanes.binary_search_by_key(&slot, |lane| lane.slot).ok()?;
-        Some(&mut self.lanes[index])
-    }
-}
-
-impl Lane {
-    fn take(&mut self, take: &Take, to: Level) {
-        let layer = match self.merge {
-            Merge::Htp => take.list,
-            Merge::Ltp => 0,
-        };
-        let from = self.layer_level(layer, take.at).unwrap_or(self.rest);
-        let taken = Move { layer, at: take.at, span: take.span, curve: take.curve, from, to };
-        self.moves.retain(|it| it.layer != layer || it.at != take.at);
-        self.moves.push(taken);
-        self.moves.sort_by_key(|it| (it.layer, it.at));
-        self.chain(layer, take.at);
-    }
-
-    /// Every move of a layer after `since` begins where the one before it has brought the lane.
-    fn chain(&mut self, layer: usize, since: ShowTime) {
-        let later = |it: &Move| it.layer == layer && it.at > since;
-        for index in 1..self.moves.len() {
-            let (before, it) = (self.moves[index - 1], self.moves[index]);
-            if later(&it) {
-                self.moves[index].from = before.level(it.at);
+        for (index, channel) in fixture.channels.iter().enumerate() {
+            if let Some(dimmer) = channel.dimmed_by.filter(|it| is_virtual(fixture, *it)) {
+                self.lanes[first + index].1.scaled_by = Some(self.scale_of(first + dimmer));
             }
         }
+        (first..self.lanes.len()).map(|lane| (rack, lane)).collect()
     }
 
-    /// Every layer that has begun moves from where it stands at `at` to what `goal` says; later moves are forgotten,
-    /// earlier ones are kept, since frames before `at` may still be to come.
-    fn cut(&mut self, at: ShowTime, goal: impl Fn(Level) -> (Level, Span)) {
-        let stands: Vec<(usize, Level)> = self
-            .layers()
-            .filter_map(|moves| {
-                self.layer_level(moves[0].layer, at).map(|level| (moves[0].layer, level))
-            })
-            .collect();
-        self.moves.retain(|it| it.at < at);
-        for (layer, from) in stands {
-            let (to, span) = goal(from);
-            self.moves.push(Move { layer, at, span, curve: Curve::Linear, from, to });
-        }
-        self.moves.sort_by_key(|it| (it.layer, it.at));
+    /// The scale that a virtual dimmer is.
+    fn scale_of(&mut self, lane: usize) -> u16 {
+        let next = &mut self.dimmers;
+        *self.lanes[lane].1.scale.get_or_insert_with(|| {
+            *next += 1;
+            *next - 1
+        })
     }
 
-    /// As [`Self::cut`], to nothing; one that no cue has touched leaves its rest.
-    fn go_out(&mut self, at: ShowTime, span: Span) {
-        self.cut(at, |_| (Level::OUT, span));
-        if self.moves.is_empty() && self.rest > Level::OUT {
-            let (layer, curve, from, to) = (0, Curve::Linear, self.rest, Level::OUT);
-            self.moves.push(Move { layer, at, span, curve, from, to });
-        }
+    fn draw(&self, faders: &Arc<Faders>, since: ShowTime) -> Arc<UniversePlan> {
+        let drawing = Arc::new(Drawing::new(&self.lanes, &self.sets, since));
+        Arc::new(UniversePlan { universe: self.universe, drawing, faders: faders.clone() })
     }
+}
 
-    fn shift(&mut self, frozen: ShowTime, by: Span) {
-        // What has been replaced must not come to stand behind what replaced it.
-        self.forget(frozen);
-        for it in self.moves.iter_mut().filter(|it| it.end() > frozen) {
-            it.at += by;
-        }
+fn outlet(fixture: &Fixture, channel: &Channel, set: u16) -> Outlet {
+    let slot = |offset: &u16| {
+        Slot::new(u32::from(fixture.address.number() + offset))
+            .expect("check refuses a fixture that reaches beyond its universe")
+            .index() as u16
+    };
+    Outlet {
+        slots: channel.offsets.iter().map(slot).collect(),
+        scale: None,
+        scaled_by: (channel.merge == Merge::Htp).then_some(set),
+        response: channel.response.clone(),
+        inverted: channel.inverted,
     }
+}
 
-    fn forget(&mut self, now: ShowTime) {
-        let kept = self.moves.clone();
-        let replaced = |it: &Move| {
-            kept.iter().any(|later| later.layer == it.layer && later.at > it.at && later.at <= now)
-        };
-        self.moves.retain(|it| !replaced(it));
-    }
+fn is_virtual(fixture: &Fixture, channel: usize) -> bool {
+    fixture.channels.get(channel).is_some_and(|it| it.offsets.is_empty())
 }

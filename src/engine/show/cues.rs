@@ -7,7 +7,7 @@ use units::{CueNumber, Span};
 use super::acts::{self, Written};
 use super::looks::Looks;
 use super::media::{Library, Tracks};
-use super::model::{Cue, Start, Then, TimeOfDay};
+use super::model::{Cue, LightCue, Start, Then, TimeOfDay};
 use super::outputs;
 use super::patch::Patch;
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
@@ -196,7 +196,7 @@ fn seconds_since_midnight(text: &str) -> Option<u32> {
 /// A cue ends when its fades are over, its sounds have ended and its flashes are done. What it does to other cues
 /// goes on without it.
 fn length(cue: &Cue, known: &Known) -> Option<Span> {
-    let mut longest = cue.light.as_ref().map_or(Span::ZERO, |light| light.fade);
+    let mut longest = cue.light.as_ref().map_or(Span::ZERO, LightCue::length);
     for sound in &cue.sound {
         longest =
             longest.max(outputs::length(known.library, sound.media, sound.loops, sound.offset)?);

@@ -80,6 +80,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         flash_limit_off: head.flash_limit_off,
         universes,
         fixtures: patch.fixtures,
+        masters: Vec::new(),
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),

@@ -1,13 +1,13 @@
-//! Looks: which fixture goes to which level. Written by name and in percent, resolved to slots.
+//! Looks: which fixture goes to which level. Written by name and in percent, resolved to lanes.
 //!
 //! Order decides: a cue's look before its own `levels`, in each of them groups before fixtures, in each of those
 //! as written. What comes later wins, attribute by attribute.
 
 use std::collections::BTreeMap;
 
-use units::{Level, Rgb, Slot};
+use units::{Level, Rgb};
 
-use super::model::{Channel, Fixture, Target};
+use super::model::{Channel, Fixture, LaneId, Target};
 use super::patch::{Named, Patch};
 use super::profiles::INTENSITIES;
 use crate::reader::{Entry, Node, Read, Report, Table, Value, code, in_range};
@@ -146,7 +146,7 @@ impl Read for Level {
     }
 }
 
-/// Slots and levels of several looks, one over the other; sorted by universe and slot.
+/// Lanes and levels of several looks, one over the other; sorted by lane, with the cue's own timing.
 pub fn targets(looks: &[&Look], patch: &Patch) -> Vec<Target> {
     let mut states: BTreeMap<usize, State> = BTreeMap::new();
     for setting in looks.iter().flat_map(|look| look.groups.iter().chain(&look.fixtures)) {
@@ -154,12 +154,10 @@ pub fn targets(looks: &[&Look], patch: &Patch) -> Vec<Target> {
             states.entry(index).or_default().apply(setting, &patch.fixtures[index]);
         }
     }
-    let mut targets: Vec<Target> = states
+    states
         .into_iter()
-        .flat_map(|(index, state)| state.targets(&patch.fixtures[index]))
-        .collect();
-    targets.sort_by_key(|target| (target.universe, target.slot));
-    targets
+        .flat_map(|(index, state)| state.targets(index as u32, &patch.fixtures[index]))
+        .collect()
 }
 
 /// What one fixture has been told so far, by attribute.
@@ -194,22 +192,15 @@ impl State {
         }
     }
 
-    fn targets(mut self, fixture: &Fixture) -> Vec<Target> {
+    fn targets(mut self, index: u32, fixture: &Fixture) -> Vec<Target> {
         if let Some(scale) = self.scale {
             self.scale_colours(fixture, scale);
         }
-        let target = |channel: &Channel| {
-            let number = fixture.address.number() + channel.offset;
-            Some(Target {
-                universe: fixture.universe,
-                slot: Slot::new(u32::from(number))
-                    .expect("the patch keeps fixtures within 512 slots"),
-                width: channel.width,
-                merge: channel.merge,
-                level: *self.levels.get(&channel.attribute)?,
-            })
+        let target = |(channel, it): (usize, &Channel)| {
+            let lane = LaneId { fixture: index, channel: channel as u32 };
+            Some(Target { lane, level: *self.levels.get(&it.attribute)?, timing: 0 })
         };
-        fixture.channels.iter().filter_map(target).collect()
+        fixture.channels.iter().enumerate().filter_map(target).collect()
     }
 
     /// With a colour it scales that; without one it is white light of that strength.
@@ -218,7 +209,7 @@ impl State {
         let coloured = colours.iter().any(|it| self.levels.contains_key(&it.attribute));
         for channel in colours {
             match self.levels.get_mut(&channel.attribute) {
-                Some(level) => *level = scaled(*level, scale),
+                Some(level) => *level = level.scaled(scale),
                 None if !coloured => {
                     self.levels.insert(channel.attribute.clone(), scale);
                 }
@@ -226,9 +217,4 @@ impl State {
             }
         }
     }
-}
-
-fn scaled(level: Level, scale: Level) -> Level {
-    let product = u32::from(level.0) * u32::from(scale.0);
-    Level((product + u32::from(u16::MAX) / 2).div_euclid(u32::from(u16::MAX)) as u16)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
 
 /// A whole show.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Show {
     /// For people.
     pub title: String,
@@ -25,6 +25,8 @@ pub struct Show {
     pub universes: BTreeMap<Universe, UniverseOut>,
     /// Everything patched, in the order of the file.
     pub fixtures: Vec<Fixture>,
+    /// Masters that scale some of them, in the order of the file; the grand master, which scales all, is always there.
+    pub masters: Vec<Master>,
     /// Tracks that phones may play, by name.
     pub tracks: BTreeMap<TrackId, MediaId>,
     /// Every sound file that is used, once; [`MediaId`] is the index.
@@ -40,6 +42,11 @@ impl Show {
             let index = cues.cues.iter().position(|cue| cue.number == number)?;
             Some((CuePlace { list, index }, &cues.cues[index]))
         })
+    }
+    /// The attribute of that number.
+    pub fn channel(&self, lane: LaneId) -> Option<(&Fixture, &Channel)> {
+        let fixture = self.fixtures.get(lane.fixture as usize)?;
+        Some((fixture, fixture.channels.get(lane.channel as usize)?))
     }
     /// The cue at a place.
     pub fn at(&self, place: CuePlace) -> Option<&Cue> {
@@ -57,18 +64,20 @@ pub struct CuePlace {
 }
 
 /// How far ahead an order is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lead {
     /// What the output needs.
+    #[default]
     Auto,
     /// This much.
     Fixed(Span),
 }
 
 /// What a panic does to light.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PanicLight {
     /// Fade everything out.
+    #[default]
     Black,
     /// Stay as it is.
     Hold,
@@ -117,37 +126,56 @@ pub struct Fixture {
 }
 
 /// One attribute of a fixture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Channel {
     /// `dimmer`, `red`, `pan`, …
     pub attribute: String,
-    /// Slots from the fixture's address to its (coarse) slot, from 0.
-    pub offset: u16,
-    /// How many bits.
-    pub width: Width,
+    /// Slots from the fixture's address to each of its own, from 0, coarse before fine: one, two or three of them for
+    /// 8, 16 or 24 bits. None is a virtual dimmer, which is on no wire and scales other channels.
+    pub offsets: Vec<u16>,
     /// How cues share it.
     pub merge: Merge,
     /// Where it stands before any cue has touched it.
     pub rest: Level,
+    /// Index of the virtual dimmer that scales it, among the channels of its fixture.
+    pub dimmed_by: Option<usize>,
+    /// What leaves the box for a level.
+    pub response: Response,
+    /// Whether full leaves the box as 0; after the response.
+    pub inverted: bool,
 }
 
-/// How many bits an attribute has on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Width {
-    /// One slot.
-    Eight,
-    /// The slot and the one after it, coarse before fine.
-    Sixteen,
+/// What leaves the box for a level: evenly spaced points from that for out to that for full, straight between them.
+/// Without points it is the level itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Response(pub Vec<Level>);
+
+/// A fader over the intensities of some fixtures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Master {
+    /// Its name.
+    pub name: String,
+    /// Indices into [`Show::fixtures`].
+    pub fixtures: Vec<usize>,
+}
+
+/// An attribute of a patched light: which fixture of the show, which of its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId {
+    /// Index into [`Show::fixtures`].
+    pub fixture: u32,
+    /// Index into [`Fixture::channels`].
+    pub channel: u32,
 }
 
 /// How several cue lists share an attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
     /// Highest takes precedence: intensities.
     Htp,
     /// Latest takes precedence: everything else.
+    #[default]
     Ltp,
 }
 
@@ -252,10 +280,27 @@ pub struct TimeOfDay {
 }
 
 /// Levels to reach.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LightCue {
-    /// One for each attribute that is touched; sorted by universe and slot.
+    /// One for each attribute that is touched; sorted by lane.
     pub targets: Vec<Target>,
+    /// What the timings of targets mean; the first is the cue's own.
+    pub timings: Vec<Timing>,
+}
+
+impl LightCue {
+    /// From its beginning until the last fade is over.
+    pub fn length(&self) -> Span {
+        let ends = self.timings.iter().map(|timing| timing.delay + timing.fade);
+        ends.max().unwrap_or(Span::ZERO)
+    }
+}
+
+/// How some attributes go where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// From the cue's beginning to the fade's.
+    pub delay: Span,
     /// How long it takes.
     pub fade: Span,
     /// How it moves.
@@ -265,16 +310,12 @@ pub struct LightCue {
 /// Where an attribute goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// Its universe.
-    pub universe: Universe,
-    /// Its (coarse) slot.
-    pub slot: Slot,
-    /// Its bits.
-    pub width: Width,
-    /// How lists share it.
-    pub merge: Merge,
+    /// Which.
+    pub lane: LaneId,
     /// The level to reach.
     pub level: Level,
+    /// Index into [`LightCue::timings`].
+    pub timing: u16,
 }
 
 /// How a fade moves from its beginning (0) to its end (1).
@@ -292,20 +333,6 @@ pub enum Curve {
     Fall,
     /// All at once at the beginning.
     Snap,
-}
-
-impl Curve {
-    /// Where the fade is when `x` (0 to 1) of its time has gone.
-    pub fn at(self, x: f64) -> f64 {
-        let x = x.clamp(0.0, 1.0);
-        match self {
-            Self::Linear => x,
-            Self::S => x * x * (3.0 - 2.0 * x),
-            Self::Rise => x * x,
-            Self::Fall => x * (2.0 - x),
-            Self::Snap => 1.0,
-        }
-    }
 }
 
 /// A file that sounds from the box.

@@ -6,7 +6,7 @@ use super::cues::Known;
 use super::looks::{self, Look};
 use super::media::Library;
 use super::model::{
-    Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue,
+    Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue, Timing,
 };
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, whole, word};
 
@@ -37,10 +37,10 @@ pub fn light(report: &Report, node: &Node, known: &Known) -> Option<(LightCue, S
     }
     let looks: Vec<&Look> = look.into_iter().chain(&own).collect();
     let curve = table.node("curve").and_then(|node| word(report, node, CURVES));
+    let (fade, curve) = (table.or("fade", Span::ZERO), curve.unwrap_or_default());
     let light = LightCue {
         targets: looks::targets(&looks, known.patch),
-        fade: table.or("fade", Span::ZERO),
-        curve: curve.unwrap_or_default(),
+        timings: vec![Timing { delay: Span::ZERO, fade, curve }],
     };
     Some((light, table.node("fade").map_or(table.spot, |node| node.spot)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use units::Level;
 
-use super::model::{Channel, Merge, Width};
+use super::model::{Channel, Merge};
 use crate::reader::{Entry, Node, Read, Report, Spot, Table, Value, code};
 
 /// A kind of fixture.
@@ -67,7 +67,7 @@ fn built_in(names: &[&str]) -> Profile {
     }
     profile.settle_merges();
     // A moving light that nobody has turned yet looks straight ahead.
-    for channel in profile.channels.iter_mut().filter(|it| it.width == Width::Sixteen) {
+    for channel in profile.channels.iter_mut().filter(|it| it.offsets.len() > 1) {
         channel.rest = Level::from_percent(50.0).expect("half is in range");
     }
     profile
@@ -101,8 +101,8 @@ fn profile(report: &Report, entry: &Entry) -> Option<Profile> {
     Some(profile)
 }
 
-/// An attribute and its bits; none for an unused slot.
-type Named<'a> = Option<(&'a str, Width)>;
+/// An attribute and how many slots it has; none for an unused slot.
+type Named<'a> = Option<(&'a str, u16)>;
 
 fn channel<'a>(report: &Report, node: &'a Node) -> Option<Named<'a>> {
     let Value::Text(text) = &node.value else {
@@ -121,34 +121,29 @@ fn channel_name(text: &str) -> Option<Named<'_>> {
     if text == "-" {
         return Some(None);
     }
-    let (name, width) = match text.strip_suffix("/16") {
-        Some(name) => (name, Width::Sixteen),
-        None => (text, Width::Eight),
-    };
+    let fine = [("/16", 2), ("/24", 3)];
+    let (name, slots) = fine
+        .iter()
+        .find_map(|&(bits, slots)| Some((text.strip_suffix(bits)?, slots)))
+        .unwrap_or((text, 1));
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     // `color` is how looks set three channels at once.
     let good = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(letter)
         && name != "color";
-    good.then_some(Some((name, width)))
+    good.then_some(Some((name, slots)))
 }
 
 impl Profile {
     fn add(&mut self, named: Named) {
         let offset = self.slots;
-        let Some((name, width)) = named else {
+        let Some((name, slots)) = named else {
             self.slots = self.slots.saturating_add(1);
             return;
         };
-        self.slots = self.slots.saturating_add(if width == Width::Sixteen { 2 } else { 1 });
-        let attribute = name.into();
-        self.channels.push(Channel {
-            attribute,
-            offset,
-            width,
-            merge: Merge::Ltp,
-            rest: Level::OUT,
-        });
+        self.slots = self.slots.saturating_add(slots);
+        let offsets = (offset..self.slots).collect();
+        self.channels.push(Channel { attribute: name.into(), offsets, ..Channel::default() });
     }
 
     /// Intensities are shared by HTP. Colours are intensities too, where nothing else makes the fixture dark.

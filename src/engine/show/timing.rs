@@ -3,12 +3,12 @@
 //! *Chain*: cues that follow each other by themselves. A chain goes down its list and ends with it, since a cue
 //! can only bring the next one: an auto-follow loop cannot be written.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use units::{Slot, Span, Universe};
+use units::Span;
 
 use super::cues::{ReadCue, ReadList};
-use super::model::{Curve, Then};
+use super::model::{Curve, LaneId, Then};
 use crate::reader::{Report, code};
 
 /// Two times of day further apart than this are taken for a mistake in their order, nearer ones for a night.
@@ -48,22 +48,20 @@ fn follows(report: &Report, cue: &ReadCue, next: Option<&ReadCue>) {
     }
 }
 
-/// Walks down the chain until the fade is over.
+/// Walks down the chain until the fades are over.
 fn fade_is_cut(report: &Report, cue: &ReadCue, rest: &[ReadCue]) {
-    let Some(fade) = cue.cue.light.as_ref().filter(|light| light.curve != Curve::Snap) else {
-        return;
-    };
+    let fade = fading(cue).map(|(_, ends)| ends).max().unwrap_or(Span::ZERO);
     let mut before = cue;
     let mut begins = Span::ZERO;
     for (distance, later) in rest.iter().enumerate() {
         let Some(wait) = comes_after(before) else { return };
         begins += wait + later.cue.pre_wait;
-        if begins >= fade.fade {
+        if begins >= fade {
             return;
         }
-        let shared = shared_slots(cue, later);
+        let shared = shared_lanes(cue, begins, later);
         if shared > 0 {
-            let cut = Cut { cue, later, fade: fade.fade, begins, shared };
+            let cut = Cut { cue, later, fade, begins, shared };
             return cut.report(report, distance == 0);
         }
         before = later;
@@ -91,7 +89,7 @@ impl Cut<'_> {
     fn report(&self, report: &Report, next: bool) {
         let (number, later) = (self.cue.cue.number, self.later.cue.number);
         let Self { fade, begins, shared, .. } = self;
-        let slots = slots(self.cue).len();
+        let slots = lanes(self.cue).count();
         let message = format!(
             "cue {number} fades for {fade}, but after {begins} cue {later} takes {shared} of its {slots} slots"
         );
@@ -106,13 +104,31 @@ impl Cut<'_> {
     }
 }
 
-fn shared_slots(one: &ReadCue, other: &ReadCue) -> usize {
-    slots(one).intersection(&slots(other)).count()
+/// Lanes that are still fading when a later cue has begun for so long that it takes them.
+fn shared_lanes(one: &ReadCue, begins: Span, other: &ReadCue) -> usize {
+    let fades: BTreeMap<LaneId, Span> = fading(one).collect();
+    let cut = |(lane, starts): &(LaneId, Span)| {
+        fades.get(lane).is_some_and(|ends| begins + *starts < *ends)
+    };
+    lanes(other).filter(cut).count()
 }
 
-fn slots(read: &ReadCue) -> BTreeSet<(Universe, Slot)> {
-    let targets = read.cue.light.iter().flat_map(|light| &light.targets);
-    targets.map(|target| (target.universe, target.slot)).collect()
+/// Lanes of a cue that do not jump, and when their fades end.
+fn fading(read: &ReadCue) -> impl Iterator<Item = (LaneId, Span)> {
+    read.cue.light.iter().flat_map(|light| {
+        let fades = light.targets.iter().map(|it| (it.lane, light.timings[usize::from(it.timing)]));
+        fades
+            .filter(|(_, timing)| timing.curve != Curve::Snap)
+            .map(|(lane, timing)| (lane, timing.delay + timing.fade))
+    })
+}
+
+/// Lanes of a cue, and when it takes them.
+fn lanes(read: &ReadCue) -> impl Iterator<Item = (LaneId, Span)> {
+    read.cue.light.iter().flat_map(|light| {
+        let timing = |timing: u16| light.timings[usize::from(timing)].delay;
+        light.targets.iter().map(move |it| (it.lane, timing(it.timing)))
+    })
 }
 
 fn time_of_day(report: &Report, before: &[ReadCue], cue: &ReadCue) {

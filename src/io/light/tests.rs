@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use engine::light::{GRID, Playback, Take};
 use engine::show::{
-    ArtnetOut, Channel, Curve, Fixture, Lead, Merge, PanicLight, SacnOut, Show, Target,
-    UniverseOut, Width,
+    ArtnetOut, Channel, Curve, Fixture, LaneId, LightCue, Merge, SacnOut, Show, Target, Timing,
+    UniverseOut,
 };
 use nix::libc;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
@@ -72,27 +72,20 @@ fn full_stage() -> Show {
         (universe(2), UniverseOut { artnet, ..UniverseOut::default() }),
     ];
     Show {
-        flash_limit_off: None,
         title: "Full stage".into(),
         priority: 100,
-        phone_lead: Lead::Auto,
-        panic_fade: Span::ZERO,
-        panic_light: PanicLight::Black,
         universes: universes.into(),
         fixtures: [1, 2].into_iter().map(dimmers).collect(),
-        tracks: Default::default(),
-        media: Vec::new(),
-        lists: Vec::new(),
+        ..Show::default()
     }
 }
 
 fn dimmers(number: u32) -> Fixture {
     let channel = |offset| Channel {
         attribute: format!("dimmer {offset}"),
-        offset,
-        width: Width::Eight,
+        offsets: vec![offset],
         merge: Merge::Htp,
-        rest: Level::OUT,
+        ..Channel::default()
     };
     Fixture {
         name: format!("dimmers {number}"),
@@ -103,17 +96,11 @@ fn dimmers(number: u32) -> Fixture {
 }
 
 fn take_all(playback: &mut Playback, at: ShowTime, level: Level) {
-    let target = |(number, slot)| Target {
-        universe: universe(number),
-        slot: Slot::new(slot).expect("a slot"),
-        width: Width::Eight,
-        merge: Merge::Htp,
-        level,
-    };
-    let slots = (1..=2).flat_map(|number| (1..=512).map(move |slot| (number, slot)));
-    let targets: Vec<_> = slots.map(target).collect();
-    let (list, span, curve) = (0, Span::from_secs(1), Curve::Linear);
-    playback.take(&Take { list, at, span, curve, targets: &targets });
+    let lanes = (0..2).flat_map(|fixture| (0..512).map(move |channel| LaneId { fixture, channel }));
+    let targets = lanes.map(|lane| Target { lane, level, timing: 0 }).collect();
+    let timing = Timing { delay: Span::ZERO, fade: Span::from_secs(1), curve: Curve::Linear };
+    let light = LightCue { targets, timings: vec![timing] };
+    playback.take(&Take { list: 0, at, light: &light });
 }
 
 fn ear(host: u8) -> UdpSocket {
@@ -148,7 +135,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
     for round in 0..40 {
-        take_all(&mut playback, clock.now(), Level(round * 1000));
+        take_all(&mut playback, clock.now(), Level::from_bits(round * 256_000));
         light.play(playback.plan(1));
         receiver.recv(&mut bytes).expect("a frame");
     }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use artnet_protocol::{ArtCommand, PollReply};
 use engine::light::{Playback, Take};
 use engine::show::{
-    ArtnetOut, Channel, Curve, Fixture, Lead, Merge, PanicLight, SacnOut, Show, Target,
-    UniverseOut, Width,
+    ArtnetOut, Channel, Curve, Fixture, LaneId, LightCue, Merge, SacnOut, Show, Target, Timing,
+    UniverseOut,
 };
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup};
@@ -66,24 +66,17 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
         address: Slot::new(1).expect("a slot"),
         channels: vec![Channel {
             attribute: "dimmer".into(),
-            offset: 0,
-            width: Width::Eight,
+            offsets: vec![0],
             merge: Merge::Htp,
-            rest: Level::OUT,
+            ..Channel::default()
         }],
     };
     Show {
-        flash_limit_off: None,
         title: "An evening".into(),
         priority: 100,
-        phone_lead: Lead::Auto,
-        panic_fade: Span::ZERO,
-        panic_light: PanicLight::Black,
         fixtures: universes.keys().map(dimmer).collect(),
         universes,
-        tracks: Default::default(),
-        media: Vec::new(),
-        lists: Vec::new(),
+        ..Show::default()
     }
 }
 
@@ -120,17 +113,13 @@ pub fn fade(
     percent: f64,
 ) {
     let level = Level::from_percent(percent).expect("in range");
-    let slot = Slot::new(1).expect("a slot");
-    let target = |universe: &Universe| Target {
-        universe: *universe,
-        slot,
-        width: Width::Eight,
-        merge: Merge::Htp,
-        level,
-    };
-    let targets: Vec<_> = show.universes.keys().map(target).collect();
+    let lane = |fixture| LaneId { fixture, channel: 0 };
+    let target = |fixture| Target { lane: lane(fixture), level, timing: 0 };
+    let targets = (0..show.fixtures.len() as u32).map(target).collect();
+    let timing = Timing { delay: Span::ZERO, fade: span, curve: Curve::Linear };
     let at = BoxClock::free().now() + wait;
-    playback.take(&Take { list: 0, at, span, curve: Curve::Linear, targets: &targets });
+    let lit = LightCue { targets, timings: vec![timing] };
+    playback.take(&Take { list: 0, at, light: &lit });
     light.play(playback.plan(1));
 }
 

@@ -1,0 +1,251 @@
+//! A universe drawn up for the render thread: flat, and sorted by what has to be done.
+//!
+//! *Run*: lanes that move alike for a stretch of time, each thing of them in a row of its own; a thread draws a run
+//! without asking anything of a lane. *Odd one*: a lane that several lists share just then, or that has more than a
+//! slot, or a response: it is drawn by itself.
+//!
+//! Lanes of one slot, and virtual dimmers, are reckoned in sixteen bits, all others in twenty-four; a lane is reckoned
+//! the same whether it is in a run or an odd one, so that it does not matter what a box still remembers.
+
+use units::{Level, ShowTime, Universe};
+
+use super::fade::{FOREVER, Fade, LONG_AGO};
+use super::lane::{Lane, Move, Stretch};
+use crate::show::Response;
+
+/// Scales from here on are sets of masters, those before it virtual dimmers: no universe has more of them than slots.
+pub const SETS_FROM: u16 = Universe::SLOTS as u16;
+
+/// No scale.
+pub const UNSCALED: u16 = u16::MAX;
+
+/// Where a lane's level goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outlet {
+    /// Its slots, from 0, coarse before fine; for a virtual dimmer none.
+    pub slots: Vec<u16>,
+    /// The scale that a virtual dimmer is.
+    pub scale: Option<u16>,
+    /// The scale by which it is scaled.
+    pub scaled_by: Option<u16>,
+    pub response: Response,
+    pub inverted: bool,
+}
+
+/// All of a universe.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Drawing {
+    /// Sets of masters, the scales from [`SETS_FROM`] on.
+    pub sets: Vec<Vec<u16>>,
+    pub dimmers: Layer,
+    pub slots: Layer,
+    /// When something moves.
+    pub moves: Vec<(ShowTime, ShowTime)>,
+}
+
+/// What is drawn before, or after, something else.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layer {
+    pub runs: Vec<Run>,
+    pub odd: Vec<Odd>,
+    pub parts: Vec<Part>,
+}
+
+/// The time of a run or an odd one: from the first, up to the second.
+pub type Times = (ShowTime, ShowTime);
+
+/// Lanes that move alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub times: Times,
+    pub fade: Fade,
+    pub scaling: Scaling,
+    pub from: Vec<u16>,
+    pub to: Vec<u16>,
+    /// Slots from 0; of virtual dimmers their scales.
+    pub places: Vec<u16>,
+    /// The octets at the end of the fade, if nothing scales them.
+    pub done: Vec<u8>,
+    /// 0xff for what is inverted.
+    pub flips: Vec<u8>,
+    /// Whether the places follow on each other.
+    pub in_a_row: bool,
+}
+
+/// What scales the lanes of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scaling {
+    Not,
+    /// The same for all.
+    By(u16),
+    /// Each by its own.
+    Each(Vec<u16>),
+}
+
+/// A lane that is drawn by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Odd {
+    pub times: Times,
+    /// How many of the layer's parts are its own, and which is the first.
+    pub first: u32,
+    pub parts: u32,
+    pub scaled_by: u16,
+    /// Slots from 0; of virtual dimmers the scale.
+    pub places: [u16; 3],
+    /// How many of them.
+    pub width: u8,
+    pub inverted: bool,
+    pub response: Response,
+}
+
+/// A level that competes for an odd one; the highest is seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    pub fade: Fade,
+    pub from: u32,
+    pub to: u32,
+}
+
+impl Drawing {
+    /// Draws up `lanes` from `since` on.
+    pub fn new(lanes: &[(Lane, Outlet)], sets: &[Vec<u16>], since: ShowTime) -> Self {
+        let mut drawing = Self { sets: sets.to_vec(), ..Self::default() };
+        for (lane, outlet) in lanes {
+            let stretches = lane.stretches(since);
+            for (index, stretch) in stretches.iter().enumerate() {
+                let begin = if index == 0 { LONG_AGO } else { stretch.from };
+                let end = stretches.get(index + 1).map_or(FOREVER, |next| next.from);
+                drawing.add(lane, outlet, stretch, (begin, end));
+            }
+        }
+        let Self { dimmers, slots, .. } = &mut drawing;
+        dimmers.runs.iter_mut().chain(&mut slots.runs).for_each(Run::finish);
+        drawing
+    }
+
+    fn add(&mut self, lane: &Lane, outlet: &Outlet, stretch: &Stretch, times: Times) {
+        self.note_moves(stretch);
+        let (layer, place) = match outlet.scale {
+            Some(scale) => (&mut self.dimmers, scale),
+            None if outlet.slots.is_empty() => return, // it scales nothing
+            None => (&mut self.slots, outlet.slots[0]),
+        };
+        let rest = [still(lane.rest)];
+        let seen = if stretch.seen.is_empty() { &rest[..] } else { &stretch.seen };
+        match seen {
+            [one] if outlet.slots.len() < 2 && outlet.response.0.is_empty() => {
+                let scaling = Scaling::of(outlet);
+                layer.run(one, scaling, times).add(one, outlet, place);
+            }
+            several => layer.odd(several, outlet, place, times),
+        }
+    }
+
+    fn note_moves(&mut self, stretch: &Stretch) {
+        for it in &stretch.seen {
+            let times = (it.fade.at, it.fade.end());
+            if !self.moves.iter().rev().take(8).any(|noted| *noted == times) {
+                self.moves.push(times);
+            }
+        }
+    }
+}
+
+fn still(level: Level) -> Move {
+    let owner = super::lane::Owner::NOBODY;
+    let at = LONG_AGO;
+    Move { owner, fade: Fade::cut(at), from: level, to: Some(level), ordered: at }
+}
+
+impl Layer {
+    /// The run for a move; the latest that fits, since neighbours move alike.
+    fn run(&mut self, it: &Move, scaling: Scaling, times: Times) -> &mut Run {
+        let alike =
+            |run: &Run| run.times == times && run.fade == it.fade && run.scaling.is_like(&scaling);
+        let index = self.runs.iter().rposition(alike).unwrap_or_else(|| {
+            self.runs.push(Run::new(times, it.fade, scaling));
+            self.runs.len() - 1
+        });
+        &mut self.runs[index]
+    }
+
+    fn odd(&mut self, seen: &[Move], outlet: &Outlet, place: u16, times: Times) {
+        let first = self.parts.len() as u32;
+        let wide = outlet.slots.len() > 1;
+        let grain = |level: Level| if wide { level.bits() } else { u32::from(level.sixteen()) };
+        self.parts.extend(seen.iter().map(|it| Part {
+            fade: it.fade,
+            from: grain(it.from),
+            to: grain(it.to.unwrap_or(it.from)),
+        }));
+        let mut places = [place; 3];
+        places.iter_mut().zip(&outlet.slots).for_each(|(place, slot)| *place = *slot);
+        self.odd.push(Odd {
+            times,
+            first,
+            parts: seen.len() as u32,
+            scaled_by: outlet.scaled_by.unwrap_or(UNSCALED),
+            places,
+            width: outlet.slots.len().clamp(1, 3) as u8,
+            inverted: outlet.inverted,
+            response: outlet.response.clone(),
+        });
+    }
+}
+
+impl Scaling {
+    fn of(outlet: &Outlet) -> Self {
+        match outlet.scaled_by {
+            None => Self::Not,
+            Some(scale) if scale >= SETS_FROM => Self::By(scale),
+            Some(_) => Self::Each(Vec::new()),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Each(_), Self::Each(_))) || self == other
+    }
+}
+
+impl Run {
+    fn new(times: Times, fade: Fade, scaling: Scaling) -> Self {
+        let (from, to, places) = (Vec::new(), Vec::new(), Vec::new());
+        let (done, flips, in_a_row) = (Vec::new(), Vec::new(), false);
+        Self { times, fade, scaling, from, to, places, done, flips, in_a_row }
+    }
+
+    fn add(&mut self, it: &Move, outlet: &Outlet, place: u16) {
+        let to = it.to.unwrap_or(it.from).sixteen();
+        let flip = if outlet.inverted { 0xff } else { 0 };
+        self.from.push(it.from.sixteen());
+        self.to.push(to);
+        self.places.push(place);
+        self.done.push(octet(to) ^ flip);
+        self.flips.push(flip);
+        if let Scaling::Each(scales) = &mut self.scaling {
+            scales.extend(outlet.scaled_by);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.in_a_row = self.places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    }
+}
+
+/// The nearest octet of sixteen bits.
+pub fn octet(level: u16) -> u8 {
+    // 65281 / 2^24 is a 257th, near enough for every sixteen bits.
+    (((u32::from(level) + 128) * 65_281) >> 24) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_octet_is_the_nearest_one() {
+        for level in 0..=u16::MAX {
+            assert_eq!(u32::from(octet(level)), (u32::from(level) + 128) / 257);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Masters: faders over the intensities of fixtures.
+//!
+//! A master is a lane like any other, but for what it does: its level scales. The grand master and blackout, which is
+//! a master that knows only nothing and all, are there in every show.
+
+use units::{Level, ShowTime};
+
+use super::fade::{Fade, LONG_AGO};
+use super::lane::Lane;
+
+/// What leaves a level as it is: a scale is of sixteen bits and this.
+pub const WHOLE: u32 = 1 << 16;
+
+/// Every master, ready to be read at any instant: the grand master, blackout, then those of the show.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Faders {
+    masters: Vec<Vec<Stretch>>,
+    /// When one of them moves.
+    pub moves: Vec<(ShowTime, ShowTime)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Stretch {
+    from: ShowTime,
+    fade: Fade,
+    begin: u32,
+    goal: u32,
+}
+
+impl Faders {
+    pub fn new(masters: &[Lane], since: ShowTime) -> Self {
+        let masters: Vec<Vec<Stretch>> = masters
+            .iter()
+            .map(|lane| lane.stretches(since).iter().map(|it| stretch(lane.rest, it)).collect())
+            .collect();
+        let all = masters.iter().flatten();
+        let moves = all.map(|it| (it.fade.at.max(it.from), it.fade.end())).collect();
+        Self { masters, moves }
+    }
+
+    /// What several masters leave of a level.
+    pub fn scale(&self, masters: &[u16], at: ShowTime) -> u32 {
+        let scales = masters.iter().map(|it| self.masters[usize::from(*it)].as_slice());
+        scales.fold(WHOLE, |scale, master| scaled(scale, value(master, at)))
+    }
+}
+
+fn stretch(rest: Level, stretch: &super::lane::Stretch) -> Stretch {
+    let (from, still) = (stretch.from, Fade::cut(LONG_AGO));
+    let (fade, begin, goal) = match stretch.seen.first() {
+        Some(seen) => (seen.fade, seen.from, seen.to.unwrap_or(seen.from)),
+        None => (still, rest, rest),
+    };
+    Stretch { from, fade, begin: scale(begin.sixteen()), goal: scale(goal.sixteen()) }
+}
+
+fn value(master: &[Stretch], at: ShowTime) -> u32 {
+    let index = master.partition_point(|it| it.from <= at).saturating_sub(1);
+    let it = &master[index];
+    let weight = u64::from(it.fade.weight(at) >> 14);
+    let sum = u64::from(it.begin) * (u64::from(WHOLE) - weight) + u64::from(it.goal) * weight;
+    ((sum + u64::from(WHOLE / 2)) >> 16) as u32
+}
+
+/// The scale that a level is.
+pub fn scale(level: u16) -> u32 {
+    let level = u32::from(level);
+    level + (level >> 15)
+}
+
+/// What is left of a level, or of another scale.
+pub fn scaled(value: u32, scale: u32) -> u32 {
+    ((u64::from(value) * u64::from(scale) + u64::from(WHOLE / 2)) >> 16) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn out_takes_all_full_takes_nothing_and_half_takes_half() {
+        assert_eq!([0, 0x7fff, 0x8000, 0xffff].map(scale), [0, 0x7fff, 0x8001, WHOLE]);
+        assert_eq!(
+            (scaled(0xffff, WHOLE), scaled(0xffff, 0), scaled(200, WHOLE / 2)),
+            (0xffff, 0, 100)
+        );
+    }
+}

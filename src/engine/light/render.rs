@@ -1,0 +1,210 @@
+//! Draws a frame: for every instant the same octets, on every box.
+//!
+//! It neither allocates, locks, logs nor waits, and reckons with whole numbers only. First the masters, then the
+//! virtual dimmers, then the slots; where nothing moves and nothing scales, octets are copied.
+
+use units::{Level, ShowTime, Universe};
+
+use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNSCALED, octet};
+use super::fade::{Fade, ONE};
+use super::master::{WHOLE, scale, scaled};
+use super::plan::UniversePlan;
+use crate::show::Response;
+
+/// More than a universe can have: a set of masters, or a virtual dimmer, for every slot and both.
+const SCALES_MAX: usize = 2 * Universe::SLOTS;
+
+/// What a frame is reckoned in; on the stack.
+struct Desk {
+    scales: [u32; SCALES_MAX],
+    levels: [u16; Universe::SLOTS],
+    octets: [u8; Universe::SLOTS],
+}
+
+/// Draws a universe as it stands at `at` (already through [`super::Plan::shown`]). Slots without a lane are left alone.
+pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
+    let drawing: &Drawing = &plan.drawing;
+    let mut desk = Desk {
+        scales: [WHOLE; SCALES_MAX],
+        levels: [0; Universe::SLOTS],
+        octets: [0; Universe::SLOTS],
+    };
+    for (scale, set) in desk.scales[usize::from(SETS_FROM)..].iter_mut().zip(&drawing.sets) {
+        *scale = plan.faders.scale(set, at);
+    }
+    desk.dimmers(&drawing.dimmers, at);
+    desk.slots(&drawing.slots, at, slots);
+}
+
+impl Desk {
+    fn dimmers(&mut self, layer: &Layer, at: ShowTime) {
+        for run in layer.runs.iter().filter(|run| is_on(run.times, at)) {
+            let count = self.reckon(run, at);
+            for (place, level) in run.places.iter().zip(&self.levels[..count]) {
+                self.scales[usize::from(*place) % SCALES_MAX] = scale(*level);
+            }
+        }
+        let mut memory = Memory::default();
+        for odd in layer.odd.iter().filter(|odd| is_on(odd.times, at)) {
+            let level = self.odd(odd, &layer.parts, at, &mut memory);
+            self.scales[usize::from(odd.places[0]) % SCALES_MAX] = scale(level.sixteen());
+        }
+    }
+
+    fn slots(&mut self, layer: &Layer, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
+        for run in layer.runs.iter().filter(|run| is_on(run.times, at)) {
+            if at >= run.fade.end() && self.is_whole(&run.scaling) {
+                place(run, &run.done, slots);
+            } else {
+                let count = self.reckon(run, at);
+                let drawn = self.octets.iter_mut().zip(&self.levels[..count]).zip(&run.flips);
+                drawn.for_each(|((drawn, level), flip)| *drawn = octet(*level) ^ flip);
+                place(run, &self.octets[..count], slots);
+            }
+        }
+        let mut memory = Memory::default();
+        for odd in layer.odd.iter().filter(|odd| is_on(odd.times, at)) {
+            let level = self.odd(odd, &layer.parts, at, &mut memory);
+            put(odd, level, slots);
+        }
+    }
+
+    fn is_whole(&self, scaling: &Scaling) -> bool {
+        match scaling {
+            Scaling::Not => true,
+            Scaling::By(scale) => self.scales[usize::from(*scale) % SCALES_MAX] == WHOLE,
+            Scaling::Each(_) => false,
+        }
+    }
+
+    /// The levels of a run's lanes; gives how many they are.
+    fn reckon(&mut self, run: &Run, at: ShowTime) -> usize {
+        let count = run.from.len().min(Universe::SLOTS);
+        let levels = &mut self.levels[..count];
+        let weight = sixteen(run.fade.weight(at));
+        for ((level, from), to) in levels.iter_mut().zip(&run.from).zip(&run.to) {
+            *level = blend(u32::from(*from), u32::from(*to), weight) as u16;
+        }
+        match &run.scaling {
+            Scaling::Not => {}
+            Scaling::By(by) => match self.scales[usize::from(*by) % SCALES_MAX] {
+                WHOLE => {}
+                scale => levels.iter_mut().for_each(|level| *level = narrow(*level, scale)),
+            },
+            Scaling::Each(scales) => {
+                for (level, by) in levels.iter_mut().zip(scales) {
+                    *level = narrow(*level, self.scales[usize::from(*by) % SCALES_MAX]);
+                }
+            }
+        }
+        count
+    }
+
+    fn odd(&self, odd: &Odd, parts: &[Part], at: ShowTime, memory: &mut Memory) -> Level {
+        let parts = &parts[odd.first as usize..][..odd.parts as usize];
+        let wide = odd.width > 1;
+        let highest = parts.iter().map(|part| memory.level(part, wide, at)).max().unwrap_or(0);
+        let by = match odd.scaled_by {
+            UNSCALED => WHOLE,
+            by => self.scales[usize::from(by) % SCALES_MAX],
+        };
+        let level = scaled(highest, by);
+        if wide { Level::from_bits(level) } else { Level::from_sixteen(level as u16) }
+    }
+}
+
+fn is_on(times: Times, at: ShowTime) -> bool {
+    times.0 <= at && at < times.1
+}
+
+/// The last fade that was asked for: neighbours have the same.
+#[derive(Default)]
+struct Memory {
+    last: Option<(Fade, u32)>,
+}
+
+impl Memory {
+    fn level(&mut self, part: &Part, wide: bool, at: ShowTime) -> u32 {
+        let weight = match self.last {
+            Some((fade, weight)) if fade == part.fade => weight,
+            _ => part.fade.weight(at),
+        };
+        self.last = Some((part.fade, weight));
+        if wide {
+            let (from, to) = (Level::from_bits(part.from), Level::from_bits(part.to));
+            super::fade::blend(from, to, weight).bits()
+        } else {
+            blend(part.from, part.to, sixteen(weight))
+        }
+    }
+}
+
+/// A weight in sixteen bits, 0 to [`WHOLE`].
+fn sixteen(weight: u32) -> u32 {
+    (weight + (ONE >> 17)) >> 14
+}
+
+/// Between two levels of sixteen bits; the sum stays below 2^32.
+fn blend(from: u32, to: u32, weight: u32) -> u32 {
+    (from * (WHOLE - weight) + to * weight + WHOLE / 2) >> 16
+}
+
+/// As [`scaled`], of sixteen bits.
+fn narrow(level: u16, scale: u32) -> u16 {
+    ((u32::from(level) * scale + WHOLE / 2) >> 16) as u16
+}
+
+fn place(run: &Run, octets: &[u8], slots: &mut [u8; Universe::SLOTS]) {
+    let first = run.places.first().map_or(0, |first| usize::from(*first));
+    match slots.get_mut(first..first + octets.len()) {
+        Some(slots) if run.in_a_row => slots.copy_from_slice(octets),
+        _ => {
+            for (place, octet) in run.places.iter().zip(octets) {
+                slots[usize::from(*place) % Universe::SLOTS] = *octet;
+            }
+        }
+    }
+}
+
+fn put(odd: &Odd, level: Level, slots: &mut [u8; Universe::SLOTS]) {
+    let level = respond(&odd.response, level);
+    let level = if odd.inverted { level.inverted() } else { level };
+    let mut put = |octets: &[u8]| {
+        for (place, octet) in odd.places.iter().zip(octets) {
+            slots[usize::from(*place) % Universe::SLOTS] = *octet;
+        }
+    };
+    match odd.width {
+        1 => put(&[octet(level.sixteen())]),
+        2 => put(&level.coarse_fine()),
+        _ => put(&level.coarse_fine_finest()),
+    }
+}
+
+fn respond(response: &Response, level: Level) -> Level {
+    let points = &response.0;
+    if points.len() < 2 {
+        return level;
+    }
+    let full = u64::from(Level::FULL.bits());
+    let along = u64::from(level.bits()) * (points.len() as u64 - 1);
+    let (index, past) = ((along / full) as usize, along % full);
+    let (from, to) = (points[index], points[(index + 1).min(points.len() - 1)]);
+    let sum = u64::from(from.bits()) * (full - past) + u64::from(to.bits()) * past;
+    Level::from_bits(((sum + full / 2) / full) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_goes_through_its_points_straight_between_them() {
+        let points = [0, 0x20_0000, 0xff_ffff].map(Level::from_bits).to_vec();
+        let response = Response(points);
+        let respond = |bits| respond(&response, Level::from_bits(bits)).bits();
+        assert_eq!((respond(0), respond(0xff_ffff)), (0, 0xff_ffff));
+        assert!(respond(0x7f_ffff).abs_diff(0x20_0000) < 4);
+        assert!(respond(0x3f_ffff).abs_diff(0x10_0000) < 4);
+    }
+}
