@@ -1,14 +1,17 @@
 //! Fixtures: files of libraries become profiles, and one colour becomes what a fixture has.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 
 use engine::fixture::mix::{Part, appearance, mix};
 use engine::fixture::{Colour, Imported, Kelvin, Kind, generic, import, kind, write};
+use engine::light::{Playback, Take, render};
 use engine::reader::{Finding, Report, Spot, parse};
+use engine::show::{MediaInfo, Show, Source, load};
 use proptest::prelude::*;
 use tests::seeds::seeds;
-use units::Rgb;
+use units::{Rgb, ShowTime, Span, Universe};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -183,4 +186,138 @@ proptest! {
             prop_assert!((one - next).abs() < 0.04, "{one} to {next}");
         }
     }
+}
+
+/// A show with these fixtures and one cue with this light.
+fn staged(profiles: &str, fixtures: &str, light: &str) -> Show {
+    let cue = format!(
+        "[[list]]\nname = \"main\"\ncue = [{{ number = 1, light = {{ levels = {light} }} }}]\n"
+    );
+    good(&format!("{profiles}\n[fixtures]\n{fixtures}\n{cue}"))
+}
+
+/// The universe as a receiver has it when the cue is done, up to the slot.
+fn lit(show: &Show, slots: usize) -> Vec<u8> {
+    let at = ShowTime::ZERO + Span::from_secs(1000);
+    let mut playback = Playback::new(show);
+    let light = show.lists[0].cues[0].light.as_ref().expect("a light cue");
+    playback.take(&Take { list: 0, at, light });
+    let universe = Universe::new(1).expect("a universe");
+    let mut frame = [0; 512];
+    let plan = playback.plan(1);
+    render(plan.universe(universe).expect("it is patched"), at + Span::from_secs(1), &mut frame);
+    frame[..slots].to_vec()
+}
+
+const HEAD: &str = "[profiles.head]\nchannels = [\"pan\", \"tilt\", \"pan/fine\", \"tilt/fine\", \"dimmer\", \"gobo\", \"cto\"]\n\
+    degrees = { pan = 540, tilt = [-100, 140] }\nkelvin = { cto = [6500, 2700] }\n\
+    dmx = { dimmer = [10, 110] }\nvalues.gobo = { Open = 0, Dots = 20, Shake = [100, 200] }\n";
+
+#[test]
+fn pan_and_tilt_go_to_degrees_over_slots_that_stand_apart() {
+    let show = staged(
+        HEAD,
+        "a = { profile = \"head\", universe = 1, address = 1 }",
+        "{ a = { pan = \"135deg\", tilt = \"-100deg\" } }",
+    );
+    // 405 of 540 degrees are 0.75 of 65,535.
+    assert_eq!(lit(&show, 4), [0xbf, 0, 0xff, 0]);
+}
+
+#[test]
+fn a_head_that_hangs_the_other_way_round_is_told_so_once_in_the_patch() {
+    let hung = "a = { profile = \"head\", universe = 1, address = 1, swap_pan_tilt = true, invert = [\"pan\"] }";
+    let show = staged(HEAD, hung, "{ a = { pan = \"140deg\", tilt = \"-270deg\" } }");
+    // What is called pan is the motor of tilt, and runs backwards: its 140 degrees are 0.
+    assert_eq!(lit(&show, 4), [0, 0, 0, 0]);
+}
+
+#[test]
+fn a_dimmer_that_shares_its_slot_keeps_to_its_range_and_values_have_names() {
+    let patched = "a = { profile = \"head\", universe = 1, address = 1 }";
+    let show = staged(HEAD, patched, "{ a = { dimmer = 50, gobo = \"dots\", cto = \"2700K\" } }");
+    assert_eq!(lit(&show, 7)[4..], [60, 20, 255]);
+    let show =
+        staged(HEAD, patched, "{ a = { dimmer = 100, gobo = { shake = 50 }, color = \"6500K\" } }");
+    assert_eq!(lit(&show, 7)[4..], [110, 150, 0]);
+}
+
+#[test]
+fn a_virtual_dimmer_is_shared_by_htp_and_answers_by_its_curve() {
+    let light = "{ a = { color = \"#ff8000\", dimmer = 50 } }";
+    let par = |more: &str| {
+        let show = staged(
+            "",
+            &format!("a = {{ profile = \"generic/rgbw\", universe = 1, address = 1{more} }}"),
+            light,
+        );
+        lit(&show, 4)
+    };
+    assert_eq!(par(""), [128, 64, 0, 0]);
+    assert_eq!(par(", curve = \"square\""), [64, 32, 0, 0]);
+    assert_eq!(par(", curve = \"s\""), [128, 64, 0, 0]);
+    // Half as bright to the eye is 18 % of the light.
+    assert_eq!(par(", curve = \"led\""), [47, 24, 0, 0]);
+}
+
+#[test]
+fn cells_of_a_bar_are_lit_by_themselves_and_together() {
+    let bar = "[profiles.bar]\nchannels = [\"red@1\", \"green@1\", \"blue@1\", \"red@2\", \"green@2\", \"blue@2\", \"strobe\"]\n";
+    let patched = "bar = { profile = \"bar\", universe = 1, address = 1 }";
+    let both = staged(bar, patched, "{ bar = { color = \"#ff0000\", dimmer = 100, strobe = 10 } }");
+    assert_eq!(lit(&both, 7), [255, 0, 0, 255, 0, 0, 26]);
+    let show = staged(
+        bar,
+        patched,
+        "{ bar.2.color = \"#0000ff\", bar.dimmer = 100, bar.color = \"#ff0000\" }",
+    );
+    assert_eq!(lit(&show, 7), [255, 0, 0, 0, 0, 255, 0]);
+    let cell = staged(bar, patched, "{ \"bar.1\" = 20 }");
+    assert_eq!(lit(&cell, 7), [51, 51, 51, 0, 0, 0, 0]);
+}
+
+#[test]
+fn twenty_four_bits_reach_the_wire() {
+    let show = staged(
+        "[profiles.fine]\nchannels = [\"dimmer/24\"]\n",
+        "a = { profile = \"fine\", universe = 1, address = 1 }",
+        "{ a = 30 }",
+    );
+    assert_eq!(lit(&show, 3), [0x4c, 0xcc, 0xcd]);
+}
+
+#[test]
+fn an_imported_profile_is_patched_by_its_name_and_mode() {
+    let bar =
+        seeds(&["fixtures"]).into_iter().find(|it| it.name == "bar.ofl").expect("it is there");
+    let imported = write(&import("bar.ofl", &bar.bytes).kind.expect("it is one"));
+    let show = "[fixtures]\na = { profile = \"bar-4\", mode = \"halves\", universe = 1, address = 1 }\n\
+        [[list]]\nname = \"main\"\ncue = [{ number = 1, light = { levels = { a = { color = \"#ff0000\", dimmer = 100, color-preset = \"Rainbow\" } } } }]\n";
+    let folder = Folder(
+        [("show.toml", show), ("fixtures/bar-4.toml", &imported)]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into(),
+    );
+    let loaded = load("show.toml", &folder);
+    assert_eq!(loaded.findings, []);
+    let show = loaded.show.expect("nothing is wrong");
+    assert_eq!(lit(&show, 10), [255, 255, 0, 0, 0, 0, 0, 0, 177, 177]);
+}
+
+/// A show folder in memory.
+struct Folder(BTreeMap<String, String>);
+
+impl Source for Folder {
+    fn text(&self, path: &str) -> Result<String, String> {
+        self.0.get(path).cloned().ok_or_else(|| "there is no such file".into())
+    }
+    fn media(&self, _path: &str) -> Result<MediaInfo, String> {
+        Err("there is no such file".into())
+    }
+}
+
+fn good(text: &str) -> Show {
+    let loaded = load("show.toml", &Folder([("show.toml".into(), text.into())].into()));
+    let said: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
+    loaded.show.unwrap_or_else(|| panic!("{}", said.join("\n")))
 }

@@ -37,6 +37,8 @@ codes! {
     DUPLICATE_CUE = "duplicate-cue";
     /// A profile that does not exist.
     UNKNOWN_PROFILE = "unknown-profile";
+    /// A mode that the fixture's profile does not have.
+    UNKNOWN_MODE = "unknown-mode";
     /// A fixture (or group) that does not exist.
     UNKNOWN_FIXTURE = "unknown-fixture";
     /// A look that does not exist.

@@ -21,6 +21,10 @@ pub trait Source {
     fn media_there(&self) -> Vec<String> {
         Vec::new()
     }
+    /// Names of the profiles in `fixtures`, to suggest one for a name that is not there.
+    fn profiles_there(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What became of reading a show.
@@ -51,7 +55,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let top = Table::over(report, start, entries, "a show file", TOP_KEYS);
     let head = Head::read(&top);
     let mut universes = universes::read(&top);
-    let patch = Patch::read(&top, &mut universes);
+    let patch = Patch::read(&top, source, &mut universes);
     let looks = looks::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);

@@ -9,6 +9,7 @@
 
 mod acts;
 mod cues;
+mod hang;
 mod head;
 mod load;
 mod looks;
@@ -19,6 +20,7 @@ mod patch;
 mod profiles;
 mod timing;
 mod universes;
+mod values;
 
 pub use crate::reader::{Finding, Severity, json};
 pub use load::{Loaded, Source, load};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::fixture::Range;
 use serde::Serialize;
 use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
 
@@ -115,7 +116,7 @@ pub struct ArtnetOut {
 /// A patched light.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fixture {
-    /// Its name in looks.
+    /// Its name in looks; of a cell the fixture's and the cell's, `bar.3`.
     pub name: String,
     /// Where it listens.
     pub universe: Universe,
@@ -137,12 +138,18 @@ pub struct Channel {
     pub merge: Merge,
     /// Where it stands before any cue has touched it.
     pub rest: Level,
+    /// Where it stands while its fixture is to be found.
+    pub highlight: Level,
     /// Index of the virtual dimmer that scales it, among the channels of its fixture.
     pub dimmed_by: Option<usize>,
     /// What leaves the box for a level.
     pub response: Response,
     /// Whether full leaves the box as 0; after the response.
     pub inverted: bool,
+    /// What it is at 0 and at full, if it is known in degrees or kelvin.
+    pub range: Option<Range>,
+    /// Levels that have names: from one to another, or twice the same.
+    pub values: Vec<(String, [Level; 2])>,
 }
 
 /// What leaves the box for a level: evenly spaced points from that for out to that for full, straight between them.

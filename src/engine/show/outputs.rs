@@ -39,7 +39,7 @@ pub fn light(report: &Report, node: &Node, known: &Known) -> Option<(LightCue, S
     let curve = table.node("curve").and_then(|node| word(report, node, CURVES));
     let (fade, curve) = (table.or("fade", Span::ZERO), curve.unwrap_or_default());
     let light = LightCue {
-        targets: looks::targets(&looks, known.patch),
+        targets: looks::targets(&looks),
         timings: vec![Timing { delay: Span::ZERO, fade, curve }],
     };
     Some((light, table.node("fade").map_or(table.spot, |node| node.spot)))
