@@ -55,6 +55,8 @@ codes! {
     PORT_ADDRESS_TAKEN = "port-address-taken";
     /// A universe that nobody can receive.
     NOBODY_RECEIVES = "nobody-receives";
+    /// A fixture that gets a colour and never any light (warning).
+    STAYS_DARK = "stays-dark";
     /// An attribute that the fixture does not have.
     MISSING_ATTRIBUTE = "missing-attribute";
     /// A sound file that is missing or cannot be played.

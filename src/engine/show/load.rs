@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, dark, looks, timing, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -70,6 +70,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         },
     );
     timing::check(report, &lists);
+    dark::check(report, &patch, &lists);
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,

@@ -10,9 +10,9 @@ use units::Level;
 use super::model::{Channel, Fixture, LaneId, Target};
 use super::patch::{Named, Patch};
 use super::values::Asked;
-use crate::fixture::Colour;
 use crate::fixture::attribute::{INTENSITIES, is_intensity};
 use crate::fixture::mix::{self, mix};
+use crate::fixture::{Colour, Kelvin};
 use crate::reader::{Entry, Node, Read, Report, Table, Value, code, in_range};
 
 /// Levels for fixtures: groups first, cells last, each in the order of the file.
@@ -139,6 +139,15 @@ impl<'a> Reader<'a> {
         self.say_unless(able, key, "color");
     }
 
+    /// Whether one of them knows no colours but temperatures.
+    fn any_white(&self) -> bool {
+        let able = |(_, fixture): &(usize, &Fixture)| {
+            let kit: Vec<mix::Part> = fixture.channels.iter().map(mixed).collect();
+            mix(Colour::White(Kelvin::WARM), &kit).is_some()
+        };
+        self.fixtures.iter().any(able)
+    }
+
     fn intensity(&self, key: &Entry, name: &str, setting: &mut Setting) {
         let level = Level::read(&key.node, self.report);
         let mut able = false;
@@ -178,7 +187,10 @@ impl<'a> Reader<'a> {
         let mut known: Vec<&str> = channels.map(|it| it.attribute.as_str()).collect();
         known.sort_unstable();
         known.dedup();
-        let help = crate::reader::suggestion(attribute, known.into_iter());
+        let help = match attribute {
+            "color" if self.any_white() => Some("it has a temperature, color = \"3200K\"".into()),
+            _ => crate::reader::suggestion(attribute, known.into_iter()),
+        };
         self.report.error(key.spot, code::MISSING_ATTRIBUTE, message, help);
     }
 }

@@ -9,6 +9,7 @@
 
 mod acts;
 mod cues;
+mod dark;
 mod hang;
 mod head;
 mod load;

@@ -18,8 +18,10 @@ use crate::reader::{Entry, Node, Read, Report, Spot, Table, code, whole, word};
 pub struct Patch {
     /// In the order of the file.
     pub fixtures: Vec<Fixture>,
-    /// Fixtures and groups by name.
+    /// Fixtures, their cells, and groups by name.
     pub named: BTreeMap<String, Named>,
+    /// Every fixture as a whole: its name, the indices of its pieces, and where it stands.
+    pub hung: Vec<(String, Vec<usize>, Spot)>,
 }
 
 /// What a name in a look stands for; indices, none where it is declared wrongly.
@@ -60,6 +62,7 @@ impl Patch {
                 universes.entry(placed.universe).or_insert_with(universes::undeclared);
                 patch.hang(placed)
             });
+            patch.hung.push((entry.key.clone(), members.clone(), entry.spot));
             patch.named.insert(entry.key.clone(), Named::Fixture(members));
         }
         patch.groups(top);
