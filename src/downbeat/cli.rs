@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use units::CueNumber;
 
 const EXAMPLES: &str = "\
@@ -159,12 +159,12 @@ Examples:
 
 /// What `import` takes.
 #[derive(Debug, Clone, Args)]
-#[group(id = "what", required = true, args = ["into", "list"])]
+#[command(group(ArgGroup::new("what").required(true).args(["into", "list"])))]
 pub struct Import {
     /// The fixture file
     pub file: PathBuf,
     /// The show (folder or show.toml) that gets the profile
-    #[arg(long, value_name = "SHOW", conflicts_with = "list")]
+    #[arg(long, value_name = "SHOW")]
     pub into: Option<PathBuf>,
     /// Only show what would be imported
     #[arg(long)]
@@ -247,6 +247,16 @@ mod tests {
         let after = socket(&["downbeat", "go", "--socket", "/tmp/s"]);
         assert_eq!(before, Some(PathBuf::from("/tmp/s")));
         assert_eq!(before, after);
+    }
+
+    #[test]
+    fn an_import_says_whether_it_is_for_a_show_or_for_looking_at() {
+        let import = |words: &[&str]| {
+            let words = ["downbeat", "import", "par.json"].iter().chain(words);
+            Cli::try_parse_from(words).map_err(|error| error.exit_code()).map(|_| ())
+        };
+        assert_eq!((import(&["--list"]), import(&["--into", "show"])), (Ok(()), Ok(())));
+        assert_eq!((import(&[]), import(&["--list", "--into", "show"])), (Err(2), Err(2)));
     }
 
     #[test]
