@@ -35,7 +35,10 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
         }
         Command::Qr(it) => show(&client, "status", it.json, qr),
-        Command::Run { .. } | Command::Check { .. } | Command::Rehearse { .. } => {
+        Command::Run { .. }
+        | Command::Check { .. }
+        | Command::Rehearse { .. }
+        | Command::Import(_) => {
             unreachable!("main sends these elsewhere")
         }
     }

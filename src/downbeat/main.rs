@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod client;
 mod clock;
+mod import;
 mod keys;
 mod lamps;
 mod live;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Run { show } => run::run(&cli.globals, show),
         Command::Check { show, format } => load::check(&cli.globals, show, *format),
         Command::Rehearse { show, out } => rehearse::rehearse(show, out),
+        Command::Import(asked) => import::import(asked),
         live => live::command(&cli.globals, live),
     };
     match outcome {

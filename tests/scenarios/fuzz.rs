@@ -30,6 +30,11 @@ fn whatever_stands_in_a_box_file_is_explained() {
 }
 
 #[test]
+fn whatever_stands_in_a_fixture_file_is_explained_or_is_the_same_in_a_show() {
+    stands(&targets::fixture::TARGET, 1500);
+}
+
+#[test]
 fn sx07_whatever_a_phone_says_is_refused_or_means_the_same_twice() {
     stands(&targets::solusync::TARGET, 2000);
 }

@@ -8,6 +8,7 @@ mod cues;
 mod day;
 mod demo;
 mod docs;
+mod fixtures;
 mod fuzz;
 mod light;
 mod light_wire;

@@ -5,6 +5,7 @@ pub mod boxfile;
 pub mod clock;
 pub mod clock_peer;
 pub mod engine;
+pub mod fixture;
 pub mod ltc;
 #[cfg(feature = "real")]
 pub mod media;
@@ -32,6 +33,7 @@ pub struct Target {
 pub const ALL: &[Target] = &[
     show::TARGET,
     boxfile::TARGET,
+    fixture::TARGET,
     solusync::TARGET,
     time::TARGET,
     osc::TARGET,

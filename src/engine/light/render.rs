@@ -60,6 +60,7 @@ impl Desk {
         let mut memory = Memory::default();
         for odd in layer.odd.iter().filter(|odd| is_on(odd.times, at)) {
             let level = self.odd(odd, &layer.parts, at, &mut memory);
+            let level = respond(&odd.response, level);
             self.scales[usize::from(odd.places[0]) % SCALES_MAX] = scale(level.sixteen());
         }
     }

@@ -37,6 +37,8 @@ codes! {
     DUPLICATE_CUE = "duplicate-cue";
     /// A profile that does not exist.
     UNKNOWN_PROFILE = "unknown-profile";
+    /// A mode that the fixture's profile does not have.
+    UNKNOWN_MODE = "unknown-mode";
     /// A fixture (or group) that does not exist.
     UNKNOWN_FIXTURE = "unknown-fixture";
     /// A look that does not exist.
@@ -65,6 +67,8 @@ codes! {
     UNKNOWN_INPUT = "unknown-input";
     /// An input that the show sends itself (warning).
     INPUT_SENT_TOO = "input-sent-too";
+    /// A fixture that gets a colour and never any light (warning).
+    STAYS_DARK = "stays-dark";
     /// An attribute that the fixture does not have.
     MISSING_ATTRIBUTE = "missing-attribute";
     /// A sound file that is missing or cannot be played.
@@ -101,6 +105,10 @@ codes! {
     ACTS_TOO_EARLY = "acts-too-early";
     /// A volume fade of a cue that has no sound (warning).
     FADES_NO_SOUND = "fades-no-sound";
+    /// A file that is no fixture of a known library.
+    NOT_A_FIXTURE = "not-a-fixture";
+    /// Something of an imported fixture that a profile has no place for (warning).
+    LEFT_OUT = "left-out";
     /// Two of the box's services on one port.
     PORT_TAKEN = "port-taken";
 }

@@ -10,8 +10,8 @@ use units::{Level, Span};
 
 use super::model::{Channel, Fixture, LaneId, Shape, Wave, WaveTarget};
 use super::outputs::{FLASHES_PER_SECOND_EVER, FLASHES_PER_SECOND_MAX};
-use super::patch::{Named, Patch};
-use super::profiles::INTENSITIES;
+use super::patch::Patch;
+use crate::fixture::attribute::INTENSITIES;
 use crate::reader::{Entry, Node, Read, Report, Table, code, word};
 
 /// What an effect does, its timing left open.
@@ -115,8 +115,7 @@ fn members(table: &Table, patch: &Patch) -> Vec<usize> {
     for node in table.node("on").map_or(&[][..], Node::one_or_many) {
         let Some(name) = String::read(node, table.report) else { continue };
         let named = match patch.named.get(&name) {
-            Some(Named::Fixture(index)) => index.as_slice(),
-            Some(Named::Group(members)) => members,
+            Some(named) => named.members(),
             None => {
                 let known = patch.named.keys().map(String::as_str);
                 let what = "fixture or group";

@@ -40,7 +40,7 @@ pub fn light(report: &Report, node: &Node, known: &Known) -> Option<ReadLight> {
     }
     let looks: Vec<&Look> = look.into_iter().chain(&own).collect();
     let mut light = LightCue {
-        targets: looks::targets(&looks, known.patch),
+        targets: looks::targets(&looks),
         waves: effects.into_iter().flat_map(|effect| effect.waves.clone()).collect(),
         timings: Vec::new(),
         asserts,
@@ -109,11 +109,8 @@ impl<T: Read + Copy + Default> Split<T> {
         match (entry.key.as_str(), kind, patch.named.get(&entry.key)) {
             ("all", ..) => self.all = value,
             (_, Some((_, kind)), _) => drop(self.kinds.insert(*kind, value)),
-            (_, _, Some(Named::Fixture(index))) => {
-                self.fixtures.extend(index.map(|index| (index, value)));
-            }
-            (_, _, Some(Named::Group(members))) => {
-                self.fixtures.extend(members.iter().map(|index| (*index, value)));
+            (_, _, Some(named)) => {
+                self.fixtures.extend(named.members().iter().map(|index| (*index, value)));
             }
             _ => {
                 let names = patch.named.keys().map(String::as_str);
@@ -131,7 +128,7 @@ impl<T: Read + Copy + Default> Split<T> {
 }
 
 fn is_fixture(entry: &Entry, patch: &Patch) -> bool {
-    matches!(patch.named.get(&entry.key), Some(Named::Fixture(_)))
+    matches!(patch.named.get(&entry.key), Some(Named::Fixture(_) | Named::Cell(_)))
 }
 
 /// Everything that a cue says of time.

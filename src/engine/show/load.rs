@@ -6,7 +6,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, effects, inputs, looks, masters, timecode, timing, triggers, universes};
+use super::{cues, dark, effects, inputs, looks, masters, timecode, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -19,6 +19,10 @@ pub trait Source {
     fn media(&self, path: &str) -> Result<MediaInfo, String>;
     /// Paths of sound files that are there, to suggest one for a name that is not.
     fn media_there(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Names of the profiles in `fixtures`, to suggest one for a name that is not there.
+    fn profiles_there(&self) -> Vec<String> {
         Vec::new()
     }
 }
@@ -66,7 +70,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let top = Table::over(report, start, entries, "a show file", TOP_KEYS);
     let head = Head::read(&top);
     let mut universes = universes::read(&top);
-    let patch = Patch::read(&top, &mut universes);
+    let patch = Patch::read(&top, source, &mut universes);
     let inputs = inputs::read(&top, &mut universes);
     let palettes = looks::palettes(&top, &patch);
     let looks = looks::read(&top, &patch, &palettes);
@@ -91,6 +95,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         },
     );
     timing::check(report, &lists);
+    dark::check(report, &patch, &lists);
     let triggers = triggers::read(&top, &inputs, &lists);
     let timecode = timecode.finish(&lists);
     timecode::check(report, &lists, timecode.as_ref());

@@ -4,7 +4,7 @@ use units::{Level, Span};
 
 use super::cues::ReadList;
 use super::model::{LightAct, Master, MasterRef};
-use super::patch::{Named, Patch};
+use super::patch::Patch;
 use crate::reader::{Entry, Node, Read, Report, Spot, Table, Value, code};
 
 /// The master over everything.
@@ -38,8 +38,7 @@ fn master(report: &Report, entry: &Entry, patch: &Patch) -> Option<Master> {
 fn named(report: &Report, node: &Node, patch: &Patch) -> Vec<usize> {
     let Some(name) = String::read(node, report) else { return Vec::new() };
     match patch.named.get(&name) {
-        Some(Named::Fixture(index)) => index.iter().copied().collect(),
-        Some(Named::Group(members)) => members.clone(),
+        Some(named) => named.members().to_vec(),
         None if name == "all" => (0..patch.fixtures.len()).collect(),
         None => {
             let known = patch.named.keys().map(String::as_str);

@@ -9,7 +9,9 @@
 
 mod acts;
 mod cues;
+mod dark;
 mod effects;
+mod hang;
 mod head;
 mod inputs;
 mod kind;
@@ -28,6 +30,7 @@ mod timing;
 mod track;
 mod triggers;
 mod universes;
+mod values;
 
 pub use crate::reader::{Finding, Severity, json};
 pub use load::{Loaded, Source, load};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::fixture::Range;
 use serde::Serialize;
 use units::{
     CueNumber, Decibels, FrameRate, Level, PortAddress, Rgb, Slot, Span, Timecode, TrackId,
@@ -12,6 +13,7 @@ use units::{
 };
 use wire::artnet::Key;
 
+use crate::fixture::attribute;
 use crate::timecode::Source;
 
 /// A whole show.
@@ -258,7 +260,7 @@ pub enum LossGoal {
 /// A patched light.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fixture {
-    /// Its name in looks.
+    /// Its name in looks; of a cell the fixture's and the cell's, `bar.3`.
     pub name: String,
     /// Where it listens.
     pub universe: Universe,
@@ -280,12 +282,29 @@ pub struct Channel {
     pub merge: Merge,
     /// Where it stands before any cue has touched it.
     pub rest: Level,
+    /// Where it stands while its fixture is to be found.
+    pub highlight: Level,
     /// Index of the virtual dimmer that scales it, among the channels of its fixture.
     pub dimmed_by: Option<usize>,
     /// What leaves the box for a level.
     pub response: Response,
     /// Whether full leaves the box as 0; after the response.
     pub inverted: bool,
+    /// What it is at 0 and at full, if it is known in degrees or kelvin.
+    pub range: Option<Range>,
+    /// Levels that have names: from one to another, or twice the same.
+    pub values: Vec<(String, [Level; 2])>,
+}
+
+impl Channel {
+    /// Whether it is how bright the whole fixture is.
+    pub fn is_intensity(&self) -> bool {
+        attribute::is_intensity(&self.attribute)
+    }
+    /// Whether it is how bright one of its colours is.
+    pub fn is_colour(&self) -> bool {
+        attribute::is_emitter(&self.attribute)
+    }
 }
 
 /// What leaves the box for a level: evenly spaced points from that for out to that for full, straight between them.
