@@ -314,16 +314,21 @@ fn correction(phone: &Value) -> Option<String> {
     Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
 }
 
+/// Who sends, what leaves, then who else sends it and what comes in, where there is any.
 fn universes(it: &Value) -> String {
-    let sent: Vec<[String; 8]> = rows(&it["universes"]).map(universe_row).collect();
-    let head = ["universe", "label", "sACN", "Art-Net", "frames/s", "last", "worst late", "others"];
+    let sender = rows(&it["universes"]).map(|it| &it["sacn"]).find(|it| !it.is_null());
+    let sender =
+        sender.map(|it| format!("sACN as {} ({})", text(&it["source_name"]), text(&it["cid"])));
+    let sent: Vec<_> = rows(&it["universes"]).flat_map(universe_rows).collect();
+    let head = ["universe", "label", "frames/s", "last", "worst late", "sACN", "Art-Net"];
     let sent = table(head, &sent);
-    let inputs: Vec<[String; 6]> = rows(&it["inputs"]).flat_map(input_rows).collect();
-    if inputs.is_empty() {
-        return sent;
-    }
+    let others: Vec<_> = rows(&it["universes"]).flat_map(other_rows).collect();
+    let others = table(["universe", "sent by others too", "address", "priority"], &others);
+    let inputs: Vec<_> = rows(&it["inputs"]).flat_map(input_rows).collect();
     let inputs = table(["input", "from", "to", "state", "source", "heard"], &inputs);
-    format!("{sent}\n\n{inputs}")
+    // A table without rows is its head alone.
+    let more = [others, inputs].into_iter().filter(|it| it.contains('\n'));
+    sender.into_iter().chain([sent]).chain(more).collect::<Vec<_>>().join("\n\n")
 }
 
 /// One for each source, or one without.
@@ -350,34 +355,60 @@ fn input_rows(it: &Value) -> Vec<[String; 6]> {
     if sources.is_empty() { vec![row("nobody".to_owned(), "-".to_owned())] } else { sources }
 }
 
-fn universe_row(it: &Value) -> [String; 8] {
-    let foreign: Vec<&str> = rows(&it["foreign"]).map(|it| text(&it["name"])).collect();
-    [
-        it["universe"].to_string(),
-        text(&it["label"]).to_owned(),
-        sacn(&it["sacn"]),
-        artnet(&it["artnet"]),
-        it["frames_per_second"].as_u64().map_or_else(|| "unknown".into(), |it| it.to_string()),
-        span(&it["last_frame_age_ns"]),
-        span(&it["worst_late_ns"]),
-        if foreign.is_empty() { "-".into() } else { foreign.join(", ") },
-    ]
+/// One, and one more for each receiver beyond the first.
+fn universe_rows(it: &Value) -> Vec<[String; 7]> {
+    let (sacn, artnet) = (sacn(&it["sacn"]), artnet(&it["artnet"]));
+    let figures = match it["last_frame_age_ns"].is_null() {
+        true => ["-", "never", "-"].map(str::to_owned),
+        false => {
+            let rate = it["frames_per_second"].as_u64();
+            let rate = rate.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+            [rate, span(&it["last_frame_age_ns"]), span(&it["worst_late_ns"])]
+        }
+    };
+    let row = |place: usize| {
+        let own = |cell: &str| if place == 0 { cell.to_owned() } else { String::new() };
+        let receiver = |all: &[String]| all.get(place).cloned().unwrap_or_default();
+        let [rate, last, late] = figures.each_ref().map(|it| own(it));
+        let (number, label) = (own(&it["universe"].to_string()), own(text(&it["label"])));
+        [number, label, rate, last, late, receiver(&sacn), receiver(&artnet)]
+    };
+    (0..sacn.len().max(artnet.len())).map(row).collect()
 }
 
-fn sacn(it: &Value) -> String {
+/// Where it leaves for as sACN, and at which priority; at least one.
+fn sacn(it: &Value) -> Vec<String> {
     let unicast = rows(&it["unicast"]).map(text);
-    let ways: Vec<&str> =
-        (it["multicast"] == true).then_some("multicast").into_iter().chain(unicast).collect();
-    if it.is_null() { "-".to_owned() } else { format!("{} at {}", ways.join(" "), it["priority"]) }
+    let ways = (it["multicast"] == true).then_some("multicast").into_iter().chain(unicast);
+    let mut ways: Vec<_> = ways.map(str::to_owned).collect();
+    match ways.first_mut() {
+        Some(first) => first.push_str(&format!(" at {}", it["priority"])),
+        None => ways.push("-".to_owned()),
+    }
+    ways
 }
 
-fn artnet(it: &Value) -> String {
+/// Who has it as Art-Net, and at which port address; at least one.
+fn artnet(it: &Value) -> Vec<String> {
     if it.is_null() {
-        return "-".to_owned();
+        return vec!["-".to_owned()];
     }
-    let subscribers: Vec<&str> = rows(&it["subscribers"]).map(|it| text(&it["address"])).collect();
-    let who = if subscribers.is_empty() { "nobody".to_owned() } else { subscribers.join(" ") };
-    format!("{} to {who}", it["port_address"])
+    let mut subscribers: Vec<_> =
+        rows(&it["subscribers"]).map(|it| text(&it["address"]).to_owned()).collect();
+    if subscribers.is_empty() {
+        subscribers.push("nobody".to_owned());
+    }
+    subscribers[0] = format!("{} to {}", it["port_address"], subscribers[0]);
+    subscribers
+}
+
+fn other_rows(it: &Value) -> Vec<[String; 4]> {
+    let row = |other: &Value| {
+        let priority = other["priority"].as_u64().map_or_else(|| "-".into(), |it| it.to_string());
+        let (name, address) = (text(&other["name"]).to_owned(), text(&other["address"]).to_owned());
+        [it["universe"].to_string(), name, address, priority]
+    };
+    rows(&it["foreign"]).map(row).collect()
 }
 
 fn receipts(it: &Value) -> String {
@@ -414,6 +445,36 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
+    }
+
+    #[test]
+    fn receivers_stand_under_each_other_and_who_else_sends_is_named() {
+        let document = json!({ "inputs": [], "universes": [{
+            "universe": 3, "label": "Floor", "frames_per_second": 44, "last_frame_age_ns": 12_000_000,
+            "worst_late_ns": 420_000, "evidence": "kernel_transmit",
+            "sacn": {
+                "source_name": "Booth", "cid": "c1d", "priority": 100, "multicast": true,
+                "unicast": ["10.0.0.5"],
+            },
+            "artnet": { "port_address": 17, "subscribers": [] },
+            "foreign": [{ "name": "Desk", "address": "10.0.0.9", "priority": 150 }],
+        }, {
+            "universe": 4, "label": "", "frames_per_second": null, "last_frame_age_ns": null,
+            "worst_late_ns": null, "evidence": "kernel_transmit", "sacn": null,
+            "artnet": { "port_address": 18, "subscribers": [{ "address": "10.0.0.6" }] },
+            "foreign": [],
+        }] });
+        let shown = "\
+sACN as Booth (c1d)
+
+universe  label  frames/s  last   worst late  sACN              Art-Net
+3         Floor  44        12ms   420us       multicast at 100  17 to nobody
+                                              10.0.0.5
+4                -         never  -           -                 18 to 10.0.0.6
+
+universe  sent by others too  address   priority
+3         Desk                10.0.0.9  150";
+        assert_eq!(universes(&document), shown);
     }
 
     #[test]

@@ -146,11 +146,11 @@ impl Light {
         let sockets = Sockets::open(&setup, interface.as_ref(), &mut warnings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let universes = &setup.show.universes;
-        let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
+        let about = universes.iter().map(|(it, out)| about(*it, out, &setup)).collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
         let inputs: Arc<[ShowInput]> = setup.show.inputs.clone().into();
-        let seen = Arc::new(Mutex::new(Seen::new(universes.len(), inputs.len())));
         let phases = render::phases(universes.len());
+        let seen = Arc::new(Mutex::new(Seen::new(universes.len(), inputs.len(), phases)));
         // What releases a frame follows all of it, so one thread sends it all.
         let cores = match setup.show.light.sacn_sync.is_some() || setup.show.artnet_sync {
             true => 1,
@@ -241,25 +241,24 @@ impl LightWatch {
     pub fn glance(&self) -> Vec<UniverseGlance> {
         let now = self.clock.now();
         let seen = self.seen.lock().expect("the edge thread does not panic");
-        let worst_late = seen.worst(now);
         let gauges = self.gauges.universes.iter();
         let all = self.about.iter().zip(gauges).zip(&seen.universes);
-        all.map(|((about, gauge), it)| UniverseGlance {
-            universe: about.universe,
-            label: about.label.clone(),
-            sacn: about.sacn.clone(),
-            artnet: about.port_address.map(|port_address| ArtnetGlance {
-                port_address,
-                subscribers: it.subscribers.clone(),
-            }),
-            frames_per_second: it.rate,
-            last_frame_age: match gauge.last.load(Relaxed) {
-                NEVER => None,
-                at => Some(now - Moment::from_ns(at)),
-            },
-            worst_late,
-            evidence: seen.evidence,
-            foreign: it.foreign.clone(),
+        all.map(|((about, gauge), it)| {
+            let last = Some(gauge.last.load(Relaxed)).filter(|it| *it != NEVER);
+            UniverseGlance {
+                universe: about.universe,
+                label: about.label.clone(),
+                sacn: about.sacn.clone(),
+                artnet: about.port_address.map(|port_address| ArtnetGlance {
+                    port_address,
+                    subscribers: it.subscribers.clone(),
+                }),
+                frames_per_second: it.rate,
+                last_frame_age: last.map(|at| now - Moment::from_ns(at)),
+                worst_late: last.and_then(|_| seen.worst(about.universe, now)),
+                evidence: seen.evidence,
+                foreign: it.foreign.clone(),
+            }
         })
         .collect()
     }
@@ -303,8 +302,7 @@ struct Own {
 fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) -> Render {
     let mut lit = lit(setup, multicast);
     for it in &mut lit {
-        // A fixed function of the universe's number, so that all boxes emit the same at the same moment.
-        it.phase = it.universe.number() % own.phases_in_all;
+        it.phase = render::phase_of(it.universe, own.phases_in_all);
     }
     lit.retain(|it| own.phases.contains(&it.phase));
     lit.sort_by_key(|it| it.phase);
@@ -621,9 +619,11 @@ fn timecode_way(
     Some(ArtnetWay { socket: sockets.artnet.clone()?, to: all.into_iter().collect() })
 }
 
-fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {
+fn about(universe: Universe, out: &UniverseOut, setup: &LightSetup) -> About {
     let sacn = out.sacn.as_ref().map(|sacn| SacnGlance {
-        priority,
+        source_name: setup.source_name.clone(),
+        cid: setup.cid,
+        priority: setup.priority,
         multicast: sacn.multicast,
         unicast: sacn.unicast.clone(),
     });

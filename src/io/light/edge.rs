@@ -30,7 +30,7 @@ use super::glance::{Foreign, NodeGlance};
 use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
-use super::render::{Gauges, Leave, Old, Table, Told};
+use super::render::{Gauges, Leave, Old, Table, Told, phase_of};
 use crate::clock::BoxClock;
 
 /// How long it listens before it looks at its clock and its rings: less than a frame.
@@ -48,8 +48,8 @@ pub(super) struct Seen {
     pub universes: Vec<SeenUniverse>,
     /// Whether anybody sends each input, and who.
     pub inputs: Vec<(InputState, Vec<InputSource>)>,
-    /// The worst of each of the last seconds, newest last.
-    worst: VecDeque<(i64, Span)>,
+    /// By phase.
+    worst: Vec<Worst>,
     pub evidence: Option<Evidence>,
 }
 
@@ -62,28 +62,40 @@ pub(super) struct SeenUniverse {
     pub foreign: Vec<Foreign>,
 }
 
+/// The worst lateness of each of the last seconds, newest last.
+#[derive(Debug, Default, Clone)]
+struct Worst(VecDeque<(i64, Span)>);
+
 impl Seen {
-    pub fn new(universes: usize, inputs: usize) -> Self {
+    pub fn new(universes: usize, inputs: usize, phases: u16) -> Self {
         Self {
             universes: vec![SeenUniverse::default(); universes],
             inputs: vec![(InputState::Waiting, Vec::new()); inputs],
+            worst: vec![Worst::default(); phases.into()],
             ..Self::default()
         }
     }
 
-    pub fn worst(&self, now: ShowTime) -> Option<Span> {
+    /// Of a universe, in the last minute.
+    pub fn worst(&self, universe: Universe, now: ShowTime) -> Option<Span> {
+        self.worst[usize::from(phase_of(universe, self.worst.len() as u16))].until(now)
+    }
+}
+
+impl Worst {
+    fn until(&self, now: ShowTime) -> Option<Span> {
         let kept = now.ns() / 1_000_000_000 - WORST_KEPT as i64;
-        self.worst.iter().filter(|(second, _)| *second > kept).map(|(_, late)| *late).max()
+        self.0.iter().filter(|(second, _)| *second > kept).map(|(_, late)| *late).max()
     }
 
     fn note(&mut self, now: ShowTime, late: Span) {
         let second = now.ns() / 1_000_000_000;
-        match self.worst.back_mut() {
+        match self.0.back_mut() {
             Some((newest, worst)) if *newest == second => *worst = late.max(*worst),
-            _ => self.worst.push_back((second, late)),
+            _ => self.0.push_back((second, late)),
         }
-        while self.worst.len() > WORST_KEPT {
-            self.worst.pop_front();
+        while self.0.len() > WORST_KEPT {
+            self.0.pop_front();
         }
     }
 }
@@ -234,9 +246,9 @@ impl Edge {
                         let frame = self.frames.add(&part).map(Input::LightFrame);
                         frame.into_iter().for_each(&mut self.report);
                     }
-                    Told::Late { late, evidence } => {
+                    Told::Late { phase, late, evidence } => {
                         let mut seen = self.seen.lock().expect("watchers do not panic");
-                        seen.note(now, late);
+                        seen.worst[usize::from(phase)].note(now, late);
                         seen.evidence = Some(evidence);
                     }
                 }
@@ -405,5 +417,28 @@ fn for_each_datagram(socket: &UdpSocket, mut handle: impl FnMut(&[u8], SocketAdd
             // Nothing more, or an error that the next turn meets again if it lasts.
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::Moment;
+
+    use super::*;
+
+    #[test]
+    fn what_was_late_is_known_for_a_minute_of_the_universes_that_left_with_it() {
+        let mut seen = Seen::new(0, 0, 16);
+        let universe = |number| Universe::new(number).expect("a universe");
+        let at = |second: i64| Moment::from_ns(second * 1_000_000_000);
+        for (second, us) in [(10, 300), (10, 900), (11, 200)] {
+            seen.worst[5].note(at(second), Span::from_micros(us));
+        }
+        let of = |number, second| seen.worst(universe(number), at(second));
+        assert_eq!(of(5, 12), Some(Span::from_micros(900)));
+        assert_eq!(of(21, 69), Some(Span::from_micros(900)), "of the same phase");
+        assert_eq!(of(5, 70), Some(Span::from_micros(200)));
+        assert_eq!(of(5, 71), None);
+        assert_eq!(of(6, 12), None);
     }
 }

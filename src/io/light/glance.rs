@@ -9,6 +9,7 @@ use engine::order::Evidence;
 use engine::show::{InputFrom, InputMerge, ShowInput};
 use serde::Serialize;
 use units::{PortAddress, ShowTime, Span, Universe};
+use uuid::Uuid;
 
 /// A universe as it leaves the box. What is not known is `null`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,7 +27,8 @@ pub struct UniverseGlance {
     /// Nanoseconds since its last frame.
     #[serde(rename = "last_frame_age_ns")]
     pub last_frame_age: Option<Span>,
-    /// The worst a frame left after its instant within the last minute, all universes of the box, nanoseconds.
+    /// The worst a frame left after its instant within the last minute, nanoseconds. Universes that leave together share
+    /// it: the kernel stamps the last of them.
     #[serde(rename = "worst_late_ns")]
     pub worst_late: Option<Span>,
     /// How that is known.
@@ -38,6 +40,10 @@ pub struct UniverseGlance {
 /// sACN of a universe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SacnGlance {
+    /// As what: the box's name.
+    pub source_name: String,
+    /// And its id.
+    pub cid: Uuid,
     /// At which priority.
     pub priority: u8,
     /// Whether it is multicast.

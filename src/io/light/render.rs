@@ -47,7 +47,7 @@ pub(super) const THREAD: &str = "light";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     /// A phase left so long after its instant.
-    Late { late: Span, evidence: Evidence },
+    Late { phase: u16, late: Span, evidence: Evidence },
     /// All phases of this thread left.
     Part(Part),
 }
@@ -272,7 +272,7 @@ impl Render {
             self.synchronize();
             let last_phase = phase + 1 == self.phases_in_all;
             if let Some((left, evidence)) = self.send(phase, last_phase) {
-                let _ = self.ends.told.push(Told::Late { late: left - due, evidence });
+                let _ = self.ends.told.push(Told::Late { phase, late: left - due, evidence });
                 last = Some((left, evidence));
             }
         }
@@ -460,6 +460,11 @@ impl Render {
 /// How many phases the grid has for so many universes.
 pub(super) fn phases(universes: usize) -> u16 {
     if universes > TOGETHER_MAX { PHASES } else { 1 }
+}
+
+/// Which of them is a universe's: a fixed function of its number, so that all boxes emit the same at the same moment.
+pub(super) fn phase_of(universe: Universe, phases: u16) -> u16 {
+    universe.number() % phases
 }
 
 fn offset(phase: u16, phases: u16) -> Span {
