@@ -73,7 +73,7 @@ pub struct Run {
     pub places: Vec<u16>,
     /// The octets at the end of the fade, if nothing scales them.
     pub done: Vec<u8>,
-    /// 0xff for what is inverted.
+    /// 0xff for what is inverted; none where nothing is.
     pub flips: Vec<u8>,
     /// Whether the places follow on each other.
     pub in_a_row: bool,
@@ -254,13 +254,17 @@ impl Run {
 
     fn finish(&mut self) {
         self.in_a_row = self.places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+        if self.flips.iter().all(|flip| *flip == 0) {
+            self.flips = Vec::new();
+        }
     }
 }
 
 /// The nearest octet of sixteen bits.
 pub fn octet(level: u16) -> u8 {
-    // 65281 / 2^24 is a 257th, near enough for every sixteen bits.
-    (((u32::from(level) + 128) * 65_281) >> 24) as u8
+    // A 257th is a 256th less a 256th of itself, rounded: exact, and within the sixteen bits that processors do several
+    // of at once.
+    ((level - (level.saturating_add(128) >> 8) + 128) >> 8) as u8
 }
 
 #[cfg(test)]

@@ -71,8 +71,10 @@ impl Desk {
                 place(run, &run.done, slots);
             } else {
                 let count = self.reckon(run, at);
-                let drawn = self.octets.iter_mut().zip(&self.levels[..count]).zip(&run.flips);
-                drawn.for_each(|((drawn, level), flip)| *drawn = octet(*level) ^ flip);
+                let drawn = self.octets.iter_mut().zip(&self.levels[..count]);
+                drawn.for_each(|(drawn, level)| *drawn = octet(*level));
+                let flipped = self.octets.iter_mut().zip(&run.flips);
+                flipped.for_each(|(drawn, flip)| *drawn ^= flip);
                 place(run, &self.octets[..count], slots);
             }
         }
@@ -95,10 +97,7 @@ impl Desk {
     fn reckon(&mut self, run: &Run, at: ShowTime) -> usize {
         let count = run.from.len().min(Universe::SLOTS);
         let levels = &mut self.levels[..count];
-        let weight = sixteen(run.fade.weight(at));
-        for ((level, from), to) in levels.iter_mut().zip(&run.from).zip(&run.to) {
-            *level = blend(u32::from(*from), u32::from(*to), weight) as u16;
-        }
+        blend_all(levels, &run.from[..count], &run.to[..count], sixteen(run.fade.weight(at)));
         match &run.scaling {
             Scaling::Not => {}
             Scaling::By(by) => match self.scales[usize::from(*by) % SCALES_MAX] {
@@ -158,6 +157,18 @@ impl Memory {
 /// A weight in sixteen bits, 0 to [`WHOLE`].
 fn sixteen(weight: u32) -> u32 {
     (weight + (ONE >> 17)) >> 14
+}
+
+/// As [`blend`], level by level. Weights of sixteen bits are what processors multiply several of at once.
+fn blend_all(levels: &mut [u16], from: &[u16], to: &[u16], weight: u32) {
+    let (Ok(keep), Ok(part)) = (u16::try_from(WHOLE - weight), u16::try_from(weight)) else {
+        levels.copy_from_slice(if weight == 0 { from } else { to });
+        return;
+    };
+    for ((level, from), to) in levels.iter_mut().zip(from).zip(to) {
+        let from = u32::from(*from) * u32::from(keep);
+        *level = ((from + u32::from(*to) * u32::from(part) + WHOLE / 2) >> 16) as u16;
+    }
 }
 
 /// Between two levels of sixteen bits; the sum stays below 2^32.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use engine::show::SacnIp;
 use if_addrs::{IfAddr, get_if_addrs};
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Universe;
 use wire::{artnet, sacn};
@@ -99,6 +100,8 @@ const GROUPS_A_SOCKET: usize = 20;
 pub(super) fn sacn_out(net: &LightNet, interface: Option<&Interface>) -> io::Result<UdpSocket> {
     let socket = udp(Domain::IPV4)?;
     bind(&socket, IpAddr::V4(net.address.unwrap_or(Ipv4Addr::UNSPECIFIED)), 0)?;
+    // A packet of 666 octets is never cut up, and the kernel spends nothing on a number for its pieces.
+    sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE)?;
     if let Some(interface) = interface {
         socket.set_multicast_if_v4(&interface.address)?;
         socket.set_multicast_ttl_v4(MULTICAST_TTL)?;

@@ -134,8 +134,6 @@ pub(super) struct Lit {
     artnet_due: bool,
     /// As the show draws it; slots without a lane stay dark.
     own: [u8; Universe::SLOTS],
-    /// With what comes in.
-    slots: [u8; Universe::SLOTS],
 }
 
 impl Lit {
@@ -152,7 +150,6 @@ impl Lit {
             sacn_due: false,
             artnet_due: false,
             own: [0; Universe::SLOTS],
-            slots: [0; Universe::SLOTS],
         }
     }
 
@@ -168,9 +165,9 @@ impl Lit {
             }
         }
         self.fresh = false;
-        self.slots = self.own;
-        self.mixer.mix(came.table, came.at, &mut self.slots);
-        let slots = &self.slots;
+        let mut slots = self.own;
+        self.mixer.mix(came.table, came.at, &mut slots);
+        let slots = &slots;
         self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(slots, motion, at));
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
@@ -409,12 +406,13 @@ impl Render {
             told.for_each(|to| outbox.push(&artnet::SYNC, to));
         }
         let mut stamped = false;
+        let all_v4 = self.ways.sacn_v6.is_none();
         for (socket, v6) in self.ways.sacn() {
             outbox.by(socket);
             let due = due().filter(|lit| lit.sacn_due);
             for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
                 for bytes in stream.datagrams() {
-                    for to in to.iter().filter(|to| is_ipv6(to) == v6) {
+                    for to in to.iter().filter(|to| all_v4 || is_ipv6(to) == v6) {
                         outbox.push(bytes, to);
                         stamped = !v6;
                     }
