@@ -320,6 +320,77 @@ fn each_kind_of_attribute_group_and_fixture_has_its_own_fade_delay_and_curve() {
     assert!(desk.glance().running.is_empty());
 }
 
+const MARKS: &str = r##"
+[effects.blink]
+wave = "strobe"
+on = "head"
+rate = 2
+[[list]]
+name = "main"
+[[list.cue]]
+number = 1
+light = { levels = { par = { color = "#ff0000", dimmer = 100 }, head = { pan = 100, dimmer = 100, color = "#0000ff" } }, fade = "2s", delay = { par = "1s", position = "2s" } }
+[[list.cue]]
+number = 2
+light = { levels = { par = { color = "#0000ff" }, head = { color = "#ff0000" } }, fade = "2s" }
+[[list.cue]]
+number = 3
+light = { levels = { par = 0, head = 0 }, fade = "1s" }
+[[list.cue]]
+number = 4
+light = { levels = { par = { color = "#00ff00" }, head = { color = "#00ff00", pan = 0 } }, fade = "8s" }
+[[list.cue]]
+number = 5
+light = { effect = "blink", levels = { par = 100 } }
+[[list.cue]]
+number = 6
+light = { levels = { head = { color = "#ffffff" } }, fade = "4s" }
+"##;
+
+#[test]
+fn a_lamp_comes_up_from_dark_in_its_colour_and_one_that_is_seen_fades_to_it() {
+    let mut desk = desk(MARKS);
+    desk.go().run(1.0);
+    assert_eq!(desk.slots([3, 4, 5, 15, 16, 18]), [0, 0, 0, 128, 0, 255]);
+    desk.run(1.0);
+    assert_eq!(desk.slots([3, 4, 5]), [128, 0, 0], "after its delay, too");
+    desk.run(1.0);
+    assert_eq!(desk.slots([3, 11]), [255, 191], "by then the head is seen, and turns in its time");
+    desk.run(1.0).go().run(1.0);
+    assert_eq!(desk.slots([3, 5, 15, 16, 18]), [128, 128, 255, 128, 128]);
+    desk.run(1.0).go().run(1.0).go();
+    assert_eq!(
+        desk.slots([11, 15, 16, 17]),
+        [0, 0, 0, 255],
+        "what moves in the dark is there at once"
+    );
+    desk.go().run(0.1);
+    assert_eq!(desk.slots([3, 4, 5]), [0, 255, 0]);
+    desk.run(0.3);
+    assert_eq!(desk.slot(15), 0);
+    desk.go().run(2.1);
+    assert_eq!(desk.slots([15, 17, 18]), [255, 255, 134], "between two flashes it is not dark");
+}
+
+#[test]
+fn a_lamp_without_a_dimmer_is_chased_faded_released_and_blacked_out_by_its_virtual_one() {
+    let mut desk = desk(
+        "[effects.run]\nwave = \"chase\"\non = [\"par\", \"one\"]\n[[list]]\nname = \"main\"\nrelease_time = \"1s\"\n\
+         [[list.cue]]\nnumber = 1\nlight = { effect = \"run\", levels = { par = { color = \"#ff0000\" } } }\n\
+         [[list.cue]]\nnumber = 2\nlight = { levels = { par = 80 }, fade = \"1s\" }\n",
+    );
+    desk.go().run(0.25);
+    assert_eq!(desk.slots([1, 3, 4]), [0, 255, 0]);
+    desk.run(0.5);
+    assert_eq!(desk.slots([1, 3, 4]), [255, 0, 0]);
+    desk.go().run(1.0);
+    assert_eq!(desk.slot(3), 204);
+    desk.tell(Command::Blackout { on: true });
+    assert_eq!(desk.slot(3), 0);
+    desk.tell(Command::Blackout { on: false }).release("main").run(0.5);
+    assert_eq!(desk.slots([3, 4]), [102, 51], "dimmer and colour go to their rest");
+}
+
 #[test]
 fn intensities_that_rise_and_that_fall_have_their_own_times() {
     let mut desk = desk(TIMES);
