@@ -179,7 +179,7 @@ fn a_later_order_stays_when_an_earlier_one_takes_its_slot_and_begins_where_that_
 #[test]
 fn sixteen_bits_move_between_the_steps_of_eight() {
     let mut stage = Stage::new();
-    stage.cue(0, 0.0, 10.0, &[(PAN, 51.0)]);
+    stage.cue(0, -1.0, 0.0, &[(DIMMER, 100.0)]).cue(0, 0.0, 10.0, &[(PAN, 51.0)]);
     let pan = |time| u16::from_be_bytes([stage.shows(PAN, time), stage.shows(PAN + 1, time)]);
     let frames: Vec<_> = (0..10).map(|step| pan(f64::from(step))).collect();
     assert!(frames.windows(2).all(|pair| (60..=70).contains(&(pair[1] - pair[0]))), "{frames:?}");

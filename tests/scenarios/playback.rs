@@ -179,7 +179,8 @@ fn a_list_that_is_released_gives_its_lanes_back_to_who_is_beneath_without_a_jump
     desk.run(1.0);
     assert_eq!(desk.slots([1, 2, 16, 18]), [153, 0, 255, 0], "to where the other list is by now");
     desk.release("main").run(0.1);
-    assert_eq!(desk.slots([1, 11, 16]), [0, 128, 0], "and nobody's lanes to their rest");
+    let rest = [0, 128, 0, 255, 255, 255];
+    assert_eq!(desk.slots([1, 11, 15, 16, 17, 18]), rest, "and nobody's lanes to their rest");
 }
 
 #[test]
@@ -221,7 +222,7 @@ level = 50
 name = "main"
 [[list.cue]]
 number = 1
-light = { levels = { dims = 100, par = "#ff8000", head = { dimmer = 100, color = "#ffffff", tilt = 100 } } }
+light = { levels = { dims = 100, par = { color = "#ff8000", dimmer = 100 }, head = { dimmer = 100, color = "#ffffff", tilt = 100 } } }
 [[list.cue]]
 number = 2
 master = [{ name = "grand", level = 0, time = "2s" }, { name = "wash", level = 100 }]
@@ -229,7 +230,7 @@ master = [{ name = "grand", level = 0, time = "2s" }, { name = "wash", level = 1
 
 #[test]
 fn masters_scale_intensities_and_nothing_else() {
-    let mut desk = desk(&MASTERS.replace("par = \"#ff8000\"", "par = { color = \"#ff8000\" }"));
+    let mut desk = desk(MASTERS);
     desk.go().run(0.1);
     assert_eq!(desk.slots([1, 2, 3, 4, 15, 16, 13]), [128, 255, 128, 64, 255, 255, 255]);
     desk.master("grand", 50.0);
@@ -248,11 +249,11 @@ fn masters_scale_intensities_and_nothing_else() {
 #[test]
 fn a_blackout_is_at_once_and_comes_back_to_where_the_show_is_by_then() {
     let mut desk = desk(TWO_LISTS);
-    desk.go_on("over").run(1.0).tell(Command::Blackout { on: true });
-    assert_eq!(desk.slots([1, 2, 18]), [0, 0, 128]);
+    desk.go().go_on("over").run(1.0).tell(Command::Blackout { on: true });
+    assert_eq!(desk.slots([1, 2, 15, 16, 18]), [0, 0, 0, 128, 128]);
     assert!(desk.glance().blackout);
     desk.run(1.0).tell(Command::Blackout { on: false });
-    assert_eq!(desk.slots([1, 2, 18]), [51, 128, 255]);
+    assert_eq!(desk.slots([1, 2, 15, 16, 18]), [51, 128, 255, 0, 255]);
     desk.tell(Command::Pause).tell(Command::Blackout { on: true });
     assert_eq!(desk.slots([1, 2]), [0, 0], "in a pause, too");
 }
@@ -286,6 +287,9 @@ const TIMES: &str = r##"
 [[list]]
 name = "main"
 [[list.cue]]
+number = 0.5
+light = { levels = { head = { dimmer = 20 } } }
+[[list.cue]]
 number = 1
 [list.cue.light]
 levels = { dims = 100, head = { dimmer = 100, color = "#ff0000", pan = 100 } }
@@ -303,10 +307,10 @@ light = { levels = { one = 100, two = 100 }, fade_in = "1s", fade_out = "4s" }
 #[test]
 fn each_kind_of_attribute_group_and_fixture_has_its_own_fade_delay_and_curve() {
     let mut desk = desk(TIMES);
-    desk.go().run(0.5);
-    assert_eq!(desk.slots([1, 2, 11, 15, 16]), [128, 0, 128, 128, 32]);
+    desk.go().run(0.1).go().run(0.5);
+    assert_eq!(desk.slots([1, 2, 11, 15, 16, 17]), [128, 0, 128, 153, 255, 223]);
     desk.run(1.5);
-    assert_eq!(desk.slots([1, 2, 11, 15, 16]), [255, 128, 128, 255, 128]);
+    assert_eq!(desk.slots([1, 2, 11, 15, 16, 17]), [255, 128, 128, 255, 255, 128]);
     desk.run(0.9);
     assert_eq!(desk.slot(11), 128);
     desk.run(0.2);
@@ -316,10 +320,81 @@ fn each_kind_of_attribute_group_and_fixture_has_its_own_fade_delay_and_curve() {
     assert!(desk.glance().running.is_empty());
 }
 
+const MARKS: &str = r##"
+[effects.blink]
+wave = "strobe"
+on = "head"
+rate = 2
+[[list]]
+name = "main"
+[[list.cue]]
+number = 1
+light = { levels = { par = { color = "#ff0000", dimmer = 100 }, head = { pan = 100, dimmer = 100, color = "#0000ff" } }, fade = "2s", delay = { par = "1s", position = "2s" } }
+[[list.cue]]
+number = 2
+light = { levels = { par = { color = "#0000ff" }, head = { color = "#ff0000" } }, fade = "2s" }
+[[list.cue]]
+number = 3
+light = { levels = { par = 0, head = 0 }, fade = "1s" }
+[[list.cue]]
+number = 4
+light = { levels = { par = { color = "#00ff00" }, head = { color = "#00ff00", pan = 0 } }, fade = "8s" }
+[[list.cue]]
+number = 5
+light = { effect = "blink", levels = { par = 100 } }
+[[list.cue]]
+number = 6
+light = { levels = { head = { color = "#ffffff" } }, fade = "4s" }
+"##;
+
+#[test]
+fn a_lamp_comes_up_from_dark_in_its_colour_and_one_that_is_seen_fades_to_it() {
+    let mut desk = desk(MARKS);
+    desk.go().run(1.0);
+    assert_eq!(desk.slots([3, 4, 5, 15, 16, 18]), [0, 0, 0, 128, 0, 255]);
+    desk.run(1.0);
+    assert_eq!(desk.slots([3, 4, 5]), [128, 0, 0], "after its delay, too");
+    desk.run(1.0);
+    assert_eq!(desk.slots([3, 11]), [255, 191], "by then the head is seen, and turns in its time");
+    desk.run(1.0).go().run(1.0);
+    assert_eq!(desk.slots([3, 5, 15, 16, 18]), [128, 128, 255, 128, 128]);
+    desk.run(1.0).go().run(1.0).go();
+    assert_eq!(
+        desk.slots([11, 15, 16, 17]),
+        [0, 0, 0, 255],
+        "what moves in the dark is there at once"
+    );
+    desk.go().run(0.1);
+    assert_eq!(desk.slots([3, 4, 5]), [0, 255, 0]);
+    desk.run(0.3);
+    assert_eq!(desk.slot(15), 0);
+    desk.go().run(2.1);
+    assert_eq!(desk.slots([15, 17, 18]), [255, 255, 134], "between two flashes it is not dark");
+}
+
+#[test]
+fn a_lamp_without_a_dimmer_is_chased_faded_released_and_blacked_out_by_its_virtual_one() {
+    let mut desk = desk(
+        "[effects.run]\nwave = \"chase\"\non = [\"par\", \"one\"]\n[[list]]\nname = \"main\"\nrelease_time = \"1s\"\n\
+         [[list.cue]]\nnumber = 1\nlight = { effect = \"run\", levels = { par = { color = \"#ff0000\" } } }\n\
+         [[list.cue]]\nnumber = 2\nlight = { levels = { par = 80 }, fade = \"1s\" }\n",
+    );
+    desk.go().run(0.25);
+    assert_eq!(desk.slots([1, 3, 4]), [0, 255, 0]);
+    desk.run(0.5);
+    assert_eq!(desk.slots([1, 3, 4]), [255, 0, 0]);
+    desk.go().run(1.0);
+    assert_eq!(desk.slot(3), 204);
+    desk.tell(Command::Blackout { on: true });
+    assert_eq!(desk.slot(3), 0);
+    desk.tell(Command::Blackout { on: false }).release("main").run(0.5);
+    assert_eq!(desk.slots([3, 4]), [102, 51], "dimmer and colour go to their rest");
+}
+
 #[test]
 fn intensities_that_rise_and_that_fall_have_their_own_times() {
     let mut desk = desk(TIMES);
-    desk.go().run(5.0).go().run(1.0);
+    desk.go().go().run(5.0).go().run(1.0);
     assert_eq!(desk.slots([1, 2]), [223, 191], "a quarter of the way down");
     desk.run(3.0).go().run(0.5);
     assert_eq!(desk.slots([1, 2]), [191, 128], "half of the way up");
@@ -462,10 +537,10 @@ number = 1
 light = { effect = "breathe", fade = "4s" }
 [[list.cue]]
 number = 2
-light = { effect = ["run", "hue", "nod"] }
+light = { levels = { par = 100 }, effect = ["run", "hue", "nod"] }
 [[list.cue]]
 number = 3
-light = { levels = { one = 100, two = 100, par = 0, head = { tilt = 0 } }, fade = "1s" }
+light = { levels = { one = 100, two = 100, par = { dimmer = 60, color = "#0000ff" }, head = { tilt = 0 } }, fade = "1s" }
 "##;
 
 #[test]
@@ -491,10 +566,10 @@ fn a_chase_a_rainbow_and_a_wave_of_points_go_round_until_a_cue_takes_their_lanes
     desk.run(0.25);
     assert_eq!(desk.slots([3, 4, 5]), [255, 153, 0], "a tenth of the round: orange");
     desk.go().run(0.5);
-    let [one, two, ..] = desk.slots([1, 2]);
-    assert_eq!([one, two], [128, 255], "the fade begins where the effect stood");
+    assert_eq!(desk.slots([1, 2]), [128, 255], "the fade begins where the effect stood");
+    assert_eq!(desk.slots([3, 4, 5]), [102, 61, 102], "and the dimmer where it was");
     desk.run(0.5);
-    assert_eq!(desk.slots([1, 2, 3, 4, 5]), [255, 255, 0, 0, 0]);
+    assert_eq!(desk.slots([1, 2, 3, 4, 5]), [255, 255, 0, 0, 153]);
 }
 
 #[test]

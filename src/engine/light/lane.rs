@@ -102,6 +102,13 @@ impl Lane {
         shown(&self.seen(at), at).unwrap_or(self.rest)
     }
 
+    /// Whether nothing of it is seen; an effect that is down for a moment comes up again.
+    pub fn is_out(&self, at: ShowTime) -> bool {
+        let seen = self.seen(at);
+        let waves = seen.iter().any(|it| matches!(it.to, Goal::Wave(_)));
+        !waves && shown(&seen, at).unwrap_or(self.rest) == Level::OUT
+    }
+
     /// A cue takes it.
     pub fn take(&mut self, owner: Owner, cue_at: ShowTime, timing: &Timing, to: Goal) {
         let at = cue_at + timing.delay;

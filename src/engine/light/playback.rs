@@ -1,6 +1,6 @@
 //! The engine's side of light: takes come in, plans go out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use units::{Level, ShowTime, Slot, Span, Universe};
@@ -92,11 +92,21 @@ impl Playback {
     }
 
     /// A cue takes its lanes. What was ordered for them for later begins where the take will have them by then.
+    ///
+    /// *Marking*: of a lamp that is dark, and still is when it would begin to move, all but intensities is at its goal
+    /// as the cue begins, so that nobody sees the lamp come up as it was before.
     pub fn take(&mut self, take: &Take) {
         let owner = self.owner(take.list);
-        for (lane, goal, timing) in claims(take.light) {
-            if let Some(lane) = self.lane_mut(lane) {
-                lane.take(owner, take.at, timing, goal);
+        let dark = self.dark(take);
+        for merge in [Merge::Htp, Merge::Ltp] {
+            for (id, goal, timing) in claims(take.light) {
+                let marked = merge == Merge::Ltp
+                    && dark.contains(&id.fixture)
+                    && self.stays_dark(id.fixture, take.at, timing.delay);
+                let timing = if marked { &Timing::default() } else { timing };
+                if let Some(lane) = self.lane_mut(id).filter(|lane| lane.merge == merge) {
+                    lane.take(owner, take.at, timing, goal);
+                }
             }
         }
     }
@@ -200,6 +210,26 @@ impl Playback {
 
     fn shown(&self, at: ShowTime) -> ShowTime {
         self.frozen.map_or(at, |frozen| at.min(frozen))
+    }
+
+    /// Fixtures of a cue that are dark as it begins.
+    fn dark(&self, take: &Take) -> BTreeSet<u32> {
+        let fixtures: BTreeSet<u32> = claims(take.light).map(|(lane, ..)| lane.fixture).collect();
+        fixtures.into_iter().filter(|it| self.is_dark(*it, take.at)).collect()
+    }
+
+    /// Whether a fixture that is dark at `at` is so for that long, by what is ordered.
+    fn stays_dark(&self, fixture: u32, at: ShowTime, delay: Span) -> bool {
+        delay == Span::ZERO || self.is_dark(fixture, at + delay - Span::from_ns(1))
+    }
+
+    /// Whether it has intensities and all are out.
+    fn is_dark(&self, fixture: u32, at: ShowTime) -> bool {
+        let seats = self.seats.get(fixture as usize).into_iter().flatten();
+        let lanes = seats.map(|(rack, lane)| (&self.racks[*rack], *lane));
+        let mut dimmers =
+            lanes.filter(|(rack, lane)| rack.lanes[*lane].0.merge == Merge::Htp).peekable();
+        dimmers.peek().is_some() && dimmers.all(|(rack, lane)| rack.is_out(lane, at))
     }
 
     fn owner(&self, list: usize) -> Owner {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use units::{ShowTime, Slot, Universe};
+use units::{Level, ShowTime, Slot, Universe};
 
 use super::draw::{Drawing, Outlet, SETS_FROM};
 use super::lane::Lane;
@@ -68,6 +68,15 @@ impl Rack {
             None => self.pins.remove(&slot),
         };
         self.drawn = OnceLock::new();
+    }
+
+    /// Whether nothing of a lane leaves the box, masters apart; what is parked alight is not out.
+    pub fn is_out(&self, lane: usize, at: ShowTime) -> bool {
+        let (lane, outlet) = &self.lanes[lane];
+        match outlet.parked {
+            Some(level) => level == Level::OUT,
+            None => lane.is_out(at) && outlet.slots.iter().all(|it| !self.pins.contains_key(it)),
+        }
     }
 
     /// Ready for the render thread; drawn up anew where something has changed.

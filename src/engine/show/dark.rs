@@ -16,11 +16,10 @@ pub fn check(report: &Report, patch: &Patch, lists: &[ReadList]) {
     let (mut coloured, mut lit) = (BTreeSet::new(), BTreeSet::new());
     let channel =
         |lane: LaneId| &patch.fixtures[lane.fixture as usize].channels[lane.channel as usize];
-    let waved = cues.clone().flat_map(|light| &light.waves).map(|it| it.lane);
-    lit.extend(waved.filter(|it| channel(*it).merge == Merge::Htp).map(|it| it.fixture as usize));
-    for target in cues.flat_map(|light| &light.targets).filter(|it| it.level > Level::OUT) {
-        let fixture = target.lane.fixture as usize;
-        let channel = channel(target.lane);
+    let waved = cues.clone().flat_map(|light| light.waves.iter().map(|it| it.lane));
+    let raised = cues.flat_map(|light| &light.targets).filter(|it| it.level > Level::OUT);
+    for lane in waved.chain(raised.map(|it| it.lane)) {
+        let (fixture, channel) = (lane.fixture as usize, channel(lane));
         if channel.merge == Merge::Htp {
             lit.insert(fixture);
         } else if is_emitter(&channel.attribute) {
