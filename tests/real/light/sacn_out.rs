@@ -104,6 +104,28 @@ fn s08_s09_a_planned_exit_ends_what_is_seen_blindly_too() {
     assert!(counts_and_says_goodbye(&live) && counts_and_says_goodbye(&blind), "{blind:?}");
 }
 
+#[test]
+fn s09_many_universes_are_seen_blindly_each_in_its_phase() {
+    const MANY: u32 = 130;
+    let net = free_ports();
+    let show = show((1..=MANY).map(|it| (it, sacn_to(&[loopback(1)]))));
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    light.play(playback.plan(1));
+    let mut heard = all(&ear, Span::from_millis(500));
+    playback.look_blind(None);
+    light.play(playback.plan(2));
+    heard.extend(all(&ear, Span::from_millis(500)));
+    light.stop();
+    let (_, blind) = live_and_blind(&heard);
+    for number in 1..=MANY as u16 {
+        let of_it: Vec<_> = blind.iter().filter(|it| it.universe == number).cloned().collect();
+        assert!(counts_and_says_goodbye(&of_it), "universe {number}: {of_it:?}");
+    }
+}
+
 /// What `olad` puts out while a cue is seen blindly, and after the live levels went to full.
 fn olad_beside_blind(test: &str, settings: &str) {
     let Some(lan) = Lan::new(test) else { return };
