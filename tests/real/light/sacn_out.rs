@@ -11,6 +11,7 @@ use super::evening::ms;
 use super::lan::{BOX_INTERFACE, DESK, Lan, Side, v6};
 use super::olad::{Olad, Way};
 use super::rig::*;
+use crate::the_box::TheBox;
 
 const SOON: Span = Span::from_secs(3);
 
@@ -124,6 +125,22 @@ fn s09_many_universes_are_seen_blindly_each_in_its_phase() {
         let of_it: Vec<_> = blind.iter().filter(|it| it.universe == number).cloned().collect();
         assert!(counts_and_says_goodbye(&of_it), "universe {number}: {of_it:?}");
     }
+}
+
+#[test]
+fn s09_a_running_box_shows_visualisers_the_cue_that_it_is_asked_for() {
+    let ear = Ear::new(loopback(77), LightNet::default().sacn_port);
+    let the_box = TheBox::start();
+    // Other boxes on this machine send there as well; none of them is looked at blindly.
+    let seen = |heard: &Heard| sacn_data(heard).filter(|data| data.preview);
+    let (status, _) = the_box.knock("POST", "/api/v1/blind", r#"{"cue":"10"}"#);
+    let data = ear.wait_for(SOON, seen).expect("visualisers see it");
+    assert_eq!((status, data.name.as_str()), (200, "Blind: downbeat"));
+    assert_eq!((data.universe, &data.values[..4]), (1, &[0, 26, 26, 26][..]));
+    assert_eq!(the_box.ask_json(&["status"])["show"]["blind"], "10");
+    let (status, _) = the_box.knock("POST", "/api/v1/blind", "");
+    let end = ear.wait_for(SOON, |heard| seen(heard).filter(|data| data.terminated));
+    assert!(status == 200 && end.is_some());
 }
 
 /// What `olad` puts out while a cue is seen blindly, and after the live levels went to full.
