@@ -32,7 +32,7 @@ pub struct Globals {
     /// This box's file [default: /etc/downbeat/box.toml where there is one]
     #[arg(long = "box", global = true, value_name = "FILE")]
     pub box_file: Option<PathBuf>,
-    /// Simulate sound (and pins, MIDI, PTP), in real time; network and light stay real
+    /// Simulate sound in real time, without PTP and timecode's cables; network and light stay real
     #[arg(long, global = true)]
     pub simulate: bool,
     /// Where the box keeps its state [default: `[paths] state` of the box file]

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use engine::clock::Overlay;
+use engine::light::blind::BlindStream;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
 use engine::light::input::{Inputs, Mixer};
@@ -547,6 +548,8 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
             let to = |to| Address::from(SocketAddr::new(to, setup.net.sacn_port));
             (stream, all.map(to).collect())
         });
+        let blind = || BlindStream::new(setup.cid, &setup.source_name, *universe);
+        lit.blind = out.sacn.is_some().then(blind);
         lit.artnet = port_address(out).map(ArtnetStream::new);
         lit
     };

@@ -13,6 +13,7 @@
 //! [`input`] (what of that comes in), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that share a
 //! frame).
 
+pub mod blind;
 pub mod controller;
 pub mod discover;
 mod draw;

@@ -20,6 +20,7 @@ pub struct Plan {
     /// Every universe of the show, by number.
     pub universes: Vec<Arc<UniversePlan>>,
     /// Universes of a cue that somebody looks at blindly: they leave with sACN's preview bit (rule S9), or not at all.
+    /// By number, too.
     pub blind: Vec<Arc<UniversePlan>>,
 }
 
@@ -35,8 +36,12 @@ pub struct UniversePlan {
 impl Plan {
     /// The universe of that number.
     pub fn universe(&self, universe: Universe) -> Option<&UniversePlan> {
-        let index = self.universes.binary_search_by_key(&universe, |it| it.universe).ok()?;
-        Some(&self.universes[index])
+        find(&self.universes, universe)
+    }
+
+    /// The universe of that number as it is seen blindly; none where nobody looks, or the cue does not touch it.
+    pub fn seen_blindly(&self, universe: Universe) -> Option<&UniversePlan> {
+        find(&self.blind, universe)
     }
 
     /// The universe of that number, which is probably the `index`th.
@@ -49,6 +54,11 @@ impl Plan {
     pub fn shown(&self, at: ShowTime) -> ShowTime {
         self.frozen.map_or(at, |frozen| at.min(frozen))
     }
+}
+
+fn find(plans: &[Arc<UniversePlan>], universe: Universe) -> Option<&UniversePlan> {
+    let index = plans.binary_search_by_key(&universe, |it| it.universe).ok()?;
+    Some(&plans[index])
 }
 
 impl UniversePlan {

@@ -98,7 +98,7 @@ impl SacnStream {
         });
         self
     }
-    /// From the next packet on its levels are for visualisers only, or live again (rule S9): blind leaves by this.
+    /// From the next packet on its levels are for visualisers only, or live again (rule S9).
     pub fn set_preview(&mut self, preview: bool) {
         self.options.preview = preview;
         self.frame.set_options(self.options);
@@ -130,6 +130,11 @@ impl SacnStream {
         self.priorities.iter_mut().for_each(|it| it.due = false);
         self.due = true;
         self.count();
+    }
+    /// What has said goodbye is there again; it goes on counting.
+    pub(super) fn begin_anew(&mut self) {
+        self.frame.set_options(self.options);
+        self.pace = Pace::default();
     }
     /// What this frame sends: priorities before the levels that they are for.
     pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {

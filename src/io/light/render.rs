@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use engine::clock::Overlay;
+use engine::light::blind::BlindStream;
 use engine::light::input::{InputTable, Mixer};
 use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
-use engine::light::{GRID, Plan, render};
+use engine::light::{GRID, Plan, UniversePlan, render};
 use engine::order::Evidence;
 use nix::libc;
 use nix::sys::time::TimeSpec;
@@ -123,6 +124,8 @@ pub(super) struct Lit {
     pub index: usize,
     pub sacn: Option<(SacnStream, Vec<Address>)>,
     pub artnet: Option<ArtnetStream>,
+    /// To where its sACN goes.
+    pub blind: Option<BlindStream>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
     /// What comes in.
@@ -132,6 +135,7 @@ pub(super) struct Lit {
     fresh: bool,
     sacn_due: bool,
     artnet_due: bool,
+    blind_due: bool,
     /// As the show draws it; slots without a lane stay dark.
     own: [u8; Universe::SLOTS],
 }
@@ -143,12 +147,14 @@ impl Lit {
             index,
             sacn: None,
             artnet: None,
+            blind: None,
             constant: false,
             mixer: Mixer::default(),
             phase: 0,
             fresh: true,
             sacn_due: false,
             artnet_due: false,
+            blind_due: false,
             own: [0; Universe::SLOTS],
         }
     }
@@ -172,6 +178,19 @@ impl Lit {
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
         self.artnet_due = artnet.is_some_and(|it| it.show(slots, motion, at));
+    }
+
+    /// Draws what is seen blindly at `at`, none if nobody looks; a pause of the show is none of it.
+    fn draw_blind(&mut self, plan: Option<&UniversePlan>, at: ShowTime) {
+        let Some(blind) = &mut self.blind else { return };
+        let lively = plan.is_some_and(|plan| self.constant || plan.is_moving(at));
+        let motion = if lively { Motion::Lively } else { Motion::Still };
+        let slots = plan.map(|plan| {
+            let mut slots = [0; Universe::SLOTS];
+            render(plan, at, &mut slots);
+            slots
+        });
+        self.blind_due = blind.show(slots.as_ref(), motion, at);
     }
 }
 
@@ -272,6 +291,9 @@ impl Render {
                 let _ = self.ends.told.push(Told::Late { phase, late: left - due, evidence });
                 last = Some((left, evidence));
             }
+            if self.phases_in_all > 1 {
+                self.preview(phase, due);
+            }
         }
         if let Some(it) = &mut self.synchronizer {
             it.waited_for = self.lit.iter().any(|lit| lit.sacn_due);
@@ -282,6 +304,19 @@ impl Render {
         }
         // A full ring means that nobody reads; the next report will find room again.
         let _ = self.ends.told.push(Told::Part(Part { instant, plan, left: last }));
+        if self.phases_in_all == 1 {
+            self.preview(0, instant);
+        }
+    }
+
+    /// What is seen blindly is drawn and sent when the phase's live levels, and what makes them visible, have left:
+    /// visualisers can wait, a stage cannot.
+    fn preview(&mut self, phase: u16, at: ShowTime) {
+        let span = self.span(phase);
+        for lit in &mut self.lit[span] {
+            lit.draw_blind(self.plan.seen_blindly(lit.universe), at);
+        }
+        self.post_blind(phase);
     }
 
     /// The next instant: the next of the grid, unless that has gone by for half a frame, or the clock has stepped back.
@@ -422,6 +457,22 @@ impl Render {
         outbox.finish(stamped)
     }
 
+    fn post_blind(&self, phase: u16) {
+        let mut outbox = Outbox::new(&self.ways.sacn);
+        for (socket, v6) in self.ways.sacn() {
+            outbox.by(socket);
+            for lit in self.lit[self.span(phase)].iter().filter(|lit| lit.blind_due) {
+                let to = lit.sacn.iter().flat_map(|(_, to)| to);
+                for to in to.filter(|to| is_ipv6(to) == v6) {
+                    let datagrams = lit.blind.iter().flat_map(BlindStream::datagrams);
+                    datagrams.for_each(|bytes| outbox.push(bytes, to));
+                }
+            }
+        }
+        let (sent, _) = outbox.finish(false);
+        self.gauges.failed.fetch_add(sent.failed, Relaxed);
+    }
+
     /// Three packets with Stream_Terminated for every universe, a frame apart (rule S8).
     fn say_goodbye(&mut self, mut instant: ShowTime) {
         for _ in 0..GOODBYES {
@@ -429,11 +480,13 @@ impl Render {
                 lit.artnet_due = false;
                 lit.sacn_due = lit.sacn.is_some();
                 lit.sacn.iter_mut().for_each(|(stream, _)| stream.say_goodbye());
+                lit.draw_blind(None, instant);
             }
             for index in 0..self.phases.len() {
                 let phase = self.phases[index];
                 self.sleep_until(instant + offset(phase, self.phases_in_all));
                 self.send(phase, false);
+                self.post_blind(phase);
             }
             instant = self.after(instant);
         }

@@ -14,7 +14,7 @@ use engine::show::{
 use nix::libc;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
-use wire::sacn::{DataFrame, SourceName};
+use wire::sacn::{self, DataFrame, SourceName};
 
 use super::render::{Came, Lit, THREAD};
 use super::{Light, LightNet, LightSetup};
@@ -116,11 +116,16 @@ fn dimmers(number: u32) -> Fixture {
     }
 }
 
-fn take_all(playback: &mut Playback, list: usize, at: ShowTime, level: Level) {
+/// Every dimmer at a level.
+fn look(level: Level) -> LightCue {
     let lanes = (0..2).flat_map(|fixture| (0..512).map(move |channel| LaneId { fixture, channel }));
     let targets = lanes.map(|lane| Target { lane, level, timing: 0 }).collect();
+    LightCue { targets, ..LightCue::default() }
+}
+
+fn take_all(playback: &mut Playback, list: usize, at: ShowTime, level: Level) {
     let timing = Timing { fade: Span::from_secs(1), curve: Curve::Linear, ..Timing::default() };
-    let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
+    let light = LightCue { timings: vec![timing], ..look(level) };
     playback.take(&Take { list, at, light: &light });
 }
 
@@ -171,15 +176,20 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
+    let mut previews = 0;
     for round in 0..40 {
         let (list, now) = (round as usize % 2, clock.now());
         take_all(&mut playback, list, now, Level::from_bits(round * 256_000));
         let (master, span) = (MasterId::GRAND, Span::from_millis(300));
         playback.set_master(master, now, span, Level::from_bits(round * 400_000));
         wave_on_all(&mut playback, now + Span::from_millis(20));
+        // Seen, gone, and seen again.
+        let seen = LightCue { timings: vec![Timing::default()], ..look(Level::FULL) };
+        playback.look_blind((round % 3 != 0).then_some(&seen));
         light.play(playback.plan(1));
         desk.speak(to);
-        receiver.recv(&mut bytes).expect("a frame");
+        let length = receiver.recv(&mut bytes).expect("a frame");
+        previews += usize::from(is_preview(&bytes[..length]));
     }
     // It is waited for what priorities the console may send; then it is mixed in.
     let mut mixed = 0;
@@ -191,7 +201,12 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let got = node.recv(&mut bytes).expect("a frame for the node");
     WATCHING.store(false, SeqCst);
     assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
+    assert!(previews > 5, "{previews} packets of what is seen blindly");
     light.stop();
+}
+
+fn is_preview(datagram: &[u8]) -> bool {
+    matches!(sacn::parse(datagram), Ok(sacn::Packet::Data(data)) if data.options.preview)
 }
 
 /// A console whose faders never rest.

@@ -34,12 +34,24 @@ pub enum Way {
 impl<'a> Olad<'a> {
     /// Starts it, and waits until it knows its devices; none, and said why, where it is not installed.
     pub fn start(test: &str, lan: &'a Lan, side: Side, address: Ipv4Addr) -> Option<Self> {
+        Self::start_with(test, lan, side, address, "")
+    }
+
+    /// The same, with lines for its settings of E1.31.
+    pub fn start_with(
+        test: &str,
+        lan: &'a Lan,
+        side: Side,
+        address: Ipv4Addr,
+        settings: &str,
+    ) -> Option<Self> {
         if !std::path::Path::new("/usr/bin/olad").exists() {
             println!("skipped: {test}: olad (ola) is not installed");
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).expect("ours");
+        std::fs::write(folder.path().join("ola-e131.conf"), settings).expect("ours");
         let mut command = lan.command(side, "setpriv");
         command.args(["--reuid", "olad", "--regid", "nogroup", "--clear-groups", "olad", "-c"]);
         command.arg(folder.path()).args(["-l", "1", "--no-register-with-dns-sd", "-i"]);

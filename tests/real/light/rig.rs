@@ -105,6 +105,16 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
     }
 }
 
+/// A cue that brings all dimmers to `percent` within `span`.
+pub fn all_at(show: &Show, percent: f64, span: Span) -> LightCue {
+    let level = Level::from_percent(percent).expect("in range");
+    let lane = |fixture| LaneId { fixture, channel: 0 };
+    let target = |fixture| Target { lane: lane(fixture), level, timing: 0 };
+    let targets = (0..show.fixtures.len() as u32).map(target).collect();
+    let timing = Timing { fade: span, curve: Curve::Linear, ..Timing::default() };
+    LightCue { targets, timings: vec![timing], ..LightCue::default() }
+}
+
 /// All dimmers go to `percent`, beginning `wait` from now.
 pub fn fade(
     light: &mut Light,
@@ -114,14 +124,8 @@ pub fn fade(
     span: Span,
     percent: f64,
 ) {
-    let level = Level::from_percent(percent).expect("in range");
-    let lane = |fixture| LaneId { fixture, channel: 0 };
-    let target = |fixture| Target { lane: lane(fixture), level, timing: 0 };
-    let targets = (0..show.fixtures.len() as u32).map(target).collect();
-    let timing = Timing { fade: span, curve: Curve::Linear, ..Timing::default() };
     let at = BoxClock::free().now() + wait;
-    let lit = LightCue { targets, timings: vec![timing], ..LightCue::default() };
-    playback.take(&Take { list: 0, at, light: &lit });
+    playback.take(&Take { list: 0, at, light: &all_at(show, percent, span) });
     light.play(playback.plan(1));
 }
 

@@ -11,6 +11,7 @@ use super::evening::ms;
 use super::lan::{BOX_INTERFACE, DESK, Lan, Side, v6};
 use super::olad::{Olad, Way};
 use super::rig::*;
+use crate::the_box::TheBox;
 
 const SOON: Span = Span::from_secs(3);
 
@@ -36,13 +37,153 @@ fn all(ear: &Ear, within: Span) -> Vec<Heard> {
 }
 
 #[test]
-fn s09_what_is_blind_bears_the_preview_bit() {
+fn s09_a_universe_for_visualisers_only_bears_the_preview_bit() {
     let net = free_ports();
     let show = asks(LightOut::default(), SacnOut { preview: true, ..SacnOut::default() });
     let ear = Ear::new(loopback(1), net.sacn_port);
     let light = begin(&show, &net);
     assert!(ear.wait_for(SOON, sacn_data).expect("a packet").preview);
     light.stop();
+}
+
+/// Packets of what is live, and of what is seen blindly.
+fn live_and_blind(heard: &[Heard]) -> (Vec<Data>, Vec<Data>) {
+    heard.iter().filter_map(sacn_data).partition(|data| !data.preview)
+}
+
+/// Whether a source's packets count up by one each, and its last three, and no others, say goodbye.
+fn counts_and_says_goodbye(packets: &[Data]) -> bool {
+    let goodbyes = packets.iter().filter(|data| data.terminated).count();
+    packets.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1))
+        && goodbyes == 3
+        && packets.iter().rev().take(3).all(|data| data.terminated)
+}
+
+#[test]
+fn s09_what_is_seen_blindly_is_a_source_of_its_own_beside_what_is_live() {
+    let net = free_ports();
+    let show = asks(LightOut::default(), SacnOut::default());
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(1), 50.0);
+    let mut heard = all(&ear, Span::from_millis(1500));
+    playback.look_blind(None);
+    light.play(playback.plan(2));
+    heard.extend(all(&ear, Span::from_secs(2)));
+    let (live, blind) = live_and_blind(&heard);
+    light.stop();
+    assert!(counts_and_says_goodbye(&blind), "{blind:?}");
+    let last = blind.last().expect("somebody looked");
+    assert!(last.at < live.last().expect("it goes on").at, "live levels go on");
+    assert_eq!(blind[0].sequence, 0);
+    for data in &blind {
+        assert_eq!((data.universe, data.priority, data.values[1]), (1, 0, 255));
+        assert!(data.cid != CID && data.name.starts_with("Blind: Bühne"), "{data:?}");
+    }
+    assert!(live.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
+    assert!(live.iter().all(|data| data.cid == CID && data.priority == 100 && !data.terminated));
+    let levels: Vec<_> = live.iter().map(|data| data.values[1]).collect();
+    assert!(levels.is_sorted() && levels.last() == Some(&128), "the fade alone: {levels:?}");
+    assert!(live.len() >= 40, "{} packets of a fade of a second", live.len());
+}
+
+#[test]
+fn s08_s09_a_planned_exit_ends_what_is_seen_blindly_too() {
+    let net = free_ports();
+    let show = asks(LightOut::default(), SacnOut::default());
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    light.play(playback.plan(1));
+    let first = ear.wait_for(SOON, |heard| sacn_data(heard).filter(|data| data.preview));
+    assert!(first.is_some_and(|data| !data.terminated));
+    light.stop();
+    let (live, blind) = live_and_blind(&all(&ear, Span::from_millis(200)));
+    assert!(counts_and_says_goodbye(&live) && counts_and_says_goodbye(&blind), "{blind:?}");
+}
+
+#[test]
+fn s09_many_universes_are_seen_blindly_each_in_its_phase() {
+    const MANY: u32 = 130;
+    let net = free_ports();
+    let show = show((1..=MANY).map(|it| (it, sacn_to(&[loopback(1)]))));
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    light.play(playback.plan(1));
+    let mut heard = all(&ear, Span::from_millis(500));
+    playback.look_blind(None);
+    light.play(playback.plan(2));
+    heard.extend(all(&ear, Span::from_millis(500)));
+    light.stop();
+    let (_, blind) = live_and_blind(&heard);
+    for number in 1..=MANY as u16 {
+        let of_it: Vec<_> = blind.iter().filter(|it| it.universe == number).cloned().collect();
+        assert!(counts_and_says_goodbye(&of_it), "universe {number}: {of_it:?}");
+    }
+}
+
+#[test]
+fn s09_a_running_box_shows_visualisers_the_cue_that_it_is_asked_for() {
+    let ear = Ear::new(loopback(77), LightNet::default().sacn_port);
+    let the_box = TheBox::start();
+    // Other boxes on this machine send there as well; none of them is looked at blindly.
+    let seen = |heard: &Heard| sacn_data(heard).filter(|data| data.preview);
+    let (status, _) = the_box.knock("POST", "/api/v1/blind", r#"{"cue":"10"}"#);
+    let data = ear.wait_for(SOON, seen).expect("visualisers see it");
+    assert_eq!((status, data.name.as_str()), (200, "Blind: downbeat"));
+    assert_eq!((data.universe, &data.values[..4]), (1, &[0, 26, 26, 26][..]));
+    assert_eq!(the_box.ask_json(&["status"])["show"]["blind"], "10");
+    let (status, _) = the_box.knock("POST", "/api/v1/blind", "");
+    let end = ear.wait_for(SOON, |heard| seen(heard).filter(|data| data.terminated));
+    assert!(status == 200 && end.is_some());
+}
+
+/// What `olad` puts out while a cue is seen blindly, and after the live levels went to full.
+fn olad_beside_blind(test: &str, settings: &str) {
+    let Some(lan) = Lan::new(test) else { return };
+    let started = Olad::start_with(test, &lan, Side::Desk, DESK, settings);
+    let Some(olad) = started else { return };
+    olad.patch("E1.31", 0, Way::In, 1);
+    let net = LightNet { interface: Some(BOX_INTERFACE.into()), ..LightNet::default() };
+    let constant = LightOut { constant: true, ..LightOut::default() };
+    let show = Show { light: constant, ..show([(1, sacn_multicast())]) };
+    let group = "239.255.0.1".parse().expect("a group");
+    let ear = lan.on(Side::Desk, || Ear::new(group, net.sacn_port));
+    ear.0.join_multicast_v4(&group, &DESK).expect("its interface takes members");
+    let mut light = lan.on(Side::Box, || begin(&show, &net));
+    let mut playback = Playback::new(&show);
+    let end = system_now() + ms(10_000);
+    while olad.get(1).first() != Some(&0) {
+        assert!(system_now() < end, "olad hears nothing");
+    }
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    light.play(playback.plan(1));
+    for _ in 0..10 {
+        let seen = |heard: &Heard| sacn_data(heard).filter(|data| data.preview);
+        let data = ear.wait_for(SOON, seen).expect("visualisers see it");
+        assert_eq!((data.values[1], olad.get(1)[0]), (255, 0));
+    }
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::ZERO, 50.0);
+    let end = system_now() + ms(10_000);
+    while olad.get(1)[0] != 128 {
+        assert!(system_now() < end, "{:?}", olad.get(1));
+    }
+    light.stop();
+}
+
+#[test]
+fn s09_olad_never_puts_out_what_is_seen_blindly() {
+    olad_beside_blind("s09_olad_never_…", "ignore_preview = true\n");
+}
+
+#[test]
+fn s09_a_node_that_knows_nothing_of_preview_puts_out_what_is_live() {
+    olad_beside_blind("s09_a_node_that_knows_nothing_…", "ignore_preview = false\n");
 }
 
 #[test]
