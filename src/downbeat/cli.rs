@@ -70,7 +70,8 @@ Examples:
     },
     /// Play the whole show in virtual time, in seconds
     #[command(after_help = "\
-Writes into DIR: sound.wav, light.jsonl, orders.jsonl, timeline.html. Same show, same bytes.
+Writes into DIR: sound.wav, light.jsonl, light.dbl (which a cue can play), orders.jsonl, timeline.html. Same show,
+same bytes.
 
 Example:
   downbeat rehearse config/demo --out /tmp/demo")]

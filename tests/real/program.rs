@@ -376,7 +376,7 @@ fn ca07_a_rehearsal_writes_the_same_bytes_in_any_folder() {
         let words = ["rehearse".as_ref(), folder, "--out".as_ref(), out.as_os_str()];
         let output = program().args(words).output().expect("it starts");
         assert_eq!(code(&output), 0, "{}", said(&output));
-        ["sound.wav", "light.jsonl", "orders.jsonl", "timeline.html"]
+        ["sound.wav", "light.jsonl", "orders.jsonl", "timeline.html", "light.dbl"]
             .map(|name| std::fs::read(out.join(name)).unwrap_or_else(|_| panic!("no {name}")))
     };
     let (first, second) = (rehearse(), rehearse());

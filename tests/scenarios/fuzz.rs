@@ -55,6 +55,16 @@ fn whatever_comes_to_the_art_net_port_the_controller_keeps_its_bounds() {
 }
 
 #[test]
+fn sx20_whatever_a_capture_holds_is_refused_or_plays_and_is_the_same_when_written_again() {
+    stands(&targets::capture::TARGET, 700);
+}
+
+#[test]
+fn sx20_whatever_a_sequence_holds_is_refused_or_plays() {
+    stands(&targets::fseq::TARGET, 700);
+}
+
+#[test]
 fn whatever_comes_to_the_clock_port_is_refused_or_means_the_same_twice() {
     stands(&targets::clock_peer::TARGET, 2000);
 }

@@ -85,7 +85,7 @@ impl Stage {
         };
         let timing = Timing { delay: Span::ZERO, fade: secs(span), curve };
         let targets = targets.iter().map(target).collect();
-        let light = LightCue { targets, timings: vec![timing] };
+        let light = LightCue { targets, timings: vec![timing], capture: None };
         self.playback.take(&Take { list, at: at(time), light: &light });
         self
     }

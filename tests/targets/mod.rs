@@ -2,9 +2,11 @@
 
 pub mod artnet;
 pub mod boxfile;
+pub mod capture;
 pub mod clock;
 pub mod clock_peer;
 pub mod engine;
+pub mod fseq;
 #[cfg(feature = "real")]
 pub mod media;
 pub mod osc;
@@ -34,6 +36,8 @@ pub const ALL: &[Target] = &[
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
+    capture::TARGET,
+    fseq::TARGET,
     clock_peer::TARGET,
     phone::TARGET,
     engine::TARGET,

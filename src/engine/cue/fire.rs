@@ -6,9 +6,9 @@ use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
 use super::{Engine, Running};
 use crate::audience;
-use crate::light::Take;
+use crate::light::{self, Take};
 use crate::order::{Output, What};
-use crate::show::{Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Start, Then};
+use crate::show::{Act, ActOn, Cue, CuePlace, PhoneCue, Start, Then};
 use crate::sound;
 use crate::told::Said;
 
@@ -89,7 +89,12 @@ impl Engine {
 
     fn output_ends(&self, cue: &Cue, output: Output, at: ShowTime) -> Option<ShowTime> {
         match output {
-            Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, LightCue::length)),
+            Output::Light => {
+                let light = cue.light.as_ref()?;
+                let faded = at + light.length();
+                let Some(capture) = &light.capture else { return Some(faded) };
+                light::ends(capture, at).map(|ends| ends.max(faded))
+            }
             Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
                 let info = &self.show.media[sounding.media.0].info;
                 sound::ends(sounding, info, at).map(|ends| latest.max(ends))
@@ -144,16 +149,23 @@ impl Engine {
         let Some(place) = self.run(run).map(|run| run.place) else { return };
         let Some(cue) = show.at(place) else { return };
         match output {
-            Output::Light => self.order_light(cue, place, begin),
+            Output::Light => self.order_light(cue, run, place, begin),
             Output::Sound => self.order_sound(cue, run, begin),
             Output::Phones => self.order_phones(cue, run, begin),
         }
     }
 
-    fn order_light(&mut self, cue: &Cue, place: CuePlace, at: ShowTime) {
+    fn order_light(&mut self, cue: &Cue, run: RunId, place: CuePlace, at: ShowTime) {
         let Some(light) = &cue.light else { return };
-        let what = What::Fade { slots: light.targets.len(), span: light.length() };
-        self.order(Some(cue.number), Output::Light, what, at);
+        if let Some(capture) = &light.capture {
+            let what = What::Capture { file: capture.file.clone() };
+            self.order(Some(cue.number), Output::Light, what, at);
+            self.light.roll(run.0, place.list, at, capture);
+        }
+        if light.capture.is_none() || !light.targets.is_empty() {
+            let what = What::Fade { slots: light.targets.len(), span: light.length() };
+            self.order(Some(cue.number), Output::Light, what, at);
+        }
         self.light.take(&Take { list: place.list, at, light });
         self.light_changed = true;
     }
@@ -222,7 +234,7 @@ impl Engine {
         }
     }
 
-    /// Ends a run, its sound after a fade; its light stays.
+    /// Ends a run, its sound and its recorded light after a fade; the rest of its light stays.
     pub(super) fn stop_run(&mut self, now: ShowTime, target: RunId, fade: Span) {
         self.end_run(now, target, Span::ZERO, fade);
     }
@@ -241,6 +253,15 @@ impl Engine {
             let order = self.order(Some(run.number), Output::Phones, What::StopTracks { span }, at);
             let message = self.audience.stop(Some(&track), at, span);
             self.tell_all(&order, message);
+        }
+        if self
+            .show
+            .at(run.place)
+            .is_some_and(|cue| cue.light.as_ref().is_some_and(|it| it.capture.is_some()))
+        {
+            self.order(Some(run.number), Output::Light, What::Stop { span: fade }, now + wait);
+            self.light.stop_roll(target.0, now + wait, fade);
+            self.light_changed = true;
         }
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;

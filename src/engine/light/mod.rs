@@ -23,8 +23,10 @@ mod plan;
 mod playback;
 pub mod receive;
 mod render;
+mod roll;
 pub mod source;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};
 pub use render::{priorities, render};
+pub(crate) use roll::ends;

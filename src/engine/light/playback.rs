@@ -9,7 +9,8 @@ use super::fade::LONG_AGO;
 use super::lane::{Lane, Owner};
 use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
-use crate::show::{Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Timing};
+use super::roll::Roll;
+use crate::show::{CaptureCue, Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Timing};
 
 /// A cue's claim on lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +58,7 @@ struct Rack {
     sets: Vec<Vec<u16>>,
     /// How many virtual dimmers there are.
     dimmers: u16,
+    rolls: Vec<Roll>,
     drawn: OnceLock<Arc<UniversePlan>>,
 }
 
@@ -99,10 +101,38 @@ impl Playback {
         }
     }
 
+    /// A cue's recording begins at `at`; what its list plays in the same universes ends when this one is whole.
+    pub fn roll(&mut self, run: u64, list: usize, at: ShowTime, cue: &CaptureCue) {
+        for (universe, reel) in &cue.footage.reels {
+            let found = self.racks.binary_search_by_key(universe, |it| it.universe);
+            let rack =
+                &mut self.racks[found.expect("every universe that is played is in the show")];
+            let roll = Roll::new(run, list, at, cue, reel.clone());
+            let before = rack.rolls.iter_mut().filter(|it| it.list == list);
+            before.for_each(|it| it.cover(&roll));
+            rack.rolls.push(roll);
+            rack.drawn = OnceLock::new();
+        }
+    }
+
+    /// The recording of a run ends within `span`.
+    pub fn stop_roll(&mut self, run: u64, at: ShowTime, span: Span) {
+        self.each_roll(|roll| {
+            if roll.run == run {
+                roll.stop(at, Some(span));
+            }
+        });
+    }
+
     /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
         let owner = Owner { rank: 0, list: list as u16 };
         self.each_busy(|lane| lane.release(owner, at, span));
+        self.each_roll(|roll| {
+            if roll.list == list {
+                roll.stop(at, Some(span));
+            }
+        });
     }
 
     /// A master goes to a level.
@@ -114,13 +144,15 @@ impl Playback {
         }
     }
 
-    /// Every fade ends where it is; what was ordered for later is forgotten.
+    /// Every fade ends where it is, recordings by their own fade; what was ordered for later is forgotten.
     pub fn hold(&mut self, at: ShowTime) {
+        self.stop_rolls(at, None);
         self.each_busy(|lane| lane.cut(at, |level| (level, Span::ZERO)));
     }
 
     /// Every intensity goes out within `span`; the rest stays where it is, so that nothing turns in the dark.
     pub fn black(&mut self, at: ShowTime, span: Span) {
+        self.stop_rolls(at, Some(span));
         for rack in &mut self.racks {
             rack.drawn = OnceLock::new();
             rack.lanes.iter_mut().for_each(|(lane, _)| match lane.merge {
@@ -139,6 +171,7 @@ impl Playback {
     pub fn thaw(&mut self, at: ShowTime) {
         let Some(frozen) = self.frozen.take() else { return };
         self.each_busy(|lane| lane.shift(frozen, at - frozen));
+        self.each_roll(|roll| roll.shift(frozen, at - frozen));
         self.masters.iter_mut().for_each(|lane| lane.shift(frozen, at - frozen));
         self.redraw_all();
     }
@@ -148,6 +181,11 @@ impl Playback {
         let now = self.frozen.map_or(now, |frozen| now.min(frozen));
         self.since = now;
         self.each_busy(|lane| lane.forget(now));
+        for rack in self.racks.iter_mut().filter(|rack| rack.rolls.iter().any(|it| it.is_over(now)))
+        {
+            rack.rolls.retain(|roll| !roll.is_over(now));
+            rack.drawn = OnceLock::new();
+        }
         self.masters.iter_mut().for_each(|lane| lane.forget(now));
     }
 
@@ -179,6 +217,18 @@ impl Playback {
         }
     }
 
+    fn stop_rolls(&mut self, at: ShowTime, span: Option<Span>) {
+        self.racks.iter_mut().for_each(|rack| rack.rolls.retain(|roll| !roll.begins_after(at)));
+        self.each_roll(|roll| roll.stop(at, span));
+    }
+
+    fn each_roll(&mut self, mut change: impl FnMut(&mut Roll)) {
+        for rack in self.racks.iter_mut().filter(|rack| !rack.rolls.is_empty()) {
+            rack.rolls.iter_mut().for_each(&mut change);
+            rack.drawn = OnceLock::new();
+        }
+    }
+
     fn redraw_all(&mut self) {
         self.racks.iter_mut().for_each(|rack| rack.drawn = OnceLock::new());
     }
@@ -193,7 +243,8 @@ fn masters_of(show: &Show, fixture: usize) -> Vec<u16> {
 
 impl Rack {
     fn new(universe: Universe) -> Self {
-        Self { universe, lanes: Vec::new(), sets: Vec::new(), dimmers: 0, drawn: OnceLock::new() }
+        let (lanes, sets, rolls) = (Vec::new(), Vec::new(), Vec::new());
+        Self { universe, lanes, sets, dimmers: 0, rolls, drawn: OnceLock::new() }
     }
 
     /// Takes a fixture in; gives where its channels sit.
@@ -226,7 +277,8 @@ impl Rack {
 
     fn draw(&self, faders: &Arc<Faders>, since: ShowTime) -> Arc<UniversePlan> {
         let drawing = Arc::new(Drawing::new(&self.lanes, &self.sets, since));
-        Arc::new(UniversePlan { universe: self.universe, drawing, faders: faders.clone() })
+        let (faders, rolls) = (faders.clone(), self.rolls.as_slice().into());
+        Arc::new(UniversePlan { universe: self.universe, drawing, faders, rolls })
     }
 }
 

@@ -34,6 +34,7 @@ pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOT
     }
     desk.dimmers(&drawing.dimmers, at);
     desk.slots(&drawing.slots, at, slots);
+    plan.rolls.iter().for_each(|roll| roll.draw(at, slots));
 }
 
 /// The priority of each slot (rule S13): `priority` where the show has something to say, 0 elsewhere.

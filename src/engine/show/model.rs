@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use units::{CueNumber, Decibels, Level, PortAddress, Rgb, Slot, Span, TrackId, Universe};
+
+use super::footage::Footage;
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -327,6 +330,8 @@ pub struct LightCue {
     pub targets: Vec<Target>,
     /// What the timings of targets mean; the first is the cue's own.
     pub timings: Vec<Timing>,
+    /// Recorded light that plays over everything.
+    pub capture: Option<CaptureCue>,
 }
 
 impl LightCue {
@@ -335,6 +340,23 @@ impl LightCue {
         let ends = self.timings.iter().map(|timing| timing.delay + timing.fade);
         ends.max().unwrap_or(Span::ZERO)
     }
+}
+
+/// A recording that plays in step with show time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaptureCue {
+    /// Path within the show folder.
+    pub file: String,
+    /// What is in it, by the universes that it plays in.
+    pub footage: Arc<Footage>,
+    /// How often.
+    pub loops: Loops,
+    /// Where in the file it begins.
+    pub offset: Span,
+    /// From what lies beneath, at the start.
+    pub fade_in: Span,
+    /// To what lies beneath, at its own end, and when it is stopped.
+    pub fade_out: Span,
 }
 
 /// How some attributes go where they go.

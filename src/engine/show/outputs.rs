@@ -2,11 +2,13 @@
 
 use units::{Decibels, Rgb, Span, TrackId};
 
+use super::captures;
 use super::cues::Known;
 use super::looks::{self, Look};
 use super::media::Library;
 use super::model::{
-    Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue, Timing,
+    CaptureCue, Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue,
+    Timing,
 };
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, whole, word};
 
@@ -27,12 +29,27 @@ const CURVES: &[(&str, Curve)] = &[
     ("snap", Curve::Snap),
 ];
 
+const LIGHT_KEYS: &[&str] = &[
+    "look",
+    "levels",
+    "fade",
+    "curve",
+    "capture",
+    "map",
+    "universe_size",
+    "loop",
+    "start_at",
+    "fade_in",
+    "fade_out",
+];
+
 /// What light does, and where its fade stands.
-pub fn light(report: &Report, node: &Node, known: &Known) -> Option<(LightCue, Spot)> {
-    let table = Table::open(report, node, "`light`", &["look", "levels", "fade", "curve"])?;
+pub fn light(report: &Report, node: &Node, known: &mut Known) -> Option<(LightCue, Spot)> {
+    let table = Table::open(report, node, "`light`", LIGHT_KEYS)?;
+    let capture = captures::read(&table, known.captures);
     let own = table.node("levels").map(|node| looks::levels(report, node, known.patch));
     let look = table.node("look").and_then(|node| look(report, node, known));
-    if table.node("look").is_none() && own.is_none() {
+    if ["look", "levels", "capture"].iter().all(|key| table.node(key).is_none()) {
         table.missing("look` or `levels");
     }
     let looks: Vec<&Look> = look.into_iter().chain(&own).collect();
@@ -41,6 +58,7 @@ pub fn light(report: &Report, node: &Node, known: &Known) -> Option<(LightCue, S
     let light = LightCue {
         targets: looks::targets(&looks, known.patch),
         timings: vec![Timing { delay: Span::ZERO, fade, curve }],
+        capture,
     };
     Some((light, table.node("fade").map_or(table.spot, |node| node.spot)))
 }
@@ -117,6 +135,14 @@ fn track(report: &Report, node: &Node, known: &Known) -> Option<(TrackId, Option
 pub fn length(library: &Library, media: MediaId, loops: Loops, offset: Span) -> Option<Span> {
     match loops {
         Loops::Times(times) => Some(library.info(media).length().times(times.into()) - offset),
+        Loops::Forever => None,
+    }
+}
+
+/// How long a recording plays; none if it plays until something ends it.
+pub fn capture_length(capture: &CaptureCue) -> Option<Span> {
+    match capture.loops {
+        Loops::Times(times) => Some(capture.footage.length.times(times.into()) - capture.offset),
         Loops::Forever => None,
     }
 }

@@ -99,7 +99,7 @@ fn take_all(playback: &mut Playback, at: ShowTime, level: Level) {
     let lanes = (0..2).flat_map(|fixture| (0..512).map(move |channel| LaneId { fixture, channel }));
     let targets = lanes.map(|lane| Target { lane, level, timing: 0 }).collect();
     let timing = Timing { delay: Span::ZERO, fade: Span::from_secs(1), curve: Curve::Linear };
-    let light = LightCue { targets, timings: vec![timing] };
+    let light = LightCue { targets, timings: vec![timing], capture: None };
     playback.take(&Take { list: 0, at, light: &light });
 }
 

@@ -119,7 +119,7 @@ pub fn fade(
     let targets = (0..show.fixtures.len() as u32).map(target).collect();
     let timing = Timing { delay: Span::ZERO, fade: span, curve: Curve::Linear };
     let at = BoxClock::free().now() + wait;
-    let lit = LightCue { targets, timings: vec![timing] };
+    let lit = LightCue { targets, timings: vec![timing], capture: None };
     playback.take(&Take { list: 0, at, light: &lit });
     light.play(playback.plan(1));
 }
