@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use units::CueNumber;
+use units::{CueNumber, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -134,6 +134,15 @@ Examples:
     Phones(Show),
     /// What is on the lighting network
     Universes(Show),
+    /// Record the light that leaves the box, until Ctrl-C, as a capture that a cue can play
+    #[command(after_help = "\
+A capture plays with `light = { capture = \"FILE\" }` (docs/show-file.md). It holds what changed, and is good up to
+wherever it ends. One recording runs at a time; frames that a busy box had no room for are counted and said.
+
+Examples:
+  downbeat record shows/tonight/captures/storm.dbl
+  downbeat record storm.dbl --universes 1,2 --for 10m")]
+    Record(Record),
     /// What was ordered, and what really happened
     #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]
     Receipts {
@@ -182,6 +191,21 @@ pub struct CueOrder {
     pub cue: CueNumber,
     #[command(flatten)]
     pub order: Order,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Record {
+    /// Where to write it; what is there is replaced
+    pub file: PathBuf,
+    /// Which universes [default: all]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=63_999))]
+    pub universes: Vec<u32>,
+    /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
+    pub length: Option<Span>,
+    /// Print what was recorded as one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What commands that show something take.

@@ -13,6 +13,8 @@ use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
+use tokio::sync::mpsc;
+use units::Universe;
 use uuid::Uuid;
 
 use crate::{Refused, load};
@@ -121,6 +123,12 @@ pub struct Watched(pub Arc<Outputs>);
 impl io::http::Outputs for Watched {
     fn universes(&self) -> Value {
         serde_json::to_value(self.0.on_the_wire.glance()).expect("a glance has a JSON form")
+    }
+    fn recording_lost(&self) -> u64 {
+        self.0.on_the_wire.recording_lost()
+    }
+    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String> {
+        self.0.on_the_wire.record(universes)
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);

@@ -8,6 +8,7 @@ mod edge;
 mod glance;
 mod net;
 mod outbox;
+mod record;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use engine::light::{Plan, Playback, priorities};
 use engine::show::{SacnOut, Show, UniverseOut};
 use engine::told::FrameReport;
 use rtrb::{Producer, RingBuffer};
+use tokio::sync::mpsc;
 use units::{Moment, PortAddress, Universe};
 use uuid::Uuid;
 use wire::sacn::{self, SourceName};
@@ -38,11 +40,14 @@ use edge::{Edge, EdgeEnds, Memory, Seen};
 pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
 use net::Interface;
 pub use net::LightNet;
+use record::Wanted;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
 const PLANS: usize = 1024;
+/// Recordings that begin and end while a render thread draws a frame.
+const TAPES: usize = 64;
 /// Reports on their way back: a second of the most that phases make.
 const REPORTS: usize = 1024;
 
@@ -220,6 +225,33 @@ impl LightWatch {
     }
 }
 
+impl LightWatch {
+    /// Records what leaves the box from now on, as the bytes of a capture (`wire::capture`), in whole records, until the
+    /// receiver is dropped. Without universes: all.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    pub fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String> {
+        let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
+        if let Some(missing) = universes.iter().find(|it| !all.contains(it)) {
+            return Err(format!("universe {missing} does not leave this box"));
+        }
+        let mut seen = self.seen.lock().expect("the edge thread does not panic");
+        if seen.records {
+            return Err("somebody records already: one at a time".into());
+        }
+        let (wanted, bytes) =
+            Wanted::new(if universes.is_empty() { all } else { universes.to_vec() });
+        (seen.records, seen.wanted) = (true, Some(wanted));
+        Ok(bytes)
+    }
+
+    /// Frames that recordings had no room for since the beginning.
+    pub fn recording_lost(&self) -> u64 {
+        self.gauges.untaped.load(Relaxed)
+    }
+}
+
 impl Drop for Light {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
@@ -232,10 +264,11 @@ impl Drop for Light {
 fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
+    let (tape_in, tapes) = RingBuffer::new(TAPES);
     let (old_in, old) = RingBuffer::new(2 * PLANS);
     let (told_in, told) = RingBuffer::new(REPORTS);
-    let render = RenderEnds { plans, tables, old: old_in, told: told_in };
-    (plan_in, render, EdgeEnds { tables: table_in, old, told })
+    let render = RenderEnds { plans, tables, tapes, old: old_in, told: told_in };
+    (plan_in, render, EdgeEnds { tables: table_in, tapes: tape_in, old, told })
 }
 
 /// What a render thread does not share.
@@ -265,6 +298,7 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         }),
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        tape: None,
         ends: own.ends,
         gauges,
     }
@@ -300,6 +334,8 @@ fn edge(
         gauges,
         seen,
         memory: Memory::default(),
+        title: setup.show.title.clone(),
+        recording: None,
     }
 }
 
@@ -443,7 +479,11 @@ fn sacn_stream(setup: &LightSetup, universe: Universe, sacn: &SacnOut, plan: &Pl
     let stream = SacnStream::new(setup.cid, name, setup.priority, universe)
         .synchronized_by(setup.show.light.sacn_sync);
     let mut stream = match plan.universe(universe).filter(|_| sacn.per_address) {
-        Some(plan) => stream.with_priorities(&priorities(plan, setup.priority)),
+        Some(plan) => {
+            let mut all = priorities(plan, setup.priority);
+            setup.show.captured(universe).for_each(|slots| all[slots].fill(setup.priority));
+            stream.with_priorities(&all)
+        }
         None => stream,
     };
     stream.set_preview(sacn.preview);

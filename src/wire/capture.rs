@@ -93,6 +93,36 @@ pub enum Record<'a> {
     },
 }
 
+impl Record<'_> {
+    /// Since position 0.
+    pub fn at(&self) -> Span {
+        match self {
+            Self::Frame { at, .. } | Self::Mark { at } => *at,
+        }
+    }
+    /// Whether nothing changed.
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark { .. })
+    }
+}
+
+/// How many of these bytes are whole records, behind the whole head where they begin with it.
+pub fn whole_len(bytes: &[u8], with_head: bool) -> usize {
+    let mut whole = match head(bytes) {
+        _ if !with_head => 0,
+        Ok((_, records)) => records,
+        Err(_) => return 0,
+    };
+    while let Some(length) = bytes.get(whole..).and_then(<[u8]>::first_chunk) {
+        let end = whole + 2 + usize::from(u16::from_le_bytes(*length));
+        if end > bytes.len() {
+            break;
+        }
+        whole = end;
+    }
+    whole
+}
+
 /// Writes a capture, record by record, into whatever buffer it is given.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -424,6 +454,7 @@ mod tests {
             let head = field::END + "Ouvertüre".len() + 4;
             let cut = head + ((bytes.len() - head) as f64 * cut) as usize;
             let (some, was_cut) = read(&bytes[..cut]);
+            prop_assert_eq!(whole_len(&bytes[..cut], true), records.iter().map(|it| **it).filter(|end| *end <= cut).max().unwrap_or(head).max(head));
             let whole = records.iter().filter(|end| ***end <= cut && ***end > head).count();
             prop_assert_eq!(&some[..], &all[..whole]);
             prop_assert_eq!(was_cut, cut != head && !records.contains(&cut));

@@ -173,7 +173,7 @@ impl Sequence<'_> {
                 for (index, (first, octets)) in self.blocks.iter().enumerate() {
                     let end = self.blocks.get(index + 1).map_or(self.frames, |next| next.0);
                     let wanted = end.min(self.frames).saturating_sub(*first);
-                    if *first != found {
+                    if *first != found || found == self.frames {
                         break;
                     }
                     let most = (wanted as usize * self.frame_len).min(BLOCK_MAX);

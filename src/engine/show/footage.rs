@@ -5,6 +5,7 @@
 //! *Reel*: all that was recorded of a universe.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use units::{Slot, Span, Universe};
@@ -57,6 +58,14 @@ impl Reel {
         self.times.push(at);
         self.frames.extend(frame);
         frame.len() + size_of::<Span>()
+    }
+
+    /// Which slots it has, from 0.
+    pub fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
+        let range = |(first, count): &(u16, u16)| {
+            usize::from(*first)..usize::from(*first) + usize::from(*count)
+        };
+        self.slots.iter().map(range)
     }
 
     /// The stretches of slots as they are at a place, each with the slot it begins at, from 0; none before the first

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -52,6 +53,13 @@ impl Show {
     pub fn channel(&self, lane: LaneId) -> Option<(&Fixture, &Channel)> {
         let fixture = self.fixtures.get(lane.fixture as usize)?;
         Some((fixture, fixture.channels.get(lane.channel as usize)?))
+    }
+    /// Stretches of slots from 0 that recordings play in, whichever cue's.
+    pub fn captured(&self, universe: Universe) -> impl Iterator<Item = Range<usize>> {
+        let cues = self.lists.iter().flat_map(|list| &list.cues);
+        let captures = cues.filter_map(|cue| cue.light.as_ref()?.capture.as_ref());
+        let reels = captures.filter_map(move |it| it.footage.reels.get(&universe));
+        reels.flat_map(|reel| reel.stretches())
     }
     /// The cue at a place.
     pub fn at(&self, place: CuePlace) -> Option<&Cue> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use units::{CommandId, CueNumber, Span};
+use units::{CommandId, CueNumber, Span, Universe};
 
 use super::{House, Peer};
 use crate::chance;
@@ -43,6 +43,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/clock/step", post(step_clock))
         .route("/phones", get(phones))
         .route("/universes", get(universes))
+        .route("/record", get(record))
         .route("/receipts", get(receipts))
         .route("/events", get(events))
         .route("/{command}", post(command).get(no_such_question))
@@ -248,7 +249,36 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
-    Json(json!({ "universes": house.outputs.universes() }))
+    let lost = house.outputs.recording_lost();
+    Json(json!({ "universes": house.outputs.universes(), "recording_lost_frames": lost }))
+}
+
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    /// Numbers parted by commas; all where there are none.
+    universes: Option<String>,
+}
+
+async fn record(State(house): State<Arc<House>>, Query(asked): Query<Recorded>) -> Response {
+    let numbers = asked.universes.as_deref().unwrap_or_default().split(',');
+    let universe = |number: &str| Universe::new(number.parse().ok()?).ok();
+    let universes: Option<Vec<Universe>> =
+        numbers.filter(|it| !it.is_empty()).map(universe).collect();
+    let Some(universes) = universes else {
+        let message = "universes are numbers from 1 to 63999, parted by commas";
+        return nonsense(StatusCode::BAD_REQUEST, "bad_request", message);
+    };
+    match house.outputs.record(&universes) {
+        Ok(bytes) => {
+            let pieces = futures_util::stream::unfold(bytes, async |mut bytes| {
+                let piece = bytes.recv().await?;
+                Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), bytes))
+            });
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (kind, Body::from_stream(pieces)).into_response()
+        }
+        Err(why) => nonsense(StatusCode::CONFLICT, "cannot_record", &why),
+    }
 }
 
 /// A cue as the list of cues has it.

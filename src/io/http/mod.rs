@@ -27,7 +27,8 @@ use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
-use units::{ShowTime, Span, Subnet};
+use tokio::sync::mpsc;
+use units::{ShowTime, Span, Subnet, Universe};
 use uuid::Uuid;
 
 pub use crowd::Crowd;
@@ -57,6 +58,13 @@ pub trait Outputs: Send + Sync {
     fn universes(&self) -> Value;
     /// The sound card.
     fn sound(&self) -> Value;
+    /// Frames that recordings of light had no room for.
+    fn recording_lost(&self) -> u64;
+    /// Records light, as the bytes of a capture, until the receiver is dropped; without universes all of them.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String>;
 }
 
 /// What does not change while the box runs.

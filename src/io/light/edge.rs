@@ -22,6 +22,7 @@ use units::{PortAddress, ShowTime, Span, Universe};
 
 use super::glance::{Foreign, NodeGlance};
 use super::net::v4;
+use super::record::{Recording, Tape, Wanted};
 use super::render::{Gauges, Leave, Old, Table, Told};
 use crate::clock::BoxClock;
 
@@ -41,6 +42,10 @@ pub(super) struct Seen {
     /// The worst of each of the last seconds, newest last.
     worst: VecDeque<(i64, Span)>,
     pub evidence: Option<Evidence>,
+    /// Whoever wants to record.
+    pub wanted: Option<Wanted>,
+    /// Whether somebody does.
+    pub records: bool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -95,11 +100,14 @@ pub(super) struct Edge {
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+    pub title: String,
+    pub recording: Option<Recording>,
 }
 
 /// Its ends of a render thread's rings.
 pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
+    pub tapes: Producer<Option<Tape>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
 }
@@ -122,6 +130,7 @@ impl Edge {
             self.listen();
             let now = self.steady.show(self.clock.mono_now());
             self.drain();
+            self.record();
             self.speak(now);
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
@@ -129,6 +138,8 @@ impl Edge {
                 self.each_second(now);
             }
         }
+        // What left before the end belongs to a recording.
+        self.record();
     }
 
     fn listen(&mut self) {
@@ -166,6 +177,29 @@ impl Edge {
                     }
                 }
             }
+        }
+    }
+
+    fn record(&mut self) {
+        let now = self.clock.now();
+        let wanted = self.seen.lock().expect("watchers do not panic").wanted.take();
+        if let Some(wanted) = wanted {
+            let (threads, gauges) = (self.ends.len(), self.gauges.clone());
+            let (recording, tapes) = Recording::begin(wanted, &self.title, now, threads, gauges);
+            self.hand_tapes(tapes.into_iter().map(Some));
+            self.recording = Some(recording);
+        }
+        if self.recording.as_mut().is_some_and(|it| !it.turn(now)) {
+            self.hand_tapes(std::iter::repeat_with(|| None));
+            self.recording = None;
+            self.seen.lock().expect("watchers do not panic").records = false;
+        }
+    }
+
+    /// A render thread that has not taken a tape for so many is stuck, and that is told of elsewhere.
+    fn hand_tapes(&mut self, tapes: impl Iterator<Item = Option<Tape>>) {
+        for (ends, tape) in self.ends.iter_mut().zip(tapes) {
+            let _ = ends.tapes.push(tape);
         }
     }
 

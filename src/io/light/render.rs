@@ -21,6 +21,7 @@ use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
 
 use super::outbox::{Outbox, Sent, System};
+use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
 /// Frames are drawn so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a development
@@ -53,6 +54,7 @@ pub(super) enum Told {
 pub(super) enum Old {
     Plan(Arc<Plan>),
     Table(Arc<Table>),
+    Tape(Tape),
 }
 
 /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
@@ -74,6 +76,8 @@ pub(super) enum Leave {
 pub(super) struct Gauges {
     pub universes: Vec<Gauge>,
     pub failed: AtomicU64,
+    /// Frames that a recording had no room for.
+    pub untaped: AtomicU64,
     pub leave: AtomicU8,
 }
 
@@ -91,7 +95,8 @@ impl Gauges {
     pub fn new(universes: usize) -> Self {
         let gauge = |_| Gauge { frames: AtomicU64::new(0), last: AtomicI64::new(NEVER) };
         let universes = (0..universes).map(gauge).collect();
-        Self { universes, failed: AtomicU64::new(0), leave: AtomicU8::new(Leave::Not as u8) }
+        let (failed, untaped) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { universes, failed, untaped, leave: AtomicU8::new(Leave::Not as u8) }
     }
     pub fn leave(&self, how: Leave) {
         self.leave.store(how as u8, Relaxed);
@@ -196,6 +201,8 @@ pub(super) struct Render {
     pub synchronizer: Option<Synchronizer>,
     pub plan: Arc<Plan>,
     pub table: Arc<Table>,
+    /// While somebody records.
+    pub tape: Option<Tape>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
 }
@@ -204,6 +211,7 @@ pub(super) struct Render {
 pub(super) struct RenderEnds {
     pub plans: Consumer<Arc<Plan>>,
     pub tables: Consumer<Arc<Table>>,
+    pub tapes: Consumer<Option<Tape>>,
     pub old: Producer<Old>,
     pub told: Producer<Told>,
 }
@@ -273,6 +281,19 @@ impl Render {
         {
             self.take_table(table);
         }
+        while self.ends.old.slots() > 0
+            && let Ok(tape) = self.ends.tapes.pop()
+        {
+            self.take_tape(tape);
+        }
+    }
+
+    fn take_tape(&mut self, tape: Option<Tape>) {
+        // Whoever records sees at once what is shown.
+        self.lit.iter_mut().for_each(|lit| lit.fresh |= tape.is_some());
+        if let Some(old) = std::mem::replace(&mut self.tape, tape) {
+            let _ = self.ends.old.push(Old::Tape(old));
+        }
     }
 
     fn take_plan(&mut self, plan: Arc<Plan>) {
@@ -300,6 +321,11 @@ impl Render {
         for lit in self.lit.iter_mut().filter(|lit| lit.phase == phase) {
             let subscribed = !self.table[lit.index].is_empty();
             lit.draw(&self.plan, subscribed, at);
+            if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
+                let taken = Taken { at, universe: lit.universe, slots: lit.slots };
+                let is_lost = u64::from(tape.push(taken).is_err());
+                self.gauges.untaped.fetch_add(is_lost, Relaxed);
+            }
         }
     }
 

@@ -11,8 +11,10 @@ use engine::show::{
     UniverseOut,
 };
 use nix::libc;
+use tokio::sync::mpsc::Receiver;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
+use wire::capture::{Reader, Record};
 
 use super::render::{Lit, THREAD};
 use super::{Light, LightNet, LightSetup};
@@ -131,6 +133,8 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
     let mut playback = Playback::new(&show);
     let mut bytes = [0; 2048];
     receiver.recv(&mut bytes).expect("a first frame");
+    let mut recorded = light.watch().record(&[]).expect("nobody else records");
+    assert!(light.watch().record(&[]).is_err(), "one at a time");
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
@@ -139,10 +143,28 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
         light.play(playback.plan(1));
         receiver.recv(&mut bytes).expect("a frame");
     }
+    let left = bytes[..wire::sacn::DATA_LEN].to_vec();
     let got = node.recv(&mut bytes).expect("a frame for the node");
     WATCHING.store(false, SeqCst);
     assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
+    let lost = light.watch().recording_lost();
     light.stop();
+    let all = frames_of_universe_1(&mut recorded);
+    assert!(lost == 0 && all.len() > 20, "{lost} lost, {} recorded", all.len());
+    assert!(all.contains(&left[wire::sacn::DATA_LEN - Universe::SLOTS..].to_vec()));
+}
+
+/// What a recording shows.
+fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
+    let capture: Vec<u8> = std::iter::from_fn(|| recorded.try_recv().ok()).flatten().collect();
+    let mut reader = Reader::new(&capture).expect("a capture");
+    let mut all = Vec::new();
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Frame { index: 0, slots, .. } = record {
+            all.push(slots.to_vec());
+        }
+    }
+    all
 }
 
 fn subscription() -> Vec<u8> {
