@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sim::path::{SCENARIOS, Scenario};
 use tokio::runtime;
-use tools::fleet::{self, Place, Plan, Report};
+use tools::fleet::{self, Place, Plan, Report, Way};
 
 use crate::proxy_cli;
 use crate::test::root;
@@ -16,7 +16,7 @@ use crate::test::root;
 /// What to try.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools fleet --phones 1000 --scenario venue\n  tools fleet --phones 200 --scenario all --json > fleet.json\n  tools fleet --phones 50 --box 127.0.0.1:8080 --socket /run/downbeat/control.sock\n\nBox, phones and network share this machine's clock, so the error is known exactly; they share its processors, too, so\nread the load. `tools proxy --help` describes the scenarios."
+    after_help = "Examples:\n  tools fleet --phones 1000 --scenario venue\n  tools fleet --phones 200 --scenario all --json > fleet.json\n  tools fleet --phones 1000 --way webtransport\n  tools fleet --phones 50 --box 127.0.0.1:8080 --socket /run/downbeat/control.sock\n\nBox, phones and network share this machine's clock, so the error is known exactly; they share its processors, too, so\nread the load. `tools proxy --help` describes the scenarios."
 )]
 pub struct Args {
     /// How many
@@ -25,6 +25,9 @@ pub struct Args {
     /// What the network is like: a name, its beginning, or `all` in turn
     #[arg(long, default_value = "venue-crowded", value_parser = scenarios)]
     scenario: Scenarios,
+    /// How phones come in and ask: over plain HTTP on the socket, over TLS in datagrams, or one after the other
+    #[arg(long, value_enum, default_value = "ws")]
+    way: Ways,
     /// Where chance begins
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -34,18 +37,41 @@ pub struct Args {
     /// Seconds in which errors are taken
     #[arg(long, default_value_t = 30.0, value_parser = seconds)]
     measure: f64,
+    /// Seconds in which what a question costs the box is weighed
+    #[arg(long, default_value_t = 30.0, value_parser = seconds)]
+    weigh: f64,
     /// Which program to run as the box
     #[arg(long, env = "DOWNBEAT", default_value = "target/release/downbeat")]
     program: PathBuf,
     /// A box that runs on this machine already, its HTTP port; it must let so many in from one address
     #[arg(long = "box", requires = "socket")]
     the_box: Option<SocketAddr>,
+    /// Its HTTPS port, for those that ask in datagrams
+    #[arg(long = "secure-box", requires = "the_box")]
+    secure_box: Option<SocketAddr>,
     /// That box's control socket
     #[arg(long)]
     socket: Option<PathBuf>,
     /// One JSON document instead of words
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Ways {
+    Ws,
+    Webtransport,
+    Both,
+}
+
+impl Ways {
+    fn each(self) -> &'static [Way] {
+        match self {
+            Self::Ws => &[Way::WebSocket],
+            Self::Webtransport => &[Way::WebTransport],
+            Self::Both => &[Way::WebSocket, Way::WebTransport],
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -77,9 +103,12 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     let mut reports = Vec::new();
-    for scenario in &args.scenario.0 {
-        let say = |word| eprintln!("  {}: {word}", scenario.name);
-        match runtime.block_on(fleet::run(&plan(args, scenario), say)) {
+    let scenarios = args.scenario.0.iter();
+    for (scenario, way) in
+        scenarios.flat_map(|it| args.way.each().iter().map(move |way| (*it, *way)))
+    {
+        let say = |word| eprintln!("  {} by {way}: {word}", scenario.name);
+        match runtime.block_on(fleet::run(&plan(args, scenario, way), say)) {
             Ok(report) => reports.extend(tell(args, report)),
             Err(error) => {
                 eprintln!("{error}");
@@ -107,17 +136,21 @@ fn tell(args: &Args, report: Report) -> Option<Report> {
     None
 }
 
-fn plan(args: &Args, scenario: &Scenario) -> Plan {
+fn plan(args: &Args, scenario: &Scenario, way: Way) -> Plan {
     let at = match (args.the_box, &args.socket) {
-        (Some(http), Some(socket)) => Place::Running { http, socket: socket.clone() },
+        (Some(http), Some(socket)) => {
+            Place::Running { http, https: args.secure_box, socket: socket.clone() }
+        }
         _ => Place::Program(root().join(&args.program)),
     };
     Plan {
         phones: args.phones,
+        way,
         scenario: *scenario,
         seed: args.seed,
         warm_up: Duration::from_secs_f64(args.warm_up),
         measure: Duration::from_secs_f64(args.measure),
+        weigh: Duration::from_secs_f64(args.weigh),
         at,
     }
 }

@@ -71,6 +71,7 @@ pub struct Running {
     place: TempDir,
     child: Child,
     http: SocketAddr,
+    https: SocketAddr,
 }
 
 impl Running {
@@ -83,14 +84,14 @@ impl Running {
         let place = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
         let log = fs::File::create(place.path().join("log")).map_err(BoxError::machine("log"))?;
         let errors = log.try_clone().map_err(BoxError::machine("log"))?;
-        let (http, boxfile) = write_box_file(place.path(), more)?;
+        let ([http, https], boxfile) = write_box_file(place.path(), more)?;
         let mut command = Command::new(program);
         command.arg("run").arg(show).arg("--simulate").arg("--box").arg(boxfile);
         command.arg("--state").arg(place.path().join("state"));
         command.arg("--socket").arg(place.path().join("socket"));
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = command.spawn().map_err(BoxError::machine("the program"))?;
-        let mut running = Self { program: program.to_owned(), place, child, http };
+        let mut running = Self { program: program.to_owned(), place, child, http, https };
         running.wait_until_it_answers().await?;
         Ok(running)
     }
@@ -135,6 +136,11 @@ impl Running {
     /// Where phones find it.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where they find it over TLS and QUIC.
+    pub fn https(&self) -> SocketAddr {
+        self.https
     }
 
     /// Its control socket.
@@ -190,14 +196,18 @@ async fn ask(
 }
 
 /// A box file that moves the ports, so that a box that runs already is not disturbed.
-fn write_box_file(place: &Path, more: &str) -> Result<(SocketAddr, PathBuf), BoxError> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"))?;
-    let http = listener.local_addr().map_err(BoxError::machine("a free port"))?;
+fn write_box_file(place: &Path, more: &str) -> Result<([SocketAddr; 2], PathBuf), BoxError> {
+    // Both are held until both are found, so that they differ.
+    let listen = || TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"));
+    let listeners = [listen()?, listen()?];
+    let address = |it: &TcpListener| it.local_addr().map_err(BoxError::machine("a free port"));
+    let [http, https] = [address(&listeners[0])?, address(&listeners[1])?];
     let path = place.join("box.toml");
     let text = format!(
-        "[ports]\nhttp = {}\nhttps = 0\nosc = 0\ncluster = 0\nclock = 0\n{more}",
-        http.port()
+        "[ports]\nhttp = {}\nhttps = {}\nosc = 0\ncluster = 0\nclock = 0\n{more}",
+        http.port(),
+        https.port()
     );
     fs::write(&path, text).map_err(BoxError::machine("box.toml"))?;
-    Ok((http, path))
+    Ok(([http, https], path))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use units::{CueNumber, Span};
 
 const EXAMPLES: &str = "\
@@ -82,6 +82,17 @@ Example:
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Make a profile of a fixture file: Open Fixture Library (JSON) or GDTF
+    #[command(after_help = "\
+The profile is written to the show's fixtures/NAME.toml and stands by itself; the file is not needed afterwards.
+What a profile has no place for is said, each with its place.
+
+Examples:
+  downbeat import robin-300.gdtf --list                     its modes and their channels
+  downbeat import robin-300.gdtf --into shows/tonight       then: profile = \"robin-300\", mode = \"Mode 1\"
+  downbeat import par-64.json --into shows/tonight --name front-par --mode 7-channel
+  downbeat import par-64.json --list --json | jq '.modes[].slots'")]
+    Import(Import),
     /// Fire the cue on standby
     #[command(after_help = "Examples:\n  downbeat go\n  downbeat go --list balcony")]
     Go(ListOrder),
@@ -132,7 +143,8 @@ Examples:
     },
     /// Every phone
     Phones(Show),
-    /// What is on the lighting network
+    /// What is on the lighting network: what the box sends, and what comes in
+    #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),
     /// Record the light that leaves the box, until Ctrl-C, as a capture that a cue can play
     #[command(after_help = "\
@@ -143,6 +155,16 @@ Examples:
   downbeat record shows/tonight/captures/storm.dbl
   downbeat record storm.dbl --universes 1,2 --for 10m")]
     Record(Record),
+    /// Ask and tell lamps, through Art-Net nodes that speak RDM
+    #[command(after_help = "\
+Examples:
+  downbeat rdm list
+  downbeat rdm get 7a70:ffffff00 device_info
+  downbeat rdm set 7a70:ffffff00 dmx_start_address 101")]
+    Rdm {
+        #[command(subcommand)]
+        rdm: crate::lamps::Rdm,
+    },
     /// What was ordered, and what really happened
     #[command(after_help = "Example:\n  downbeat receipts --limit 100 --json")]
     Receipts {
@@ -154,6 +176,32 @@ Examples:
     },
     /// The phones' address as a QR code
     Qr(Show),
+}
+
+/// What `import` takes.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["into", "list"])))]
+pub struct Import {
+    /// The fixture file
+    pub file: PathBuf,
+    /// The show (folder or show.toml) that gets the profile
+    #[arg(long, value_name = "SHOW")]
+    pub into: Option<PathBuf>,
+    /// Only show what would be imported
+    #[arg(long)]
+    pub list: bool,
+    /// The profile's name [default: after the file]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Import only this mode; can be given several times
+    #[arg(long, value_name = "MODE")]
+    pub mode: Vec<String>,
+    /// Replace another profile of that name
+    #[arg(long)]
+    pub replace: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How `check` says it.
@@ -235,6 +283,16 @@ mod tests {
         let after = socket(&["downbeat", "go", "--socket", "/tmp/s"]);
         assert_eq!(before, Some(PathBuf::from("/tmp/s")));
         assert_eq!(before, after);
+    }
+
+    #[test]
+    fn an_import_says_whether_it_is_for_a_show_or_for_looking_at() {
+        let import = |words: &[&str]| {
+            let words = ["downbeat", "import", "par.json"].iter().chain(words);
+            Cli::try_parse_from(words).map_err(|error| error.exit_code()).map(|_| ())
+        };
+        assert_eq!((import(&["--list"]), import(&["--into", "show"])), (Ok(()), Ok(())));
+        assert_eq!((import(&[]), import(&["--list", "--into", "show"])), (Err(2), Err(2)));
     }
 
     #[test]

@@ -28,12 +28,18 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Client {
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// The box that listens there, if there is one.
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, patience: PATIENCE }
+    }
+
+    /// The same box, for what may take longer.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { socket: self.socket.clone(), patience }
     }
 
     /// `GET /api/v1/…`
@@ -81,12 +87,12 @@ impl Client {
         // What was asked waits in the socket, and a box that comes round does it after all.
         let after_all = if method == Method::POST { "; it may still do it" } else { "" };
         let asked = ask(&self.socket, method, path, body);
-        match runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await }) {
+        match runtime.block_on(async { tokio::time::timeout(self.patience, asked).await }) {
             Ok(answer) => answer,
             Err(_) => Err(Refused(format!(
                 "the box at {} does not answer within {} s{after_all}",
                 self.socket.display(),
-                PATIENCE.as_secs()
+                self.patience.as_secs()
             ))),
         }
     }

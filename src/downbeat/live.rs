@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, clock, load, record, terminal};
+use crate::{Refused, address, clock, lamps, load, record, terminal};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -29,13 +29,17 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
         Command::Clock { show: it, step: true } => step_clock(&client, it.json),
         Command::Phones(it) => show(&client, "phones", it.json, phones),
+        Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
         Command::Record(it) => record::record(&client, it),
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
         }
         Command::Qr(it) => show(&client, "status", it.json, qr),
-        Command::Run { .. } | Command::Check { .. } | Command::Rehearse { .. } => {
+        Command::Run { .. }
+        | Command::Check { .. }
+        | Command::Rehearse { .. }
+        | Command::Import(_) => {
             unreachable!("main sends these elsewhere")
         }
     }
@@ -91,9 +95,17 @@ fn show(
     as_json: bool,
     words: fn(&Value) -> String,
 ) -> Result<(), Refused> {
-    let answer = client.get(path)?;
+    show_answer(&client.get(path)?, as_json, words)
+}
+
+/// The document, or what it says in words; a refusal is one in either.
+pub fn show_answer(
+    answer: &Answer,
+    as_json: bool,
+    words: fn(&Value) -> String,
+) -> Result<(), Refused> {
     if answer.status != StatusCode::OK {
-        return Err(why(&answer));
+        return Err(why(answer));
     }
     match as_json {
         true => terminal::say(&answer.document.to_string()),
@@ -144,12 +156,24 @@ fn status(it: &Value) -> String {
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
+    lines.extend(timecode(show));
     if !simulated.is_empty() {
         lines.push(format!("SIMULATED: {}", simulated.join(", ")));
     }
     if show["paused"] == true {
         lines.push("PAUSED".to_owned());
     }
+    if show["blackout"] == true {
+        lines.push("BLACKOUT".to_owned());
+    }
+    let parked: Vec<&str> = rows(&show["parked"]).map(text).collect();
+    if !parked.is_empty() {
+        lines.push(format!("PARKED   {}", parked.join(", ")));
+    }
+    let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
+    lines.extend(
+        lowered.map(|it| format!("master   {} at {}%", text(&it["name"]), it["level_percent"])),
+    );
     let lists: Vec<[String; 4]> = rows(&show["lists"])
         .map(|list| {
             let name = text(&list["name"]).to_owned();
@@ -172,6 +196,37 @@ fn status(it: &Value) -> String {
     lines.join("\n")
 }
 
+/// What is chased, a line a list, and what is sent.
+fn timecode(show: &Value) -> Vec<String> {
+    let chased = rows(&show["lists"]).filter(|list| !list["timecode"].is_null()).map(chase);
+    let lead = &show["timecode"];
+    let runs = if lead["runs"] == true { "running" } else { "standing" };
+    let sent = match lead["timecode"].as_str() {
+        Some(now) => format!("timecode {now} sent with {} ({runs})", text(&lead["list"])),
+        None => format!("timecode none sent until {} begins", text(&lead["list"])),
+    };
+    chased.chain((!lead.is_null()).then_some(sent)).collect()
+}
+
+fn chase(list: &Value) -> String {
+    let it = &list["timecode"];
+    let now = it["timecode"].as_str().unwrap_or("nothing heard yet");
+    let asks = (it["asks"] == true).then_some("it has jumped: GO follows it");
+    let trouble = it["trouble"].as_str().map(|trouble| match trouble {
+        "reverse" => "it runs backwards",
+        _ => "it counts frames otherwise than the show",
+    });
+    let speed = it["speed"].as_f64().filter(|it| (it - 1.0).abs() > 0.001);
+    let speed = speed.map(|it| format!("at {:.1} % of its speed", it * 100.0));
+    let state = format!("{} ({}) {}", text(&it["source"]), text(&it["rate"]), text(&it["state"]));
+    let more = asks.into_iter().chain(trouble).map(str::to_owned).chain(speed);
+    let said: Vec<String> = [format!("timecode {now}  {} from {state}", text(&list["name"]))]
+        .into_iter()
+        .chain(more)
+        .collect();
+    said.join(", ")
+}
+
 fn cues(it: &Value) -> String {
     let list = |list: &Value| {
         let rows: Vec<[String; 5]> = rows(&list["cues"]).map(cue_row).collect();
@@ -188,12 +243,14 @@ fn cue_row(it: &Value) -> [String; 5] {
     };
     let outputs = ["light", "sound", "phones"].into_iter().filter(|output| it[*output] == true);
     let acts = (it["acts"].as_u64() > Some(0)).then_some("cues");
-    let does: Vec<&str> = outputs.chain(acts).collect();
+    let sends = (it["sends"].as_u64() > Some(0)).then_some("network");
+    let does: Vec<&str> = outputs.chain(acts).chain(sends).collect();
     let then = match text(&it["then"]) {
         "wait" => String::new(),
         then => format!("{then} {}", span(&it["post_wait_ns"])),
     };
-    let at = it["at"].as_str().map(|at| format!("at {at} ")).unwrap_or_default();
+    let at = it["timecode"].as_str().or(it["at"].as_str());
+    let at = at.map(|at| format!("at {at} ")).unwrap_or_default();
     [
         mark.to_owned(),
         text(&it["number"]).to_owned(),
@@ -258,42 +315,101 @@ fn correction(phone: &Value) -> Option<String> {
     Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
 }
 
+/// Who sends, what leaves, then who else sends it and what comes in, where there is any.
 fn universes(it: &Value) -> String {
-    let rows: Vec<[String; 8]> = rows(&it["universes"]).map(universe_row).collect();
-    table(
-        ["universe", "label", "sACN", "Art-Net", "frames/s", "last", "worst late", "others"],
-        &rows,
-    )
+    let sender = rows(&it["universes"]).map(|it| &it["sacn"]).find(|it| !it.is_null());
+    let sender =
+        sender.map(|it| format!("sACN as {} ({})", text(&it["source_name"]), text(&it["cid"])));
+    let sent: Vec<_> = rows(&it["universes"]).flat_map(universe_rows).collect();
+    let head = ["universe", "label", "frames/s", "last", "worst late", "sACN", "Art-Net"];
+    let sent = table(head, &sent);
+    let others: Vec<_> = rows(&it["universes"]).flat_map(other_rows).collect();
+    let others = table(["universe", "sent by others too", "address", "priority"], &others);
+    let inputs: Vec<_> = rows(&it["inputs"]).flat_map(input_rows).collect();
+    let inputs = table(["input", "from", "to", "state", "source", "heard"], &inputs);
+    // A table without rows is its head alone.
+    let more = [others, inputs].into_iter().filter(|it| it.contains('\n'));
+    sender.into_iter().chain([sent]).chain(more).collect::<Vec<_>>().join("\n\n")
 }
 
-fn universe_row(it: &Value) -> [String; 8] {
-    let foreign: Vec<&str> = rows(&it["foreign"]).map(|it| text(&it["name"])).collect();
-    [
-        it["universe"].to_string(),
-        text(&it["label"]).to_owned(),
-        sacn(&it["sacn"]),
-        artnet(&it["artnet"]),
-        it["frames_per_second"].as_u64().map_or_else(|| "unknown".into(), |it| it.to_string()),
-        span(&it["last_frame_age_ns"]),
-        span(&it["worst_late_ns"]),
-        if foreign.is_empty() { "-".into() } else { foreign.join(", ") },
-    ]
+/// One for each source, or one without.
+fn input_rows(it: &Value) -> Vec<[String; 6]> {
+    let from = match it["universe"].is_null() {
+        true => format!("Art-Net {}", it["port_address"]),
+        false => format!("sACN {}", it["universe"]),
+    };
+    let to = match it["to"].is_null() {
+        true => "-".to_owned(),
+        false => format!("{} by {}", it["to"], text(&it["merge"])),
+    };
+    let row = |source: String, heard: String| {
+        let (input, state) = (text(&it["input"]).to_owned(), text(&it["state"]).to_owned());
+        [input, from.clone(), to.clone(), state, source, heard]
+    };
+    let sources: Vec<_> = rows(&it["sources"])
+        .map(|source| {
+            let who = source["name"].as_str().unwrap_or("Art-Net");
+            let (address, priority) = (text(&source["address"]), &source["priority"]);
+            row(format!("{who} {address} at {priority}"), span(&source["age_ns"]))
+        })
+        .collect();
+    if sources.is_empty() { vec![row("nobody".to_owned(), "-".to_owned())] } else { sources }
 }
 
-fn sacn(it: &Value) -> String {
+/// One, and one more for each receiver beyond the first.
+fn universe_rows(it: &Value) -> Vec<[String; 7]> {
+    let (sacn, artnet) = (sacn(&it["sacn"]), artnet(&it["artnet"]));
+    let figures = match it["last_frame_age_ns"].is_null() {
+        true => ["-", "never", "-"].map(str::to_owned),
+        false => {
+            let rate = it["frames_per_second"].as_u64();
+            let rate = rate.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+            [rate, span(&it["last_frame_age_ns"]), span(&it["worst_late_ns"])]
+        }
+    };
+    let row = |place: usize| {
+        let own = |cell: &str| if place == 0 { cell.to_owned() } else { String::new() };
+        let receiver = |all: &[String]| all.get(place).cloned().unwrap_or_default();
+        let [rate, last, late] = figures.each_ref().map(|it| own(it));
+        let (number, label) = (own(&it["universe"].to_string()), own(text(&it["label"])));
+        [number, label, rate, last, late, receiver(&sacn), receiver(&artnet)]
+    };
+    (0..sacn.len().max(artnet.len())).map(row).collect()
+}
+
+/// Where it leaves for as sACN, and at which priority; at least one.
+fn sacn(it: &Value) -> Vec<String> {
     let unicast = rows(&it["unicast"]).map(text);
-    let ways: Vec<&str> =
-        (it["multicast"] == true).then_some("multicast").into_iter().chain(unicast).collect();
-    if it.is_null() { "-".to_owned() } else { format!("{} at {}", ways.join(" "), it["priority"]) }
+    let ways = (it["multicast"] == true).then_some("multicast").into_iter().chain(unicast);
+    let mut ways: Vec<_> = ways.map(str::to_owned).collect();
+    match ways.first_mut() {
+        Some(first) => first.push_str(&format!(" at {}", it["priority"])),
+        None => ways.push("-".to_owned()),
+    }
+    ways
 }
 
-fn artnet(it: &Value) -> String {
+/// Who has it as Art-Net, and at which port address; at least one.
+fn artnet(it: &Value) -> Vec<String> {
     if it.is_null() {
-        return "-".to_owned();
+        return vec!["-".to_owned()];
     }
-    let subscribers: Vec<&str> = rows(&it["subscribers"]).map(|it| text(&it["address"])).collect();
-    let who = if subscribers.is_empty() { "nobody".to_owned() } else { subscribers.join(" ") };
-    format!("{} to {who}", it["port_address"])
+    let mut subscribers: Vec<_> =
+        rows(&it["subscribers"]).map(|it| text(&it["address"]).to_owned()).collect();
+    if subscribers.is_empty() {
+        subscribers.push("nobody".to_owned());
+    }
+    subscribers[0] = format!("{} to {}", it["port_address"], subscribers[0]);
+    subscribers
+}
+
+fn other_rows(it: &Value) -> Vec<[String; 4]> {
+    let row = |other: &Value| {
+        let priority = other["priority"].as_u64().map_or_else(|| "-".into(), |it| it.to_string());
+        let (name, address) = (text(&other["name"]).to_owned(), text(&other["address"]).to_owned());
+        [it["universe"].to_string(), name, address, priority]
+    };
+    rows(&it["foreign"]).map(row).collect()
 }
 
 fn receipts(it: &Value) -> String {
@@ -330,6 +446,53 @@ mod tests {
     fn what_is_not_known_is_said_to_be_unknown() {
         assert_eq!(span(&Value::Null), "unknown");
         assert_eq!(span(&json!(1_234_567)), "1.235ms");
+    }
+
+    #[test]
+    fn receivers_stand_under_each_other_and_who_else_sends_is_named() {
+        let document = json!({ "inputs": [], "universes": [{
+            "universe": 3, "label": "Floor", "frames_per_second": 44, "last_frame_age_ns": 12_000_000,
+            "worst_late_ns": 420_000, "evidence": "kernel_transmit",
+            "sacn": {
+                "source_name": "Booth", "cid": "c1d", "priority": 100, "multicast": true,
+                "unicast": ["10.0.0.5"],
+            },
+            "artnet": { "port_address": 17, "subscribers": [] },
+            "foreign": [{ "name": "Desk", "address": "10.0.0.9", "priority": 150 }],
+        }, {
+            "universe": 4, "label": "", "frames_per_second": null, "last_frame_age_ns": null,
+            "worst_late_ns": null, "evidence": "kernel_transmit", "sacn": null,
+            "artnet": { "port_address": 18, "subscribers": [{ "address": "10.0.0.6" }] },
+            "foreign": [],
+        }] });
+        let shown = "\
+sACN as Booth (c1d)
+
+universe  label  frames/s  last   worst late  sACN              Art-Net
+3         Floor  44        12ms   420us       multicast at 100  17 to nobody
+                                              10.0.0.5
+4                -         never  -           -                 18 to 10.0.0.6
+
+universe  sent by others too  address   priority
+3         Desk                10.0.0.9  150";
+        assert_eq!(universes(&document), shown);
+    }
+
+    #[test]
+    fn who_sends_an_input_is_shown_and_so_is_that_nobody_does() {
+        let input = |sources: Value| {
+            input_rows(&json!({
+                "input": "desk", "universe": 101, "port_address": null, "to": 1, "merge": "htp",
+                "state": "live", "sources": sources,
+            }))
+        };
+        let source =
+            json!({ "name": "Desk", "address": "10.0.0.9", "priority": 110, "age_ns": 23_000_000 });
+        assert_eq!(
+            input(json!([source]))[0],
+            ["desk", "sACN 101", "1 by htp", "live", "Desk 10.0.0.9 at 110", "23ms"]
+        );
+        assert_eq!(input(json!([]))[0][4..], ["nobody", "-"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod address;
 mod cli;
 mod client;
 mod clock;
+mod import;
 mod keys;
+mod lamps;
 mod live;
 mod load;
 mod log;
@@ -16,6 +18,7 @@ mod state;
 mod story;
 mod table;
 mod terminal;
+mod timecode;
 
 use std::process::ExitCode;
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Run { show } => run::run(&cli.globals, show),
         Command::Check { show, format } => load::check(&cli.globals, show, *format),
         Command::Rehearse { show, out } => rehearse::rehearse(show, out),
+        Command::Import(asked) => import::import(asked),
         live => live::command(&cli.globals, live),
     };
     match outcome {

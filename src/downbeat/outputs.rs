@@ -1,4 +1,4 @@
-//! Light and sound, started as the box file says, and handed on to whoever plays or watches them.
+//! Light, sound and timecode, started as the box file says, and handed on to whoever plays or watches them.
 
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
-use engine::show::Show;
+use engine::light::rdm;
+use engine::show::{Sending, Show};
+use engine::timecode::{Course, Source};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
-use tokio::sync::mpsc;
-use units::Universe;
+use tokio::sync::{mpsc, oneshot};
+use units::{OrderId, ShowTime, Universe};
 use uuid::Uuid;
 
+use crate::timecode::{self, Timecode};
 use crate::{Refused, load};
 
 /// What outputs are started from.
@@ -41,6 +44,7 @@ pub struct Outputs {
     on_the_wire: LightWatch,
     card: Mutex<Option<Card>>,
     microphone: Mutex<Option<Microphone>>,
+    timecode: Mutex<Timecode>,
     simulated: Vec<String>,
     warnings: Vec<String>,
 }
@@ -50,14 +54,16 @@ impl Outputs {
     pub fn start(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Self, Refused> {
         let (card, simulated) = start_card(rig, &reports)?;
         let (microphone, deaf) = start_microphone(rig, &reports);
-        let light = start_light(rig, reports)?;
-        let warnings = light.warnings().iter().cloned().chain(deaf).collect();
+        let light = start_light(rig, reports.clone())?;
+        let (cables, lost) = Timecode::start(rig, &light, &reports);
+        let warnings = light.warnings().iter().cloned().chain(deaf).chain(lost).collect();
         Ok(Self {
             on_the_wire: light.watch(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             microphone: Mutex::new(microphone),
-            simulated: simulated.into_iter().collect(),
+            timecode: Mutex::new(cables),
+            simulated: simulated.into_iter().chain(timecode::simulated(rig)).collect(),
             warnings,
         })
     }
@@ -69,11 +75,23 @@ impl Outputs {
         }
     }
 
+    /// Says this to the lighting network, then.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        if let Some(light) = &*self.light() {
+            light.send(order, at, what);
+        }
+    }
+
     /// Renders sound by this from now on.
     pub fn play_sound(&self, plan: Arc<sound::Plan>) {
         if let Some(card) = &mut *self.card() {
             card.play(plan);
         }
+    }
+
+    /// Sends this timecode from now on.
+    pub fn play_timecode(&self, course: Course) {
+        self.timecode.lock().expect("nobody panics while holding timecode").play(course);
     }
 
     /// Records what the microphone hears, and reports the chirps in it.
@@ -102,6 +120,7 @@ impl Outputs {
             card.stop();
         }
         drop(self.microphone().take());
+        self.timecode.lock().expect("nobody panics while holding timecode").end();
     }
 
     fn microphone(&self) -> MutexGuard<'_, Option<Microphone>> {
@@ -123,6 +142,15 @@ pub struct Watched(pub Arc<Outputs>);
 impl io::http::Outputs for Watched {
     fn universes(&self) -> Value {
         serde_json::to_value(self.0.on_the_wire.glance()).expect("a glance has a JSON form")
+    }
+    fn inputs(&self) -> Value {
+        serde_json::to_value(self.0.on_the_wire.inputs()).expect("a glance has a JSON form")
+    }
+    fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        match &*self.0.light() {
+            Some(light) => light.ask_lamps(ask),
+            None => oneshot::channel().1,
+        }
     }
     fn recording_lost(&self) -> u64 {
         self.0.on_the_wire.recording_lost()
@@ -170,16 +198,17 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
         priority: rig.show.priority,
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
-        report: Box::new(move |frame| {
+        timecode: timecode::tell(&reports, Source::Artnet),
+        report: Box::new(move |input| {
             // Nobody is left to hear of it on the way out.
-            let _ = reports.send(Input::LightFrame(frame));
+            let _ = reports.send(input);
         }),
     };
     Light::start(setup).map_err(|error| Refused(format!("could not {}", with_cause(&error))))
 }
 
 /// An error and what is behind it, in one line.
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub fn with_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -150,6 +150,8 @@ impl Stage {
         match effect {
             Effect::Light(plan) => self.outputs.play_light(plan),
             Effect::Sound(plan) => self.outputs.play_sound(plan),
+            Effect::Send { order, at, what } => self.outputs.send(order, at, what),
+            Effect::Timecode(course) => self.outputs.play_timecode(course),
             Effect::Listen(listening) => self.outputs.listen(listening),
             Effect::Tell { to, id, message } => {
                 // Without a runtime nobody is left to hear it.

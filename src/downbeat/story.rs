@@ -20,6 +20,8 @@ fn words(show: &Show, said: &Said) -> Option<String> {
         Said::Standby { list, cue: None } => format!("{list} is at its end"),
         Said::Did { what, by } => format!("{what} ({by})"),
         Said::Refused { why, by } => format!("refused: {why} ({by})"),
+        Said::Timecode { list, follows: true, at } => format!("{list} follows timecode {at}"),
+        Said::Timecode { list, follows: false, at } => format!("{list} has lost timecode {at}"),
         Said::Clock { what } => what.clone(),
         Said::Late { order, by } => format!("order {order} was late by {by}"),
     })

@@ -34,6 +34,8 @@ pub struct BoxConfig {
     pub cluster: Cluster,
     /// `[clock]`
     pub clock: Clock,
+    /// `[timecode]`
+    pub timecode: TimecodePorts,
 }
 
 /// Which interface serves whom; none leaves the choice to the routing table.
@@ -94,6 +96,19 @@ pub struct Sound {
     pub rate_hz: u32,
 }
 
+/// Where timecode comes and goes; Art-Net's needs no cable of its own, and LTC goes out by the sound card.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TimecodePorts {
+    /// What LTC is heard with: an ALSA name; none is none.
+    pub ltc_in: Option<String>,
+    /// Channel of it, from 0.
+    pub ltc_channel: u16,
+    /// A raw MIDI device that MTC is heard from.
+    pub midi_in: Option<String>,
+    /// A raw MIDI device that MTC goes to.
+    pub midi_out: Option<String>,
+}
+
 /// What sound comes out of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SoundDevice {
@@ -142,6 +157,7 @@ impl Default for BoxConfig {
             paths: Paths::default(),
             cluster: Cluster::default(),
             clock: Clock::default(),
+            timecode: TimecodePorts::default(),
         }
     }
 }
@@ -202,7 +218,8 @@ pub fn load(name: &str, text: &str) -> Loaded {
     Loaded { config: sound.then_some(config), findings }
 }
 
-const KEYS: &[&str] = &["name", "net", "ports", "limits", "sound", "paths", "cluster", "clock"];
+const KEYS: &[&str] =
+    &["name", "net", "ports", "limits", "sound", "paths", "cluster", "clock", "timecode"];
 
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
@@ -217,6 +234,7 @@ fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
         cluster: cluster(&top),
         clock: section(&top, "clock", "[clock]", clock::KEYS)
             .map_or_else(Clock::default, |table| clock::read(&table)),
+        timecode: timecode(&top),
     }
 }
 
@@ -350,6 +368,22 @@ impl Read for SoundDevice {
     }
 }
 
+fn timecode(top: &Table) -> TimecodePorts {
+    let keys = &["ltc_in", "ltc_channel", "midi_in", "midi_out"];
+    let Some(table) = section(top, "timecode", "[timecode]", keys) else {
+        return TimecodePorts::default();
+    };
+    let named =
+        |key, wanted| checked(&table, key, wanted, |it| !it.is_empty() && !it.contains('\0'));
+    let named = |key, wanted| named(key, wanted).filter(|name| name != "none");
+    TimecodePorts {
+        ltc_in: named("ltc_in", "\"none\" or an ALSA name"),
+        ltc_channel: table.whole("ltc_channel", 1..=64).map_or(0, |it| it as u16 - 1),
+        midi_in: named("midi_in", "\"none\" or the path of a MIDI device"),
+        midi_out: named("midi_out", "\"none\" or the path of a MIDI device"),
+    }
+}
+
 fn paths(top: &Table) -> Paths {
     let fallback = Paths::default();
     let keys = &["shows", "state", "socket", "phones"];
@@ -425,7 +459,7 @@ mod tests {
         let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device microphone channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
-            priority1 priority2 delay timestamps log_announce_interval log_sync_interval log_delay_interval peers";
+            priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {
             assert!(
                 example.contains(&format!("{key} = ")) || example.contains(&format!("[{key}]")),
@@ -452,7 +486,7 @@ mod tests {
     #[test]
     fn every_mistake_names_its_key() {
         let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\naccess_points = [\"10.1.1.0\"]\n[ports]\nhttp = 70000\n[limits]\n\
-            clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[paths]\nstate = \"\"\n\
+            clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[timecode]\nltc_in = \"\"\nltc_channel = 0\nmidi_in = \"\"\n[paths]\nstate = \"\"\n\
             [cluster]\naddress = \"nowhere\"\n[clock]\nptp = \"folow\"\n\
             interfaces = \"e/0\"\ntransport = 4\ndomain = 128\npriority1 = 256\ndelay = \"p2\"\n\
             log_sync_interval = -9\npeers = [\"224.0.0.1\"]\nstep = true\n";
@@ -467,6 +501,9 @@ mod tests {
                 "`clock_syncs_per_second` must be a whole number from 1 to 1000000, not 0",
                 "`rate_hz` must be a whole number, not a text",
                 "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name",
+                "`ltc_in` must be \"none\" or an ALSA name, not \"\"",
+                "`ltc_channel` must be a whole number from 1 to 64, not 0",
+                "`midi_in` must be \"none\" or the path of a MIDI device, not \"\"",
                 "`state` must be a path, not \"\"",
                 "`address`: `nowhere` is not the address of one machine",
                 "`ptp` cannot be `folow`",

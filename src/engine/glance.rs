@@ -2,7 +2,9 @@
 //! `docs/status.md` and tested; keys are only ever added.
 
 use serde::Serialize;
-use units::{CueNumber, ShowTime, Span};
+use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode};
+
+use crate::timecode::ChaseGlance;
 
 /// What the panel, the phones and `downbeat status` may see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +22,26 @@ pub struct Glance {
     pub running: Vec<RunningGlance>,
     /// Phones that have said `hello` and are still there.
     pub phones: usize,
+    /// Timecode that is sent; none if the show sends none.
+    pub timecode: Option<LeadGlance>,
+    /// Every master, the grand master first.
+    pub masters: Vec<MasterGlance>,
+    /// Whether every intensity is out by a blackout.
+    pub blackout: bool,
+    /// What is parked, as it was named.
+    pub parked: Vec<String>,
+    /// The cue that visualisers see; none if nobody looks blindly.
+    pub blind: Option<CueNumber>,
+}
+
+/// A master.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MasterGlance {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    #[serde(rename = "level_percent")]
+    pub level: Level,
 }
 
 /// A list.
@@ -33,6 +55,21 @@ pub struct ListGlance {
     pub coming: Option<CueGlance>,
     /// What was fired last; none before the first.
     pub last: Option<CueGlance>,
+    /// The timecode it chases; none if it does not.
+    pub timecode: Option<ChaseGlance>,
+}
+
+/// Timecode that is sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LeadGlance {
+    /// The list that leads.
+    pub list: String,
+    /// The show's rate.
+    pub rate: FrameRate,
+    /// What shows; none before its first cue and after a stop.
+    pub timecode: Option<Timecode>,
+    /// Whether it runs.
+    pub runs: bool,
 }
 
 /// A cue by number and name.

@@ -37,7 +37,8 @@ impl Ledger {
         self.waiting.insert(order.id, Waiting { order: order.clone(), plan, phones: None });
     }
 
-    fn expect(&mut self, order: &Order) {
+    /// Waits for what tells of the order itself.
+    pub fn expect(&mut self, order: &Order) {
         self.expect_light(order, 0);
     }
 
@@ -90,6 +91,11 @@ impl Ledger {
         self.close(order, Some(at), evidence, 1)
     }
 
+    /// What a cue says to the lighting network has left.
+    pub fn sent(&mut self, order: OrderId, at: ShowTime, evidence: Evidence) -> Option<Receipt> {
+        self.close(order, Some(at), evidence, 1)
+    }
+
     /// A phone did it; the receipt waits for the others. A time that no phone can mean says nothing: one phone in
     /// the audience must not make the receipt of all the others worthless.
     pub fn phone_played(&mut self, message: Uuid, at: ShowTime) {
@@ -136,7 +142,7 @@ impl Ledger {
 /// Whether an output can tell when it carried this out.
 pub fn can_tell(order: &Order) -> bool {
     match order.output {
-        Output::Light => true,
+        Output::Light | Output::Network => true,
         Output::Sound => matches!(order.what, What::Play { .. }),
         Output::Phones => matches!(order.what, What::Track { .. } | What::Screen),
     }

@@ -16,6 +16,7 @@ pub mod calibrate;
 pub mod certificate;
 pub mod clock;
 mod cue;
+pub mod fixture;
 pub mod glance;
 mod ledger;
 pub mod light;
@@ -28,6 +29,7 @@ pub mod reader;
 pub mod show;
 pub mod sound;
 pub mod surface;
+pub mod timecode;
 pub mod told;
 
 pub use cue::{Engine, EngineStart, Why};

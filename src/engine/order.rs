@@ -1,7 +1,7 @@
 //! Orders and receipts: what was asked of an output for which show time, and what became of it.
 
 use serde::Serialize;
-use units::{CueNumber, OrderId, ShowTime, Span, TrackId};
+use units::{CueNumber, Level, OrderId, ShowTime, Span, TrackId, Universe};
 
 /// Something an output has to do at a show time. Its order of fields is the order of its JSON keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +29,8 @@ pub enum Output {
     Sound,
     /// The phones.
     Phones,
+    /// The lighting network, beside levels.
+    Network,
 }
 
 /// What is to be done, in words a report can print.
@@ -55,6 +57,36 @@ pub enum What {
         /// How long it takes.
         #[serde(rename = "span_ns")]
         span: Span,
+    },
+    /// A list lets go of its light.
+    Release {
+        /// Its name.
+        list: String,
+        /// How long it takes.
+        #[serde(rename = "span_ns")]
+        span: Span,
+    },
+    /// A master goes to a level.
+    Master {
+        /// Its name.
+        master: String,
+        /// Where to, in percent.
+        level: Level,
+        /// How long it takes.
+        #[serde(rename = "span_ns")]
+        span: Span,
+    },
+    /// Every intensity goes out at once, or comes back.
+    Blackout {
+        /// It goes out.
+        on: bool,
+    },
+    /// Something is pinned where it is, or let go.
+    Park {
+        /// What.
+        what: String,
+        /// It is pinned.
+        on: bool,
     },
     /// A voice begins.
     Play {
@@ -90,6 +122,18 @@ pub enum What {
     },
     /// Phones show something.
     Screen,
+    /// A key is pressed by Art-Net.
+    Trigger {
+        /// Which: `show 5`.
+        key: String,
+    },
+    /// Slots with a start code of their own leave.
+    StartCode {
+        /// In which universe.
+        universe: Universe,
+        /// Which.
+        start_code: u8,
+    },
 }
 
 /// What became of an order.

@@ -1,14 +1,17 @@
 //! What the engine is told, and what it answers and orders.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
+use units::{CommandId, CueNumber, Level, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
 use uuid::Uuid;
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
+use crate::show::{ArtnetKey, Sending};
+use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
 /// What an operator may ask for, whoever carries it: terminal, socket, OSC, pin, page.
@@ -47,6 +50,44 @@ pub enum Command {
     },
     /// Phones may calibrate themselves by chirps for ten minutes.
     Calibrate,
+    /// A list lets go of its light, over the list's `release_time`.
+    Release {
+        /// The list; the first one where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<String>,
+    },
+    /// A master goes to a level at once.
+    Master {
+        /// Its name; `grand` is over everything.
+        master: String,
+        /// In percent.
+        level: Level,
+    },
+    /// Every intensity goes out at once, or comes back to where the show has it by then.
+    Blackout {
+        /// It goes out.
+        on: bool,
+    },
+    /// Something stays where it is, whatever cues and masters say.
+    Park {
+        /// `FIXTURE`, `FIXTURE.ATTRIBUTE` or `UNIVERSE/SLOT`.
+        what: String,
+        /// Where; where it is left out, where it stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<Level>,
+    },
+    /// What was parked is let go.
+    Unpark {
+        /// As it was parked; everything where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
+    },
+    /// Visualisers see a cue, and nobody else does.
+    Blind {
+        /// Which; none ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cue: Option<CueNumber>,
+    },
 }
 
 /// A command with its name and its sender.
@@ -88,6 +129,24 @@ pub enum Refusal {
         /// What was asked for.
         list: String,
     },
+    /// No such master.
+    #[error("there is no master `{master}`")]
+    NoSuchMaster {
+        /// What was asked for.
+        master: String,
+    },
+    /// Nothing of that name can be parked.
+    #[error("there is no `{what}` to park: say a fixture, `FIXTURE.ATTRIBUTE` or `UNIVERSE/SLOT`")]
+    NothingToPark {
+        /// What was asked for.
+        what: String,
+    },
+    /// Nothing of that name is parked.
+    #[error("`{what}` is not parked")]
+    NotParked {
+        /// What was asked for.
+        what: String,
+    },
     /// Paused: resume first.
     #[error("the show is paused: `resume` first")]
     Paused,
@@ -110,6 +169,27 @@ pub enum Input {
     SoundLead(Span),
     /// A light frame left the box.
     LightFrame(FrameReport),
+    /// A slot of an input has crossed the level of a trigger.
+    Crossed {
+        /// Index into the show's triggers.
+        trigger: usize,
+    },
+    /// Somebody pressed a key by ArtTrigger (rule A15).
+    ArtTrigger {
+        /// Which.
+        key: ArtnetKey,
+        /// Who.
+        from: Ipv4Addr,
+    },
+    /// What a cue says to the lighting network has left.
+    Sent {
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: ShowTime,
+        /// How we know.
+        evidence: Evidence,
+    },
     /// A voice's first sample reached the output.
     SoundBegan {
         /// Which voice.
@@ -157,6 +237,13 @@ pub enum Input {
         /// How much later each was heard than the box's own.
         later: Result<Vec<Option<Span>>, String>,
     },
+    /// A source of timecode spoke.
+    Timecode {
+        /// Which.
+        source: Source,
+        /// What it said.
+        heard: Heard,
+    },
     /// A phone says what it is, and how far off it sounds.
     PhoneCalibrated {
         /// Its socket.
@@ -201,6 +288,17 @@ pub enum Effect {
     Light(Arc<light::Plan>),
     /// Render sound by this from now on.
     Sound(Arc<sound::Plan>),
+    /// Say this to the lighting network, then, and tell when it left.
+    Send {
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: ShowTime,
+        /// What.
+        what: Sending,
+    },
+    /// Send this timecode by MIDI and Art-Net from now on; LTC is part of sound.
+    Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
     /// Tell phones.
@@ -266,6 +364,15 @@ pub enum Said {
     Clock {
         /// A sentence.
         what: String,
+    },
+    /// A list follows timecode from here on, or does not any more.
+    Timecode {
+        /// Which list.
+        list: String,
+        /// Whether it follows.
+        follows: bool,
+        /// `at 01:00:10:00`, or empty.
+        at: String,
     },
     /// An order was carried out late, or nobody knows whether it was.
     Late {

@@ -92,6 +92,15 @@ impl Source for ShowFolder {
         found.sort();
         found
     }
+
+    fn profiles_there(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path.join("fixtures")).into_iter().flatten().flatten();
+        let names = entries.map(|it| it.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> =
+            names.filter_map(|it| it.strip_suffix(".toml").map(Into::into)).collect();
+        names.sort();
+        names
+    }
 }
 
 /// In words, where the system's are for programmers.

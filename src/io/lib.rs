@@ -10,3 +10,4 @@ pub mod light;
 pub mod osc;
 pub mod ptp;
 pub mod sound;
+pub mod timecode;

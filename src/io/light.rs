@@ -6,6 +6,7 @@
 
 mod edge;
 mod glance;
+mod memory;
 mod net;
 mod outbox;
 mod record;
@@ -13,41 +14,55 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
+use engine::clock::Overlay;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
+use engine::light::input::{Inputs, Mixer};
 use engine::light::parts::{self, Frames};
-use engine::light::receive::Receiver;
+use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
 use engine::light::{Plan, Playback, priorities};
-use engine::show::{SacnOut, Show, UniverseOut};
-use engine::told::FrameReport;
+use engine::show::{Sending, Show, ShowInput, UniverseOut};
+use engine::timecode::{Heard, Source};
+use engine::told::Input;
 use rtrb::{Producer, RingBuffer};
-use tokio::sync::mpsc;
-use units::{Moment, PortAddress, Universe};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
+use units::{Moment, OrderId, PortAddress, ShowTime, Universe};
 use uuid::Uuid;
+use wire::artnet;
+use wire::rdm::Uid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
-use edge::{Edge, EdgeEnds, Memory, Seen};
-pub use glance::{ArtnetGlance, Foreign, NodeGlance, SacnGlance, UniverseGlance};
+use crate::timecode::ArtnetWay;
+use edge::{Edge, EdgeEnds, Errand, Seen};
+pub use glance::{
+    ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
+};
+use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
+use outbox::Address;
 use record::Wanted;
-use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Ways};
+use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Table, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
 const PLANS: usize = 1024;
 /// Recordings that begin and end while a render thread draws a frame.
 const TAPES: usize = 64;
+/// What came in, on its way to the render thread: as much as a flood brings within a frame. What finds no room is in the
+/// next one.
+const INPUTS: usize = 64;
 /// Reports on their way back: a second of the most that phases make.
 const REPORTS: usize = 1024;
 
@@ -91,16 +106,21 @@ pub struct LightSetup<'a> {
     pub clock: BoxClock,
     /// Chance, for the delay of Art-Net's replies.
     pub chance: u64,
-    /// Told of every frame that left, by a thread that may take its time.
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
+    /// Told of every frame that left, and of what the network has to say to the show, by a thread that may take its
+    /// time.
+    pub report: Box<dyn FnMut(Input) + Send>,
+    /// Told of ArtTimeCode that comes (rule A14), by the same thread.
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
 }
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
     /// To each thread that sends.
     plans: Vec<Producer<Arc<Plan>>>,
+    errands: mpsc::Sender<Errand>,
     watch: LightWatch,
     warnings: Vec<String>,
+    timecode: Option<ArtnetWay>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -110,7 +130,9 @@ pub struct LightWatch {
     gauges: Arc<Gauges>,
     seen: Arc<Mutex<Seen>>,
     about: Arc<[About]>,
+    inputs: Arc<[ShowInput]>,
     clock: BoxClock,
+    steady: Overlay,
 }
 
 /// What never changes of a universe.
@@ -129,14 +151,15 @@ impl Light {
         let sockets = Sockets::open(&setup, interface.as_ref(), &mut warnings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let universes = &setup.show.universes;
-        let about = universes.iter().map(|(it, out)| about(*it, out, setup.priority)).collect();
+        let about = universes.iter().map(|(it, out)| about(*it, out, &setup)).collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
-        let seen = Arc::new(Mutex::new(Seen::new(universes.len())));
+        let inputs: Arc<[ShowInput]> = setup.show.inputs.clone().into();
         let phases = render::phases(universes.len());
-        let cores = match setup.show.light.sacn_sync {
-            // What releases a frame follows all of it, so one thread sends it all.
-            Some(_) => 1,
-            None => available_parallelism().map_or(1, NonZero::get),
+        let seen = Arc::new(Mutex::new(Seen::new(universes.len(), inputs.len(), phases)));
+        // What releases a frame follows all of it, so one thread sends it all.
+        let cores = match setup.show.light.sacn_sync.is_some() || setup.show.artnet_sync {
+            true => 1,
+            false => available_parallelism().map_or(1, NonZero::get),
         };
         let threads = parts::how_many(universes.len(), cores, phases);
         let (mut plans, mut edge_ends, mut renders) = (Vec::new(), Vec::new(), Vec::new());
@@ -149,8 +172,12 @@ impl Light {
             let own = Own { phases: mine, phases_in_all: phases, ways, ends: render_ends };
             renders.push(render(&setup, interface.is_some(), own, gauges.clone()));
         }
-        let clock = setup.clock.clone();
-        let edge = edge(setup, interface, sockets, edge_ends, (gauges.clone(), seen.clone()));
+        let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
+        let (errands, asked) = mpsc::channel();
+        let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
+        let links =
+            Links { ends: edge_ends, errands: asked, gauges: gauges.clone(), seen: seen.clone() };
+        let edge = edge(setup, interface, sockets, links);
         let mut threads = vec![spawn("light edge", move || edge.run())?];
         for render in renders {
             threads.push(spawn(render::THREAD, move || {
@@ -158,8 +185,8 @@ impl Light {
                 render.run();
             })?);
         }
-        let watch = LightWatch { gauges, seen, about, clock };
-        Ok(Self { plans, watch, warnings, threads })
+        let watch = LightWatch { gauges, seen, about, inputs, clock, steady };
+        Ok(Self { plans, errands, watch, warnings, timecode, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
@@ -171,9 +198,27 @@ impl Light {
         }
     }
 
+    /// Says this to the lighting network, then; `report` is told when it left. Never waits.
+    pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
+        // A thread that has ended has nobody left to say it to.
+        let _ = self.errands.send(Errand::Send { order, at, what });
+    }
+
+    /// Asks lamps this, through Art-Net nodes (rule A19). Without Art-Net the answer's other end is gone at once.
+    pub fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.errands.send(Errand::Rdm { ask, answer });
+        answered
+    }
+
     /// For those who want to see what is on the wire, on any thread.
     pub fn watch(&self) -> LightWatch {
         self.watch.clone()
+    }
+
+    /// By which way ArtTimeCode leaves; none where Art-Net is not open.
+    pub fn timecode_way(&self) -> Option<ArtnetWay> {
+        self.timecode.clone()
     }
 
     /// What did not go as it should at the start, in sentences: a taken port, a universe that cannot leave.
@@ -201,27 +246,34 @@ impl LightWatch {
     pub fn glance(&self) -> Vec<UniverseGlance> {
         let now = self.clock.now();
         let seen = self.seen.lock().expect("the edge thread does not panic");
-        let worst_late = seen.worst(now);
         let gauges = self.gauges.universes.iter();
         let all = self.about.iter().zip(gauges).zip(&seen.universes);
-        all.map(|((about, gauge), it)| UniverseGlance {
-            universe: about.universe,
-            label: about.label.clone(),
-            sacn: about.sacn.clone(),
-            artnet: about.port_address.map(|port_address| ArtnetGlance {
-                port_address,
-                subscribers: it.subscribers.clone(),
-            }),
-            frames_per_second: it.rate,
-            last_frame_age: match gauge.last.load(Relaxed) {
-                NEVER => None,
-                at => Some(now - Moment::from_ns(at)),
-            },
-            worst_late,
-            evidence: seen.evidence,
-            foreign: it.foreign.clone(),
+        all.map(|((about, gauge), it)| {
+            let last = Some(gauge.last.load(Relaxed)).filter(|it| *it != NEVER);
+            UniverseGlance {
+                universe: about.universe,
+                label: about.label.clone(),
+                sacn: about.sacn.clone(),
+                artnet: about.port_address.map(|port_address| ArtnetGlance {
+                    port_address,
+                    subscribers: it.subscribers.clone(),
+                }),
+                frames_per_second: it.rate,
+                last_frame_age: last.map(|at| now - Moment::from_ns(at)),
+                worst_late: last.and_then(|_| seen.worst(about.universe, now)),
+                evidence: seen.evidence,
+                foreign: it.foreign.clone(),
+            }
         })
         .collect()
+    }
+
+    /// What comes in now, in the order of the show file.
+    pub fn inputs(&self) -> Vec<InputGlance> {
+        let now = self.steady.show(self.clock.mono_now());
+        let seen = self.seen.lock().expect("the edge thread does not panic");
+        let all = self.inputs.iter().zip(&seen.inputs);
+        all.map(|(input, (state, sources))| InputGlance::new(input, *state, sources, now)).collect()
     }
 }
 
@@ -231,7 +283,7 @@ impl LightWatch {
     ///
     /// # Errors
     /// Why not, as a sentence.
-    pub fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String> {
+    pub fn record(&self, universes: &[Universe]) -> Result<Receiver<Vec<u8>>, String> {
         let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
         if let Some(missing) = universes.iter().find(|it| !all.contains(it)) {
             return Err(format!("universe {missing} does not leave this box"));
@@ -260,15 +312,17 @@ impl Drop for Light {
     }
 }
 
-/// The rings between the two threads, and the one that plans come by.
+/// The rings between a thread that sends and the one that listens, and the one that plans come by.
 fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
     let (tape_in, tapes) = RingBuffer::new(TAPES);
+    let (input_in, inputs) = RingBuffer::new(INPUTS);
     let (old_in, old) = RingBuffer::new(2 * PLANS);
     let (told_in, told) = RingBuffer::new(REPORTS);
-    let render = RenderEnds { plans, tables, tapes, old: old_in, told: told_in };
-    (plan_in, render, EdgeEnds { tables: table_in, tapes: tape_in, old, told })
+    let render = RenderEnds { plans, tables, tapes, inputs, old: old_in, told: told_in };
+    let edge = EdgeEnds { tables: table_in, tapes: tape_in, inputs: input_in, old, told };
+    (plan_in, render, edge)
 }
 
 /// What a render thread does not share.
@@ -282,10 +336,10 @@ struct Own {
 fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) -> Render {
     let mut lit = lit(setup, multicast);
     for it in &mut lit {
-        // A fixed function of the universe's number, so that all boxes emit the same at the same moment.
-        it.phase = it.universe.number() % own.phases_in_all;
+        it.phase = render::phase_of(it.universe, own.phases_in_all);
     }
     lit.retain(|it| own.phases.contains(&it.phase));
+    lit.sort_by_key(|it| it.phase);
     Render {
         clock: setup.clock.clone(),
         phases: own.phases,
@@ -294,27 +348,47 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         ways: own.ways,
         synchronizer: setup.show.light.sacn_sync.map(|address| {
             let stream = SacnSync::new(setup.cid, address);
-            Synchronizer::new(stream, everywhere(setup, multicast, address.number()))
+            let to = everywhere(setup, multicast, address.number());
+            Synchronizer::new(stream, to.into_iter().map(Address::from).collect())
         }),
         plan: Playback::new(setup.show).plan(0),
-        table: Arc::new(vec![Vec::new(); setup.show.universes.len()]),
+        table: Arc::new(Table {
+            subscribers: vec![Vec::new(); setup.show.universes.len()],
+            sync: Vec::new(),
+        }),
+        unsynced: false,
+        inputs: Arc::default(),
+        steady: setup.clock.overlay(),
         tape: None,
         ends: own.ends,
         gauges,
     }
 }
 
-fn edge(
-    setup: LightSetup,
-    interface: Option<Interface>,
-    sockets: Sockets,
+/// What ties the listening thread to the others.
+struct Links {
     ends: Vec<EdgeEnds>,
-    (gauges, seen): (Arc<Gauges>, Arc<Mutex<Seen>>),
-) -> Edge {
+    errands: mpsc::Receiver<Errand>,
+    gauges: Arc<Gauges>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links: Links) -> Edge {
+    let Links { ends, errands, gauges, seen } = links;
     let now = setup.clock.now();
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
     let controller = controller(&setup, interface.as_ref(), &sockets);
+    let inputs = Inputs::new(setup.show, setup.cid, sacn.iter().copied(), now);
+    let (net, ip) = (setup.net.clone(), setup.show.light.sacn_ip);
+    let join = {
+        let interface = interface.clone();
+        // Without an interface there are no groups to join, and what comes by unicast is heard already.
+        move |address| match &interface {
+            Some(interface) => net::sacn_in(&net, Some(interface), &[address], ip),
+            None => Ok(Vec::new()),
+        }
+    };
     let port_addresses = |(it, out): (&Universe, &UniverseOut)| (*it, port_address(out));
     Edge {
         steady: setup.clock.overlay(),
@@ -322,20 +396,28 @@ fn edge(
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,
+        artnet_sync: setup.show.artnet_sync,
         heard: sockets.heard,
-        receiver: Receiver::new(setup.cid, sacn.iter().copied()),
+        inputs,
+        input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
+        synchronized: BTreeMap::new(),
+        join: Box::new(join),
         discovery: Discovery::new(setup.cid, name, sacn, now),
         discover_to: everywhere(&setup, interface.is_some(), sacn::DISCOVERY_UNIVERSE),
         discover_by: sockets.sacn,
         discover_by_v6: sockets.sacn_v6,
         frames: Frames::new(ends.len()),
         ends,
+        errands,
         report: setup.report,
+        timecode: setup.timecode,
         gauges,
         seen,
         memory: Memory::default(),
         title: setup.show.title.clone(),
         recording: None,
+        waiting: Vec::new(),
+        rdm: BTreeMap::new(),
     }
 }
 
@@ -404,7 +486,7 @@ fn open_artnet(
     warnings: &mut Vec<String>,
 ) -> Result<Option<UdpSocket>, LightError> {
     let net = &setup.net;
-    if setup.show.universes.values().all(|out| out.artnet.is_none()) {
+    if !setup.show.speaks_artnet() && !speaks_timecode(setup.show) {
         return Ok(None);
     }
     let address = net::artnet_address(net, interface, polled(setup.show));
@@ -427,14 +509,36 @@ fn open_heard(
     interface: Option<&Interface>,
     warnings: &mut Vec<String>,
 ) -> Vec<UdpSocket> {
-    let universes: Vec<_> = sacn_universes(setup.show).collect();
+    let inputs: BTreeSet<_> = setup.show.input_universes().collect();
+    let universes: BTreeSet<_> = sacn_universes(setup.show).chain(inputs.iter().copied()).collect();
+    let universes: Vec<_> = universes.into_iter().collect();
     if universes.is_empty() {
         return Vec::new();
     }
-    net::sacn_in(&setup.net, interface, &universes, setup.show.light.sacn_ip).unwrap_or_else(|why| {
+    if interface.is_none() && !inputs.is_empty() {
+        warnings.push(
+            "inputs hear this machine only: no lighting interface is named ([net] light in box.toml)"
+                .to_owned(),
+        );
+        if setup.net.address.is_none() {
+            let here = LightNet { address: Some(Ipv4Addr::LOCALHOST), ..setup.net.clone() };
+            return heard(&here, setup, None, &universes, warnings);
+        }
+    }
+    heard(&setup.net, setup, interface, &universes, warnings)
+}
+
+fn heard(
+    net: &LightNet,
+    setup: &LightSetup,
+    interface: Option<&Interface>,
+    universes: &[Universe],
+    warnings: &mut Vec<String>,
+) -> Vec<UdpSocket> {
+    net::sacn_in(net, interface, universes, setup.show.light.sacn_ip).unwrap_or_else(|why| {
         warnings.push(format!(
-            "sACN's port {} cannot be listened on ({why}): nobody will be told of others who send our universes",
-            setup.net.sacn_port
+            "sACN's port {} cannot be listened on ({why}): nothing comes in, and nobody will be told of others who send our universes",
+            net.sacn_port
         ));
         Vec::new()
     })
@@ -459,35 +563,33 @@ fn warn_of_silent_universes(
 
 fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
     let at_rest = Playback::new(setup.show).plan(0);
+    let name = SourceName::new(&setup.source_name);
     let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
         let mut lit = Lit::new(*universe, index);
         lit.constant = setup.show.light.constant;
+        lit.mixer = Mixer::new(setup.show, *universe);
         lit.sacn = out.sacn.as_ref().map(|sacn| {
-            let stream = sacn_stream(setup, *universe, sacn, &at_rest);
+            let drawn = at_rest.universe(*universe).filter(|_| sacn.per_address);
+            let priorities = drawn.map(|plan| {
+                let mut priorities = priorities(plan, setup.priority);
+                let captured = setup.show.captured(*universe).flatten();
+                let others = lit.mixer.slots().chain(captured);
+                others.for_each(|slot| priorities[slot] = setup.priority);
+                priorities
+            });
+            let mut stream = SacnStream::new(setup.cid, name, setup.priority, *universe)
+                .synchronized_by(setup.show.light.sacn_sync)
+                .with_priorities(priorities.as_ref());
+            stream.set_preview(sacn.preview);
             let groups = groups(setup, multicast && sacn.multicast, universe.number());
             let all = groups.chain(sacn.unicast.iter().copied());
-            (stream, all.map(|to| SocketAddr::new(to, setup.net.sacn_port)).collect())
+            let to = |to| Address::from(SocketAddr::new(to, setup.net.sacn_port));
+            (stream, all.map(to).collect())
         });
         lit.artnet = port_address(out).map(ArtnetStream::new);
         lit
     };
     setup.show.universes.iter().enumerate().map(lit).collect()
-}
-
-fn sacn_stream(setup: &LightSetup, universe: Universe, sacn: &SacnOut, plan: &Plan) -> SacnStream {
-    let name = SourceName::new(&setup.source_name);
-    let stream = SacnStream::new(setup.cid, name, setup.priority, universe)
-        .synchronized_by(setup.show.light.sacn_sync);
-    let mut stream = match plan.universe(universe).filter(|_| sacn.per_address) {
-        Some(plan) => {
-            let mut all = priorities(plan, setup.priority);
-            setup.show.captured(universe).for_each(|slots| all[slots].fill(setup.priority));
-            stream.with_priorities(&all)
-        }
-        None => stream,
-    };
-    stream.set_preview(sacn.preview);
-    stream
 }
 
 /// The multicast groups of a universe, where anything is multicast.
@@ -522,13 +624,45 @@ fn controller(
         poll: polled(setup.show).collect(),
         reach: Reach { network: interface.map(|it| (it.address, it.mask)) },
         ports: setup.show.universes.values().filter_map(port_address).collect(),
+        uid: rdm_uid(setup.cid),
+        takes: setup.show.input_ports().into_iter().collect(),
+        priority: setup.priority,
         chance: setup.chance,
     }
 }
 
-fn about(universe: Universe, out: &UniverseOut, priority: u8) -> About {
+/// Of a maker's code for experiments, and as much of the box's own id as a UID holds.
+fn rdm_uid(cid: Uuid) -> Uid {
+    let device = cid.as_fields().0.min(u32::MAX - 1);
+    Uid { maker: artnet::ESTA, device }
+}
+
+/// Whether timecode comes or goes by Art-Net.
+fn speaks_timecode(show: &Show) -> bool {
+    let chased = show.lists.iter().filter_map(|list| list.timecode);
+    let sent = show.timecode.as_ref().and_then(|it| it.out.as_ref());
+    chased.into_iter().any(|it| it.source == Source::Artnet) || sent.is_some_and(|out| out.artnet)
+}
+
+/// To everybody on the lighting interface; without one, to each who is polled by name.
+fn timecode_way(
+    setup: &LightSetup,
+    interface: Option<&Interface>,
+    sockets: &Sockets,
+) -> Option<ArtnetWay> {
+    let to = |address| SocketAddr::new(IpAddr::V4(address), setup.net.artnet_port);
+    let all: BTreeSet<_> = match interface.and_then(Interface::broadcast) {
+        Some(broadcast) => BTreeSet::from([to(broadcast)]),
+        None => polled(setup.show).map(to).collect(),
+    };
+    Some(ArtnetWay { socket: sockets.artnet.clone()?, to: all.into_iter().collect() })
+}
+
+fn about(universe: Universe, out: &UniverseOut, setup: &LightSetup) -> About {
     let sacn = out.sacn.as_ref().map(|sacn| SacnGlance {
-        priority,
+        source_name: setup.source_name.clone(),
+        cid: setup.cid,
+        priority: setup.priority,
         multicast: sacn.multicast,
         unicast: sacn.unicast.clone(),
     });

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use engine::surface;
+use engine::surface::{self, Meaning};
 use engine::told::{Command, Request};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
@@ -86,15 +86,16 @@ fn commands(datagram: &[u8], from: SocketAddr, complaints: &mut Complaints) -> V
         complaints.say(|more| tracing::warn!(%from, %error, more, "a datagram on the OSC port"));
         Vec::new()
     });
-    let meant = |message: Message| {
-        let command = surface::command(&message.address);
-        if command.is_none() {
+    let meant = |message: Message| match surface::meaning(&message) {
+        Meaning::Do(command) => Some(command),
+        Meaning::LetGo => None,
+        Meaning::Nothing => {
             let address = &message.address;
             complaints.say(|more| tracing::warn!(%from, address, more, "no such OSC address"));
+            None
         }
-        command
     };
-    messages.into_iter().filter(|message| !message.released).filter_map(meant).collect()
+    messages.into_iter().filter_map(meant).collect()
 }
 
 #[cfg(test)]

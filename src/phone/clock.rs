@@ -152,6 +152,9 @@ const LOOKS_EAGER: usize = 6;
 const LOOKS_ANEW: usize = 10;
 /// Rows at which the whole is put in question for the first time; then whenever they have doubled.
 const FIRST_REVIEW: usize = 16;
+/// Of fewer exchanges a way's lead is not worth holding: a page opens its datagrams after three answers on the socket,
+/// and what those waited would pull at the clock for minutes.
+const ROWS_HELD: usize = 16;
 /// Times that a rival learns how long waits are before it is compared.
 const ROUNDS: usize = 8;
 
@@ -252,7 +255,9 @@ impl Clock {
 
     /// The way changed: floors are new, the clocks are not.
     fn begin_way(&mut self, since: f64) {
-        if let Some(fit) = self.model.fit {
+        if self.rows.len() < ROWS_HELD {
+            self.path = Path::default();
+        } else if let Some(fit) = self.model.fit {
             let at = since;
             self.path.changed(
                 at,

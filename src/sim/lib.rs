@@ -12,6 +12,7 @@ mod dial;
 mod ear;
 mod edge;
 mod hall;
+mod light_day;
 mod line;
 pub mod nights;
 pub mod path;
@@ -28,6 +29,7 @@ mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
 pub use day::{Day, DayReport};
+pub use light_day::{LightDay, LightReport, STEP_ALLOWED};
 pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};
 pub use rig::{Frame, Rig};

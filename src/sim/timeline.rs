@@ -193,6 +193,7 @@ fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
             engine::order::Output::Light => "light",
             engine::order::Output::Sound => "sound",
             engine::order::Output::Phones => "phones",
+            engine::order::Output::Network => "network",
         },
         what: words(&order.what),
         late_ms: receipts
@@ -215,6 +216,14 @@ pub fn words(what: &What) -> String {
         What::Capture { file } => format!("capture {file}"),
         What::Hold => "hold".to_owned(),
         What::Black { span } => format!("black in {span}"),
+        What::Release { list, span } => format!("release {list} in {span}"),
+        What::Master { master, level, span } => {
+            format!("master {master} to {}% in {span}", f64::from(*level))
+        }
+        What::Blackout { on: true } => "blackout".to_owned(),
+        What::Blackout { on: false } => "blackout over".to_owned(),
+        What::Park { what, on: true } => format!("park {what}"),
+        What::Park { what, on: false } => format!("unpark {what}"),
         What::Play { file } => format!("play {file}"),
         What::Volume { span } => format!("volume in {span}"),
         What::Stop { span } => format!("stop in {span}"),
@@ -223,6 +232,10 @@ pub fn words(what: &What) -> String {
         What::Track { track } => format!("track {track}"),
         What::StopTracks { span } => format!("stop tracks in {span}"),
         What::Screen => "screen".to_owned(),
+        What::Trigger { key } => format!("Art-Net {key}"),
+        What::StartCode { universe, start_code } => {
+            format!("start code {start_code:#04x} in universe {universe}")
+        }
     }
 }
 

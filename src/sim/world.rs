@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::calibrate::Listening;
 use engine::glance::Glance;
-use engine::order::{Order, Receipt};
+use engine::order::{Evidence, Order, Receipt};
 use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
@@ -311,6 +311,11 @@ impl World {
                 Effect::Received(receipt) => self.keep(Event::Received(receipt)),
                 Effect::Said(said) => self.keep(Event::Said(said)),
                 Effect::ShowRuns(runs) => self.show_runs = runs,
+                Effect::Send { order, at, .. } => {
+                    self.tell(Input::Sent { order, at, evidence: Evidence::Simulated });
+                }
+                // Nobody in this world has a MIDI cable; LTC is in the sound.
+                Effect::Timecode(_) => {}
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }

@@ -8,8 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::OutOfRange;
 
 /// A share of full: 0 is out, 16,777,215 is full. Twenty-four bits, as the finest channels have; it never leaves them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// In JSON it is percent.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(into = "f64", try_from = "f64")]
 pub struct Level(u32);
+
+impl From<Level> for f64 {
+    /// To a hundredth of a percent, which is what people read.
+    fn from(level: Level) -> Self {
+        (level.percent() * 100.0).round() / 100.0
+    }
+}
+impl TryFrom<f64> for Level {
+    type Error = OutOfRange;
+    fn try_from(percent: f64) -> Result<Self, OutOfRange> {
+        Self::from_percent(percent)
+    }
+}
 
 impl Level {
     /// Out.

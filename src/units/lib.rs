@@ -9,6 +9,7 @@ mod level;
 mod sound;
 mod subnet;
 mod time;
+mod timecode;
 
 pub use address::{PortAddress, Slot, Universe};
 pub use ids::{CommandId, CueNumber, OrderId, PhoneId, TrackId, VoiceId, WayId};
@@ -16,6 +17,7 @@ pub use level::{Level, Rgb};
 pub use sound::{Decibels, Gain};
 pub use subnet::Subnet;
 pub use time::{Moment, Mono, MonoTime, Ppm, ShowTime, Span, Tai, WireTime};
+pub use timecode::{Clock, FrameRate, Timecode};
 
 /// A value outside its range, said in a sentence that fits after "could not read …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

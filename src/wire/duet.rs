@@ -145,6 +145,13 @@ fn find(recording: &Recording, voice: Voice, from: Span, to: Span) -> Option<Spa
     Some(Span::from_secs_f64((from as f64 + found.at) / rate))
 }
 
+/// Whether one microphone alone heard the phone's chirps so often, and so much alike, that it was there and chirped.
+pub fn is_heard(later: &[Option<Span>]) -> bool {
+    let later: Vec<f64> = later.iter().flatten().map(|it| it.millis_f64()).collect();
+    let Some(middle) = median(later.clone()) else { return false };
+    later.iter().filter(|it| (**it - middle).abs() <= APART_MAX_MS).count() >= ROUNDS_MIN
+}
+
 /// What both heard makes one figure.
 ///
 /// # Errors
@@ -217,6 +224,13 @@ mod tests {
         assert_eq!(residual(&behind, &good), Err(Unheard::Muddled), "sound is not that fast");
         let one_stray = [ms(5.0), ms(5.0), ms(60.0), ms(5.0), ms(5.0)];
         assert_eq!(residual(&one_stray, &good).map(|it| it.late), Ok(Span::from_millis(5)));
+    }
+
+    #[test]
+    fn a_phone_is_heard_when_three_rounds_agree() {
+        assert!(is_heard(&[ms(5.0), None, ms(5.5), ms(90.0), ms(5.2)]));
+        assert!(!is_heard(&[ms(5.0), ms(9.0), ms(30.0), ms(-50.0), ms(100.0)]), "noises");
+        assert!(!is_heard(&[ms(5.0), ms(5.0), None]) && !is_heard(&[]));
     }
 
     #[test]

@@ -10,9 +10,12 @@ pub mod clock_peer;
 pub mod duet;
 #[cfg(not(target_arch = "wasm32"))] // no page plays a sequence
 pub mod fseq;
+pub mod ltc;
+pub mod mtc;
 pub mod osc;
 pub mod output;
 pub mod ptp;
+pub mod rdm;
 pub mod sacn;
 pub mod solusync;
 pub mod time;

@@ -4,6 +4,7 @@
 //! means now). Never here: what an address means.
 
 use rosc::{OscPacket, OscType};
+use units::Level;
 
 /// Longest datagram that is looked at: more than any surface sends, and few enough bytes that bundles within
 /// bundles stay shallow.
@@ -16,6 +17,8 @@ pub struct Message {
     pub address: String,
     /// Whether it is a button let go: surfaces send 1 when it is pressed and 0 when it is released.
     pub released: bool,
+    /// Where a fader stands: its first argument if that is a number, from 0 (out) to 1 (full); what is beyond is there.
+    pub level: Option<Level>,
 }
 
 /// Why a datagram was no OSC.
@@ -47,13 +50,28 @@ pub fn parse(datagram: &[u8]) -> Result<Vec<Message>, ParseError> {
 fn unfold(packet: OscPacket, messages: &mut Vec<Message>) {
     match packet {
         OscPacket::Message(it) => {
-            messages
-                .push(Message { released: it.args.first().is_some_and(is_zero), address: it.addr });
+            let first = it.args.first();
+            messages.push(Message {
+                released: first.is_some_and(is_zero),
+                level: first.and_then(level),
+                address: it.addr,
+            });
         }
         OscPacket::Bundle(bundle) => {
             bundle.content.into_iter().for_each(|packet| unfold(packet, messages))
         }
     }
+}
+
+fn level(argument: &OscType) -> Option<Level> {
+    let share = match argument {
+        OscType::Float(value) => f64::from(*value),
+        OscType::Double(value) => *value,
+        OscType::Int(value) => f64::from(*value),
+        OscType::Bool(value) => f64::from(u8::from(*value)),
+        _ => return None,
+    };
+    Level::from_percent(share.clamp(0.0, 1.0) * 100.0).ok()
 }
 
 fn is_zero(argument: &OscType) -> bool {
@@ -77,7 +95,9 @@ mod tests {
         let released = [b"/go\0".as_slice(), b",f\0\0", &0.0_f32.to_be_bytes()].concat();
         let bare = [b"/cue/2.5/start\0\0".as_slice(), b",\0\0\0"].concat();
         let parsed = |bytes: &[u8]| parse(bytes).expect("OSC").remove(0);
-        assert_eq!(parsed(&pressed), Message { address: "/go".to_owned(), released: false });
+        let go = Message { address: "/go".into(), released: false, level: Some(Level::FULL) };
+        assert_eq!(parsed(&pressed), go);
+        assert_eq!((parsed(&released).level, parsed(&bare).level), (Some(Level::OUT), None));
         assert!(parsed(&released).released);
         assert_eq!(parsed(&bare).address, "/cue/2.5/start");
     }

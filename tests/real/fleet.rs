@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use sim::path::Scenario;
 use tokio::runtime::Builder;
-use tools::fleet::{Place, Plan, run};
+use tools::fleet::{Place, Plan, Report, Way, run};
 
 use crate::the_box::path;
 
-#[test]
-fn sx09_thirty_phones_on_wifi_know_the_boxs_time_within_what_they_claim() {
+/// Thirty of them on a calm Wi-Fi.
+fn crowd(way: Way) -> Report {
     let plan = Plan {
         phones: 30,
+        way,
         scenario: *Scenario::named("wifi-calm").expect("a scenario"),
         seed: 7,
         warm_up: Duration::from_secs(3),
         measure: Duration::from_secs(3),
+        weigh: Duration::from_millis(600),
         at: Place::Program(path()),
     };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -29,5 +31,25 @@ fn sx09_thirty_phones_on_wifi_know_the_boxs_time_within_what_they_claim() {
     assert!(report.errors.absolute.count >= 30 * 5, "everybody is looked at, again and again");
     assert!(report.errors.within_bound.is_some_and(|share| share >= 0.95), "{report}");
     assert!(report.cost.answered_per_s > 0.0 && report.cost.asked_per_s > 0.0);
-    assert!(report.proxy.up.delay.at(0.0) >= Some(plan.scenario.up.floor), "nobody is faster");
+    let [usual, more] = report.cost.weighed_at;
+    assert!(more > 2.0 * usual, "phones ask more when they are told to: {usual} and {more}");
+    let floor = Some(plan.scenario.up.floor);
+    assert!(report.networks.streams.up.delay.at(0.0) >= floor, "nobody is faster");
+    report
+}
+
+#[test]
+fn sx09_thirty_phones_on_wifi_know_the_boxs_time_within_what_they_claim() {
+    let report = crowd(Way::WebSocket);
+    assert_eq!(report.cost.in_datagrams, Some(0.0));
+    assert!(report.networks.datagrams.is_none());
+}
+
+#[test]
+fn sx09_thirty_phones_that_ask_in_datagrams_do_so_too() {
+    let report = crowd(Way::WebTransport);
+    assert!(report.cost.in_datagrams > Some(0.9), "{report}");
+    let datagrams = report.networks.datagrams.expect("a network for them");
+    assert_eq!(datagrams.connections, 30);
+    assert!(datagrams.lateness.count() > 30 * 10, "questions and answers went through it");
 }

@@ -10,4 +10,5 @@ mod ptp;
 mod secure;
 mod sound;
 mod the_box;
+mod timecode;
 mod ws;

@@ -1,11 +1,11 @@
 //! A box with a microphone of alsa-lib's `file` device: what it hears is written beforehand. Needs: alsa-lib; no card.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use units::Span;
 use wire::chirp::{self, Voice};
 
-use crate::the_box::Place;
-use crate::ws::Phone;
+use crate::the_box::{Place, TheBox};
+use crate::ws::{Phone, calibrated};
 
 const RATE_HZ: u32 = 48_000;
 /// The phone is heard so much later than the middle of the box's chirps.
@@ -63,6 +63,47 @@ fn sx20_the_box_hears_a_phone_through_alsa_and_tells_it_how_late_it_is() {
         let off = ms.as_f64().expect("all are heard") - LATE.millis_f64();
         assert!(off.abs() < 0.02, "{heard}");
     }
+}
+
+/// A phone that chirps with the box and says that it is so late; what came of it is in its own hand.
+fn chirped(the_box: &TheBox, late_ms: f64) -> Phone {
+    let mut phone = Phone::join(the_box);
+    phone.say("calibrate", &json!({}));
+    phone.hear("calibrate_heard");
+    phone.say("calibrated", &calibrated(Some(late_ms)));
+    phone
+}
+
+#[test]
+fn sx01_three_calibrated_phones_correct_a_fourth_and_phones_shows_it() {
+    let the_box = place().run();
+    assert!(the_box.ask(&["calibrate"]).status.success());
+    let mut liars: Vec<Phone> = (0..3).map(|_| Phone::join(&the_box)).collect();
+    liars.iter_mut().for_each(|liar| liar.say("calibrated", &calibrated(Some(40.0))));
+    assert!(liars.iter_mut().all(Phone::is_served), "they were heard");
+    drop(liars);
+    let shown = |key: &str| {
+        let answer = the_box.ask_json(&["phones"]);
+        let rows = answer["phones"].as_array().expect("a list").clone();
+        rows.iter().map(|row| row[key].as_f64()).collect::<Vec<_>>()
+    };
+    let mut phones = vec![chirped(&the_box, 2.0), chirped(&the_box, 2.1)];
+    assert!(
+        shown("correction_ms").iter().all(Option::is_none),
+        "two and three liars are no ground"
+    );
+    phones.push(chirped(&the_box, 2.2));
+    phones.push(Phone::join(&the_box));
+    phones[3].say("calibrated", &calibrated(None));
+    let corrections = phones.iter_mut().map(|phone| phone.hear("clock_correction"));
+    let offsets: Vec<f64> =
+        corrections.map(|it| it["offset_ms"].as_f64().expect("there is ground")).collect();
+    assert!(offsets.iter().all(|offset| (1.5..2.5).contains(offset)), "{offsets:?}");
+    assert_eq!(shown("correction_ms"), offsets.iter().map(|it| Some(*it)).collect::<Vec<_>>());
+    let sigmas = shown("correction_sigma_ms");
+    assert!(sigmas[0] < sigmas[3] && sigmas[0] > Some(0.0), "{sigmas:?}");
+    phones[0].say("calibrated", &calibrated(None));
+    assert_eq!(phones[3].hear("clock_correction")["offset_ms"], Value::Null, "two are no ground");
 }
 
 #[test]

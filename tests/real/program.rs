@@ -157,7 +157,7 @@ fn every_document_has_its_documented_keys() {
     let box_ = &status["box"];
     assert_eq!(keys(box_), ["name", "node_id", "simulated", "urls", "version"]);
     let list = &status["show"]["lists"][0];
-    assert_eq!(keys(list), ["coming", "last", "name", "standby"]);
+    assert_eq!(keys(list), ["coming", "last", "name", "standby", "timecode"]);
     let clock = the_box.ask_json(&["clock"]);
     let of_clock: Vec<&str> = "age_s agreement domain error_bound_ns history identity master now now_tai_ns \
         now_unix_s offset_ns path_delay_ns peers ports ptp rate_ppm role source stamps state step_wanted_ns \
@@ -180,9 +180,11 @@ fn every_document_has_its_documented_keys() {
         "post_wait_ns",
         "pre_wait_ns",
         "running",
+        "sends",
         "sound",
         "standby",
         "then",
+        "timecode",
     ];
     assert_eq!(keys(&cues["lists"][0]["cues"][0]), of_cue);
     let universes = the_box.ask_json(&["universes"]);
@@ -191,6 +193,9 @@ fn every_document_has_its_documented_keys() {
     let receipts = the_box.ask_json(&["receipts"]);
     assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
     assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);
+    let answer = the_box.ask(&["rdm", "list"]);
+    assert_eq!(code(&answer), 1, "a show without Art-Net has no lamps to ask");
+    assert!(said(&answer).contains("no universe that leaves as Art-Net"), "{}", said(&answer));
     for word in ["status", "clock", "cues", "universes", "phones", "receipts", "qr"] {
         let output = the_box.ask(&[word]);
         assert_eq!(code(&output), 0, "{word}: {}", said(&output));
@@ -441,4 +446,63 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     assert_eq!(code(&output), 0);
     let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(told["lost_frames"], Value::from(0));
+}
+
+/// A fixture file of the vectors.
+fn fixture_file(name: &str) -> String {
+    format!("{}/vectors/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn an_imported_fixture_stands_in_the_show_and_the_show_checks() {
+    let place = Place::new();
+    let folder = place.folder.path().to_str().expect("a plain path").to_owned();
+    let archive = fixture_file("bar.gdtf");
+    let import =
+        program().args(["import", &archive, "--into", &folder]).output().expect("it starts");
+    assert_eq!(code(&import), 0, "{}", said(&import));
+    assert!(said(&import).contains("bar.gdtf/description.xml:"), "what is left out has a place");
+    let printed = String::from_utf8_lossy(&import.stdout).into_owned();
+    assert!(printed.contains("profile = \"bar\", mode = \"Pixels\""), "{printed}");
+    let show = "[fixtures]\na = { profile = \"bar\", mode = \"Pixels\", universe = 1, address = 1 }\n\
+        [[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n\
+        light = { levels = { a = { color = \"#ff0000\", dimmer = 80 }, \"a.pixel-2\" = { color = \"#0000ff\" } } }\n";
+    std::fs::write(place.path("show.toml"), show).expect("ours");
+    let check = program().args(["check", &folder]).output().expect("it starts");
+    assert_eq!(code(&check), 0, "{}", String::from_utf8_lossy(&check.stdout));
+    // Another fixture of that name is not overwritten unasked.
+    let other = fixture_file("wash.ofl");
+    let again = ["import", &other, "--into", &folder, "--name", "bar"];
+    let refused = program().args(again).output().expect("it starts");
+    assert_eq!(code(&refused), 1);
+    assert!(said(&refused).contains("--replace"), "{}", said(&refused));
+    let replaced = program().args(again).arg("--replace").output().expect("it starts");
+    assert_eq!(code(&replaced), 0, "{}", said(&replaced));
+}
+
+#[test]
+fn what_would_be_imported_is_listed_as_a_table_and_as_json() {
+    let file = fixture_file("wash.ofl");
+    let json = ["import", &file, "--list", "--json", "--mode", "small"];
+    let listed = program().args(json).output().expect("it starts");
+    assert_eq!(code(&listed), 0, "{}", said(&listed));
+    let document: Value = serde_json::from_slice(&listed.stdout).expect("one document");
+    assert_eq!(
+        (&document["modes"][0]["slots"], &document["file"]),
+        (&Value::from(12), &Value::Null)
+    );
+    assert_eq!(document["modes"].as_array().map(Vec::len), Some(1));
+    assert!(document["warnings"].as_u64() > Some(0));
+    let usage = program().args(["import", &file]).output().expect("it starts");
+    assert_eq!(code(&usage), 2, "it has to be said what for");
+    let unknown = ["import", &file, "--list", "--mode", "huge"];
+    let unknown = program().args(unknown).output().expect("it starts");
+    assert!(code(&unknown) == 1 && said(&unknown).contains("\"Small\""), "{}", said(&unknown));
+    let broken = program().args(["import", &fixture_file("refused-broken.ofl"), "--list"]).output();
+    let broken = broken.expect("it starts");
+    assert!(
+        code(&broken) == 1 && said(&broken).contains("refused-broken.ofl:1:58"),
+        "{}",
+        said(&broken)
+    );
 }

@@ -8,7 +8,7 @@ use engine::show::{Finding, MediaInfo, Source, load};
 use engine::told::Command;
 use sim::{Frame, World, WorldSpec};
 use tests::seeds::seeds;
-use units::{ShowTime, Span, Universe};
+use units::{CueNumber, Level, ShowTime, Span, Universe};
 use wire::capture::{Head, Writer};
 
 const PATCH: &str = r#"
@@ -198,6 +198,57 @@ fn sx20_a_second_capture_of_a_list_takes_over_from_the_first() {
         [0, 0],
         "the first does not come back"
     );
+}
+
+#[test]
+fn sx20_a_blackout_takes_a_capture_out_and_a_parked_slot_stays_over_it() {
+    let cue = r#"
+        [[list.cue]]
+        number = 1
+        light = { capture = "captures/a", map = { 1 = 3 }, loop = "forever" }
+    "#;
+    let mut world = world(cue, ramp());
+    world.go().expect("the capture");
+    let shown = |world: &mut World, command: Command| {
+        world.command(command).expect("it can be done");
+        world.run(GRID.times(2));
+        let slots = world.universe(3).expect("frames came");
+        (slots[0], slots[1])
+    };
+    let grand = Command::Master { master: "grand".into(), level: Level::OUT };
+    let (first, second) = shown(&mut world, grand);
+    assert!(first > 0 && first == second, "no master scales it: {first} {second}");
+    let (what, level) = ("3/2".to_owned(), Some(Level::FULL));
+    let (first, second) = shown(&mut world, Command::Park { what: what.clone(), level });
+    assert!(first > 0 && first < 255 && second == 255, "{first} {second}");
+    assert_eq!(shown(&mut world, Command::Blackout { on: true }), (0, 255));
+    assert_eq!(shown(&mut world, Command::Unpark { what: Some(what) }), (0, 0));
+    let (first, second) = shown(&mut world, Command::Blackout { on: false });
+    assert!(first > 0 && first == second, "it has gone on beneath: {first} {second}");
+}
+
+#[test]
+fn sx20_a_jump_to_a_cue_with_a_capture_brings_both_it_and_what_tracks_into_the_cue() {
+    let cues = r#"
+        [[list.cue]]
+        number = 1
+        light = { levels = { one = 100 } }
+        [[list.cue]]
+        number = 2
+        light = { capture = "captures/a", map = [{ channel = 1, count = 2, universe = 3, slot = 5 }] }
+        [[list.cue]]
+        number = 3
+        light = { levels = { one = 50 } }
+    "#;
+    let mut world = world(cues, vector("plain-2.0.fseq"));
+    let cue = CueNumber::from_thousandths(2000).expect("in range");
+    world.command(Command::Goto { cue }).expect("there is one");
+    world.go().expect("the capture");
+    world.run(GRID.times(5));
+    let slots = world.universe(3).expect("frames came");
+    // Frame F has channel C, from 0, at 7 F + C.
+    assert_eq!((slots[0], slots[4] % 7, slots[5]), (255, 0, slots[4] + 1));
+    assert!(slots[4] > 0, "it plays");
 }
 
 /// Frame F of a vector has channel C (from 0) at 7 F + C; steps take 25 ms.

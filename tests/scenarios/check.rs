@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::boxfile;
+use engine::fixture::import;
 use engine::reader::{Finding, Severity, code};
 use engine::show::{
     Act, Loaded, Loops, MediaInfo, SacnIp, Show, Source, Start, Target, Then, load,
@@ -95,8 +96,14 @@ fn sections(text: &str) -> Sections {
 }
 
 fn findings_of(files: &Folder) -> Vec<Finding> {
-    match files.0.get("box.toml") {
-        Some(text) => boxfile::load("box.toml", text).findings,
+    if let Some(text) = files.0.get("box.toml") {
+        return boxfile::load("box.toml", text).findings;
+    }
+    let mut imported = files.0.iter().filter(|(name, _)| name.starts_with("import/")).peekable();
+    match imported.peek() {
+        Some(_) => {
+            imported.flat_map(|(name, text)| import(name, text.as_bytes()).findings).collect()
+        }
         None => load("show.toml", files).findings,
     }
 }
@@ -143,14 +150,14 @@ head = { profile = "generic/mover", universe = 2, address = 1 }
 front = ["spot", "par"]
 "#;
 
-/// Universe, slot and eight-bit value of everything that the first cue takes.
+/// Universe, slot (0 for a virtual dimmer) and eight-bit value of everything that the first cue takes.
 fn lit(looks: &str, light: &str) -> Vec<(u16, u16, u8)> {
     let cue = format!("[[list]]\nname = \"main\"\ncue = [{{ number = 1, light = {light} }}]\n");
     let show = good(&format!("{PATCH}{looks}\n{cue}"));
     let light = show.lists[0].cues[0].light.as_ref().expect("a light cue");
     let slot = |it: &Target| {
         let (fixture, channel) = show.channel(it.lane).expect("it is patched");
-        let slot = fixture.address.number() + channel.offsets[0];
+        let slot = channel.offsets.first().map_or(0, |offset| fixture.address.number() + offset);
         (fixture.universe.number(), slot, it.level.slot())
     };
     light.targets.iter().map(slot).collect()
@@ -171,18 +178,24 @@ fn what_holds_for_all_light_is_read_from_the_show_and_its_universes() {
 #[test]
 fn the_exact_word_wins_over_the_group_wherever_it_stands() {
     let warm = "[looks.warm]\nspot = { dimmer = 100 }\nfront = { dimmer = 50 }\n";
-    assert_eq!(
-        lit(warm, "{ look = \"warm\" }"),
-        [(1, 1, 128), (1, 2, 128), (1, 3, 128), (1, 4, 255)]
-    );
+    assert_eq!(lit(warm, "{ look = \"warm\" }"), [(1, 0, 128), (1, 4, 255)]);
 }
 
 #[test]
-fn a_colour_dims_with_its_fixture_and_one_without_a_dimmer_dims_its_colours() {
+fn a_fixture_without_a_dimmer_has_one_all_the_same() {
     let warm = "[looks.warm]\nfront = { color = \"#ff8000\", dimmer = 50 }\n";
     assert_eq!(
         lit(warm, "{ look = \"warm\" }"),
-        [(1, 1, 128), (1, 2, 64), (1, 3, 0), (1, 4, 128), (1, 5, 255), (1, 6, 128), (1, 7, 0)]
+        [
+            (1, 1, 255),
+            (1, 2, 128),
+            (1, 3, 0),
+            (1, 0, 128),
+            (1, 4, 128),
+            (1, 5, 255),
+            (1, 6, 128),
+            (1, 7, 0)
+        ]
     );
 }
 
@@ -190,7 +203,7 @@ fn a_colour_dims_with_its_fixture_and_one_without_a_dimmer_dims_its_colours() {
 fn the_levels_of_a_cue_go_over_its_look() {
     let warm = "[looks.warm]\npar = { color = \"#ff0000\", dimmer = 100 }\n";
     let light = "{ look = \"warm\", levels = { front = { dimmer = 20 }, par = { blue = 100 } } }";
-    assert_eq!(lit(warm, light), [(1, 1, 51), (1, 2, 0), (1, 3, 51), (1, 4, 51)]);
+    assert_eq!(lit(warm, light), [(1, 1, 255), (1, 2, 0), (1, 3, 255), (1, 0, 51), (1, 4, 51)]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Cue lists: GO, standby, chains, leads, stop, pause, panic, receipts.
 
 use engine::order::{Evidence, Output};
-use engine::told::{Command, Effect, FrameReport, Input, Refusal, Request};
+use engine::told::{Command, Effect, FrameReport, Input, Refusal, Request, Said};
 use engine::{Engine, EngineStart};
 use proptest::prelude::*;
+use sim::Event;
 use units::{CommandId, PhoneId, ShowTime, Span};
 
 use crate::stage::{Stage, stage};
@@ -181,6 +182,22 @@ fn fire_moves_standby_behind_the_cue_and_a_wrong_number_is_refused() {
         stage.command(Command::Fire { cue: number("9") }),
         Err(Refusal::NoSuchCue { cue: number("9") })
     );
+}
+
+#[test]
+fn a_slot_of_a_console_fires_its_cue_and_is_refused_while_paused() {
+    let trigger =
+        "[inputs.desk]\nuniverse = 101\n[[trigger]]\ninput = \"desk\"\nslot = 1\nfires = 2\n";
+    let mut stage = stage(&format!("{TWO_CUES}{trigger}"));
+    stage.world.tell(Input::Crossed { trigger: 0 });
+    assert_eq!(stage.fired(), [("2".to_owned(), 0.0)]);
+    let by =
+        |event: &Event| matches!(event, Event::Said(Said::Fired { by, .. }) if by == "input desk");
+    assert!(stage.world.story.iter().any(|it| by(&it.event)), "the story says who");
+    stage.command(Command::Pause).expect("it can be paused");
+    stage.world.tell(Input::Crossed { trigger: 0 });
+    stage.world.tell(Input::Crossed { trigger: 7 });
+    assert_eq!(stage.fired().len(), 1, "and one that is not in the show is none");
 }
 
 #[test]

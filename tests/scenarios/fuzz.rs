@@ -30,6 +30,11 @@ fn whatever_stands_in_a_box_file_is_explained() {
 }
 
 #[test]
+fn whatever_stands_in_a_fixture_file_is_explained_or_is_the_same_in_a_show() {
+    stands(&targets::fixture::TARGET, 1500);
+}
+
+#[test]
 fn sx07_whatever_a_phone_says_is_refused_or_means_the_same_twice() {
     stands(&targets::solusync::TARGET, 2000);
 }
@@ -62,6 +67,21 @@ fn sx20_whatever_a_capture_holds_is_refused_or_plays_and_is_the_same_when_writte
 #[test]
 fn sx20_whatever_a_sequence_holds_is_refused_or_plays() {
     stands(&targets::fseq::TARGET, 700);
+}
+
+#[test]
+fn a19_whatever_lamps_say_a_question_to_them_is_answered_once() {
+    stands(&targets::rdm::TARGET, 2000);
+}
+
+#[test]
+fn whatever_sounds_on_the_timecode_input_the_decoder_keeps_its_bounds() {
+    stands(&targets::ltc::TARGET, 300);
+}
+
+#[test]
+fn whatever_comes_by_midi_is_passed_over_or_means_the_same_twice() {
+    stands(&targets::mtc::TARGET, 2000);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Light between cues: fades, sharing by HTP and LTP, pauses, panics, sixteen bits. What a slot shows is what a
 //! receiver would get.
 
-use engine::light::{GRID, Playback, Take, render};
+use engine::light::{GRID, MasterId, Playback, Take, render};
 use engine::show::{
-    Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Target, Timing, UniverseOut,
+    Channel, Curve, Fixture, LaneId, LightCue, Merge, Response, Show, Target, Timing, UniverseOut,
 };
 use units::{Level, ShowTime, Slot, Span, Universe};
 
@@ -83,9 +83,9 @@ impl Stage {
             level: percent(level),
             timing: 0,
         };
-        let timing = Timing { delay: Span::ZERO, fade: secs(span), curve };
+        let timing = Timing { fade: secs(span), curve, ..Timing::default() };
         let targets = targets.iter().map(target).collect();
-        let light = LightCue { targets, timings: vec![timing], capture: None };
+        let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
         self.playback.take(&Take { list, at: at(time), light: &light });
         self
     }
@@ -312,4 +312,45 @@ fn two_boxes_with_the_same_takes_send_the_same_octets_at_the_same_instants() {
         (0..200).map(move |frame| stage.slots(GRID.times(frame).secs_f64())).collect::<Vec<_>>()
     };
     assert_eq!(played(), played());
+}
+
+/// A par with a virtual dimmer over red and green, a shutter that is inverted, a focus of 24 bits, and a lamp with a
+/// response.
+fn odd_stage() -> Show {
+    let plain =
+        |attribute: &str, offsets: &[u16]| channel(attribute, offsets, Merge::Ltp, Level::OUT);
+    let dimmed = |attribute, offset| Channel { dimmed_by: Some(0), ..plain(attribute, &[offset]) };
+    let half_at_full = Response(vec![Level::OUT, percent(10.0), percent(50.0)]);
+    let par = Fixture {
+        name: "par".into(),
+        universe: universe(),
+        address: slot(1),
+        channels: vec![
+            channel("dimmer", &[], Merge::Htp, Level::OUT),
+            dimmed("red", 0),
+            dimmed("green", 1),
+            Channel { inverted: true, ..plain("shutter", &[2]) },
+            plain("focus", &[3, 5, 4]),
+            Channel { response: half_at_full, ..channel("lamp", &[6], Merge::Htp, Level::OUT) },
+        ],
+    };
+    let out = UniverseOut::default();
+    Show { universes: [(universe(), out)].into(), fixtures: vec![par], ..Show::default() }
+}
+
+#[test]
+fn a_virtual_dimmer_scales_its_colours_and_what_is_odd_is_drawn_as_its_fixture_wants_it() {
+    let mut stage = Stage { playback: Playback::new(&odd_stage()) };
+    let first = |stage: &Stage, time| stage.slots(time)[..7].to_vec();
+    assert_eq!(first(&stage, 0.0), [0, 0, 255, 0, 0, 0, 0], "an inverted channel is out at 255");
+    stage.cue(0, 0.0, 0.0, &[(2, 100.0), (3, 60.0), (4, 25.0), (5, 70.0), (6, 50.0)]);
+    assert_eq!(first(&stage, 0.0), [0, 0, 191, 179, 51, 51, 26], "dark until the dimmer is up");
+    stage.cue(1, 1.0, 2.0, &[(1, 100.0), (6, 100.0)]);
+    assert_eq!(first(&stage, 2.0), [128, 77, 191, 179, 51, 51, 26]);
+    assert_eq!(first(&stage, 3.0)[..3], [255, 153, 191]);
+    assert_eq!(stage.slots(3.0)[6], 128, "the lamp never gets more than half");
+    stage.playback.set_master(MasterId::GRAND, at(4.0), secs(1.0), percent(50.0));
+    assert_eq!(first(&stage, 5.0)[..3], [128, 77, 191], "a master scales the dimmer, once");
+    stage.playback.black(at(6.0), Span::ZERO);
+    assert_eq!(first(&stage, 6.0)[..3], [0, 0, 191]);
 }

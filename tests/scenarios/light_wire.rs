@@ -6,11 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use artnet_protocol::ArtCommand;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
-use engine::light::receive::{LOSS, Receiver};
+use engine::light::receive::{LOSS, Receiver, SAMPLING};
 use tests::seeds::{Seed, seeds};
-use units::{PortAddress, ShowTime, Span, Universe};
+use units::{FrameRate, PortAddress, ShowTime, Span, Timecode, Universe};
 use uuid::Uuid;
-use wire::artnet::{self, ArtnetError, DmxFrame, Packet as Art, Poll, Port, Style};
+use wire::artnet::{
+    self, ArtnetError, Command, DiagData, DiagPriority, Diagnostics, DmxFrame, Key, Nzs,
+    Packet as Art, Poll, Port, Style, TimeCode, Trigger,
+};
+use wire::rdm::parameter::{self, Parameter};
+use wire::rdm::{self, Answer, Message, RdmError};
 use wire::sacn::{self, DataFrame, Options, Packet as Acn, SacnError, SourceName};
 
 const CID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
@@ -126,11 +131,25 @@ fn art_net_is_written_octet_for_octet_as_its_specification_has_it() {
     frame.slots_mut()[0] = 255;
     frame.slots_mut()[511] = 128;
     assert_eq!(frame.bytes().as_slice(), vector("artnet", "dmx"));
-    let poll = Poll { on_change: true, target: None };
+    let poll = Poll { on_change: true, ..Poll::default() };
     assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll"));
-    let targeted = Poll { on_change: false, target: Some(0x100..=0x1ff) };
+    let targeted = Poll { target: Some(0x100..=0x1ff), ..Poll::default() };
     assert_eq!(artnet::poll(&targeted).as_slice(), vector("artnet", "poll-targeted"));
     assert_eq!(artnet::SYNC.as_slice(), vector("artnet", "sync"));
+    let trigger = Trigger::new(Key::Show, 5);
+    assert_eq!(trigger.emit().as_slice(), vector("artnet", "trigger"));
+    let nzs = Nzs { sequence: 7, start_code: 0x17, port_address: port(0x1234), slots: b"\0PH" };
+    assert_eq!(nzs.emit(), Some(vector("artnet", "nzs")));
+    let (priority, text) = (DiagPriority::MEDIUM, "lamp".into());
+    let line = DiagData { priority, logical_port: 0, text };
+    assert_eq!(line.emit(), vector("artnet", "diag-data"));
+    let diagnostics = Some(Diagnostics { least: DiagPriority::MEDIUM, unicast: true });
+    let poll = Poll { diagnostics, ..Poll::default() };
+    assert_eq!(artnet::poll(&poll).as_slice(), vector("artnet", "poll-diagnostics"));
+    let timecode = Timecode::parse("01:02:03;04", FrameRate::Drop29_97).expect("a frame");
+    let said = TimeCode { stream: 0, timecode };
+    assert_eq!(said.emit().as_slice(), vector("artnet", "time-code"));
+    assert_eq!(artnet::parse(&said.emit()), Ok(Art::TimeCode(said)));
 }
 
 #[test]
@@ -153,8 +172,19 @@ fn art_net_is_read_old_and_new() {
         assert_eq!((reply.ip, reply.style), (Ipv4Addr::new(10, 0, 0, 7), Style::Node));
         assert_eq!(reply.bind_index, bind_index, "{name}");
     }
-    assert_eq!(artnet::parse(&vector("artnet", "address")), Ok(Art::Address { bind_index: 1 }));
+    for (name, bind_index, command) in
+        [("address", 1, Command::Other(0)), ("address-fail-full", 2, Command::FailFull)]
+    {
+        let expected = Ok(Art::Address { bind_index, command });
+        assert_eq!(artnet::parse(&vector("artnet", name)), expected);
+    }
     assert_eq!(artnet::parse(&vector("artnet", "input")), Ok(Art::Input { bind_index: 1 }));
+    let other = Trigger { oem: 0x2828, ..Trigger::new(Key::Other(0x63), 1) };
+    let bytes = vector("artnet", "trigger-of-another-product");
+    assert_eq!(artnet::parse(&bytes), Ok(Art::Trigger(other)));
+    for (name, operation) in [("ip-prog", 0xf800), ("command", 0x2400)] {
+        assert_eq!(artnet::parse(&vector("artnet", name)), Ok(Art::Other(operation)));
+    }
     let bytes = vector("artnet", "dmx-two-slots");
     assert!(
         matches!(artnet::parse(&bytes), Ok(Art::Dmx(dmx)) if dmx.slots == [1, 2] && dmx.sequence == 0)
@@ -168,11 +198,70 @@ fn art_net_that_breaks_a_rule_is_refused_with_its_reason() {
     assert_eq!(refused("refused-version-13"), ArtnetError::Version(13));
     assert_eq!(refused("refused-dmx-odd"), ArtnetError::Length(3));
     assert_eq!(refused("refused-dmx-cut-off"), ArtnetError::Length(512));
+    assert_eq!(refused("refused-nzs-levels"), ArtnetError::StartCode(0));
     assert_eq!(refused("refused-port-address"), ArtnetError::PortAddress(0x8001));
+    assert_eq!(refused("refused-time-code-dropped"), ArtnetError::TimeCode);
+    assert_eq!(refused("refused-time-code-type"), ArtnetError::TimeCode);
+    assert_eq!(refused("refused-time-code-short"), ArtnetError::Short(18));
 }
 
 #[test]
-fn the_crate_artnet_protocol_reads_dmx_polls_and_replies_as_we_do() {
+fn a19_rdm_in_art_net_is_written_and_read_octet_for_octet() {
+    let lines = [0x1234, 0x1235].map(port);
+    assert_eq!(artnet::tod_requests(&lines), [vector("artnet", "tod-request")]);
+    assert_eq!(artnet::tod_flush(port(0x1234)), vector("artnet", "tod-control"));
+    for (name, total, count) in [("tod-data", Some(2), 2), ("tod-data-none", None, 0)] {
+        let bytes = vector("artnet", name);
+        let Ok(Art::TodData(part)) = artnet::parse(&bytes) else { panic!("{name}") };
+        assert_eq!((part.total, part.uids.len(), part.port_address), (total, count, port(0x1234)));
+        assert_eq!(part.emit(), bytes);
+    }
+    let bytes = vector("artnet", "rdm");
+    let Ok(Art::Rdm(packet)) = artnet::parse(&bytes) else { panic!("a message") };
+    assert_eq!(packet.message, vector("rdm", "get-status-messages"));
+    assert_eq!(packet.emit(), bytes);
+    let bytes = vector("artnet", "rdm-sub");
+    assert!(matches!(artnet::parse(&bytes), Ok(Art::RdmSub(sub)) if sub.values == [1, 17]));
+    assert_eq!(
+        artnet::parse(&vector("artnet", "refused-tod-data-cut-off")),
+        Err(ArtnetError::Short(36))
+    );
+}
+
+#[test]
+fn a19_rdm_messages_are_read_as_e1_20_has_them_or_refused_with_a_reason() {
+    let bytes = vectors("rdm");
+    let read = |name: &str| Message::parse(&bytes[name]).expect("it is sound");
+    for name in bytes.keys().filter(|it| !it.contains("discovery") && !it.starts_with("refused")) {
+        assert_eq!(read(name).emit().as_ref(), Some(&bytes[name]), "{name}");
+    }
+    let values = |name: &str| {
+        let message = read(name);
+        let fields = Parameter::of(message.parameter).answer;
+        let reading = parameter::read(fields, message.data).expect("it is whole");
+        reading.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(values("device-label"), ["label=\"Front wash\""]);
+    assert_eq!(values("device-info")[7..], ["start_address=100", "sub_devices=2", "sensors=3"]);
+    assert_eq!(values("sensor-value")[1..3], ["present=-2", "lowest=-5"]);
+    assert_eq!(read("ack-timer").answer(), Ok(Answer::Timer(4)));
+    assert_eq!(read("nack-out-of-range").answer(), Ok(Answer::Nack(6)));
+    assert!(
+        matches!(read("ack-overflow").answer(), Ok(Answer::Overflow(data)) if data.len() == 10)
+    );
+    let refused = |name: &str| Message::parse(&bytes[name]).expect_err("it is wrong");
+    let (given, right) = (0x066b, 0x066a);
+    assert_eq!(refused("refused-checksum"), RdmError::Checksum { given, right });
+    assert_eq!(refused("refused-lengths"), RdmError::Lengths(24, 1));
+    let lamp = "1234:56789abc".parse().expect("a UID");
+    assert_eq!(rdm::parse_discovery_answer(&bytes["discovery-answer"]), Ok(lamp));
+    assert_eq!(rdm::discovery_answer(lamp), bytes["discovery-answer"]);
+    let both = &bytes["refused-discovery-collision"];
+    assert_eq!(rdm::parse_discovery_answer(both), Err(RdmError::Collision));
+}
+
+#[test]
+fn the_crate_artnet_protocol_reads_dmx_polls_replies_and_timecode_as_we_do() {
     let read =
         |name| ArtCommand::from_buffer(&vector("artnet", name)).expect("the oracle reads it");
     let ArtCommand::Output(dmx) = read("dmx") else { panic!("an ArtDmx") };
@@ -180,6 +269,9 @@ fn the_crate_artnet_protocol_reads_dmx_polls_and_replies_as_we_do() {
         (u16::from(dmx.port_address), dmx.sequence, dmx.data.as_ref().len()),
         (0x1234, 42, 512)
     );
+    let ArtCommand::OpTimeCode(said) = read("time-code") else { panic!("an ArtTimeCode") };
+    let its = [said.stream_id, said.hours, said.minutes, said.seconds, said.frames];
+    assert_eq!((its, said.frame_type), ([0, 1, 2, 3, 4], artnet_protocol::FrameType::DF));
     let ArtCommand::Poll(poll) = read("poll") else { panic!("an ArtPoll") };
     assert_eq!(poll.talk_to_me, artnet_protocol::ArtTalkToMe::EMIT_CHANGES);
     let ArtCommand::PollReply(its) = read("poll-reply") else { panic!("an ArtPollReply") };
@@ -231,11 +323,14 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
             poll: BTreeSet::new(),
             reach: Reach::default(),
             ports: BTreeSet::from([port(0x1234)]),
+            uid: rdm::Uid { maker: artnet::ESTA, device: 1 },
+            takes: BTreeSet::new(),
+            priority: 100,
             chance: 1,
         },
         ShowTime::ZERO,
     );
-    let mut receiver = Receiver::new(Uuid::nil(), [universe(258)]);
+    let mut receiver = Receiver::new(Uuid::nil(), ShowTime::ZERO, [universe(258)]);
     let mut now = ShowTime::ZERO;
     for bytes in vectors("artnet").values().chain(vectors("sacn").values()) {
         for bytes in damaged(bytes) {
@@ -247,8 +342,10 @@ fn no_damage_to_any_vector_makes_a_parser_or_a_controller_panic() {
         }
     }
     now += LOSS;
+    receiver.tick(now);
     receiver.handle(now, &vector("sacn", "data"), IpAddr::V4(Ipv4Addr::LOCALHOST));
     controller.handle(now, &vector("artnet", "poll-reply"), from);
-    assert!(receiver.levels(universe(258), now).is_some(), "the sound ones still count");
+    receiver.tick(now + SAMPLING);
+    assert!(receiver.merged(universe(258)).is_some(), "the sound ones still count");
     assert_eq!(controller.subscribers(port(0x1234)).len(), 1);
 }

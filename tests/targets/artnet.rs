@@ -1,11 +1,14 @@
-//! Art-Net datagrams, to the parser and to a controller that hears them all. A new one begins wherever `Art-Net`
+//! Art-Net datagrams, to the parser, to a controller that hears them all, and to inputs that take what is meant for them. A new one begins wherever `Art-Net`
 //! stands, so that bytes may be a whole recording.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use engine::light::controller::{Controller, ControllerSetup, NODES_MAX, Reach};
-use units::{PortAddress, ShowTime, Span};
+use engine::light::input::{InputState, Inputs, SENDERS_MAX, SILENT};
+use engine::show::{InputFrom, InputMerge, LossGoal, Show, ShowInput};
+use units::{PortAddress, ShowTime, Slot, Span};
+use uuid::Uuid;
 use wire::artnet::{self, Packet, PollReply, parse};
 
 use super::{Target, pieces};
@@ -19,9 +22,11 @@ const POLLED: Ipv4Addr = Ipv4Addr::new(192, 168, 3, 4);
 /// The last one is beyond our reach.
 const SENDERS: [Ipv4Addr; 5] =
     [BOX, Ipv4Addr::new(10, 0, 0, 7), POLLED, Ipv4Addr::LOCALHOST, Ipv4Addr::new(172, 16, 0, 1)];
-/// What one datagram may cost: two polls, and a reply to both ports of each asker (there are no more of them than
-/// senders), once for a change and once because it is due.
-const LETTERS_MAX: usize = 2 + 4 * SENDERS.len();
+/// What one datagram may cost: two polls, and all our replies to both ports of each asker (there are no more of them
+/// than senders), once for a change and once because they are due.
+const LETTERS_MAX: usize = 2 + 4 * SENDERS.len() * PORTS.len();
+/// What we send: what the seeds put out, and the ends of the range.
+const PORTS: [u32; 5] = [0, 1, 0x1234, 0x1235, 0x7fff];
 
 fn run(bytes: &[u8]) {
     let mut hall = Hall::new();
@@ -36,16 +41,14 @@ fn run(bytes: &[u8]) {
 
 struct Hall {
     controller: Controller,
+    inputs: Inputs,
     ports: BTreeSet<PortAddress>,
     now: ShowTime,
 }
 
 impl Hall {
     fn new() -> Self {
-        // What the seeds put out, and the ends of the range.
-        let ports =
-            [0, 1, 0x1234, 0x1235, 0x7fff].map(|raw| PortAddress::new(raw).expect("15 bits"));
-        let ports = BTreeSet::from(ports);
+        let ports = BTreeSet::from(PORTS.map(|raw| PortAddress::new(raw).expect("15 bits")));
         let setup = ControllerSetup {
             own: BOX,
             mac: [0; 6],
@@ -55,9 +58,15 @@ impl Hall {
             poll: BTreeSet::from([POLLED]),
             reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
             ports: ports.clone(),
+            uid: wire::rdm::Uid { maker: artnet::ESTA, device: 1 },
+            takes: BTreeSet::new(),
+            priority: 100,
             chance: 3,
         };
-        Self { controller: Controller::new(setup, ShowTime::ZERO), ports, now: ShowTime::ZERO }
+        let show = Show { inputs: ports.iter().map(|&it| input(it)).collect(), ..Show::default() };
+        let inputs = Inputs::new(&show, Uuid::nil(), [], ShowTime::ZERO);
+        let controller = Controller::new(setup, ShowTime::ZERO);
+        Self { controller, inputs, ports, now: ShowTime::ZERO }
     }
 
     /// From one sender after another, sooner and later.
@@ -67,6 +76,10 @@ impl Hall {
         let from = SocketAddrV4::new(SENDERS[(count / 2) % SENDERS.len()], port);
         self.controller.handle(self.now, datagram, from);
         self.controller.tick(self.now);
+        self.inputs.handle_artnet(self.now, datagram, *from.ip());
+        self.inputs.tick(self.now);
+        let senders = (0..self.ports.len()).map(|input| self.inputs.sources(input).len());
+        assert!(senders.max() <= Some(SENDERS_MAX));
         let letters = self.post();
         assert!(letters <= LETTERS_MAX, "{letters} letters for one datagram");
         let subscribers = self.ports.iter().map(|&port| self.controller.subscribers(port).len());
@@ -91,10 +104,31 @@ impl Hall {
             self.controller.tick(self.now);
             assert!(self.post() <= LETTERS_MAX);
         }
+        self.inputs.tick(self.now + SILENT);
+        for input in 0..self.ports.len() {
+            assert_ne!(self.inputs.state(input), InputState::Live);
+        }
         for &port in &self.ports {
             assert!(self.controller.subscribers(port).is_empty());
             assert_eq!(self.controller.foreign(port).count(), 0);
         }
+    }
+}
+
+fn input(port_address: PortAddress) -> ShowInput {
+    let first = Slot::new(1).expect("a slot");
+    ShowInput {
+        name: port_address.to_string(),
+        from: InputFrom::Artnet(port_address),
+        to: None,
+        first,
+        count: 512,
+        at: first,
+        merge: InputMerge::Ltp,
+        priority: 100,
+        loss: LossGoal::Release,
+        hold: Span::ZERO,
+        fade: Span::ZERO,
     }
 }
 
@@ -105,7 +139,25 @@ fn comes_back(packet: &Packet) {
         }
         Packet::PollReply(reply) => reply_comes_back(reply),
         Packet::Dmx(dmx) => assert!(dmx.slots.len() <= 512 && dmx.slots.len().is_multiple_of(2)),
-        Packet::Sync | Packet::Address { .. } | Packet::Input { .. } | Packet::Other(_) => {}
+        Packet::TimeCode(said) => assert_eq!(parse(&said.emit()), Ok(Packet::TimeCode(*said))),
+        Packet::Nzs(nzs) => {
+            let bytes = nzs.emit().expect("what was read may be written");
+            assert_eq!(parse(&bytes), Ok(Packet::Nzs(*nzs)));
+        }
+        Packet::Trigger(trigger) => {
+            assert_eq!(parse(&trigger.emit()), Ok(Packet::Trigger(*trigger)));
+        }
+        // A text that was none is mended when it is read, and may have grown.
+        Packet::DiagData(line) => assert!(parse(&line.emit()).is_ok()),
+        Packet::TodData(part) => {
+            assert_eq!(parse(&part.emit()), Ok(Packet::TodData(part.clone())));
+        }
+        Packet::Rdm(packet) => assert_eq!(parse(&packet.emit()), Ok(Packet::Rdm(*packet))),
+        Packet::RdmSub(_)
+        | Packet::Sync
+        | Packet::Address { .. }
+        | Packet::Input { .. }
+        | Packet::Other(_) => {}
     }
 }
 

@@ -7,9 +7,12 @@ use std::sync::{Arc, LazyLock};
 use engine::light;
 use engine::order::Evidence;
 use engine::show::{Show, load};
+use engine::timecode::{Heard, Source};
 use engine::told::{Command, Done, Effect, FrameReport, Input, Refusal, Request};
 use engine::{Engine, EngineStart};
-use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, Universe, VoiceId};
+use units::{
+    CommandId, CueNumber, FrameRate, Level, PhoneId, ShowTime, Span, Timecode, Universe, VoiceId,
+};
 use uuid::Uuid;
 use wire::solusync::{self, Calibrated, Estimate};
 
@@ -103,7 +106,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 25 {
+        match tape.octet()? % 35 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -133,8 +136,27 @@ impl Night {
                 ahead: Span::from_secs(tape.number::<4>()? as i32 as i64),
             }),
             0x16 => drop(self.command(Command::Go { list: Some("nobody's".into()) })),
+            0x19 => drop(self.command(Command::Release { list: None })),
+            0x1a => drop(self.command(Command::Release { list: Some("weather".into()) })),
+            0x1b => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                drop(self.command(Command::Master { master: "grand".into(), level }));
+            }
+            0x1c => drop(self.command(Command::Blackout { on: tape.octet()? & 1 == 1 })),
+            0x1d => {
+                let level = Level::from_bits(tape.number::<3>()? as u32);
+                let level = (level > Level::OUT).then_some(level);
+                drop(self.command(Command::Park { what: "side".into(), level }));
+            }
+            0x1e => drop(self.command(Command::Unpark { what: None })),
+            0x1f => drop(self.command(Command::Blind { cue: Some(number(tape)?) })),
             0x17 => drop(self.command(Command::Back { list: Some("weather".into()) })),
-            _ => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
+            0x18 => self.calibrated(tape.number::<1>()?, tape.octet()?, tape.number::<4>()? as i32),
+            0x20 => self.tape_plays(tape.octet()?, tape.number::<3>()? as i64),
+            0x21 => {
+                self.hear(Heard::Located { clock: timecode(tape.number::<3>()? as i64).clock() })
+            }
+            _ => self.hear(Heard::Reverse),
         }
         Some(())
     }
@@ -158,6 +180,19 @@ impl Night {
         self.tell(Input::Wake);
     }
 
+    /// Some frames from that one on, at the rate or (odd) at another speed.
+    fn tape_plays(&mut self, how: u8, from: i64) {
+        for frame in 0..i64::from(how % 32) {
+            let (clock, at) = (timecode(from + frame).clock(), self.now);
+            self.hear(Heard::Frame { clock, drops: false, count: Some(25), at });
+            self.wait_ms(if how.is_multiple_of(2) { 40 } else { i64::from(how) });
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        self.tell(Input::Timecode { source: Source::Ltc, heard });
+    }
+
     fn frame(&mut self, instant: ShowTime, left: ShowTime) {
         let evidence = Evidence::KernelTransmit;
         self.tell(Input::LightFrame(FrameReport { instant, plan: u64::MAX, left, evidence }));
@@ -172,6 +207,14 @@ impl Night {
         let ms = (f64::from(ns) / 1e6).clamp(-Estimate::MAX_MS, Estimate::MAX_MS);
         let residual = (ns % 4 != 0).then_some(Estimate { ms, sigma_ms: 0.03 });
         let said = Calibrated { model: Some(model.to_string()), residual };
+        // Every third has chirped with the box before, if it could.
+        if ns % 3 == 0 {
+            let phone = PhoneId(phone);
+            self.tell(Input::Microphone { is_there: true });
+            let _ = self.command(Command::Calibrate);
+            self.tell(Input::PhoneAsksCalibration { phone });
+            self.tell(Input::ChirpsHeard { phone, later: Ok(vec![Some(Span::ZERO); 3]) });
+        }
         self.tell(Input::PhoneCalibrated { phone: PhoneId(phone), said });
     }
 
@@ -210,7 +253,7 @@ impl Night {
             Effect::Received(receipt) => drop(serde_json::to_string(&receipt).expect("JSON")),
             Effect::Ordered(order) => drop(serde_json::to_string(&order).expect("JSON")),
             Effect::Said(said) => drop(serde_json::to_string(&said).expect("JSON")),
-            Effect::Sound(_) | Effect::ShowRuns(_) => {}
+            Effect::Sound(_) | Effect::ShowRuns(_) | Effect::Send { .. } | Effect::Timecode(_) => {}
         }
     }
 
@@ -234,6 +277,11 @@ fn comes_through(id: Uuid, message: &solusync::Message) {
     let said = solusync::emit(&header, message);
     let (again, _) = solusync::parse(&said).expect("our own words");
     assert_eq!(again.id, id);
+}
+
+/// A frame of the day, that many from midnight.
+fn timecode(frame: i64) -> Timecode {
+    Timecode::zero(FrameRate::Fps25).plus(frame)
 }
 
 fn number(tape: &mut Tape) -> Option<CueNumber> {

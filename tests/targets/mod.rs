@@ -6,11 +6,15 @@ pub mod capture;
 pub mod clock;
 pub mod clock_peer;
 pub mod engine;
+pub mod fixture;
 pub mod fseq;
+pub mod ltc;
 #[cfg(feature = "real")]
 pub mod media;
+pub mod mtc;
 pub mod osc;
 pub mod phone;
+pub mod rdm;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
@@ -31,14 +35,18 @@ pub struct Target {
 pub const ALL: &[Target] = &[
     show::TARGET,
     boxfile::TARGET,
+    fixture::TARGET,
     solusync::TARGET,
     time::TARGET,
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,
+    rdm::TARGET,
     capture::TARGET,
     fseq::TARGET,
     clock_peer::TARGET,
+    ltc::TARGET,
+    mtc::TARGET,
     phone::TARGET,
     engine::TARGET,
     clock::TARGET,

@@ -16,6 +16,6 @@ fn run(bytes: &[u8]) {
     assert!(messages.len() <= 1 + bytes.len() / MESSAGE_LEN_MIN, "{} messages", messages.len());
     for message in &messages {
         assert!(message.address.len() <= bytes.len());
-        let _ = surface::command(&message.address);
+        let _ = surface::meaning(message);
     }
 }

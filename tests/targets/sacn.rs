@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use engine::light::receive::{LOSS, Receiver, SOURCES_MAX};
+use engine::light::receive::{LOSS, Merged, Receiver, SOURCES_MAX, SYNC_ADDRESSES_MAX};
 use units::{ShowTime, Span, Universe};
 use uuid::Uuid;
 use wire::sacn::{self, Data, DataFrame, Discovery, Packet, parse};
@@ -21,7 +21,8 @@ const STEP: Span = Span::from_millis(30);
 
 fn run(bytes: &[u8]) {
     let universes = UNIVERSES.map(|number| Universe::new(number).expect("in range"));
-    let (mut receiver, mut now) = (Receiver::new(OWN, universes), ShowTime::ZERO);
+    let mut now = ShowTime::ZERO;
+    let mut receiver = Receiver::new(OWN, now, universes);
     for (count, datagram) in pieces(bytes, PREAMBLE).into_iter().enumerate() {
         now += STEP;
         if let Ok(packet) = parse(datagram) {
@@ -29,15 +30,23 @@ fn run(bytes: &[u8]) {
         }
         let from = IpAddr::V4(Ipv4Addr::from_bits(count as u32));
         receiver.handle(now, datagram, from);
+        assert!(receiver.sync_addresses(universes).len() <= SYNC_ADDRESSES_MAX);
         for universe in universes {
-            assert!(receiver.sources(universe, now).len() <= SOURCES_MAX);
-            assert!(
-                receiver.levels(universe, now).is_none()
-                    || !receiver.sources(universe, now).is_empty()
-            );
+            assert!(receiver.sources(universe).len() <= SOURCES_MAX);
+            let merged = receiver.merged(universe);
+            let unsent = |it: &Merged| {
+                it.levels
+                    .iter()
+                    .zip(&it.priorities)
+                    .all(|(level, priority)| *priority > 0 || *level == 0)
+            };
+            assert!(merged.is_none_or(|it| unsent(&it)), "a level that nobody sends");
         }
     }
-    let silent = |universe| receiver.sources(universe, now + LOSS).is_empty();
+    // Once for those that are silent, once for those that were in doubt meanwhile.
+    (1..=2).for_each(|times| receiver.tick(now + LOSS.times(times)));
+    let silent =
+        |universe| receiver.sources(universe).is_empty() && receiver.merged(universe).is_none();
     assert!(universes.into_iter().all(silent), "nobody stays who is not heard");
 }
 

@@ -10,6 +10,8 @@ mod clock_wasm;
 mod day;
 mod go;
 mod light;
+mod light_day;
+mod light_render;
 mod net;
 mod pages;
 
@@ -28,6 +30,10 @@ pub enum Bench {
     Day(day::Args),
     /// What an exchange costs the phone's clock, natively and in WebAssembly
     ClockWasm(clock_wasm::Args),
+    /// A day of light in virtual time: does a level jump, does a second box draw another octet?
+    LightDay(light_day::Args),
+    /// What drawing a frame of light costs, beside copying it
+    LightRender(light_render::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -41,6 +47,8 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Pages(args) => pages::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
+        Bench::LightDay(args) => light_day::run(args),
+        Bench::LightRender(args) => light_render::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }

@@ -6,10 +6,10 @@ use serde::Serialize;
 use units::Span;
 
 use super::guest::Guest;
+use super::network::Network;
 use super::report::Quantiles;
 use super::truth::Truth;
 use crate::mono_now;
-use crate::proxy::Proxy;
 
 /// What was taken so far.
 #[derive(Debug, Default)]
@@ -64,15 +64,15 @@ const APART: [usize; 5] = [1, 7, 31, 101, 307];
 
 impl Census {
     /// Everybody, now.
-    pub(super) fn take(&mut self, guests: &[Arc<Guest>], truth: &Truth, proxy: &Proxy) {
+    pub(super) fn take(&mut self, guests: &[Arc<Guest>], truth: &Truth, network: &Network) {
         let samples: Vec<Option<Sample>> =
-            guests.iter().map(|guest| self.look_at(guest, truth, proxy)).collect();
+            guests.iter().map(|guest| self.look_at(guest, truth, network)).collect();
         let samples: Vec<Sample> = samples.into_iter().flatten().collect();
         self.errors.add(&samples, |it| it.error);
         self.less_asymmetry.add(&samples, |it| it.error - it.asymmetry);
     }
 
-    fn look_at(&mut self, guest: &Guest, truth: &Truth, proxy: &Proxy) -> Option<Sample> {
+    fn look_at(&mut self, guest: &Guest, truth: &Truth, network: &Network) -> Option<Sample> {
         let now = mono_now();
         let Some(reading) = guest.reading(now) else {
             self.without_time += 1;
@@ -83,7 +83,7 @@ impl Census {
         self.sigmas.push(reading.sigma.millis_f64());
         self.within_bound += u64::from(error.abs() <= reading.bound);
         self.within_two_sigma += u64::from(error.abs() <= reading.sigma.times(2));
-        let asymmetry = guest.address().and_then(|address| proxy.asymmetry(address));
+        let asymmetry = guest.way().and_then(|way| network.asymmetry(way));
         // Between two sockets there is no way that could be longer.
         let asymmetry = asymmetry.unwrap_or(Span::ZERO).millis_f64();
         Some(Sample { error: error.millis_f64(), asymmetry })

@@ -1,37 +1,36 @@
-//! One phone: the page's core, a crystal, a browser's rounding, and a real socket.
+//! One phone: the page's core, a crystal, a browser's rounding, and a real socket; beside it, over TLS, a session of
+//! WebTransport where the core wants one.
 
-use std::future::{Future, pending};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use phone::clock::Reading;
-use phone::{Act, Chance, Core, Event, NetTime, Role, Start, State, Turn};
+use phone::{Act, Chance, Channel, Core, Event, NetTime, Role, Start, State, Turn};
 use sim::Rounding;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message as Frame};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use units::{MonoTime, Ppm, Span};
 
+use super::line::{Door, Line};
+use super::session::Session;
 use crate::mono_now;
 
 /// A phone.
 pub(super) struct Guest {
     page: PageClock,
     state: Mutex<Inner>,
-    woke: Notify,
+    more: Notify,
 }
 
 struct Inner {
     core: Core,
-    asked: u64,
-    /// Its end of the socket.
-    address: Option<SocketAddr>,
+    /// Questions on the socket, and in datagrams.
+    asked: [u64; 2],
+    /// The last of them.
+    last: Option<Act>,
+    /// Its end of the socket, and of the session.
+    addresses: [Option<SocketAddr>; 2],
 }
 
 /// What the page's clock says when the machine's says something.
@@ -50,8 +49,6 @@ const TIMER: Duration = Duration::from_millis(1);
 const SKEW_MAX: Ppm = Ppm(50.0);
 /// Dates of phones, either way.
 const DATE_OFF_MAX: Span = Span::from_secs(5);
-/// Sockets of a thousand phones: the library's usual buffers would take 146 kB each.
-const BUFFER: usize = 4096;
 
 impl PageClock {
     fn exact(&self, at: MonoTime) -> MonoTime {
@@ -89,8 +86,8 @@ impl Guest {
             ..Start::default()
         };
         let core = Core::new(page.read(mono_now()), &start);
-        let state = Mutex::new(Inner { core, asked: 0, address: None });
-        Self { page, state, woke: Notify::new() }
+        let state = Mutex::new(Inner { core, asked: [0; 2], last: None, addresses: [None; 2] });
+        Self { page, state, more: Notify::new() }
     }
 
     /// What the phone takes for network time at a reading of the machine's clock, by its exact crystal.
@@ -103,49 +100,64 @@ impl Guest {
         matches!(self.state().core.look(now).state, State::InStep { .. })
     }
 
-    /// Questions so far.
-    pub(super) fn asked(&self) -> u64 {
+    /// Questions so far on the socket, and in datagrams.
+    pub(super) fn asked(&self) -> [u64; 2] {
         self.state().asked
     }
 
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.state().address
+    /// The way that it asked by last, and its end of it.
+    pub(super) fn way(&self) -> Option<(Channel, SocketAddr)> {
+        let state = self.state();
+        let channel = channel(state.last.as_ref()?)?;
+        Some((channel, state.addresses[place(channel)]?))
     }
 
-    /// As if its page came back to the front: it asks anew.
-    pub(super) fn wake(&self) {
-        self.woke.notify_one();
+    /// It asks once more what it asked last, beside whatever its core wants.
+    pub(super) fn ask_more(&self) {
+        self.more.notify_one();
     }
 
-    /// The shell around the core: its socket and its timer, for ever.
-    pub(super) async fn live(self: Arc<Self>, box_at: SocketAddr) {
-        let mut line = Line::Closed;
+    /// The shell around the core: its sockets and its timer, for ever.
+    pub(super) async fn live(self: Arc<Self>, door: Arc<Door>) {
+        let (mut line, mut session) = (Line::Closed, Session::Closed);
         let mut event = Event::Tick;
         loop {
             let turn = self.handle(event);
-            let sleeps = self.until(turn.wake_ms);
+            let rings = sleep(self.until(turn.wake_ms));
+            tokio::pin!(rings);
             for act in turn.acts {
-                self.perform(act, &mut line, box_at).await;
+                self.perform(act, &mut line, &mut session, &door).await;
             }
-            event = tokio::select! {
-                event = line.next() => event,
-                () = self.woke.notified() => Event::Woke,
-                () = sleep(sleeps) => Event::Tick,
+            event = loop {
+                tokio::select! {
+                    event = line.next() => break event,
+                    event = session.next(|| self.now_ms()) => break event,
+                    () = self.more.notified() => self.repeat(&mut line, &mut session, &door).await,
+                    () = &mut rings => break Event::Tick,
+                }
             };
-            self.state().address = line.address();
+            self.state().addresses = [line.address(), session.address()];
         }
     }
 
     fn handle(&self, event: Event) -> Turn {
         let mut state = self.state();
         let turn = state.core.handle(self.page.read(mono_now()), event);
-        state.asked += turn.acts.iter().filter(|act| is_question(act)).count() as u64;
+        // The first is the one that counts; one behind it only sees whether a better way answers.
+        let questions = turn.acts.iter().filter(|act| channel(act).is_some());
+        state.last = questions.clone().next().cloned().or_else(|| state.last.take());
+        questions.filter_map(channel).for_each(|channel| state.asked[place(channel)] += 1);
         turn
     }
 
-    async fn perform(&self, act: Act, line: &mut Line, box_at: SocketAddr) {
+    async fn repeat(&self, line: &mut Line, session: &mut Session, door: &Door) {
+        let Some(act) = self.state().last.clone() else { return };
+        self.perform(act, line, session, door).await;
+    }
+
+    async fn perform(&self, act: Act, line: &mut Line, session: &mut Session, door: &Door) {
         match act {
-            Act::Open => *line = Line::Opening(Box::pin(open(box_at))),
+            Act::Open => *line = Line::open(door),
             Act::Close => *line = Line::Closed,
             Act::Send { text } => line.send(text).await,
             Act::Ask { head, tail } => {
@@ -153,9 +165,19 @@ impl Guest {
                 let (secs, rest) = (t1.div_euclid(1_000_000_000), t1.rem_euclid(1_000_000_000));
                 line.send(format!("{head}{secs}.{rest:09}{tail}")).await;
             }
+            Act::OpenTime { url, hashes } => *session = Session::open(url, &hashes),
+            Act::CloseTime => *session = Session::Closed,
+            Act::AskTime { octets, clock_at, .. } => {
+                session.ask(&octets, clock_at, self.now_ms());
+            }
             // A screen has no sound.
             _ => {}
         }
+    }
+
+    /// What the page's clock says now.
+    fn now_ms(&self) -> f64 {
+        self.page.read(mono_now()).ns() as f64 / 1e6
     }
 
     fn until(&self, wake_ms: f64) -> Duration {
@@ -168,66 +190,16 @@ impl Guest {
     }
 }
 
-fn is_question(act: &Act) -> bool {
-    matches!(act, Act::Ask { .. })
-}
-
-type Socket = WebSocketStream<TcpStream>;
-type Opening = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
-
-/// A phone's socket.
-enum Line {
-    Closed,
-    Opening(Opening),
-    Open(Box<Socket>),
-}
-
-impl Line {
-    /// What comes of it next.
-    async fn next(&mut self) -> Event {
-        let event = match self {
-            Self::Closed => pending().await,
-            Self::Opening(opening) => match opening.await {
-                Ok(socket) => {
-                    *self = Self::Open(Box::new(socket));
-                    return Event::Opened;
-                }
-                Err(_) => Event::Closed,
-            },
-            Self::Open(socket) => loop {
-                match socket.next().await {
-                    Some(Ok(Frame::Text(text))) => {
-                        return Event::Heard { text: text.as_str().to_owned(), at_ms: None };
-                    }
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => break Event::Closed,
-                }
-            },
-        };
-        *self = Self::Closed;
-        event
-    }
-
-    async fn send(&mut self, text: String) {
-        if let Self::Open(socket) = self {
-            // One that broke says so when it is read.
-            let _ = socket.send(Frame::text(text)).await;
-        }
-    }
-
-    fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Open(socket) => socket.get_ref().local_addr().ok(),
-            _ => None,
-        }
+/// By which way a question goes; none if it is none.
+fn channel(act: &Act) -> Option<Channel> {
+    match act {
+        Act::Ask { .. } => Some(Channel::WebSocket),
+        Act::AskTime { channel, .. } => Some(*channel),
+        _ => None,
     }
 }
 
-async fn open(box_at: SocketAddr) -> Result<Socket, Error> {
-    let stream = TcpStream::connect(box_at).await?;
-    stream.set_nodelay(true)?;
-    let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
-    let (socket, _) =
-        client_async_with_config(format!("ws://{box_at}/ws"), stream, Some(config)).await?;
-    Ok(socket)
+/// Where a way stands in rows of two: the socket, and datagrams.
+fn place(channel: Channel) -> usize {
+    usize::from(channel != Channel::WebSocket)
 }

@@ -1,7 +1,7 @@
 //! A crowd of phones at a real box: the page's own core, as many times as asked, each with a socket, a crystal and a
 //! rounding of its own, behind the bad network of [`crate::proxy`].
 //!
-//! In: how many, which network, for how long. Out: a [`Report`] of how far each phone's idea of the box's time was from
+//! In: how many, which network, which way of asking, for how long. Out: a [`Report`] of how far each phone's idea of the box's time was from
 //! the truth, what they asked for it, and what that cost the box.
 //!
 //! *Truth*: box and phones read the same `CLOCK_MONOTONIC`, each through an overlay of its own; the box tells its
@@ -11,7 +11,10 @@
 mod census;
 mod expense;
 mod guest;
+mod line;
+mod network;
 mod report;
+mod session;
 mod truth;
 
 use std::net::SocketAddr;
@@ -20,19 +23,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sim::path::{Carriage, Scenario};
+use serde::Serialize;
+use sim::path::Scenario;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::load;
-use crate::proxy::{Proxy, Settings};
 use crate::running::{BoxError, Running, get};
 use census::Census;
-use expense::Meter;
+use expense::{Meter, While};
 use guest::Guest;
+use network::Network;
 use truth::Truth;
 
+pub use expense::Price;
+pub use network::Networks;
 pub use report::{Cost, Quantiles, Report};
 
 /// What to try.
@@ -40,6 +46,8 @@ pub use report::{Cost, Quantiles, Report};
 pub struct Plan {
     /// Phones.
     pub phones: usize,
+    /// How they come in, and so how they ask.
+    pub way: Way,
     /// Their network.
     pub scenario: Scenario,
     /// Where chance begins: crystals, roundings, the network.
@@ -48,8 +56,20 @@ pub struct Plan {
     pub warm_up: Duration,
     /// How long errors are taken.
     pub measure: Duration,
+    /// How long what a question costs is weighed afterwards: in turns of more questions and of no more.
+    pub weigh: Duration,
     /// Which box.
     pub at: Place,
+}
+
+/// How phones come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Over plain HTTP: they ask on the socket.
+    WebSocket,
+    /// Over TLS: they ask in datagrams, and on the socket while those are not answered.
+    WebTransport,
 }
 
 /// Which box the phones go to.
@@ -61,6 +81,8 @@ pub enum Place {
     Running {
         /// Its HTTP port.
         http: SocketAddr,
+        /// Its HTTPS port; none is fine where nobody goes there.
+        https: Option<SocketAddr>,
         /// Its control socket.
         socket: PathBuf,
     },
@@ -80,6 +102,9 @@ pub enum FleetError {
         /// What was looked for.
         missing: &'static str,
     },
+    /// Its HTTPS port is not told.
+    #[error("phones that ask by WebTransport need the box's HTTPS port")]
+    NoHttps,
     /// Fewer phones, or `ulimit -n`.
     #[error("{wanted} open files are needed for so many phones, and {most} are allowed")]
     TooMany {
@@ -92,12 +117,18 @@ pub enum FleetError {
 
 /// Doors open: so many phones come in a second.
 const ARRIVALS_PER_SECOND: f64 = 200.0;
-/// How long the box is watched before anybody comes, and with everybody asking at once.
+/// How long the box is watched before anybody comes.
 const WATCH: Duration = Duration::from_secs(2);
 /// How often every phone's error is taken.
 const SAMPLE: Duration = Duration::from_millis(500);
-/// A phone's socket, the proxy's two; the box has one of its own, in a process of its own.
-const FILES_PER_PHONE: u64 = 3;
+/// A phone's socket, the proxy's two; a session's, the proxy's one. The box has its own, in a process of its own.
+const FILES_PER_PHONE: u64 = 5;
+/// What a question costs is weighed in so many turns: a half with more of them than usual, a half without.
+const TURNS: u32 = 6;
+/// So many more a second of each phone, which is clear of what the box refuses (SX-17) ...
+const MORE_OF_EACH: f64 = 5.0;
+/// ... and of all together: enough to be seen, and few enough that fleet and network keep up.
+const MORE_OF_ALL: f64 = 2_000.0;
 
 /// Nothing to see on the phones: only their clocks are of interest.
 const SHOW: &str = r##"
@@ -126,22 +157,22 @@ pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, Fle
     arrivals += warm_up;
     let mut census = Census::default();
     let steady = stage.count(plan.measure, &mut census, &mut say).await?;
-    let load_after = load();
-    stage.guests.iter().for_each(|guest| guest.wake());
-    let burst = stage.watch(WATCH, &mut say, "everybody asks at once").await?;
-    let account = stage.proxy.account();
+    let (load_after, networks) = (load(), stage.network.account());
+    let in_step = stage.in_step();
+    let turns = stage.weigh(plan.weigh, &mut say).await?;
     Ok(Report {
         scenario: plan.scenario.name.to_owned(),
+        way: plan.way,
         phones: plan.phones,
         seed: plan.seed,
         measured_s: plan.measure.as_secs_f64(),
         load_before,
         load_after,
         cpus: std::thread::available_parallelism().map_or(0, usize::from),
-        in_step: stage.in_step(),
+        in_step,
         errors: census.close(),
-        cost: Cost::of(idle, arrivals, steady, burst),
-        proxy: account,
+        cost: Cost::of(idle, arrivals, steady, &turns),
+        networks,
     })
 }
 
@@ -160,41 +191,48 @@ fn make_room(phones: usize) -> Result<(), FleetError> {
 struct Stage {
     tasks: JoinSet<()>,
     guests: Vec<Arc<Guest>>,
-    proxy: Arc<Proxy>,
+    network: Network,
     truth: Arc<Truth>,
     meter: Meter,
     _running: Option<(Running, TempDir)>,
 }
 
+/// Where the box is, behind the network.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+}
+
 impl Stage {
     async fn open(plan: &Plan) -> Result<Self, FleetError> {
-        let (http, socket, pid, running) = match &plan.at {
-            Place::Running { http, socket } => (*http, socket.clone(), None, None),
+        let (to, socket, pid, running) = match &plan.at {
+            Place::Running { http, https, socket } => {
+                (Addresses { http: *http, https: *https }, socket.clone(), None, None)
+            }
             Place::Program(program) => {
                 let folder = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
                 std::fs::write(folder.path().join("show.toml"), SHOW)
                     .map_err(BoxError::machine("a show"))?;
                 let running = Running::start(program, folder.path(), LIMITS).await?;
-                let (http, socket, pid) = (running.http(), running.socket(), running.pid());
-                (http, socket, Some(pid), Some((running, folder)))
+                let to = Addresses { http: running.http(), https: Some(running.https()) };
+                let (socket, pid) = (running.socket(), running.pid());
+                (to, socket, Some(pid), Some((running, folder)))
             }
         };
+        if plan.way == Way::WebTransport && to.https.is_none() {
+            return Err(FleetError::NoHttps);
+        }
         let truth = Arc::new(Truth::ask(&socket).await?);
-        let proxy = Proxy::start(Settings {
-            listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
-            to: http,
-            carriage: Carriage::Stream,
-            scenario: plan.scenario,
-            seed: plan.seed,
-        });
-        let proxy = proxy.map_err(BoxError::machine("a port for the proxy"))?;
+        let network = Network::start(plan.way, to, plan.scenario, plan.seed)
+            .map_err(BoxError::machine("a port for the proxy"))?;
         let mut tasks = JoinSet::new();
         let followed = (Arc::clone(&truth), socket.clone());
         tasks.spawn(async move { followed.0.follow(&followed.1).await });
         Ok(Self {
             tasks,
             guests: Vec::new(),
-            proxy: Arc::new(proxy),
+            network,
             truth,
             meter: Meter::new(pid, socket),
             _running: running,
@@ -206,14 +244,15 @@ impl Stage {
         &mut self,
         plan: &Plan,
         say: &mut impl FnMut(String),
-    ) -> Result<expense::While, FleetError> {
+    ) -> Result<While, FleetError> {
         let before = self.meter.read(self.asked()).await?;
         let begin = Instant::now();
+        let door = Arc::new(self.network.door());
         for number in 0..plan.phones {
             sleep_until(begin + Duration::from_secs_f64(number as f64 / ARRIVALS_PER_SECOND)).await;
             let guest = Arc::new(Guest::drawn(plan.seed, number, self.truth.net_now()));
             self.guests.push(Arc::clone(&guest));
-            self.tasks.spawn(guest.live(self.proxy.address()));
+            self.tasks.spawn(guest.live(Arc::clone(&door)));
             if number % 200 == 199 {
                 say(format!("{} of {} phones have come", number + 1, plan.phones));
             }
@@ -227,7 +266,7 @@ impl Stage {
         length: Duration,
         say: &mut impl FnMut(String),
         what: &str,
-    ) -> Result<expense::While, FleetError> {
+    ) -> Result<While, FleetError> {
         let before = self.meter.read(self.asked()).await?;
         say(format!("{what}: {:.0} s", length.as_secs_f64()));
         sleep(length).await;
@@ -240,13 +279,13 @@ impl Stage {
         length: Duration,
         census: &mut Census,
         say: &mut impl FnMut(String),
-    ) -> Result<expense::While, FleetError> {
+    ) -> Result<While, FleetError> {
         let before = self.meter.read(self.asked()).await?;
         let begin = Instant::now();
         let rounds = (length.as_secs_f64() / SAMPLE.as_secs_f64()).ceil().max(1.0) as u32;
         for round in 0..rounds {
             sleep_until(begin + SAMPLE * (round + 1)).await;
-            census.take(&self.guests, &self.truth, &self.proxy);
+            census.take(&self.guests, &self.truth, &self.network);
             if round % 10 == 9 {
                 say(format!(
                     "{} of {} in step; {}",
@@ -259,8 +298,41 @@ impl Stage {
         Ok(self.meter.read(self.asked()).await? - before)
     }
 
-    fn asked(&self) -> u64 {
-        self.guests.iter().map(|guest| guest.asked()).sum()
+    /// Turns of `length` together, every other one with more questions than the phones would ask.
+    async fn weigh(
+        &mut self,
+        length: Duration,
+        say: &mut impl FnMut(String),
+    ) -> Result<Vec<While>, FleetError> {
+        say(format!("weighing a question: {:.0} s", length.as_secs_f64()));
+        let mut turns = Vec::new();
+        for turn in 0..TURNS {
+            let before = self.meter.read(self.asked()).await?;
+            let end = Instant::now() + length / TURNS;
+            if turn % 2 == 1 {
+                self.ask_more(length / TURNS).await;
+            }
+            sleep_until(end).await;
+            turns.push(self.meter.read(self.asked()).await? - before);
+        }
+        Ok(turns)
+    }
+
+    /// Everybody asks more, in turn.
+    async fn ask_more(&self, length: Duration) {
+        let count = self.guests.len() as f64;
+        let more = (MORE_OF_EACH * count).min(MORE_OF_ALL) * length.as_secs_f64();
+        let begin = Instant::now();
+        for (nth, guest) in self.guests.iter().cycle().take(more as usize).enumerate() {
+            sleep_until(begin + length.mul_f64(nth as f64 / more)).await;
+            guest.ask_more();
+        }
+    }
+
+    /// Of all phones: on the socket, and in datagrams.
+    fn asked(&self) -> [u64; 2] {
+        let each = self.guests.iter().map(|guest| guest.asked());
+        each.fold([0, 0], |sum, it| [sum[0] + it[0], sum[1] + it[1]])
     }
 
     /// Phones that say so themselves.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::expense::While;
+use super::Way;
+use super::expense::{Price, While};
+use super::network::Networks;
 use crate::proxy::Account;
 
 pub use super::census::Errors;
@@ -14,6 +16,8 @@ pub use super::census::Errors;
 pub struct Report {
     /// The network.
     pub scenario: String,
+    /// How they came in.
+    pub way: Way,
     /// How many.
     pub phones: usize,
     /// Where chance began.
@@ -33,8 +37,8 @@ pub struct Report {
     pub errors: Errors,
     /// What was asked, and what it cost.
     pub cost: Cost,
-    /// What the network did.
-    pub proxy: Account,
+    /// What the network did until errors had been taken, and how much later than it should: that is in the errors.
+    pub networks: Networks,
 }
 
 /// What phones asked, and what it cost the box.
@@ -44,36 +48,35 @@ pub struct Cost {
     pub asked_per_s_at_start: f64,
     /// While errors were taken.
     pub asked_per_s: f64,
+    /// The share of them that was asked in datagrams, 0 to 1; null without questions.
+    pub in_datagrams: Option<f64>,
     /// Answers that the box counts, in the same while.
     pub answered_per_s: f64,
     /// The share of one processor that the box takes with nobody there; null where it is not ours to look into.
     pub box_cpu_idle: Option<f64>,
     /// The same, while errors were taken.
     pub box_cpu: Option<f64>,
-    /// What one question more costs the box: all phones asked at once at the end, and the difference in processor time
-    /// by the difference in answers, to the while before.
-    pub box_ns_per_question: Option<f64>,
-    /// Of how many more answers that is the mean.
-    pub more_answers: f64,
+    /// What one question more costs the box: in the end phones asked more by turns, and this is the slope of processor
+    /// time over answers; null where it cannot be told from nothing.
+    pub box_per_question: Option<Price>,
+    /// Answers a second in the turns of fewest and of most questions.
+    pub weighed_at: [f64; 2],
 }
 
 impl Cost {
-    pub(super) fn of(idle: While, start: While, steady: While, burst: While) -> Self {
+    pub(super) fn of(idle: While, start: While, steady: While, turns: &[While]) -> Self {
         let share = |it: While| Some(it.cpu_ns? / 1e9 / it.seconds);
-        // What the burst's length would have brought without a burst.
-        let usual = burst.seconds / steady.seconds;
-        let more_answers = burst.answered - steady.answered * usual;
-        let more_ns = burst.cpu_ns.zip(steady.cpu_ns).map(|(burst, steady)| burst - steady * usual);
+        let rates = turns.iter().map(|it| it.answered / it.seconds);
+        let weighed_at = [rates.clone().reduce(f64::min), rates.reduce(f64::max)];
         Self {
             asked_per_s_at_start: start.asked / start.seconds,
             asked_per_s: steady.asked / steady.seconds,
+            in_datagrams: (steady.asked > 0.0).then(|| steady.asked_in_datagrams / steady.asked),
             answered_per_s: steady.answered / steady.seconds,
             box_cpu_idle: share(idle),
             box_cpu: share(steady),
-            box_ns_per_question: more_ns
-                .filter(|_| more_answers >= 1.0)
-                .map(|ns| ns / more_answers),
-            more_answers,
+            box_per_question: Price::of(turns),
+            weighed_at: weighed_at.map(|rate| rate.unwrap_or(0.0)),
         }
     }
 }
@@ -112,7 +115,8 @@ impl fmt::Display for Quantiles {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, phones, measured_s, load_before, load_after, errors, cost, .. } = self;
-        writeln!(f, "{scenario}: {phones} phones, {measured_s:.0} s, seed {}", self.seed)?;
+        let way = self.way;
+        writeln!(f, "{scenario} by {way}: {phones} phones, {measured_s:.0} s, seed {}", self.seed)?;
         writeln!(f, "  error of a phone        {}", errors.absolute)?;
         writeln!(f, "  … less asymmetry        {}", errors.absolute_less_asymmetry)?;
         writeln!(f, "  between two phones      {}", errors.between)?;
@@ -129,13 +133,11 @@ impl fmt::Display for Report {
             errors.absolute.count as u64 + errors.without_time,
         )?;
         writeln!(f, "  {cost}")?;
-        writeln!(
-            f,
-            "  network: {} lost, {} sent again; packets left late by{}",
-            self.proxy.up.lost + self.proxy.down.lost,
-            self.proxy.up.resent + self.proxy.down.resent,
-            self.proxy.lateness
-        )?;
+        let Networks { streams, datagrams } = &self.networks;
+        writeln!(f, "  streams: {}", did(streams))?;
+        if let Some(datagrams) = datagrams {
+            writeln!(f, "  datagrams: {}", did(datagrams))?;
+        }
         write!(
             f,
             "  load {load_before} before, {load_after} after, {} processors for all of it",
@@ -144,20 +146,50 @@ impl fmt::Display for Report {
     }
 }
 
+/// What a network did, in a line.
+fn did(account: &Account) -> String {
+    let Account { up, down, lateness, alarm, .. } = account;
+    let (lost, resent) = (up.lost + down.lost, up.resent + down.resent);
+    let packets = up.packets + down.packets;
+    let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| ms(lateness.at(share)));
+    let woken = ms(alarm.at(0.95));
+    format!(
+        "{lost} of {packets} lost, {resent} sent again; the proxy itself adds p50 {p50}  p95 {p95}  p99 {p99} ms to a way \
+         (woken late by {woken} ms at p95)"
+    )
+}
+
+fn ms(span: Option<units::Span>) -> String {
+    span.map_or_else(|| "-".to_owned(), |span| format!("{:.3}", span.millis_f64()))
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket => "WebSocket",
+            Self::WebTransport => "WebTransport",
+        })
+    }
+}
+
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "questions: {:.0} a second at the start, then {:.0} ({:.0} answered); the box: {} of a processor, {} with \
-             nobody there; a question more: {} (of {:.0})",
+            "questions: {:.0} a second at the start, then {:.0} ({} in datagrams, {:.0} answered); the box: {} of a \
+             processor, {} with nobody there; a question more: {} ({:.0} to {:.0} answers a second)",
             self.asked_per_s_at_start,
             self.asked_per_s,
+            percent(self.in_datagrams),
             self.answered_per_s,
             percent(self.box_cpu),
             percent(self.box_cpu_idle),
-            self.box_ns_per_question
-                .map_or_else(|| "unknown".to_owned(), |ns| format!("{:.1} us", ns / 1e3)),
-            self.more_answers,
+            self.box_per_question.map_or_else(
+                || "unknown".to_owned(),
+                |it| format!("{:.1} us ± {:.1}", it.ns / 1e3, it.sigma_ns / 1e3)
+            ),
+            self.weighed_at[0],
+            self.weighed_at[1],
         )
     }
 }

@@ -20,6 +20,10 @@ pub struct Account {
     /// How much later than it was due each packet left, milliseconds.
     #[serde(rename = "lateness_ms")]
     pub lateness: Spread,
+    /// How much later than it was set for the alarm was heard, where a packet still waited for it: what the machine does
+    /// to the proxy's thread.
+    #[serde(rename = "alarm_ms")]
+    pub alarm: Spread,
 }
 
 /// One direction.
@@ -99,6 +103,7 @@ impl fmt::Display for Account {
             )?;
         }
         writeln!(f, "{:<53}{}", "later than due", self.lateness)?;
+        writeln!(f, "{:<53}{}", "of it, woken late", self.alarm)?;
         write!(f, "{} connections, {} of them open", self.connections, self.open)
     }
 }

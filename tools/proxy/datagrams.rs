@@ -85,6 +85,7 @@ async fn answer(office: Rc<Office>, client: Rc<Client>, mouth: Rc<Mouth>, from: 
 
 fn pass_on(office: &Office, path: &Mutex<Path>, direction: Direction, bytes: &[u8], to: Rc<Mouth>) {
     let now = mono_now();
+    office.courier.deliver();
     if office.is_cut(direction) {
         office.desk.account().note_cut(direction, bytes.len());
     } else if let Some(due) = office.judge(path, (now, now), direction, bytes.len()) {

@@ -178,13 +178,15 @@ impl Door {
     }
 }
 
-/// On a machine whose processors others want, too, a thread like all others waits its turn for milliseconds.
+/// On a machine whose processors others want, too, a thread like all others waits its turn for milliseconds. The box's
+/// own sound and light go before.
+const PRIORITY: i32 = 20;
+/// Where real-time scheduling is not allowed.
 const NICE: i32 = -15;
 
 /// The proxy's thread, from its beginning to its end.
 fn carry(runtime: &Runtime, settings: Settings, door: Door, desk: Arc<Desk>) {
-    // On Linux it is of this thread alone. Who may not is later then; the account says by how much.
-    let _ = rustix::process::nice(NICE);
+    go_first();
     let mut orders = desk.orders.subscribe();
     let work = async move {
         let office = Office { settings, courier: Courier::new(Arc::clone(&desk))?, desk };
@@ -210,6 +212,18 @@ fn carry(runtime: &Runtime, settings: Settings, door: Door, desk: Arc<Desk>) {
     });
     if let Err(error) = ended {
         eprintln!("the proxy could not go on: {error}");
+    }
+}
+
+/// Before other threads, as far as the system allows it; who may not is later, and the account says by how much.
+#[expect(unsafe_code, reason = "no safe crate of ours has sched_setscheduler")]
+fn go_first() {
+    use nix::libc::{SCHED_FIFO, sched_param, sched_setscheduler};
+    let param = sched_param { sched_priority: PRIORITY };
+    // SAFETY: the call reads `param`, which lives until it is back; 0 is the calling thread.
+    if unsafe { sched_setscheduler(0, SCHED_FIFO, &param) } != 0 {
+        // On Linux it is of this thread alone.
+        let _ = rustix::process::nice(NICE);
     }
 }
 

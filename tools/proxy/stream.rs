@@ -69,6 +69,7 @@ impl Pump {
             self.outlet.has_room().await;
             let bytes = self.read().await?;
             let (length, taken) = (bytes.len(), mono_now());
+            office.courier.deliver();
             self.outlet.underway.set(self.outlet.underway.get() + length);
             let sets_out = office.healed(self.direction, taken).await;
             let due = office.judge(path, (taken, sets_out), self.direction, length);

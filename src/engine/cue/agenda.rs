@@ -41,6 +41,12 @@ impl Event {
         }
     }
 
+    /// Whether it is light of a list that has not been ordered yet.
+    pub fn lights_in(&self, list: usize, list_of: impl Fn(RunId) -> Option<usize>) -> bool {
+        let Self::Order { run, output: Output::Light, .. } = self else { return false };
+        list_of(*run) == Some(list)
+    }
+
     /// Whether it fires the next cue of a list by itself.
     pub fn comes_in(&self, list: usize) -> bool {
         matches!(self, Self::Next { place, .. } if place.list == list)
@@ -61,6 +67,10 @@ pub enum Why {
     CueEnds(CueNumber),
     /// A cue on standby fires at its time of day.
     TimeOfDay(CueNumber),
+    /// A cue's timecode comes.
+    Timecode(CueNumber),
+    /// A source of timecode may have fallen silent.
+    TimecodeSilent,
     /// An order's receipt has not come; say so.
     ReceiptMissing,
     /// What a stop or a panic fades is through.

@@ -63,6 +63,9 @@ impl Engine {
         }
         match later {
             Ok(later) => {
+                if wire::duet::is_heard(&later) {
+                    self.pool.hear(phone);
+                }
                 self.tell_phone(phone, Message::CalibrateHeard(calibrate::heard(&later)));
             }
             Err(why) => self.refuse_duet(phone, why),

@@ -1,33 +1,41 @@
 //! A cue fires: when each of its outputs begins, and the orders they get.
 
+use std::borrow::Cow;
+
 use units::{ShowTime, Span, VoiceId};
 
 use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
-use super::{Engine, Running};
+use super::{Engine, Firing, Running, Tracking};
 use crate::audience;
 use crate::light::{self, Take};
 use crate::order::{Output, What};
-use crate::show::{Act, ActOn, Cue, CuePlace, PhoneCue, Start, Then};
+use crate::show::{
+    Act, ActOn, CaptureCue, Cue, CuePlace, PhoneCue, Sending, Show, Start, Then, tracked,
+};
 use crate::sound;
-use crate::told::Said;
+use crate::told::{Effect, Said};
 
 /// How much earlier than its need an output gets an order that is known beforehand.
 const AHEAD: Span = Span::from_millis(50);
 
 impl Engine {
-    /// Fires a cue that is to begin at `begin` (before its own pre-wait), or as soon after as its outputs can.
-    pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, begin: ShowTime, by: &str) {
+    /// Fires a cue that is to begin at a time, or as soon after as its outputs can.
+    pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, firing: Firing) {
         let show = self.show.clone();
-        let Some(cue) = show.at(place) else { return };
+        let Firing { begin, tracking, late, by } = firing;
+        let Some(cue) = fired(&show, place, tracking) else { return };
+        let cue = cue.as_ref();
         self.clear_bench(now);
         self.show_begins();
         self.lists[place.list].last = Some(place.index);
         self.say(Said::Fired { cue: cue.number, name: cue.name.clone(), by: by.to_owned() });
 
+        let since = late.then_some(begin + cue.pre_wait);
         let starts = self.starts(now, cue, begin + cue.pre_wait);
         let begin = starts.iter().map(|(_, at)| *at).min().unwrap_or(begin + cue.pre_wait);
-        let ends = self.ends(cue, &starts, begin);
+        let ends = self.ends(cue, &starts, begin, since);
+        self.lead_timecode(place, cue, begin);
         self.last_run += 1;
         let run = RunId(self.last_run);
         let number = cue.number;
@@ -36,16 +44,18 @@ impl Engine {
             place,
             number,
             begin,
+            since,
             ends,
             voices: Vec::new(),
             track: None,
+            tracking,
         });
 
         for (output, at) in starts {
             let due = at - self.need(output) - AHEAD;
             self.agenda.add(due.max(now), Event::Order { run, output, begin: at });
         }
-        if !cue.acts.is_empty() {
+        if !cue.acts.is_empty() || !cue.light_acts.is_empty() {
             self.agenda.add(begin.max(now), Event::Act { run });
         }
         if let Some(ends) = ends {
@@ -69,7 +79,7 @@ impl Engine {
     /// How much time an output needs between its order and its deed.
     fn need(&self, output: Output) -> Span {
         match output {
-            Output::Light => Span::ZERO,
+            Output::Light | Output::Network => Span::ZERO,
             Output::Sound => self.sound_lead,
             Output::Phones => self.phone_lead(),
         }
@@ -82,24 +92,41 @@ impl Engine {
     }
 
     /// When the last of its outputs is through; none if something has to end it.
-    fn ends(&self, cue: &Cue, starts: &[(Output, ShowTime)], begin: ShowTime) -> Option<ShowTime> {
-        let ends = starts.iter().map(|(output, at)| self.output_ends(cue, *output, *at));
+    fn ends(
+        &self,
+        cue: &Cue,
+        starts: &[(Output, ShowTime)],
+        begin: ShowTime,
+        since: Option<ShowTime>,
+    ) -> Option<ShowTime> {
+        let ends = starts.iter().map(|(output, at)| {
+            let since = since.map_or(*at, |since| since.min(*at));
+            self.output_ends(cue, *output, *at, since)
+        });
         ends.chain([Some(begin)]).try_fold(begin, |latest, ends| ends.map(|ends| latest.max(ends)))
     }
 
-    fn output_ends(&self, cue: &Cue, output: Output, at: ShowTime) -> Option<ShowTime> {
+    /// Of an output that begins at `at` and, if that is late, would have begun at `since`.
+    fn output_ends(
+        &self,
+        cue: &Cue,
+        output: Output,
+        at: ShowTime,
+        since: ShowTime,
+    ) -> Option<ShowTime> {
         match output {
             Output::Light => {
                 let light = cue.light.as_ref()?;
                 let faded = at + light.length();
                 let Some(capture) = &light.capture else { return Some(faded) };
-                light::ends(capture, at).map(|ends| ends.max(faded))
+                light::ends(capture, since).map(|ends| ends.max(faded))
             }
-            Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
+            Output::Sound => cue.sound.iter().try_fold(since, |latest, sounding| {
                 let info = &self.show.media[sounding.media.0].info;
-                sound::ends(sounding, info, at).map(|ends| latest.max(ends))
+                sound::ends(sounding, info, since).map(|ends| latest.max(ends))
             }),
-            Output::Phones => self.phones_end(cue.phones.as_ref()?, at),
+            Output::Phones => self.phones_end(cue.phones.as_ref()?, since),
+            Output::Network => Some(at),
         }
     }
 
@@ -146,24 +173,31 @@ impl Engine {
     /// One output of a run gets its orders.
     pub(super) fn order_output(&mut self, run: RunId, output: Output, begin: ShowTime) {
         let show = self.show.clone();
-        let Some(place) = self.run(run).map(|run| run.place) else { return };
-        let Some(cue) = show.at(place) else { return };
+        let Some((place, tracking)) = self.run(run).map(|run| (run.place, run.tracking)) else {
+            return;
+        };
+        let Some(cue) = fired(&show, place, tracking) else { return };
         match output {
-            Output::Light => self.order_light(cue, run, place, begin),
-            Output::Sound => self.order_sound(cue, run, begin),
-            Output::Phones => self.order_phones(cue, run, begin),
+            Output::Light => self.order_light(&cue, run, place, begin),
+            Output::Sound => self.order_sound(&cue, run, begin),
+            Output::Phones => self.order_phones(&cue, run, begin),
+            Output::Network => self.order_sends(&cue, begin),
         }
     }
 
     fn order_light(&mut self, cue: &Cue, run: RunId, place: CuePlace, at: ShowTime) {
         let Some(light) = &cue.light else { return };
-        if let Some(capture) = &light.capture {
+        let since = self.since(run, at);
+        let is_over =
+            |it: &CaptureCue| light::ends(it, since).is_some_and(|ends| since < at && ends <= at);
+        if let Some(capture) = light.capture.as_ref().filter(|it| !is_over(it)) {
             let what = What::Capture { file: capture.file.clone() };
             self.order(Some(cue.number), Output::Light, what, at);
-            self.light.roll(run.0, place.list, at, capture);
+            self.light.roll(run.0, place.list, since, capture);
         }
-        if light.capture.is_none() || !light.targets.is_empty() {
-            let what = What::Fade { slots: light.targets.len(), span: light.length() };
+        let slots = light.targets.len() + light.waves.len();
+        if light.capture.is_none() || slots > 0 {
+            let what = What::Fade { slots, span: light.length() };
             self.order(Some(cue.number), Output::Light, what, at);
         }
         self.light.take(&Take { list: place.list, at, light });
@@ -172,8 +206,12 @@ impl Engine {
 
     fn order_sound(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
         let show = self.show.clone();
+        let since = self.since(run, at);
         for sounding in &cue.sound {
             let media = &show.media[sounding.media.0];
+            if sound::ends(sounding, &media.info, since).is_some_and(|ends| ends <= at) {
+                continue;
+            }
             let order = self.order(
                 Some(cue.number),
                 Output::Sound,
@@ -183,7 +221,8 @@ impl Engine {
             self.last_voice += 1;
             let id = VoiceId(self.last_voice);
             self.ledger.expect_voice(&order, id);
-            self.sound.start(&sound::Start { id, at, cue: sounding, info: &media.info });
+            let start = sound::Start { id, at: since, cue: sounding, info: &media.info };
+            self.sound.start_in_the_middle(&start, at);
             self.running.iter_mut().filter(|it| it.id == run).for_each(|it| it.voices.push(id));
         }
         self.sound_changed = true;
@@ -198,8 +237,8 @@ impl Engine {
                 What::Track { track: track.track.clone() },
                 at,
             );
-            let length = self.track_length(&track.track);
-            let message = self.audience.play(track, length, at);
+            let (length, since) = (self.track_length(&track.track), self.since(run, at));
+            let message = self.audience.play(track, length, since);
             self.tell_all(&order, message);
             self.running
                 .iter_mut()
@@ -212,10 +251,33 @@ impl Engine {
         }
     }
 
+    fn order_sends(&mut self, cue: &Cue, at: ShowTime) {
+        for sending in &cue.sends {
+            let what = match sending {
+                Sending::Artnet(key) => What::Trigger { key: key.to_string() },
+                Sending::StartCode { universe, start_code, .. } => {
+                    What::StartCode { universe: *universe, start_code: *start_code }
+                }
+            };
+            let order = self.order(Some(cue.number), Output::Network, what, at);
+            self.ledger.expect(&order);
+            let (order, what) = (order.id, sending.clone());
+            self.effects.push_back(Effect::Send { order, at, what });
+        }
+    }
+
+    /// When a run that begins at `at` would have begun.
+    fn since(&self, run: RunId, at: ShowTime) -> ShowTime {
+        self.run(run).and_then(|run| run.since).map_or(at, |since| since.min(at))
+    }
+
     /// What a cue does to others.
     pub(super) fn act(&mut self, now: ShowTime, run: RunId) {
         let show = self.show.clone();
+        let Some(begin) = self.run(run).map(|run| run.begin) else { return };
         let Some(cue) = self.run(run).and_then(|run| show.at(run.place)) else { return };
+        // As if the alarm had been heard on time, so that no box draws otherwise for having been late.
+        self.act_on_light(begin, cue.number, &cue.light_acts);
         for ActOn { cue: number, act } in &cue.acts {
             let targets = self.running.iter().filter(|it| it.number == *number && it.id != run);
             let targets: Vec<RunId> = targets.map(|it| it.id).collect();
@@ -288,12 +350,24 @@ impl Engine {
     }
 }
 
+/// A cue as it is fired: with what tracks into it, if its list has jumped to it or it asserts.
+fn fired(show: &Show, place: CuePlace, tracking: Tracking) -> Option<Cow<'_, Cue>> {
+    let cue = show.at(place)?;
+    let asserts = cue.light.as_ref().is_some_and(|light| light.asserts);
+    if tracking == Tracking::Own && !asserts {
+        return Some(Cow::Borrowed(cue));
+    }
+    let light = tracked(&show.lists[place.list], place.index);
+    Some(Cow::Owned(Cue { light, ..cue.clone() }))
+}
+
 /// The outputs that a cue uses.
 fn outputs(cue: &Cue) -> Vec<Output> {
     let used = [
         (Output::Light, cue.light.is_some()),
         (Output::Sound, !cue.sound.is_empty()),
         (Output::Phones, cue.phones.is_some()),
+        (Output::Network, !cue.sends.is_empty()),
     ];
     used.into_iter().filter_map(|(output, used)| used.then_some(output)).collect()
 }

@@ -6,9 +6,11 @@
 
 mod agenda;
 mod bench;
+mod desk;
 mod fire;
 mod on_stage;
 mod standby;
+mod timecode;
 mod whole;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -21,6 +23,7 @@ use wire::solusync::{ClockCorrection, Message, uuid_v4};
 pub use agenda::Why;
 use agenda::{Agenda, Event, RunId};
 use standby::{Standby, list_named};
+use timecode::Following;
 
 use crate::audience::Audience;
 use crate::calibrate::Bench;
@@ -28,7 +31,8 @@ use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::{Ledger, can_tell};
 use crate::order::{Order, Output, Receipt, What};
 use crate::pool::Pool;
-use crate::show::{Cue, CuePlace, Lead, Show};
+use crate::show::{Cue, CuePlace, Lead, Show, Trigger, TriggerOn};
+use crate::timecode::Course;
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use crate::{light, sound};
 
@@ -40,6 +44,9 @@ const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
 
 /// A frame of light, its head start and a little more: later than this is worth a word.
 const LATE: Span = Span::from_millis(30);
+
+/// A frame is drawn a little before its instant, and reports come after it: so much of the past may still be asked for.
+const STILL_DRAWN: Span = Span::from_secs(1);
 
 /// How many answers are kept for commands that are sent twice.
 const ANSWERS_KEPT: usize = 1024;
@@ -63,11 +70,16 @@ pub struct Engine {
     local_ahead: Span,
     sound_lead: Span,
     lists: Vec<Standby>,
+    /// One a list; none where it does not chase.
+    following: Vec<Option<Following>>,
+    /// Timecode that is sent.
+    course: Course,
     agenda: Agenda,
     running: Vec<Running>,
     paused: Option<ShowTime>,
     show_runs: bool,
     light: light::Playback,
+    desk: desk::Desk,
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
@@ -79,6 +91,9 @@ pub struct Engine {
     effects: VecDeque<Effect>,
     light_changed: bool,
     sound_changed: bool,
+    course_changed: bool,
+    /// When it was spoken to last: a chase foretells from there.
+    last_now: ShowTime,
     last_order: u64,
     last_voice: u64,
     last_run: u64,
@@ -92,10 +107,41 @@ struct Running {
     place: CuePlace,
     number: CueNumber,
     begin: ShowTime,
+    /// When it should have begun; none if that is when it did.
+    since: Option<ShowTime>,
     /// None: it sounds until something ends it.
     ends: Option<ShowTime>,
     voices: Vec<VoiceId>,
     track: Option<TrackId>,
+    tracking: Tracking,
+}
+
+/// What a cue brings of light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tracking {
+    /// What it names.
+    Own,
+    /// And everything that cues before it in its list would have brought: the list has jumped to it.
+    All,
+}
+
+impl Tracking {
+    fn of(jumped: bool) -> Self {
+        if jumped { Self::All } else { Self::Own }
+    }
+}
+
+/// How a cue is fired.
+#[derive(Debug, Clone, Copy)]
+struct Firing<'a> {
+    /// When it is to begin, before its own pre-wait.
+    begin: ShowTime,
+    tracking: Tracking,
+    /// It should have begun then, already gone: sound and tracks come in where they would be by now, if they are not
+    /// over; everything else begins now.
+    late: bool,
+    /// Who asked.
+    by: &'a str,
 }
 
 impl Engine {
@@ -106,11 +152,18 @@ impl Engine {
             local_ahead: -start.tai_utc,
             sound_lead: FIRST_SOUND_LEAD,
             lists: vec![Standby::default(); show.lists.len()],
+            following: show
+                .lists
+                .iter()
+                .map(|list| Some(Following::new(list.timecode?, start.now)))
+                .collect(),
+            course: Course::default(),
             agenda: Agenda::default(),
             running: Vec::new(),
             paused: None,
             show_runs: false,
             light: light::Playback::new(&show),
+            desk: desk::Desk::default(),
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
@@ -122,6 +175,8 @@ impl Engine {
             effects: VecDeque::new(),
             light_changed: true,
             sound_changed: true,
+            course_changed: false,
+            last_now: start.now,
             last_order: 0,
             last_voice: 0,
             last_run: 0,
@@ -129,7 +184,7 @@ impl Engine {
             show,
         };
         engine.set_alarms(start.now);
-        engine.send_plans();
+        engine.send_plans(start.now);
         engine
     }
 
@@ -168,6 +223,14 @@ impl Engine {
                 let receipts = self.ledger.light_left(&frame);
                 receipts.into_iter().for_each(|receipt| self.receive(receipt));
             }
+            Input::Crossed { trigger } => self.crossed(now, trigger),
+            Input::ArtTrigger { key, from } => {
+                self.hear_trigger(now, TriggerOn::Artnet(key), &format!("art-net {from}"));
+            }
+            Input::Sent { order, at, evidence } => {
+                let receipt = self.ledger.sent(order, at, evidence);
+                receipt.into_iter().for_each(|receipt| self.receive(receipt));
+            }
             Input::SoundBegan { voice, at, evidence } => {
                 let receipt = self.ledger.voice_began(voice, at, evidence);
                 receipt.into_iter().for_each(|receipt| self.receive(receipt));
@@ -177,7 +240,7 @@ impl Engine {
                 self.welcome(now, phone);
             }
             Input::PhoneLeft { phone } => {
-                self.pool.leave(now, phone);
+                self.pool.leave(phone);
                 self.phones.remove(&phone);
             }
             Input::PhoneCalibrated { phone, said } => self.pool.describe(now, phone, said),
@@ -185,6 +248,7 @@ impl Engine {
             Input::PhoneStatus { .. } => {}
             Input::Microphone { is_there } => self.bench.set_microphone(is_there),
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
+            Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
             Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
         }
         self.settle(now);
@@ -205,6 +269,7 @@ impl Engine {
         let due = self.agenda.next().map(|due| (due.at, self.why(&due.event)));
         let missing = self.ledger.next_overdue().map(|at| (at, Why::ReceiptMissing));
         let all = due.into_iter().chain(self.next_alarm()).chain(missing).chain(pool);
+        let all = all.chain(self.next_timecode_wake(self.last_now));
         all.min_by_key(|(at, _)| *at)
     }
 
@@ -214,9 +279,14 @@ impl Engine {
             now,
             title: self.show.title.clone(),
             paused: self.paused.is_some(),
-            lists: (0..self.lists.len()).map(|list| self.list_glance(list)).collect(),
+            lists: (0..self.lists.len()).map(|list| self.list_glance(list, now)).collect(),
+            timecode: self.lead_glance(now),
             running: self.running.iter().map(|run| self.running_glance(run, now)).collect(),
             phones: self.phones.len(),
+            masters: self.masters_glance(now),
+            blackout: self.desk.is_black(),
+            parked: self.desk.parked(),
+            blind: self.desk.seen_blindly(),
         }
     }
 
@@ -236,14 +306,26 @@ impl Engine {
             Command::Resume => Ok(self.resume(now, from)),
             Command::Panic => Ok(self.panic(now, from)),
             Command::Calibrate => self.open_bench(now, from),
+            Command::Release { list } => self.release(now, list.as_deref(), from),
+            Command::Master { master, level } => self.master(now, master, *level, from),
+            Command::Blackout { on } => Ok(self.blackout(now, *on, from)),
+            Command::Park { what, level } => self.park(now, what, *level, from),
+            Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
+            Command::Blind { cue } => self.blind(*cue, from),
         }
     }
 
     fn go(&mut self, now: ShowTime, list: Option<&str>, from: &str) -> Result<Done, Refusal> {
         let list = self.list(list)?;
+        if let Some(done) = self.go_after_jump(now, list) {
+            return Ok(done);
+        }
         let place = CuePlace { list, index: self.lists[list].next };
         match self.show.at(place) {
-            Some(_) => self.fire_now(now, place, from),
+            Some(_) => {
+                let tracking = Tracking::of(!self.lists[list].is_in_order(&self.show.lists[list]));
+                self.fire_now(now, place, tracking, from)
+            }
             None => Ok(self.done_standby(list)), // nothing to do is no mistake
         }
     }
@@ -255,17 +337,47 @@ impl Engine {
         from: &str,
     ) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
-        self.fire_now(now, place, from)
+        self.fire_now(now, place, Tracking::Own, from)
     }
 
-    fn fire_now(&mut self, now: ShowTime, place: CuePlace, from: &str) -> Result<Done, Refusal> {
+    /// A console fires a cue by a slot of an input.
+    fn crossed(&mut self, now: ShowTime, trigger: usize) {
+        let show = self.show.clone();
+        if let Some(Trigger { on: TriggerOn::Slot(slot), fires }) = show.triggers.get(trigger) {
+            let by = format!("input {}", show.inputs[slot.input].name);
+            self.pull(now, *fires, &by);
+        }
+    }
+
+    /// Fires whatever the show has for it; what nobody asked for is no mistake.
+    fn hear_trigger(&mut self, now: ShowTime, on: TriggerOn, from: &str) {
+        let show = self.show.clone();
+        for trigger in show.triggers.iter().filter(|it| it.on == on) {
+            self.pull(now, trigger.fires, from);
+        }
+    }
+
+    fn pull(&mut self, now: ShowTime, cue: CueNumber, by: &str) {
+        if let Err(refusal) = self.fire_by_number(now, cue, by) {
+            self.say(Said::Refused { why: refusal.to_string(), by: by.to_owned() });
+        }
+    }
+
+    fn fire_now(
+        &mut self,
+        now: ShowTime,
+        place: CuePlace,
+        tracking: Tracking,
+        from: &str,
+    ) -> Result<Done, Refusal> {
         if self.paused.is_some() {
             return Err(Refusal::Paused);
         }
         // A hand that moves on takes the list out of its chain: what was still to come by itself would otherwise
         // cut into the scene that was just asked for.
         self.agenda.retain(|event| !event.comes_in(place.list));
-        self.fire(now, place, now, from);
+        self.take_up_timecode(now, place.list);
+        self.fire(now, place, Firing { begin: now, tracking, late: false, by: from });
         self.move_standby(
             now,
             place.list,
@@ -278,6 +390,7 @@ impl Engine {
 
     fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
         let list = self.list(list)?;
+        self.take_up_timecode(now, list);
         if let Some(before) = self.lists[list].next.checked_sub(1) {
             self.move_standby(now, list, before);
         }
@@ -286,6 +399,7 @@ impl Engine {
 
     fn put_on_standby(&mut self, now: ShowTime, cue: CueNumber) -> Result<Done, Refusal> {
         let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
+        self.take_up_timecode(now, place.list);
         self.move_standby(now, place.list, place.index);
         Ok(self.done_standby(place.list))
     }
@@ -340,10 +454,12 @@ impl Engine {
 
     /// Does everything that was due up to `now`, before what `now` brings.
     fn catch_up(&mut self, now: ShowTime) {
+        self.last_now = now;
         if self.paused.is_some() {
             return;
         }
         self.ring_alarms(now);
+        self.ring_timecodes(now);
         while let Some(event) = self.agenda.take_due(now) {
             self.happen(now, event);
         }
@@ -360,7 +476,8 @@ impl Engine {
                 continue;
             }
             let place = CuePlace { list, index: self.lists[list].next };
-            self.fire(now, place, alarm, "clock");
+            let firing = Firing { begin: alarm, tracking: Tracking::Own, late: false, by: "clock" };
+            self.fire(now, place, firing);
             self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
         }
     }
@@ -369,7 +486,9 @@ impl Engine {
         match event {
             Event::Order { run, output, begin } => self.order_output(run, output, begin),
             Event::Act { run } => self.act(now, run),
-            Event::Next { place, begin, by, .. } => self.fire(now, place, begin, by),
+            Event::Next { place, begin, by, .. } => {
+                self.fire(now, place, Firing { begin, tracking: Tracking::Own, late: false, by });
+            }
             Event::End { run } => self.end(now, run),
             Event::FadedOut => self.faded_out(),
         }
@@ -379,7 +498,7 @@ impl Engine {
     fn settle(&mut self, now: ShowTime) {
         self.catch_up(now);
         self.look_for_the_end();
-        self.send_plans();
+        self.send_plans(now);
         self.correct_phones(now);
     }
 
@@ -391,13 +510,18 @@ impl Engine {
         }
     }
 
-    fn send_plans(&mut self) {
+    fn send_plans(&mut self, now: ShowTime) {
         if std::mem::take(&mut self.light_changed) {
+            self.light.forget(now - STILL_DRAWN);
             self.last_plan += 1;
             self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
         }
         if std::mem::take(&mut self.sound_changed) {
+            self.sound.set_timecode(self.ltc());
             self.effects.push_back(Effect::Sound(self.sound.plan()));
+        }
+        if std::mem::take(&mut self.course_changed) {
+            self.effects.push_back(Effect::Timecode(self.course));
         }
     }
 
@@ -478,7 +602,7 @@ impl Engine {
         self.running.iter().find(|run| run.id == id)
     }
 
-    fn list_glance(&self, list: usize) -> ListGlance {
+    fn list_glance(&self, list: usize, now: ShowTime) -> ListGlance {
         let glance = |index: usize| {
             let cue = self.show.at(CuePlace { list, index })?;
             Some(CueGlance { number: cue.number, name: cue.name.clone() })
@@ -486,7 +610,8 @@ impl Engine {
         let Standby { next, last, .. } = self.lists[list];
         let name = self.show.lists[list].name.clone();
         let coming = self.agenda.coming(list).and_then(glance);
-        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance) }
+        let timecode = self.chase_glance(list, now);
+        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance), timecode }
     }
 
     fn running_glance(&self, run: &Running, now: ShowTime) -> RunningGlance {

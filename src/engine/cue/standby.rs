@@ -16,6 +16,11 @@ pub struct Standby {
 }
 
 impl Standby {
+    /// Whether the cue on standby is the one that comes after what was fired last, or the first.
+    pub fn is_in_order(&self, list: &CueList) -> bool {
+        self.next == self.last.map_or(0, |last| Self::behind(list, last))
+    }
+
     /// Behind a cue and all that comes after it by itself: the first cue that waits for somebody.
     pub fn behind(list: &CueList, index: usize) -> usize {
         let waits = |cue: &crate::show::Cue| cue.then == Then::Wait;

@@ -54,6 +54,7 @@ impl Engine {
         self.order(None, Output::Light, What::Pause, now);
         let at = now + self.sound_lead;
         self.sound.freeze(at);
+        self.still_timecode(at);
         self.order(None, Output::Sound, What::Pause, at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::Pause, at);
@@ -80,6 +81,7 @@ impl Engine {
         self.order(None, Output::Light, What::Resume, now);
         let at = now + self.sound_lead;
         self.sound.thaw(at);
+        self.run_timecode(at);
         self.order(None, Output::Sound, What::Resume, at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::Resume, at);
@@ -87,6 +89,7 @@ impl Engine {
             self.tell_all(&order, message);
         }
         self.changed();
+        self.timecode_after_pause(now);
         self.did("the show goes on", from)
     }
 
@@ -106,6 +109,7 @@ impl Engine {
         let at = now + self.sound_lead;
         self.order(None, Output::Sound, What::Stop { span: fade }, at);
         self.sound.stop_all(at, fade);
+        self.end_timecode(at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::StopTracks { span: fade }, at);
         let message = self.audience.stop(None, at, fade);
@@ -122,7 +126,7 @@ impl Engine {
         self.sound_changed = true;
     }
 
-    fn did(&mut self, what: &str, from: &str) -> Done {
+    pub(super) fn did(&mut self, what: &str, from: &str) -> Done {
         self.say(Said::Did { what: what.to_owned(), by: from.to_owned() });
         self.done(0, what.to_owned())
     }

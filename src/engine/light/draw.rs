@@ -7,11 +7,14 @@
 //! Lanes of one slot, and virtual dimmers, are reckoned in sixteen bits, all others in twenty-four; a lane is reckoned
 //! the same whether it is in a run or an odd one, so that it does not matter what a box still remembers.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use units::{Level, ShowTime, Universe};
 
 use super::fade::{FOREVER, Fade, LONG_AGO};
-use super::lane::{Lane, Move, Stretch};
-use crate::show::Response;
+use super::lane::{Goal, Lane, Move};
+use crate::show::{Response, Wave};
 
 /// Scales from here on are sets of masters, those before it virtual dimmers: no universe has more of them than slots.
 pub const SETS_FROM: u16 = Universe::SLOTS as u16;
@@ -30,6 +33,8 @@ pub struct Outlet {
     pub scaled_by: Option<u16>,
     pub response: Response,
     pub inverted: bool,
+    /// Where it is parked.
+    pub parked: Option<Level>,
 }
 
 /// All of a universe.
@@ -39,6 +44,8 @@ pub struct Drawing {
     pub sets: Vec<Vec<u16>>,
     pub dimmers: Layer,
     pub slots: Layer,
+    /// Slots from 0 that are parked, with what stands in them.
+    pub pins: Vec<(u16, u8)>,
     /// When something moves.
     pub moves: Vec<(ShowTime, ShowTime)>,
 }
@@ -99,23 +106,31 @@ pub struct Odd {
 }
 
 /// A level that competes for an odd one; the highest is seen.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub fade: Fade,
     pub from: u32,
     pub to: u32,
+    /// An effect in place of `to`, and from when its time counts.
+    pub wave: Option<(Arc<Wave>, ShowTime)>,
 }
 
 impl Drawing {
-    /// Draws up `lanes` from `since` on.
-    pub fn new(lanes: &[(Lane, Outlet)], sets: &[Vec<u16>], since: ShowTime) -> Self {
-        let mut drawing = Self { sets: sets.to_vec(), ..Self::default() };
+    /// Draws up `lanes` from `since` on. `pins` are slots with what stands in them, whatever the lanes say.
+    pub fn new(
+        lanes: &[(Lane, Outlet)],
+        sets: &[Vec<u16>],
+        pins: &BTreeMap<u16, u8>,
+        since: ShowTime,
+    ) -> Self {
+        let pins = pins.iter().map(|(slot, octet)| (*slot, *octet)).collect();
+        let mut drawing = Self { sets: sets.to_vec(), pins, ..Self::default() };
         for (lane, outlet) in lanes {
-            let stretches = lane.stretches(since);
-            for (index, stretch) in stretches.iter().enumerate() {
-                let begin = if index == 0 { LONG_AGO } else { stretch.from };
-                let end = stretches.get(index + 1).map_or(FOREVER, |next| next.from);
-                drawing.add(lane, outlet, stretch, (begin, end));
+            match outlet.parked {
+                Some(level) => drawing.park(level, outlet),
+                None => lane.each_stretch(since, |begin, end, seen| {
+                    drawing.add(lane.rest, outlet, seen, (begin, end));
+                }),
             }
         }
         let Self { dimmers, slots, .. } = &mut drawing;
@@ -123,27 +138,33 @@ impl Drawing {
         drawing
     }
 
-    fn add(&mut self, lane: &Lane, outlet: &Outlet, stretch: &Stretch, times: Times) {
-        self.note_moves(stretch);
+    fn add(&mut self, rest: Level, outlet: &Outlet, seen: &[Move], times: Times) {
+        self.note_moves(seen, times);
         let (layer, place) = match outlet.scale {
             Some(scale) => (&mut self.dimmers, scale),
             None if outlet.slots.is_empty() => return, // it scales nothing
             None => (&mut self.slots, outlet.slots[0]),
         };
-        let rest = [still(lane.rest)];
-        let seen = if stretch.seen.is_empty() { &rest[..] } else { &stretch.seen };
+        let rest = [Move::still(rest)];
+        let seen = if seen.is_empty() { &rest[..] } else { seen };
         match seen {
-            [one] if outlet.slots.len() < 2 && outlet.response.0.is_empty() => {
-                let scaling = Scaling::of(outlet);
-                layer.run(one, scaling, times).add(one, outlet, place);
+            [Move { to: Goal::Level(to), fade, from, .. }] if outlet.is_plain() => {
+                let run = layer.run(*fade, Scaling::of(outlet), times);
+                run.add(*from, *to, outlet, place);
             }
             several => layer.odd(several, outlet, place, times),
         }
     }
 
-    fn note_moves(&mut self, stretch: &Stretch) {
-        for it in &stretch.seen {
-            let times = (it.fade.at, it.fade.end());
+    /// What is parked is neither moved nor scaled.
+    fn park(&mut self, level: Level, outlet: &Outlet) {
+        let bare = Outlet { scaled_by: None, ..outlet.clone() };
+        self.add(level, &bare, &[], (LONG_AGO, FOREVER));
+    }
+
+    fn note_moves(&mut self, seen: &[Move], times: Times) {
+        for it in seen {
+            let times = (it.fade.at, it.stands().min(times.1.max(it.fade.end())));
             if !self.moves.iter().rev().take(8).any(|noted| *noted == times) {
                 self.moves.push(times);
             }
@@ -151,19 +172,20 @@ impl Drawing {
     }
 }
 
-fn still(level: Level) -> Move {
-    let owner = super::lane::Owner::NOBODY;
-    let at = LONG_AGO;
-    Move { owner, fade: Fade::cut(at), from: level, to: Some(level), ordered: at }
+impl Outlet {
+    /// One slot, or a virtual dimmer, whose level leaves as it is.
+    fn is_plain(&self) -> bool {
+        self.slots.len() < 2 && self.response.0.is_empty()
+    }
 }
 
 impl Layer {
     /// The run for a move; the latest that fits, since neighbours move alike.
-    fn run(&mut self, it: &Move, scaling: Scaling, times: Times) -> &mut Run {
+    fn run(&mut self, fade: Fade, scaling: Scaling, times: Times) -> &mut Run {
         let alike =
-            |run: &Run| run.times == times && run.fade == it.fade && run.scaling.is_like(&scaling);
+            |run: &Run| run.times == times && run.fade == fade && run.scaling.is_like(&scaling);
         let index = self.runs.iter().rposition(alike).unwrap_or_else(|| {
-            self.runs.push(Run::new(times, it.fade, scaling));
+            self.runs.push(Run::new(times, fade, scaling));
             self.runs.len() - 1
         });
         &mut self.runs[index]
@@ -173,10 +195,13 @@ impl Layer {
         let first = self.parts.len() as u32;
         let wide = outlet.slots.len() > 1;
         let grain = |level: Level| if wide { level.bits() } else { u32::from(level.sixteen()) };
-        self.parts.extend(seen.iter().map(|it| Part {
-            fade: it.fade,
-            from: grain(it.from),
-            to: grain(it.to.unwrap_or(it.from)),
+        self.parts.extend(seen.iter().map(|it| {
+            let (to, wave) = match &it.to {
+                Goal::Level(to) => (grain(*to), None),
+                Goal::Wave(wave) => (0, Some((wave.clone(), it.ordered))),
+                Goal::Free => (grain(it.from), None),
+            };
+            Part { fade: it.fade, from: grain(it.from), to, wave }
         }));
         let mut places = [place; 3];
         places.iter_mut().zip(&outlet.slots).for_each(|(place, slot)| *place = *slot);
@@ -214,10 +239,10 @@ impl Run {
         Self { times, fade, scaling, from, to, places, done, flips, in_a_row }
     }
 
-    fn add(&mut self, it: &Move, outlet: &Outlet, place: u16) {
-        let to = it.to.unwrap_or(it.from).sixteen();
+    fn add(&mut self, from: Level, to: Level, outlet: &Outlet, place: u16) {
+        let to = to.sixteen();
         let flip = if outlet.inverted { 0xff } else { 0 };
-        self.from.push(it.from.sixteen());
+        self.from.push(from.sixteen());
         self.to.push(to);
         self.places.push(place);
         self.done.push(octet(to) ^ flip);

@@ -12,7 +12,7 @@ pub const ONE: u32 = 1 << 30;
 /// Before every show, and far enough from the end of what time can count that spans can be reckoned.
 pub const LONG_AGO: ShowTime = ShowTime::from_ns(i64::MIN / 4);
 /// After every show.
-pub const FOREVER: ShowTime = ShowTime::from_ns(i64::MAX);
+pub const FOREVER: ShowTime = ShowTime::from_ns(i64::MAX / 2);
 
 /// When something moves, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

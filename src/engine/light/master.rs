@@ -3,10 +3,10 @@
 //! A master is a lane like any other, but for what it does: its level scales. The grand master and blackout, which is
 //! a master that knows only nothing and all, are there in every show.
 
-use units::{Level, ShowTime};
+use units::ShowTime;
 
-use super::fade::{Fade, LONG_AGO};
-use super::lane::Lane;
+use super::fade::Fade;
+use super::lane::{Lane, Move};
 
 /// What leaves a level as it is: a scale is of sixteen bits and this.
 pub const WHOLE: u32 = 1 << 16;
@@ -29,10 +29,7 @@ struct Stretch {
 
 impl Faders {
     pub fn new(masters: &[Lane], since: ShowTime) -> Self {
-        let masters: Vec<Vec<Stretch>> = masters
-            .iter()
-            .map(|lane| lane.stretches(since).iter().map(|it| stretch(lane.rest, it)).collect())
-            .collect();
+        let masters: Vec<Vec<Stretch>> = masters.iter().map(|it| stretches(it, since)).collect();
         let all = masters.iter().flatten();
         let moves = all.map(|it| (it.fade.at.max(it.from), it.fade.end())).collect();
         Self { masters, moves }
@@ -45,13 +42,15 @@ impl Faders {
     }
 }
 
-fn stretch(rest: Level, stretch: &super::lane::Stretch) -> Stretch {
-    let (from, still) = (stretch.from, Fade::cut(LONG_AGO));
-    let (fade, begin, goal) = match stretch.seen.first() {
-        Some(seen) => (seen.fade, seen.from, seen.to.unwrap_or(seen.from)),
-        None => (still, rest, rest),
-    };
-    Stretch { from, fade, begin: scale(begin.sixteen()), goal: scale(goal.sixteen()) }
+fn stretches(lane: &Lane, since: ShowTime) -> Vec<Stretch> {
+    let mut stretches = Vec::new();
+    lane.each_stretch(since, |from, _, seen| {
+        let seen = seen.first().cloned().unwrap_or_else(|| Move::still(lane.rest));
+        let (begin, goal) = (seen.from, seen.level(seen.fade.end()));
+        let (begin, goal) = (scale(begin.sixteen()), scale(goal.sixteen()));
+        stretches.push(Stretch { from, fade: seen.fade, begin, goal });
+    });
+    stretches
 }
 
 fn value(master: &[Stretch], at: ShowTime) -> u32 {

@@ -9,22 +9,27 @@
 //! drawing of them, `render` reads it.
 //!
 //! Beside it the manners of the two protocols, just as pure: [`source`] (when a universe is sent), [`controller`] (who
-//! wants Art-Net), [`receive`] (who else sends), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that
-//! share a frame).
+//! wants Art-Net), [`rdm`] (what lamps tell), [`receive`] (who else sends),
+//! [`input`] (what of that comes in), [`discover`] (what sACN receivers are told of us), [`parts`] (threads that share a
+//! frame).
 
 pub mod controller;
 pub mod discover;
 mod draw;
 mod fade;
+pub mod input;
 mod lane;
 mod master;
 pub mod parts;
 mod plan;
 mod playback;
+mod rack;
+pub mod rdm;
 pub mod receive;
 mod render;
 mod roll;
 pub mod source;
+mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};

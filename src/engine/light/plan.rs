@@ -20,6 +20,8 @@ pub struct Plan {
     pub frozen: Option<ShowTime>,
     /// Every universe of the show, by number.
     pub universes: Vec<Arc<UniversePlan>>,
+    /// Universes of a cue that somebody looks at blindly: they leave with sACN's preview bit (rule S9), or not at all.
+    pub blind: Vec<Arc<UniversePlan>>,
 }
 
 /// One universe.
@@ -38,6 +40,12 @@ impl Plan {
     pub fn universe(&self, universe: Universe) -> Option<&UniversePlan> {
         let index = self.universes.binary_search_by_key(&universe, |it| it.universe).ok()?;
         Some(&self.universes[index])
+    }
+
+    /// The universe of that number, which is probably the `index`th.
+    pub fn universe_at(&self, index: usize, universe: Universe) -> Option<&UniversePlan> {
+        let found = self.universes.get(index).filter(|it| it.universe == universe);
+        found.map(|it| &**it).or_else(|| self.universe(universe))
     }
 
     /// The instant that is shown at `at`: `at` itself, or where a pause stands.

@@ -1,16 +1,17 @@
 //! The engine's side of light: takes come in, plans go out.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use units::{Level, ShowTime, Slot, Span, Universe};
 
-use super::draw::{Drawing, Outlet, SETS_FROM};
 use super::fade::LONG_AGO;
-use super::lane::{Lane, Owner};
+use super::lane::{Goal, Lane, Owner};
 use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
+use super::rack::Rack;
 use super::roll::Roll;
-use crate::show::{CaptureCue, Channel, Curve, Fixture, LaneId, LightCue, Merge, Show, Timing};
+use crate::show::{CaptureCue, LaneId, LightCue, MasterRef, Merge, Show, Timing};
 
 /// A cue's claim on lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,9 +33,19 @@ impl MasterId {
     pub const GRAND: Self = Self(0);
     /// Scales everything, to nothing or not at all.
     pub const BLACKOUT: Self = Self(1);
-    /// That of the show, by its index.
-    pub const fn of(index: usize) -> Self {
-        Self(index as u16 + 2)
+
+    /// Its place.
+    pub(super) fn index(self) -> u16 {
+        self.0
+    }
+}
+
+impl From<MasterRef> for MasterId {
+    fn from(master: MasterRef) -> Self {
+        match master {
+            MasterRef::Grand => Self::GRAND,
+            MasterRef::Own(index) => Self(index as u16 + 2),
+        }
     }
 }
 
@@ -44,22 +55,14 @@ pub struct Playback {
     racks: Vec<Rack>,
     /// By fixture and channel: which rack, and which of its lanes.
     seats: Vec<Vec<(usize, usize)>>,
+    /// Priorities of the lists.
+    ranks: Vec<i16>,
     masters: Vec<Lane>,
+    /// What is seen of a cue that is looked at blindly.
+    blind: Vec<Arc<UniversePlan>>,
     frozen: Option<ShowTime>,
     /// No frame before it is drawn any more.
     since: ShowTime,
-}
-
-/// A universe's lanes, and what was drawn up of them last.
-#[derive(Debug, Clone)]
-struct Rack {
-    universe: Universe,
-    lanes: Vec<(Lane, Outlet)>,
-    sets: Vec<Vec<u16>>,
-    /// How many virtual dimmers there are.
-    dimmers: u16,
-    rolls: Vec<Roll>,
-    drawn: OnceLock<Arc<UniversePlan>>,
 }
 
 impl Playback {
@@ -71,32 +74,35 @@ impl Playback {
             let rack = racks
                 .binary_search_by_key(&fixture.universe, |it| it.universe)
                 .expect("every patched universe is in the show");
-            seats.push(racks[rack].hang(fixture, masters_of(show, index), rack));
+            let lanes = racks[rack].hang(fixture, masters_of(show, index));
+            seats.push(lanes.map(|lane| (rack, lane)).collect());
         }
-        let master = Lane::new(Merge::Ltp, Level::FULL);
-        let masters = vec![master; show.masters.len() + 2];
-        Self { racks, seats, masters, frozen: None, since: LONG_AGO }
+        Self {
+            racks,
+            seats,
+            ranks: show.lists.iter().map(|list| i16::from(list.priority)).collect(),
+            masters: masters(show),
+            blind: Vec::new(),
+            frozen: None,
+            since: LONG_AGO,
+        }
     }
 
     /// The plan as it stands, the `serial`th that is handed out; cheap, universes that have not changed are shared.
     pub fn plan(&self, serial: u64) -> Arc<Plan> {
         let faders = OnceLock::new();
         let faders = || faders.get_or_init(|| Arc::new(Faders::new(&self.masters, self.since)));
-        let universes = self
-            .racks
-            .iter()
-            .map(|rack| rack.drawn.get_or_init(|| rack.draw(faders(), self.since)).clone())
-            .collect();
-        Arc::new(Plan { serial, frozen: self.frozen, universes })
+        let universes = self.racks.iter().map(|rack| rack.plan(faders, self.since)).collect();
+        let (frozen, blind) = (self.frozen, self.blind.clone());
+        Arc::new(Plan { serial, frozen, universes, blind })
     }
 
     /// A cue takes its lanes. What was ordered for them for later begins where the take will have them by then.
     pub fn take(&mut self, take: &Take) {
-        let owner = Owner { rank: 0, list: take.list as u16 };
-        for target in &take.light.targets {
-            let timing = take.light.timings[usize::from(target.timing)];
-            if let Some(lane) = self.lane_mut(target.lane) {
-                lane.take(owner, take.at, &timing, target.level);
+        let owner = self.owner(take.list);
+        for (lane, goal, timing) in claims(take.light) {
+            if let Some(lane) = self.lane_mut(lane) {
+                lane.take(owner, take.at, timing, goal);
             }
         }
     }
@@ -117,6 +123,7 @@ impl Playback {
 
     /// The recording of a run ends within `span`.
     pub fn stop_roll(&mut self, run: u64, at: ShowTime, span: Span) {
+        let at = self.shown(at);
         self.each_roll(|roll| {
             if roll.run == run {
                 roll.stop(at, Some(span));
@@ -126,7 +133,7 @@ impl Playback {
 
     /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
-        let owner = Owner { rank: 0, list: list as u16 };
+        let (owner, at) = (self.owner(list), self.shown(at));
         self.each_busy(|lane| lane.release(owner, at, span));
         self.each_roll(|roll| {
             if roll.list == list {
@@ -135,13 +142,45 @@ impl Playback {
         });
     }
 
-    /// A master goes to a level.
+    /// A master goes to a level; in a pause at once, since nothing moves then.
     pub fn set_master(&mut self, master: MasterId, at: ShowTime, span: Span, level: Level) {
-        let timing = Timing { delay: Span::ZERO, fade: span, curve: Curve::Linear };
+        let (at, span) = match self.frozen {
+            Some(frozen) => (frozen.min(at), Span::ZERO),
+            None => (at, span),
+        };
+        let timing = Timing { fade: span, ..Timing::default() };
         if let Some(lane) = self.masters.get_mut(usize::from(master.0)) {
-            lane.take(Owner { rank: 0, list: 0 }, at, &timing, level);
-            self.redraw_all();
+            lane.take(Owner { rank: 0, list: 0 }, at, &timing, Goal::Level(level));
+            self.redraw();
         }
+    }
+
+    /// Where a master stands.
+    pub fn master(&self, master: MasterId, at: ShowTime) -> Level {
+        let lane = self.masters.get(usize::from(master.0));
+        lane.map_or(Level::FULL, |lane| lane.level(self.shown(at)))
+    }
+
+    /// Pins an attribute to a level, whatever cues and masters say; none lets it go. It is there at once.
+    pub fn park(&mut self, lane: LaneId, level: Option<Level>) {
+        if let Some((rack, index)) = self.seat(lane) {
+            self.racks[rack].lanes[index].1.parked = level;
+            self.racks[rack].drawn = OnceLock::new();
+        }
+    }
+
+    /// Pins a slot to a value; none lets it go. Gives whether there is such a universe.
+    pub fn park_slot(&mut self, universe: Universe, slot: Slot, value: Option<u8>) -> bool {
+        let Ok(rack) = self.racks.binary_search_by_key(&universe, |it| it.universe) else {
+            return false;
+        };
+        self.racks[rack].pin(slot.index() as u16, value);
+        true
+    }
+
+    /// Shows a cue, as it is when its fades are over, where nothing but visualisers looks; none ends that.
+    pub fn look_blind(&mut self, light: Option<&LightCue>) {
+        self.blind = light.map_or_else(Vec::new, |light| self.blind_plans(light));
     }
 
     /// Every fade ends where it is, recordings by their own fade; what was ordered for later is forgotten.
@@ -153,13 +192,12 @@ impl Playback {
     /// Every intensity goes out within `span`; the rest stays where it is, so that nothing turns in the dark.
     pub fn black(&mut self, at: ShowTime, span: Span) {
         self.stop_rolls(at, Some(span));
-        for rack in &mut self.racks {
-            rack.drawn = OnceLock::new();
-            rack.lanes.iter_mut().for_each(|(lane, _)| match lane.merge {
-                Merge::Htp => lane.go_out(at, span),
-                Merge::Ltp => lane.cut(at, |level| (level, Span::ZERO)),
-            });
-        }
+        let lanes = self.racks.iter_mut().flat_map(|rack| &mut rack.lanes);
+        lanes.for_each(|(lane, _)| match lane.merge {
+            Merge::Htp => lane.go_out(at, span),
+            Merge::Ltp => lane.cut(at, |level| (level, Span::ZERO)),
+        });
+        self.redraw();
     }
 
     /// A pause: from `at` on everything stands.
@@ -173,31 +211,46 @@ impl Playback {
         self.each_busy(|lane| lane.shift(frozen, at - frozen));
         self.each_roll(|roll| roll.shift(frozen, at - frozen));
         self.masters.iter_mut().for_each(|lane| lane.shift(frozen, at - frozen));
-        self.redraw_all();
+        self.redraw();
     }
 
     /// Forgets moves that later ones have replaced; no frame before `now` is drawn any more.
     pub fn forget(&mut self, now: ShowTime) {
-        let now = self.frozen.map_or(now, |frozen| now.min(frozen));
-        self.since = now;
-        self.each_busy(|lane| lane.forget(now));
-        for rack in self.racks.iter_mut().filter(|rack| rack.rolls.iter().any(|it| it.is_over(now)))
-        {
-            rack.rolls.retain(|roll| !roll.is_over(now));
-            rack.drawn = OnceLock::new();
+        let since = self.since.max(self.shown(now));
+        self.since = since;
+        for rack in &mut self.racks {
+            let forgot = rack.lanes.iter_mut().fold(false, |any, (it, _)| it.forget(since) || any);
+            let rolls = rack.rolls.len();
+            rack.rolls.retain(|roll| !roll.is_over(since));
+            if forgot || rack.rolls.len() < rolls {
+                rack.drawn = OnceLock::new();
+            }
         }
-        self.masters.iter_mut().for_each(|lane| lane.forget(now));
+        self.masters.iter_mut().for_each(|lane| {
+            lane.forget(since);
+        });
     }
 
     /// Where a lane stands; none if there is no such lane.
     pub fn level(&self, lane: LaneId, at: ShowTime) -> Option<Level> {
-        let (rack, index) = *self.seats.get(lane.fixture as usize)?.get(lane.channel as usize)?;
-        let at = self.frozen.map_or(at, |frozen| at.min(frozen));
-        Some(self.racks[rack].lanes[index].0.level(at))
+        let (rack, index) = self.seat(lane)?;
+        Some(self.racks[rack].lanes[index].0.level(self.shown(at)))
+    }
+
+    fn shown(&self, at: ShowTime) -> ShowTime {
+        self.frozen.map_or(at, |frozen| at.min(frozen))
+    }
+
+    fn owner(&self, list: usize) -> Owner {
+        Owner { rank: self.ranks.get(list).copied().unwrap_or(0), list: list as u16 }
+    }
+
+    fn seat(&self, lane: LaneId) -> Option<(usize, usize)> {
+        self.seats.get(lane.fixture as usize)?.get(lane.channel as usize).copied()
     }
 
     fn lane_mut(&mut self, lane: LaneId) -> Option<&mut Lane> {
-        let (rack, index) = *self.seats.get(lane.fixture as usize)?.get(lane.channel as usize)?;
+        let (rack, index) = self.seat(lane)?;
         let rack = &mut self.racks[rack];
         rack.drawn = OnceLock::new();
         Some(&mut rack.lanes[index].0)
@@ -205,13 +258,9 @@ impl Playback {
 
     fn each_busy(&mut self, mut change: impl FnMut(&mut Lane)) {
         for rack in &mut self.racks {
-            let busy = rack.lanes.iter_mut().map(|(lane, _)| lane).filter(|lane| !lane.is_idle());
-            let mut any = false;
-            busy.for_each(|lane| {
+            let lanes = rack.lanes.iter_mut().map(|(lane, _)| lane);
+            for lane in lanes.filter(|lane| !lane.is_idle()) {
                 change(lane);
-                any = true;
-            });
-            if any {
                 rack.drawn = OnceLock::new();
             }
         }
@@ -229,74 +278,43 @@ impl Playback {
         }
     }
 
-    fn redraw_all(&mut self) {
+    fn redraw(&mut self) {
         self.racks.iter_mut().for_each(|rack| rack.drawn = OnceLock::new());
     }
+
+    /// The universes that a cue touches, everything else in them at rest, masters full.
+    fn blind_plans(&self, light: &LightCue) -> Vec<Arc<UniversePlan>> {
+        let mut racks: BTreeMap<usize, Rack> = BTreeMap::new();
+        for (lane, goal, _) in claims(light) {
+            let Some((index, lane)) = self.seat(lane) else { continue };
+            let rack = racks.entry(index).or_insert_with(|| self.racks[index].at_rest());
+            rack.lanes[lane].0.take(Owner::NOBODY, LONG_AGO, &Timing::default(), goal);
+        }
+        let masters = vec![Lane::new(Merge::Ltp, Level::FULL); self.masters.len()];
+        let faders = Arc::new(Faders::new(&masters, LONG_AGO));
+        racks.values().map(|rack| rack.plan(|| &faders, LONG_AGO)).collect()
+    }
+}
+
+/// What a cue wants of which lanes.
+fn claims(light: &LightCue) -> impl Iterator<Item = (LaneId, Goal, &Timing)> {
+    let timing = |index: u16| &light.timings[usize::from(index)];
+    let levels = light.targets.iter();
+    let levels = levels.map(move |it| (it.lane, Goal::Level(it.level), timing(it.timing)));
+    let waves = light.waves.iter();
+    levels.chain(waves.map(move |it| (it.lane, Goal::Wave(it.wave.clone()), timing(it.timing))))
+}
+
+/// The grand master, blackout, and those of the show.
+fn masters(show: &Show) -> Vec<Lane> {
+    let always = [Level::FULL; 2].into_iter();
+    let levels = always.chain(show.masters.iter().map(|master| master.level));
+    levels.map(|level| Lane::new(Merge::Ltp, level)).collect()
 }
 
 /// The masters that scale a fixture's intensities.
 fn masters_of(show: &Show, fixture: usize) -> Vec<u16> {
     let own = show.masters.iter().enumerate().filter(|(_, it)| it.fixtures.contains(&fixture));
-    let own = own.map(|(index, _)| MasterId::of(index).0);
+    let own = own.map(|(index, _)| MasterId::from(MasterRef::Own(index)).0);
     [MasterId::GRAND.0, MasterId::BLACKOUT.0].into_iter().chain(own).collect()
-}
-
-impl Rack {
-    fn new(universe: Universe) -> Self {
-        let (lanes, sets, rolls) = (Vec::new(), Vec::new(), Vec::new());
-        Self { universe, lanes, sets, dimmers: 0, rolls, drawn: OnceLock::new() }
-    }
-
-    /// Takes a fixture in; gives where its channels sit.
-    fn hang(&mut self, fixture: &Fixture, masters: Vec<u16>, rack: usize) -> Vec<(usize, usize)> {
-        let set = self.sets.iter().position(|it| *it == masters).unwrap_or_else(|| {
-            self.sets.push(masters);
-            self.sets.len() - 1
-        });
-        let first = self.lanes.len();
-        for channel in &fixture.channels {
-            let lane = Lane::new(channel.merge, channel.rest);
-            self.lanes.push((lane, outlet(fixture, channel, SETS_FROM + set as u16)));
-        }
-        for (index, channel) in fixture.channels.iter().enumerate() {
-            if let Some(dimmer) = channel.dimmed_by.filter(|it| is_virtual(fixture, *it)) {
-                self.lanes[first + index].1.scaled_by = Some(self.scale_of(first + dimmer));
-            }
-        }
-        (first..self.lanes.len()).map(|lane| (rack, lane)).collect()
-    }
-
-    /// The scale that a virtual dimmer is.
-    fn scale_of(&mut self, lane: usize) -> u16 {
-        let next = &mut self.dimmers;
-        *self.lanes[lane].1.scale.get_or_insert_with(|| {
-            *next += 1;
-            *next - 1
-        })
-    }
-
-    fn draw(&self, faders: &Arc<Faders>, since: ShowTime) -> Arc<UniversePlan> {
-        let drawing = Arc::new(Drawing::new(&self.lanes, &self.sets, since));
-        let (faders, rolls) = (faders.clone(), self.rolls.as_slice().into());
-        Arc::new(UniversePlan { universe: self.universe, drawing, faders, rolls })
-    }
-}
-
-fn outlet(fixture: &Fixture, channel: &Channel, set: u16) -> Outlet {
-    let slot = |offset: &u16| {
-        Slot::new(u32::from(fixture.address.number() + offset))
-            .expect("check refuses a fixture that reaches beyond its universe")
-            .index() as u16
-    };
-    Outlet {
-        slots: channel.offsets.iter().map(slot).collect(),
-        scale: None,
-        scaled_by: (channel.merge == Merge::Htp).then_some(set),
-        response: channel.response.clone(),
-        inverted: channel.inverted,
-    }
-}
-
-fn is_virtual(fixture: &Fixture, channel: usize) -> bool {
-    fixture.channels.get(channel).is_some_and(|it| it.offsets.is_empty())
 }

@@ -1,7 +1,7 @@
 //! Draws a frame: for every instant the same octets, on every box.
 //!
 //! It neither allocates, locks, logs nor waits, and reckons with whole numbers only. First the masters, then the
-//! virtual dimmers, then the slots; where nothing moves and nothing scales, octets are copied.
+//! virtual dimmers, the slots, what is recorded, and what is parked; where nothing moves and nothing scales, octets are copied.
 
 use units::{Level, ShowTime, Universe};
 
@@ -9,6 +9,8 @@ use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNS
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
+use super::playback::MasterId;
+use super::wave;
 use crate::show::Response;
 
 /// More than a universe can have: a set of masters, or a virtual dimmer, for every slot and both.
@@ -34,7 +36,11 @@ pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOT
     }
     desk.dimmers(&drawing.dimmers, at);
     desk.slots(&drawing.slots, at, slots);
-    plan.rolls.iter().for_each(|roll| roll.draw(at, slots));
+    let blackout = plan.faders.scale(&[MasterId::BLACKOUT.index()], at);
+    plan.rolls.iter().for_each(|roll| roll.draw(at, blackout, slots));
+    for (slot, octet) in &drawing.pins {
+        slots[usize::from(*slot) % Universe::SLOTS] = *octet;
+    }
 }
 
 /// The priority of each slot (rule S13): `priority` where the show has something to say, 0 elsewhere.
@@ -57,6 +63,7 @@ impl Desk {
         let mut memory = Memory::default();
         for odd in layer.odd.iter().filter(|odd| is_on(odd.times, at)) {
             let level = self.odd(odd, &layer.parts, at, &mut memory);
+            let level = respond(&odd.response, level);
             self.scales[usize::from(odd.places[0]) % SCALES_MAX] = scale(level.sixteen());
         }
     }
@@ -140,11 +147,13 @@ impl Memory {
             _ => part.fade.weight(at),
         };
         self.last = Some((part.fade, weight));
+        let to = part.wave.as_ref().map(|(it, since)| wave::level(it, *since, at));
         if wide {
-            let (from, to) = (Level::from_bits(part.from), Level::from_bits(part.to));
-            super::fade::blend(from, to, weight).bits()
+            let to = to.unwrap_or(Level::from_bits(part.to));
+            super::fade::blend(Level::from_bits(part.from), to, weight).bits()
         } else {
-            blend(part.from, part.to, sixteen(weight))
+            let to = to.map_or(part.to, |to| u32::from(to.sixteen()));
+            blend(part.from, to, sixteen(weight))
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use units::{ShowTime, Span, Universe};
 
 use super::fade::{FOREVER, Fade, ONE};
+use super::master::{WHOLE, scaled};
 use super::plan::GRID;
 use crate::show::{CaptureCue, Curve, Loops, Reel};
 
@@ -81,18 +82,18 @@ impl Roll {
         begins || (self.ends != FOREVER && within(self.ends - self.fade_out, self.fade_out))
     }
 
-    /// Draws it over what is there. Neither allocates nor waits.
-    pub fn draw(&self, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
+    /// Draws it over what is there, as much of it as a blackout leaves. Neither allocates nor waits.
+    pub fn draw(&self, at: ShowTime, blackout: u32, slots: &mut [u8; Universe::SLOTS]) {
         let weight = self.weight(at);
         if weight == 0 {
             return;
         }
         for (first, recorded) in self.reel.at(self.place(at)) {
             let Some(slots) = slots.get_mut(first..first + recorded.len()) else { continue };
-            match weight {
-                ONE => slots.copy_from_slice(recorded),
+            match (weight, blackout) {
+                (ONE, WHOLE) => slots.copy_from_slice(recorded),
                 _ => slots.iter_mut().zip(recorded).for_each(|(slot, recorded)| {
-                    *slot = mix(*slot, *recorded, weight);
+                    *slot = mix(*slot, scaled(u32::from(*recorded), blackout) as u8, weight);
                 }),
             }
         }

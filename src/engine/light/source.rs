@@ -85,15 +85,17 @@ impl SacnStream {
         self.frame.set_options(self.options);
         self
     }
-    /// Gives each slot a priority of its own: `priorities` are those of the slots, 0 where it sends nothing that
-    /// counts (rule S13). The packet's priority stays, for receivers that do not know of this.
-    pub fn with_priorities(mut self, priorities: &[u8; Universe::SLOTS]) -> Self {
-        let mut frame = self.frame.clone();
-        // They say who counts, not what is shown, so they wait for nothing.
-        frame.set_sync_address(None);
-        frame.set_start_code(sacn::ADDRESS_PRIORITIES);
-        frame.slots_mut().copy_from_slice(priorities);
-        self.priorities = Some(Priorities::new(frame));
+    /// Gives each slot a priority of its own, if there are any: `priorities` are those of the slots, 0 where it sends
+    /// nothing that counts (rule S13). The packet's priority stays, for receivers that do not know of this.
+    pub fn with_priorities(mut self, priorities: Option<&[u8; Universe::SLOTS]>) -> Self {
+        self.priorities = priorities.map(|priorities| {
+            let mut frame = self.frame.clone();
+            // They say who counts, not what is shown, so they wait for nothing.
+            frame.set_sync_address(None);
+            frame.set_start_code(sacn::ADDRESS_PRIORITIES);
+            frame.slots_mut().copy_from_slice(priorities);
+            Priorities::new(frame)
+        });
         self
     }
     /// From the next packet on its levels are for visualisers only, or live again (rule S9): blind leaves by this.
@@ -255,7 +257,7 @@ mod tests {
 
     /// Start codes of `count` frames, each of its own time.
     fn start_codes(count: i64, motion: Motion) -> Vec<(i64, u8)> {
-        let mut stream = stream().with_priorities(&[100; 512]);
+        let mut stream = stream().with_priorities(Some(&[100; 512]));
         let mut sent = Vec::new();
         for index in 0..count {
             stream.show(&[0; 512], motion, frame(index));
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn s09_blind_bears_the_preview_bit_until_it_is_live_again() {
-        let mut stream = stream().with_priorities(&[100; 512]);
+        let mut stream = stream().with_priorities(Some(&[100; 512]));
         for (index, preview) in [false, true, false].into_iter().enumerate() {
             stream.set_preview(preview);
             stream.show(&[0; 512], Motion::Lively, frame(index as i64));
@@ -337,7 +339,8 @@ mod tests {
     #[test]
     fn s10_levels_name_their_synchronization_and_sync_packets_count_for_themselves() {
         let universe = Universe::new(7962).expect("a universe");
-        let mut stream = stream().synchronized_by(Some(universe)).with_priorities(&[100; 512]);
+        let mut stream =
+            stream().synchronized_by(Some(universe)).with_priorities(Some(&[100; 512]));
         stream.show(&[0; 512], Motion::Still, frame(0));
         let sent = read(&stream);
         assert_eq!((sent[0].start_code, sent[0].sync_address), (0xdd, 0));
@@ -368,7 +371,7 @@ mod tests {
 
     #[test]
     fn s13_s04_levels_and_priorities_count_together() {
-        let mut stream = stream().with_priorities(&[100; 512]);
+        let mut stream = stream().with_priorities(Some(&[100; 512]));
         let mut seen = Vec::new();
         for index in 0..100 {
             stream.show(&[0; 512], Motion::Lively, frame(index));

@@ -116,11 +116,19 @@ impl Fit {
         Guess { variance: shared.variance + own, ..shared }
     }
 
-    /// The residual of one that has, the `nth` of the witnesses or another: what it measured, and a little of what its
-    /// fellows have.
-    pub(super) fn guess_measured(&self, nth: usize, Witness { place, measured }: Witness) -> Guess {
+    /// The residual of one that has, the `nth` of the witnesses or none of them: what it measured, and a little of what
+    /// its fellows have.
+    pub(super) fn guess_measured(
+        &self,
+        nth: Option<usize>,
+        Witness { place, measured }: Witness,
+    ) -> Guess {
         let shared = self.shared(place);
-        let trust = self.trust.get(nth).copied().unwrap_or(1.0);
+        let away = measured.residual - shared.mean;
+        let trust = match nth {
+            Some(nth) => self.trust[nth],
+            None => trusted(away * away, self.spread.own),
+        };
         let own = self.unshared(place) + self.spread.own / trust;
         let gain = own / (own + measured.noise);
         let rest = 1.0 - gain;

@@ -5,12 +5,18 @@
 //! reckoning, corrections left out. Part of that is everybody's in this hall, part its model's, part its way's (the
 //! access point), the rest its own; so the box pools residuals and hands each phone a correction.
 //!
-//! In: residuals, models and ways of phones, and the time. Out: corrections, each with its standard deviation, told
-//! when they have changed for good, a few at a time. Never: sockets, a reckoning for each phone that joins.
+//! In: residuals, models and ways of phones, whom the box's own microphone has heard, and the time. Out: corrections,
+//! each with its standard deviation, told when they have changed for good, a few at a time. Never: sockets, a reckoning
+//! for each phone that joins, one phone's word about another.
 //!
-//! Where there is ground: as soon as [`WITNESSES_MIN`] phones have been calibrated *every* phone is corrected, one of
-//! an unknown model by the common part alone. That part changes nothing between phones if all have it, and splits the
-//! hall in two if only some do. With fewer nobody is: of two who disagree nobody knows which one is wrong.
+//! Anybody in the audience may claim a residual, and three who lie would move the hall. So a figure counts for others
+//! only if it is the first that a phone said after the box had heard its chirps: it is a *witness* then, and what it
+//! has shown stays when it goes, for a crew that calibrates its phones in the afternoon takes them home at night. What
+//! any other phone claims is its own affair and corrects nobody but itself.
+//!
+//! Where there is ground: as soon as there are [`WITNESSES_MIN`] witnesses *every* phone is corrected, one of an unknown
+//! model by the common part alone. That part changes nothing between phones if all have it, and splits the hall in two
+//! if only some do. With fewer nobody is: of two who disagree nobody knows which one is wrong.
 
 mod fit;
 
@@ -29,6 +35,8 @@ pub struct Traits {
     pub said: Calibrated,
     /// The access point that it is heard through.
     pub way: Option<WayId>,
+    /// Its residual is what it said when the box's own microphone had heard its chirps.
+    pub is_heard: bool,
 }
 
 /// Two may disagree and nobody knows which one is wrong; a third decides.
@@ -39,16 +47,17 @@ const WITNESSES_MAX: usize = 512;
 const MODELS_MAX: usize = 64;
 /// A hall with more access points has to do without the rest of their ways.
 const WAYS_MAX: usize = 16;
-/// What a phone is off by beyond this is its own (a Bluetooth box, as a rule) and not to be believed of its like.
-const OTHERS_MAX_MS: f64 = 100.0;
+/// A phone's own loudspeaker is late by some tens of milliseconds where its browser does not say so. Beyond this it is
+/// another one (a Bluetooth box, as a rule): the phone's own, and nothing to believe of its like.
+const OTHERS_MAX_MS: f64 = 50.0;
 
 /// How much sooner each phone is to sound than it would by its own reckoning; none where there is no ground.
 pub fn corrections(phones: &[&Traits]) -> Vec<Option<Estimate>> {
-    let calibrated = || phones.iter().filter(|it| it.said.residual.is_some());
-    if calibrated().count() < WITNESSES_MIN {
+    let all = || phones.iter().filter(|it| it.is_witness());
+    if all().count() < WITNESSES_MIN {
         return vec![None; phones.len()];
     }
-    let heard = || calibrated().take(WITNESSES_MAX);
+    let heard = || all().take(WITNESSES_MAX);
     let models = levels(heard().filter_map(|it| it.said.model.as_deref()), MODELS_MAX);
     let ways = levels(heard().filter_map(|it| it.way), WAYS_MAX);
     let place = |it: &Traits| Place {
@@ -59,15 +68,22 @@ pub fn corrections(phones: &[&Traits]) -> Vec<Option<Estimate>> {
         |it: &Traits| Some(Witness { place: place(it), measured: measured(it.said.residual?) });
     let witnesses: Vec<Witness> = heard().filter_map(|it| witness(it)).collect();
     let fit = Fit::new(&witnesses, models.len(), ways.len());
-    let mut numbers = 0..;
+    let mut numbers = 0..witnesses.len();
     let correction = |it: &&Traits| match witness(it) {
-        Some(witness) => {
-            let nth = numbers.next().unwrap_or(usize::MAX);
-            estimate(fit.guess_measured(nth, witness), Estimate::MAX_MS)
+        Some(measured) => {
+            let nth = it.is_witness().then(|| numbers.next()).flatten();
+            estimate(fit.guess_measured(nth, measured), Estimate::MAX_MS)
         }
         None => estimate(fit.guess(place(it)), OTHERS_MAX_MS),
     };
     phones.iter().map(correction).collect()
+}
+
+impl Traits {
+    /// Whether others are judged by it.
+    fn is_witness(&self) -> bool {
+        self.is_heard && self.said.residual.is_some_and(|it| it.ms.abs() <= OTHERS_MAX_MS)
+    }
 }
 
 /// Names that are there, numbered; those that come oftenest where they are too many.
@@ -94,7 +110,10 @@ fn estimate(Guess { mean, variance }: Guess, most_ms: f64) -> Option<Estimate> {
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
     guests: BTreeMap<PhoneId, Guest>,
+    /// Of them, those that are witnesses.
     witnesses: usize,
+    /// Witnesses that have gone, the last ones.
+    gone: VecDeque<Traits>,
     /// When to reckon anew; none while nothing has changed.
     due: Option<ShowTime>,
     /// When it was done last.
@@ -107,13 +126,34 @@ pub struct Pool {
 #[derive(Debug, Clone, Default)]
 struct Guest {
     traits: Traits,
+    ears: Ears,
     told: Option<Estimate>,
     next: Option<Estimate>,
 }
 
+/// What the box's microphone has to do with a phone.
+#[derive(Debug, Clone, Copy, Default)]
+enum Ears {
+    /// Nothing.
+    #[default]
+    Never,
+    /// It has heard its chirps; the figure that comes of it is to be said.
+    Heard,
+    /// This figure came of it, and no other until the next time.
+    Of(Estimate),
+}
+
 impl Guest {
-    fn is_witness(&self) -> bool {
-        self.traits.said.residual.is_some()
+    /// Whether anything is new.
+    fn describe(&mut self, said: Calibrated) -> bool {
+        if let (Ears::Heard, Some(figure)) = (self.ears, said.residual) {
+            self.ears = Ears::Of(figure);
+        }
+        let is_heard = matches!(self.ears, Ears::Of(figure) if said.residual == Some(figure));
+        let traits = Traits { said, is_heard, way: self.traits.way };
+        let is_news = self.traits != traits;
+        self.traits = traits;
+        is_news
     }
 }
 
@@ -135,26 +175,31 @@ impl Pool {
         self.reckon_if_grounded(now);
     }
 
-    /// A phone is gone, and what it knew with it: it says so again when it comes back.
-    pub fn leave(&mut self, now: ShowTime, phone: PhoneId) {
-        let left = self.guests.remove(&phone);
-        if left.is_some_and(|guest| guest.is_witness()) {
-            self.reckon_if_grounded(now);
+    /// A phone is gone. What a witness has shown stays.
+    pub fn leave(&mut self, phone: PhoneId) {
+        let left = self.guests.remove(&phone).map(|guest| guest.traits);
+        if let Some(witness) = left.filter(Traits::is_witness) {
             self.witnesses -= 1;
+            if self.gone.len() == WITNESSES_MAX {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(witness);
         }
+    }
+
+    /// The box's microphone has heard a phone's chirps: the figure that it says next is no mere claim.
+    pub fn hear(&mut self, phone: PhoneId) {
+        self.guests.entry(phone).and_modify(|guest| guest.ears = Ears::Heard);
     }
 
     /// What a phone says of itself. One that has not joined is nobody.
     pub fn describe(&mut self, now: ShowTime, phone: PhoneId, said: Calibrated) {
+        let before = self.ground();
         let Some(guest) = self.guests.get_mut(&phone) else { return };
-        if guest.traits.said == said {
-            return;
-        }
-        let before = self.witnesses;
-        self.witnesses -= usize::from(guest.is_witness());
-        guest.traits.said = said;
-        self.witnesses += usize::from(guest.is_witness());
-        if before.max(self.witnesses) >= WITNESSES_MIN {
+        let was = guest.traits.is_witness();
+        let is_news = guest.describe(said);
+        self.witnesses = self.witnesses + usize::from(guest.traits.is_witness()) - usize::from(was);
+        if is_news && before.max(self.ground()) >= WITNESSES_MIN {
             self.due_by(now);
         }
     }
@@ -185,9 +230,14 @@ impl Pool {
 
     /// Without witnesses there is nothing to reckon, however many phones come and go.
     fn reckon_if_grounded(&mut self, now: ShowTime) {
-        if self.witnesses >= WITNESSES_MIN {
+        if self.ground() >= WITNESSES_MIN {
             self.due_by(now);
         }
+    }
+
+    /// Witnesses, here or gone.
+    fn ground(&self) -> usize {
+        self.witnesses + self.gone.len()
     }
 
     fn due_by(&mut self, now: ShowTime) {
@@ -200,7 +250,8 @@ impl Pool {
 
     fn reckon(&mut self, now: ShowTime) {
         (self.due, self.reckoned) = (None, Some(now));
-        let traits: Vec<&Traits> = self.guests.values().map(|guest| &guest.traits).collect();
+        let here = self.guests.values().map(|guest| &guest.traits);
+        let traits: Vec<&Traits> = here.chain(&self.gone).collect();
         let corrections = corrections(&traits);
         self.untold.clear();
         for ((phone, guest), next) in self.guests.iter_mut().zip(corrections) {
@@ -242,9 +293,15 @@ mod tests {
         for phone in 1..=phones {
             pool.join(at(0), PhoneId(phone), None);
             let residual = late(100 + phone as i64).filter(|_| phone <= calibrated);
-            pool.describe(at(0), PhoneId(phone), of_model("A", residual));
+            calibrate(&mut pool, at(0), phone, of_model("A", residual));
         }
         pool
+    }
+
+    /// The box has heard it, and it says what came of it.
+    fn calibrate(pool: &mut Pool, now: ShowTime, phone: u64, said: Calibrated) {
+        pool.hear(PhoneId(phone));
+        pool.describe(now, PhoneId(phone), said);
     }
 
     /// Everything that is told until nothing is to come: when, to whom, what.
@@ -260,7 +317,7 @@ mod tests {
     fn a_thousand_phones_without_a_calibration_never_wake_the_box() {
         let mut pool = hall(1_000, WITNESSES_MIN as u64 - 1);
         assert_eq!(pool.next_wake(), None);
-        pool.leave(at(10), PhoneId(7));
+        pool.leave(PhoneId(7));
         assert_eq!((pool.next_wake(), pool.poll(at(99_999))), (None, Vec::new()));
     }
 
@@ -280,9 +337,9 @@ mod tests {
     fn what_changes_by_less_than_anybody_can_know_is_not_told() {
         let mut pool = hall(20, 5);
         assert_eq!(told(&mut pool).len(), 20);
-        pool.describe(at(9_000), PhoneId(1), of_model("A", late(102)));
+        calibrate(&mut pool, at(9_000), 1, of_model("A", late(102)));
         assert_eq!(told(&mut pool), []);
-        pool.describe(at(19_000), PhoneId(1), of_model("A", late(400)));
+        calibrate(&mut pool, at(19_000), 1, of_model("A", late(400)));
         let moved = told(&mut pool);
         assert!(moved.iter().any(|(_, phone, _)| *phone == PhoneId(1)), "{moved:?}");
     }
@@ -292,7 +349,7 @@ mod tests {
         let mut pool = hall(5, 4);
         let mut reckonings = 0;
         for ms in 0..20_000 {
-            pool.describe(at(ms), PhoneId(1), of_model("A", late(ms % 977 * 50)));
+            calibrate(&mut pool, at(ms), 1, of_model("A", late(ms % 977 * 50)));
             reckonings += usize::from(!pool.poll(at(ms)).is_empty());
         }
         assert!((4..=6).contains(&reckonings), "{reckonings}");
@@ -301,41 +358,66 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_an_hour_keeps_nobody_waiting_for_it() {
         let mut pool = hall(20, 2);
-        pool.describe(at(3_600_000), PhoneId(3), of_model("A", late(103)));
-        pool.describe(at(1_000), PhoneId(4), of_model("A", late(104)));
+        calibrate(&mut pool, at(3_600_000), 3, of_model("A", late(103)));
+        calibrate(&mut pool, at(1_000), 4, of_model("A", late(104)));
         assert_eq!(pool.next_wake(), Some(at(1_500)), "due in the old time");
         assert_eq!(pool.poll(at(3_600_500)).len(), 20);
-        pool.describe(at(2_000), PhoneId(5), of_model("A", late(900)));
+        calibrate(&mut pool, at(2_000), 5, of_model("A", late(900)));
         assert_eq!(pool.next_wake(), Some(at(2_500)), "reckoned in the old time");
     }
 
     #[test]
-    fn corrections_are_taken_back_when_the_third_witness_leaves() {
+    fn a_crew_that_goes_home_leaves_what_it_has_shown_and_newcomers_have_it() {
         let mut pool = hall(6, 3);
         assert_eq!(told(&mut pool).len(), 6);
-        pool.leave(at(60_000), PhoneId(3));
-        let taken = told(&mut pool);
-        assert_eq!(taken.len(), 5);
-        assert!(taken.iter().all(|(_, _, next)| next.is_none()));
+        (1..=3).for_each(|phone| pool.leave(PhoneId(phone)));
+        assert_eq!(told(&mut pool), [], "nothing has changed for the others");
         pool.join(at(90_000), PhoneId(9), None);
-        assert_eq!(told(&mut pool), [], "one that comes then is told nothing");
+        pool.describe(at(90_000), PhoneId(9), of_model("A", None));
+        let newcomer = told(&mut pool);
+        assert!(matches!(newcomer[..], [(_, PhoneId(9), Some(_))]), "{newcomer:?}");
     }
 
     #[test]
-    fn a_phone_that_takes_its_calibration_back_is_no_witness_any_more() {
+    fn witnesses_that_come_and_go_all_night_are_remembered_up_to_a_number() {
+        let mut pool = Pool::default();
+        for phone in 0..2 * WITNESSES_MAX as u64 {
+            pool.join(at(0), PhoneId(phone), None);
+            calibrate(&mut pool, at(0), phone, of_model("A", late(100)));
+            pool.leave(PhoneId(phone));
+        }
+        assert_eq!((pool.ground(), pool.witnesses), (WITNESSES_MAX, 0));
+    }
+
+    #[test]
+    fn a_phone_that_takes_its_calibration_back_is_no_witness_until_it_says_the_same_again() {
         let mut pool = hall(6, 3);
         assert_eq!(told(&mut pool).len(), 6);
         pool.describe(at(60_000), PhoneId(2), of_model("A", None));
         assert!(told(&mut pool).iter().all(|(_, _, next)| next.is_none()));
         pool.describe(at(61_000), PhoneId(77), of_model("A", late(1)));
         assert_eq!(pool.next_wake(), None, "who has not joined is nobody");
+        pool.describe(at(62_000), PhoneId(2), of_model("A", late(103)));
+        assert_eq!(pool.next_wake(), None, "that is not what came of the chirps");
+        pool.describe(at(63_000), PhoneId(2), of_model("A", late(102)));
+        assert_eq!(told(&mut pool).len(), 6);
+    }
+
+    #[test]
+    fn one_visit_to_the_bench_is_worth_one_figure() {
+        let mut pool = hall(6, 2);
+        pool.hear(PhoneId(3));
+        pool.hear(PhoneId(77));
+        pool.describe(at(0), PhoneId(3), of_model("A", late(40_000)));
+        pool.describe(at(0), PhoneId(3), of_model("A", late(103)));
+        assert_eq!(pool.next_wake().map(|wake| pool.poll(wake)), Some(Vec::new()));
     }
 
     #[test]
     fn a_crowd_of_witnesses_with_a_model_each_is_bounded_and_each_keeps_its_own() {
         let said = |nth: i64| of_model(&format!("M{nth}"), late(nth % 400 - 200));
         let crowd: Vec<Traits> =
-            (0..2_000).map(|nth| Traits { said: said(nth), way: None }).collect();
+            (0..2_000).map(|nth| Traits { said: said(nth), way: None, is_heard: true }).collect();
         let corrections = corrections(&crowd.iter().collect::<Vec<_>>());
         for (traits, correction) in crowd.iter().zip(corrections) {
             let residual = traits.said.residual.expect("everybody was calibrated");
@@ -344,14 +426,31 @@ mod tests {
     }
 
     #[test]
-    fn ten_that_conspire_move_no_other_phone_by_more_than_a_tenth_of_a_second() {
+    fn a_thousand_that_claim_what_no_microphone_heard_move_nobody() {
+        let mut pool = hall(20, 5);
+        let before = told(&mut pool);
+        for phone in 21..=1_020 {
+            pool.join(at(60_000), PhoneId(phone), None);
+            pool.describe(at(60_000), PhoneId(phone), of_model("A", late(40_000)));
+        }
+        let after = told(&mut pool);
+        assert!(after.iter().all(|(_, PhoneId(phone), _)| *phone > 20), "{before:?} {after:?}");
+        assert!(after.iter().all(|(.., next)| next.is_some_and(|it| (it.ms - 40.0).abs() < 0.1)));
+    }
+
+    #[test]
+    fn ten_that_sound_from_another_box_are_no_measure_for_their_like() {
         let mut pool = hall(20, 0);
         for phone in 1..=10 {
-            pool.describe(at(0), PhoneId(phone), of_model("A", late(1_000_000)));
+            calibrate(&mut pool, at(0), phone, of_model("A", late(180_000)));
         }
-        let told = told(&mut pool);
-        assert_eq!(told.len(), 10, "they have what they asked for, the others nothing");
-        assert!(told.iter().all(|(_, PhoneId(phone), _)| *phone <= 10));
+        assert_eq!(told(&mut pool), [], "each goes by its own");
+        (11..=13)
+            .for_each(|phone| calibrate(&mut pool, at(60_000), phone, of_model("A", late(100))));
+        for (_, PhoneId(phone), next) in told(&mut pool) {
+            let expected = if phone <= 10 { 180.0 } else { 0.1 };
+            assert!(next.is_some_and(|it| (it.ms - expected).abs() < 0.1), "{phone}: {next:?}");
+        }
     }
 
     prop_compose! {
@@ -359,10 +458,11 @@ mod tests {
             model in prop::option::of(0_u8..5),
             way in prop::option::of(0_u16..40),
             residual in prop::option::of((-1e3..=1e3, 1e-300..=1e3)),
+            is_heard in any::<bool>(),
         ) -> Traits {
             let residual = residual.map(|(ms, sigma_ms)| Estimate { ms, sigma_ms });
             let said = Calibrated { model: model.map(|it| it.to_string()), residual };
-            Traits { said, way: way.map(WayId) }
+            Traits { said, way: way.map(WayId), is_heard }
         }
     }
 

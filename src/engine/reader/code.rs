@@ -37,10 +37,20 @@ codes! {
     DUPLICATE_CUE = "duplicate-cue";
     /// A profile that does not exist.
     UNKNOWN_PROFILE = "unknown-profile";
+    /// A mode that the fixture's profile does not have.
+    UNKNOWN_MODE = "unknown-mode";
     /// A fixture (or group) that does not exist.
     UNKNOWN_FIXTURE = "unknown-fixture";
     /// A look that does not exist.
     UNKNOWN_LOOK = "unknown-look";
+    /// A palette that does not exist.
+    UNKNOWN_PALETTE = "unknown-palette";
+    /// An effect that does not exist.
+    UNKNOWN_EFFECT = "unknown-effect";
+    /// A master that does not exist.
+    UNKNOWN_MASTER = "unknown-master";
+    /// A cue list that does not exist.
+    UNKNOWN_LIST = "unknown-list";
     /// A track that does not exist.
     UNKNOWN_TRACK = "unknown-track";
     /// A cue that does not exist.
@@ -53,6 +63,12 @@ codes! {
     PORT_ADDRESS_TAKEN = "port-address-taken";
     /// A universe that nobody can receive.
     NOBODY_RECEIVES = "nobody-receives";
+    /// An input that does not exist.
+    UNKNOWN_INPUT = "unknown-input";
+    /// An input that the show sends itself (warning).
+    INPUT_SENT_TOO = "input-sent-too";
+    /// A fixture that gets a colour and never any light (warning).
+    STAYS_DARK = "stays-dark";
     /// An attribute that the fixture does not have.
     MISSING_ATTRIBUTE = "missing-attribute";
     /// A sound file that is missing or cannot be played.
@@ -85,6 +101,8 @@ codes! {
     AT_UNUSED = "at-unused";
     /// A time of day that has passed when the cue comes to standby (warning).
     AT_PASSED = "at-passed";
+    /// A cue whose timecode is not behind that of an earlier one.
+    TIMECODE_ORDER = "timecode-order";
     /// A light fade that the next cue cuts short.
     FADE_LONGER_THAN_CUE = "fade-longer-than-cue";
     /// A light fade that a later cue of the same chain runs into (warning).
@@ -93,6 +111,10 @@ codes! {
     ACTS_TOO_EARLY = "acts-too-early";
     /// A volume fade of a cue that has no sound (warning).
     FADES_NO_SOUND = "fades-no-sound";
+    /// A file that is no fixture of a known library.
+    NOT_A_FIXTURE = "not-a-fixture";
+    /// Something of an imported fixture that a profile has no place for (warning).
+    LEFT_OUT = "left-out";
     /// Two of the box's services on one port.
     PORT_TAKEN = "port-taken";
 }

@@ -12,7 +12,7 @@ use super::model::{CaptureCue, Loops};
 use crate::reader::{Node, Read, Report, Table, Value, code, in_range, whole};
 
 /// Keys of `light` that only a capture has.
-pub const KEYS: &[&str] = &["map", "universe_size", "loop", "start_at", "fade_in", "fade_out"];
+const KEYS: &[&str] = &["map", "universe_size", "loop", "start_at"];
 
 /// xLights' controllers count universes of 512 unless they are told to use 510, so that pixels stay whole.
 const UNIVERSE_SIZE: u32 = Universe::SLOTS as u32;

@@ -2,33 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use units::{CueNumber, Span};
+use units::{CueNumber, FrameRate, Span, Universe};
 
 use super::acts::{self, Written};
 use super::captures::Captures;
-use super::looks::Looks;
+use super::effects::Effects;
+use super::looks::{Looks, Palettes};
+use super::masters;
 use super::media::{Library, Tracks};
-use super::model::{Cue, LightCue, Start, Then, TimeOfDay};
-use super::outputs;
+use super::model::{Cue, LightCue, ListTimecode, Master, Start, Then, TimeOfDay, UniverseOut};
 use super::patch::Patch;
+use super::{light, outputs, sends, timecode, track};
 use crate::reader::{Node, Read, Report, Spot, Table, Value, code, word};
 
 /// What cues may name.
 pub struct Known<'a, 'l> {
     pub patch: &'a Patch,
     pub looks: &'a Looks,
+    pub palettes: &'a Palettes,
+    pub effects: &'a Effects,
+    pub masters: &'a [Master],
     pub tracks: &'a Tracks,
     pub library: &'a mut Library<'l>,
     pub captures: &'a mut Captures<'l>,
+    pub universes: &'a BTreeMap<Universe, UniverseOut>,
     /// Whether phones flash three times a second at most.
     pub flash_limited: bool,
+    /// Of all timecode; none if the show has none.
+    pub timecode_rate: Option<FrameRate>,
 }
 
 /// A list, as it is checked further.
 #[derive(Debug)]
 pub struct ReadList {
     pub name: String,
+    pub priority: u8,
+    pub release_time: Span,
     pub cues: Vec<ReadCue>,
+    pub timecode: Option<ListTimecode>,
     /// Whether every cue of it could be read; else nobody knows what follows what.
     pub whole: bool,
 }
@@ -40,6 +51,7 @@ pub struct ReadCue {
     /// From its beginning until everything in it is over; none if something in it never ends.
     pub length: Option<Span>,
     pub acts: Vec<Written>,
+    pub light_acts: Vec<masters::Written>,
     pub spots: Spots,
 }
 
@@ -49,6 +61,9 @@ pub struct Spots {
     pub then: Spot,
     pub fade: Spot,
     pub at: Spot,
+    pub timecode: Spot,
+    /// Where it says that nothing tracks through it, if it does.
+    pub block: Option<Spot>,
 }
 
 /// Reads every cue list.
@@ -62,6 +77,10 @@ pub fn read(top: &Table, known: &mut Known) -> Vec<ReadList> {
     let mut lists: Vec<ReadList> =
         nodes.iter().filter_map(|node| list(top.report, node, known, &mut taken)).collect();
     acts::resolve(top.report, &mut lists);
+    masters::resolve(top.report, &mut lists);
+    for list in lists.iter_mut().filter(|list| list.whole) {
+        track::block(top.report, &mut list.cues, &known.patch.fixtures);
+    }
     lists
 }
 
@@ -72,8 +91,10 @@ struct Taken {
     cues: BTreeMap<CueNumber, Spot>,
 }
 
+const LIST_KEYS: &[&str] = &["name", "priority", "release_time", "timecode", "cue"];
+
 fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadList> {
-    let table = Table::open(report, node, "a cue list", &["name", "cue"])?;
+    let table = Table::open(report, node, "a cue list", LIST_KEYS)?;
     let name = table.line("name").unwrap_or_default();
     if table.node("name").is_none() {
         table.missing("name");
@@ -83,6 +104,8 @@ fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> O
     {
         report.duplicate(node.spot, code::DUPLICATE_NAME, &format!("list `{name}`"), first);
     }
+    let rate = known.timecode_rate;
+    let timecode = table.node("timecode").and_then(|node| timecode::of_list(report, node, rate));
     let nodes = table.node("cue").map_or(&[][..], Node::one_or_many);
     if nodes.is_empty() {
         let message = format!("list `{name}` has no cue, [[list.cue]]");
@@ -91,7 +114,9 @@ fn list(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> O
     let cues: Vec<ReadCue> =
         nodes.iter().filter_map(|node| cue(report, node, known, taken)).collect();
     let whole = cues.len() == nodes.len();
-    Some(ReadList { name, cues, whole })
+    let priority = table.whole("priority", 1..=200).unwrap_or(1) as u8;
+    let release_time = table.or("release_time", Span::ZERO);
+    Some(ReadList { name, priority, release_time, cues, timecode, whole })
 }
 
 const CUE_KEYS: &[&str] = &[
@@ -100,27 +125,36 @@ const CUE_KEYS: &[&str] = &[
     "light",
     "sound",
     "phones",
+    "send",
     "stop",
     "fade",
+    "release",
+    "master",
     "pre_wait",
     "post_wait",
     "continue",
     "at",
+    "timecode",
     "start",
 ];
 
 fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Option<ReadCue> {
     let table = Table::open(report, node, "a cue", CUE_KEYS)?;
     let number = number(&table, taken);
-    let light = table.node("light").and_then(|node| outputs::light(report, node, known));
+    let light = table.node("light").and_then(|node| light::light(report, node, known));
     let sound = table.node("sound").map(|node| outputs::sound(report, node, known));
     let phones = table.node("phones").and_then(|node| outputs::phones(report, node, known));
+    let send = table.node("send").map(|node| sends::read(report, node, known.universes));
     let acts = acts::read(&table);
+    let light_acts = masters::acts(&table, known.masters);
     let then = then(&table);
     let starts = table.node("start").and_then(|node| word(report, node, STARTS));
+    let rate = known.timecode_rate;
+    let timecode = table.node("timecode").and_then(|node| timecode::of_cue(report, node, rate));
     let tracked = phones.as_ref().is_some_and(|phones| phones.track.is_some());
     let (number, spot) = number?;
-    let fade = light.as_ref().map_or(spot, |(_, spot)| *spot);
+    let fade = light.as_ref().map_or(spot, |light| light.fade);
+    let block = light.as_ref().and_then(|light| light.block);
     let cue = Cue {
         number,
         name: table.line("name").unwrap_or_default(),
@@ -128,16 +162,20 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         pre_wait: table.or("pre_wait", Span::ZERO),
         then,
         at: table.read("at"),
-        light: light.map(|(light, _)| light),
+        timecode,
+        light: light.map(|light| light.light),
         sound: sound.unwrap_or_default(),
         phones,
         acts: Vec::new(),
+        light_acts: Vec::new(),
+        sends: send.unwrap_or_default(),
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
-    let spots = Spots { then: at("continue"), fade, at: at("at") };
+    let (timecode, at_spot) = (at("timecode"), at("at"));
+    let spots = Spots { then: at("continue"), fade, at: at_spot, timecode, block };
     let length = length(&cue, known);
     empty(&table, number);
-    Some(ReadCue { cue, length, acts, spots })
+    Some(ReadCue { cue, length, acts, light_acts, spots })
 }
 
 const STARTS: &[(&str, Start)] = &[("now", Start::Now), ("together", Start::Together)];
@@ -214,7 +252,7 @@ fn length(cue: &Cue, known: &Known) -> Option<Span> {
 
 /// Silent where a key is unknown: what the cue does may stand behind it.
 fn empty(table: &Table, number: CueNumber) {
-    let outputs = ["light", "sound", "phones", "stop", "fade"];
+    let outputs = ["light", "sound", "phones", "send", "stop", "fade", "release", "master"];
     if table.all_known() && outputs.iter().all(|key| table.node(key).is_none()) {
         let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);

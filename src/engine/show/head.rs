@@ -12,6 +12,7 @@ pub struct Head {
     pub phone_lead: Lead,
     pub panic_fade: Span,
     pub panic_light: PanicLight,
+    pub artnet_sync: bool,
     pub flash_limit_off: Option<String>,
     pub light: LightOut,
 }
@@ -22,6 +23,7 @@ const KEYS: &[&str] = &[
     "lead",
     "panic_fade",
     "panic_light",
+    "artnet_sync",
     "flash_limit_off",
     "sacn_sync",
     "sacn_ip",
@@ -39,6 +41,7 @@ impl Default for Head {
             phone_lead: Lead::Auto,
             panic_fade: Span::from_secs(1),
             panic_light: PanicLight::Black,
+            artnet_sync: false,
             flash_limit_off: None,
             light: LightOut::default(),
         }
@@ -62,6 +65,7 @@ impl Head {
                 .node("panic_light")
                 .and_then(|node| word(report, node, PANIC_LIGHTS))
                 .unwrap_or(fallback.panic_light),
+            artnet_sync: table.or("artnet_sync", fallback.artnet_sync),
             flash_limit_off: flash_limit_off(&table),
             light: light(&table),
         }

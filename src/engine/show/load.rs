@@ -7,7 +7,7 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, looks, timing, universes};
+use super::{cues, dark, effects, inputs, looks, masters, timecode, timing, triggers, universes};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -24,6 +24,10 @@ pub trait Source {
     }
     /// Paths of sound files that are there, to suggest one for a name that is not.
     fn media_there(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Names of the profiles in `fixtures`, to suggest one for a name that is not there.
+    fn profiles_there(&self) -> Vec<String> {
         Vec::new()
     }
 }
@@ -47,8 +51,23 @@ pub fn load(root: &str, source: &dyn Source) -> Loaded {
     Loaded { show: show.filter(|_| sound), findings }
 }
 
-const TOP_KEYS: &[&str] =
-    &["include", "show", "universes", "profiles", "fixtures", "groups", "looks", "tracks", "list"];
+const TOP_KEYS: &[&str] = &[
+    "include",
+    "show",
+    "universes",
+    "profiles",
+    "fixtures",
+    "groups",
+    "masters",
+    "palettes",
+    "looks",
+    "effects",
+    "tracks",
+    "timecode",
+    "list",
+    "inputs",
+    "trigger",
+];
 
 /// Goes on past every mistake with what could be read, so that all of them are found; `load` drops such a show.
 fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
@@ -56,19 +75,29 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     let top = Table::over(report, start, entries, "a show file", TOP_KEYS);
     let head = Head::read(&top);
     let mut universes = universes::read(&top);
-    let patch = Patch::read(&top, &mut universes);
-    let looks = looks::read(&top, &patch);
+    let patch = Patch::read(&top, source, &mut universes);
+    let inputs = inputs::read(&top, &mut universes);
+    let palettes = looks::palettes(&top, &patch);
+    let looks = looks::read(&top, &patch, &palettes);
+    let effects = effects::read(&top, &patch, head.flash_limit_off.is_none());
+    let masters = masters::read(&top, &patch);
     let mut library = Library::new(report, source);
     let tracks = library.tracks(&top);
+    let timecode = timecode::Head::read(&top);
     let lists = cues::read(
         &top,
         &mut cues::Known {
             patch: &patch,
             looks: &looks,
+            palettes: &palettes,
+            effects: &effects,
+            masters: &masters,
             tracks: &tracks,
+            universes: &universes,
             library: &mut library,
             captures: &mut Captures::new(source),
             flash_limited: head.flash_limit_off.is_none(),
+            timecode_rate: timecode.rate,
         },
     );
     let cues = lists.iter().flat_map(|list| &list.cues);
@@ -77,10 +106,17 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         universes.entry(*universe).or_insert_with(universes::undeclared);
     }
     timing::check(report, &lists);
+    dark::check(report, &patch, &lists);
+    let triggers = triggers::read(&top, &inputs, &lists);
+    let timecode = timecode.finish(&lists);
+    timecode::check(report, &lists, timecode.as_ref());
     let media = library.into_media();
     let lists = lists.into_iter().map(|list| CueList {
         name: list.name,
+        priority: list.priority,
+        release_time: list.release_time,
         cues: list.cues.into_iter().map(|read| read.cue).collect(),
+        timecode: list.timecode,
     });
     Show {
         title: head.title,
@@ -88,14 +124,18 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         phone_lead: head.phone_lead,
         panic_fade: head.panic_fade,
         panic_light: head.panic_light,
+        artnet_sync: head.artnet_sync,
         flash_limit_off: head.flash_limit_off,
         light: head.light,
         universes,
         fixtures: patch.fixtures,
-        masters: Vec::new(),
+        masters,
+        inputs,
+        triggers,
         tracks: tracks.into_iter().filter_map(|(track, id)| Some((track, id?))).collect(),
         media,
         lists: lists.collect(),
+        timecode,
     }
 }
 

@@ -1,142 +1,296 @@
-//! Looks: which fixture goes to which level. Written by name and in percent, resolved to lanes.
+//! Looks: which fixture goes to which level. Written by name, resolved to lanes.
 //!
-//! Order decides: a cue's look before its own `levels`, in each of them groups before fixtures, in each of those
-//! as written. What comes later wins, attribute by attribute.
+//! Order decides: a cue's look before its own `levels`, in each of them groups before fixtures before cells, in each
+//! of those as written. What comes later wins, attribute by attribute.
 
 use std::collections::BTreeMap;
 
-use units::{Level, Rgb};
+use units::Level;
 
 use super::model::{Channel, Fixture, LaneId, Target};
 use super::patch::{Named, Patch};
-use super::profiles::INTENSITIES;
+use super::values::Asked;
+use crate::fixture::attribute::{INTENSITIES, is_intensity};
+use crate::fixture::mix::{self, mix};
+use crate::fixture::{Colour, Kelvin};
 use crate::reader::{Entry, Node, Read, Report, Table, Value, code, in_range};
 
-/// Levels for fixtures, groups first, each in the order of the file.
+/// Levels for fixtures: groups first, cells last, each in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
     groups: Vec<Setting>,
     fixtures: Vec<Setting>,
+    cells: Vec<Setting>,
+}
+
+/// Every palette by name; none for one that is declared wrongly.
+pub type Palettes = BTreeMap<String, Option<Palette>>;
+
+/// Levels to be used in many looks: the same for whoever uses it, or each fixture's own.
+#[derive(Debug, Clone, Default)]
+pub struct Palette {
+    /// As written: what a colour is depends on who uses it.
+    all: Vec<Entry>,
+    own: Look,
 }
 
 /// Every look by name.
 pub type Looks = BTreeMap<String, Look>;
 
-/// What some fixtures are to do.
-#[derive(Debug, Clone, Default)]
-struct Setting {
-    fixtures: Vec<usize>,
-    colour: Option<Rgb>,
-    intensity: Option<Level>,
-    attributes: Vec<(String, Level)>,
+/// What some fixtures are to do: levels by channel, for each fixture.
+type Setting = BTreeMap<usize, BTreeMap<usize, Level>>;
+
+/// Reads `[palettes.NAME]`: attributes, and fixtures or groups with attributes of their own.
+pub fn palettes(top: &Table, patch: &Patch) -> Palettes {
+    let entries = top.entries("palettes", "a table of palettes, [palettes.warm]");
+    entries.iter().map(|it| (it.key.clone(), palette(top.report, it, patch))).collect()
+}
+
+fn palette(report: &Report, entry: &Entry, patch: &Patch) -> Option<Palette> {
+    let Some(entries) = entry.node.entries() else {
+        report.wrong_type(&entry.node, "a palette, { color = \"#ff9030\" }");
+        return None;
+    };
+    let is_own = |it: &Entry| it.node.entries().is_some() && !patch.has_attribute(&it.key);
+    let (own, all): (Vec<Entry>, Vec<Entry>) = entries.iter().cloned().partition(is_own);
+    let none = Palettes::new();
+    // Of nobody: what is wrong with it for whoever uses it is said here, once.
+    Reader::new(Ground { report, patch, palettes: &none }, entry, &[]).keys(&all);
+    let own = of_entries(Ground { report, patch, palettes: &none }, &own);
+    Some(Palette { all, own })
 }
 
 /// Reads `[looks.NAME]`.
-pub fn read(top: &Table, patch: &Patch) -> Looks {
+pub fn read(top: &Table, patch: &Patch, palettes: &Palettes) -> Looks {
     let entries = top.entries("looks", "a table of looks, [looks.warm]");
-    let look = |entry: &Entry| (entry.key.clone(), levels(top.report, &entry.node, patch));
+    let look =
+        |entry: &Entry| (entry.key.clone(), levels(top.report, &entry.node, patch, palettes));
     entries.iter().map(look).collect()
 }
 
 /// Reads a table of fixtures or groups with what they are to do.
-pub fn levels(report: &Report, node: &Node, patch: &Patch) -> Look {
-    let mut look = Look::default();
+pub fn levels(report: &Report, node: &Node, patch: &Patch, palettes: &Palettes) -> Look {
     let Some(entries) = node.entries() else {
         report.wrong_type(node, "levels for fixtures and groups, { front = { dimmer = 50 } }");
-        return look;
+        return Look::default();
     };
+    of_entries(Ground { report, patch, palettes }, entries)
+}
+
+/// What looks stand on.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    report: &'a Report,
+    patch: &'a Patch,
+    palettes: &'a Palettes,
+}
+
+fn of_entries(ground: Ground, entries: &[Entry]) -> Look {
+    let Ground { report, patch, .. } = ground;
+    let mut look = Look::default();
     for entry in entries {
         match patch.named.get(&entry.key) {
-            Some(Named::Group(members)) => {
-                look.groups.extend(setting(report, entry, patch, members));
-            }
-            Some(Named::Fixture(Some(index))) => {
-                look.fixtures.extend(setting(report, entry, patch, &[*index]));
-            }
-            Some(Named::Fixture(None)) => {}
+            Some(named) => one(ground, entry, named, &mut look),
             None => {
                 let known = patch.named.keys().map(String::as_str);
-                report.unknown(
-                    entry.spot,
-                    code::UNKNOWN_FIXTURE,
-                    "fixture or group",
-                    &entry.key,
-                    known,
-                );
+                let what = "fixture or group";
+                report.unknown(entry.spot, code::UNKNOWN_FIXTURE, what, &entry.key, known);
             }
         }
     }
     look
 }
 
-fn setting(report: &Report, entry: &Entry, patch: &Patch, members: &[usize]) -> Option<Setting> {
-    let reader =
-        Reader { report, entry, fixtures: members.iter().map(|&it| &patch.fixtures[it]).collect() };
-    let mut setting = Setting { fixtures: members.to_vec(), ..Setting::default() };
-    match &entry.node.value {
-        Value::Number(_) => {
-            let able = reader.any(entry, "dimmer", can_dim);
-            setting.intensity = Level::read(&entry.node, report).filter(|_| able);
-        }
-        Value::Table(keys) => keys.iter().for_each(|key| reader.key(key, &mut setting)),
-        _ => {
-            report.wrong_type(&entry.node, "an intensity in percent, or attributes { red = 50 }");
-            return None;
-        }
+/// What is said of a name, and of its cells within (`bar.3 = 50` is read as a table in a table).
+fn one(ground: Ground, entry: &Entry, named: &Named, look: &mut Look) {
+    let cell = |key: &Entry| ground.patch.named.get(&format!("{}.{}", entry.key, key.key));
+    let keys = entry.node.entries().unwrap_or_default();
+    let (cells, own): (Vec<&Entry>, Vec<&Entry>) = keys.iter().partition(|it| cell(it).is_some());
+    for it in cells {
+        let members = cell(it).map_or(&[][..], Named::members);
+        look.cells.push(Reader::new(ground, it, members).setting());
     }
-    Some(setting)
+    let reader = Reader::new(ground, entry, named.members());
+    let setting = match &entry.node.value {
+        Value::Table(_) => reader.keys(own),
+        _ => reader.setting(),
+    };
+    match named {
+        Named::Group(_) => look.groups.push(setting),
+        Named::Fixture(_) => look.fixtures.push(setting),
+        Named::Cell(_) => look.cells.push(setting),
+    }
 }
 
 struct Reader<'a> {
+    ground: Ground<'a>,
     report: &'a Report,
     entry: &'a Entry,
-    fixtures: Vec<&'a Fixture>,
+    fixtures: Vec<(usize, &'a Fixture)>,
+    /// A palette is for whoever can do it.
+    of_palette: bool,
 }
 
-impl Reader<'_> {
-    fn key(&self, key: &Entry, setting: &mut Setting) {
-        let name = key.key.as_str();
-        if name == "color" {
-            let able = self.any(key, "color", |it| RGB.iter().any(|part| find(it, part).is_some()));
-            setting.colour = Rgb::read(&key.node, self.report).filter(|_| able);
-        } else if INTENSITIES.contains(&name) {
-            let able = self.any(key, name, can_dim);
-            setting.intensity = Level::read(&key.node, self.report).filter(|_| able);
-        } else if self.any(key, name, |it| find(it, name).is_some()) {
-            let level = Level::read(&key.node, self.report);
-            setting.attributes.extend(level.map(|level| (name.into(), level)));
+impl<'a> Reader<'a> {
+    fn new(ground: Ground<'a>, entry: &'a Entry, members: &[usize]) -> Self {
+        let fixtures = members.iter().map(|&it| (it, &ground.patch.fixtures[it])).collect();
+        Self { ground, report: ground.report, entry, fixtures, of_palette: false }
+    }
+
+    fn setting(&self) -> Setting {
+        match &self.entry.node.value {
+            Value::Number(_) => {
+                let mut setting = Setting::new();
+                self.intensity(self.entry, INTENSITIES[0], &mut setting);
+                setting
+            }
+            Value::Table(keys) => self.keys(keys),
+            _ => {
+                let wanted = "an intensity in percent, or attributes { red = 50 }";
+                self.report.wrong_type(&self.entry.node, wanted);
+                Setting::new()
+            }
         }
     }
 
-    /// Whether one of the fixtures can do it; in a group the others are left alone.
-    fn any(&self, key: &Entry, attribute: &str, able: impl Fn(&Fixture) -> bool) -> bool {
+    /// Palettes first, then colours and intensities: what is said of one channel goes over them.
+    fn keys(&self, keys: impl IntoIterator<Item = &'a Entry>) -> Setting {
+        let mut setting = Setting::new();
+        let mut later = Vec::new();
+        let (palettes, keys): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|it| it.key == "palette");
+        for node in palettes.iter().flat_map(|it| it.node.one_or_many()) {
+            self.palette(node, &mut setting);
+        }
+        for key in keys {
+            match key.key.as_str() {
+                "color" => self.colour(key, &mut setting),
+                name if INTENSITIES.contains(&name) => self.intensity(key, name, &mut setting),
+                _ => later.push(key),
+            }
+        }
+        later.into_iter().for_each(|key| self.attribute(key, &mut setting));
+        setting
+    }
+
+    /// What it has for the very fixture goes over what it has for all.
+    fn palette(&self, node: &Node, setting: &mut Setting) {
+        let Some(name) = String::read(node, self.report) else { return };
+        let Some(palette) = self.ground.palettes.get(&name) else {
+            let known = self.ground.palettes.keys().map(String::as_str);
+            self.report.unknown(node.spot, code::UNKNOWN_PALETTE, "palette", &name, known);
+            return;
+        };
+        let Some(Palette { all, own }) = palette else { return };
+        let members: Vec<usize> = self.fixtures.iter().map(|(index, _)| *index).collect();
+        let reader = Reader { of_palette: true, ..Reader::new(self.ground, self.entry, &members) };
+        over(setting, &reader.keys(all));
+        for it in own.settings() {
+            let mine = it.iter().filter(|(index, _)| members.contains(index));
+            over(setting, &mine.map(|(index, levels)| (*index, levels.clone())).collect());
+        }
+    }
+
+    fn colour(&self, key: &Entry, setting: &mut Setting) {
+        let Some(colour) = Colour::read(&key.node, self.report) else { return };
+        let mut able = false;
+        for (index, fixture) in &self.fixtures {
+            let kit: Vec<mix::Part> = fixture.channels.iter().map(mixed).collect();
+            let Some(drives) = mix(colour, &kit) else { continue };
+            able = true;
+            for (channel, drive) in drives.iter().enumerate() {
+                if let Some(drive) = drive {
+                    set(setting, *index, channel, crate::fixture::level(*drive));
+                }
+            }
+        }
+        self.say_unless(able, key, "color");
+    }
+
+    /// Whether one of them knows no colours but temperatures.
+    fn any_white(&self) -> bool {
+        let able = |(_, fixture): &(usize, &Fixture)| {
+            let kit: Vec<mix::Part> = fixture.channels.iter().map(mixed).collect();
+            mix(Colour::White(Kelvin::WARM), &kit).is_some()
+        };
+        self.fixtures.iter().any(able)
+    }
+
+    fn intensity(&self, key: &Entry, name: &str, setting: &mut Setting) {
+        let level = Level::read(&key.node, self.report);
+        let mut able = false;
+        for (index, fixture) in &self.fixtures {
+            for channel in channels(fixture, is_intensity) {
+                able = true;
+                level.into_iter().for_each(|level| set(setting, *index, channel, level));
+            }
+        }
+        self.say_unless(able, key, name);
+    }
+
+    fn attribute(&self, key: &Entry, setting: &mut Setting) {
+        let asked = Asked::read(&key.node, self.report);
+        let mut able = false;
+        for (index, fixture) in &self.fixtures {
+            for channel in channels(fixture, |name| name == key.key) {
+                able = true;
+                let it = &fixture.channels[channel];
+                let level = asked
+                    .as_ref()
+                    .and_then(|asked| asked.level(it, &fixture.name, &key.node, self.report));
+                level.into_iter().for_each(|level| set(setting, *index, channel, level));
+            }
+        }
+        self.say_unless(able, key, &key.key);
+    }
+
+    /// That none of the fixtures can do it; in a group those that cannot are left alone.
+    fn say_unless(&self, able: bool, key: &Entry, attribute: &str) {
         // A group that could not be read has no fixtures, and what it lacks is not known.
-        let any = self.fixtures.is_empty() || self.fixtures.iter().any(|it| able(it));
-        if !any {
-            let message = format!("`{}` has no `{attribute}`", self.entry.key);
-            let mut known: Vec<&str> = self
-                .fixtures
-                .iter()
-                .flat_map(|it| &it.channels)
-                .map(|it| it.attribute.as_str())
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            let help = crate::reader::suggestion(attribute, known.into_iter());
-            self.report.error(key.spot, code::MISSING_ATTRIBUTE, message, help);
+        if able || self.of_palette || self.fixtures.is_empty() {
+            return;
         }
-        any
+        let message = format!("`{}` has no `{attribute}`", self.entry.key);
+        let channels = self.fixtures.iter().flat_map(|(_, it)| &it.channels);
+        let mut known: Vec<&str> = channels.map(|it| it.attribute.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let help = match attribute {
+            "color" if self.any_white() => Some("it has a temperature, color = \"3200K\"".into()),
+            _ => crate::reader::suggestion(attribute, known.into_iter()),
+        };
+        self.report.error(key.spot, code::MISSING_ATTRIBUTE, message, help);
     }
 }
 
-const RGB: [&str; 3] = ["red", "green", "blue"];
-
-fn can_dim(fixture: &Fixture) -> bool {
-    fixture.channels.iter().any(|it| it.is_intensity() || it.is_colour())
+fn channels(fixture: &Fixture, is_it: impl Fn(&str) -> bool) -> Vec<usize> {
+    let all = fixture.channels.iter().enumerate();
+    all.filter(|(_, it)| is_it(&it.attribute)).map(|(index, _)| index).collect()
 }
 
-fn find<'a>(fixture: &'a Fixture, attribute: &str) -> Option<&'a Channel> {
-    fixture.channels.iter().find(|channel| channel.attribute == attribute)
+fn mixed(channel: &Channel) -> mix::Part<'_> {
+    let kelvin = match channel.range {
+        Some(crate::fixture::Range::Kelvin(kelvin)) => Some(kelvin),
+        _ => None,
+    };
+    mix::Part { attribute: &channel.attribute, kelvin, open: channel.rest.percent() / 100.0 }
+}
+
+fn set(setting: &mut Setting, fixture: usize, channel: usize, level: Level) {
+    setting.entry(fixture).or_default().insert(channel, level);
+}
+
+fn over(setting: &mut Setting, what: &Setting) {
+    for (fixture, levels) in what {
+        setting.entry(*fixture).or_default().extend(levels);
+    }
+}
+
+impl Look {
+    /// In the order in which they go over each other.
+    fn settings(&self) -> impl Iterator<Item = &Setting> {
+        self.groups.iter().chain(&self.fixtures).chain(&self.cells)
+    }
 }
 
 impl Read for Level {
@@ -146,75 +300,17 @@ impl Read for Level {
     }
 }
 
-/// Lanes and levels of several looks, one over the other; sorted by lane, with the cue's own timing.
-pub fn targets(looks: &[&Look], patch: &Patch) -> Vec<Target> {
-    let mut states: BTreeMap<usize, State> = BTreeMap::new();
-    for setting in looks.iter().flat_map(|look| look.groups.iter().chain(&look.fixtures)) {
-        for &index in &setting.fixtures {
-            states.entry(index).or_default().apply(setting, &patch.fixtures[index]);
-        }
-    }
-    states
-        .into_iter()
-        .flat_map(|(index, state)| state.targets(index as u32, &patch.fixtures[index]))
-        .collect()
-}
-
-/// What one fixture has been told so far, by attribute.
-#[derive(Debug, Default)]
-struct State {
-    levels: BTreeMap<String, Level>,
-    /// The dimmer that a fixture without one would have: it scales the colours.
-    scale: Option<Level>,
-}
-
-impl State {
-    fn apply(&mut self, setting: &Setting, fixture: &Fixture) {
-        if let Some(Rgb { red, green, blue }) = setting.colour {
-            for (part, value) in RGB.into_iter().zip([red, green, blue]) {
-                self.set(fixture, part, Level::from_slot(value));
-            }
-        }
-        if let Some(level) = setting.intensity {
-            match fixture.channels.iter().find(|channel| channel.is_intensity()) {
-                Some(channel) => self.set(fixture, &channel.attribute, level),
-                None => self.scale = Some(level),
-            }
-        }
-        for (attribute, level) in &setting.attributes {
-            self.set(fixture, attribute, *level);
-        }
-    }
-
-    fn set(&mut self, fixture: &Fixture, attribute: &str, level: Level) {
-        if find(fixture, attribute).is_some() {
-            self.levels.insert(attribute.into(), level);
-        }
-    }
-
-    fn targets(mut self, index: u32, fixture: &Fixture) -> Vec<Target> {
-        if let Some(scale) = self.scale {
-            self.scale_colours(fixture, scale);
-        }
-        let target = |(channel, it): (usize, &Channel)| {
-            let lane = LaneId { fixture: index, channel: channel as u32 };
-            Some(Target { lane, level: *self.levels.get(&it.attribute)?, timing: 0 })
-        };
-        fixture.channels.iter().enumerate().filter_map(target).collect()
-    }
-
-    /// With a colour it scales that; without one it is white light of that strength.
-    fn scale_colours(&mut self, fixture: &Fixture, scale: Level) {
-        let colours: Vec<&Channel> = fixture.channels.iter().filter(|it| it.is_colour()).collect();
-        let coloured = colours.iter().any(|it| self.levels.contains_key(&it.attribute));
-        for channel in colours {
-            match self.levels.get_mut(&channel.attribute) {
-                Some(level) => *level = level.scaled(scale),
-                None if !coloured => {
-                    self.levels.insert(channel.attribute.clone(), scale);
-                }
-                None => {}
+/// Lanes and levels of several looks, one over the other; sorted.
+pub fn targets(looks: &[&Look]) -> Vec<Target> {
+    let mut levels: BTreeMap<LaneId, Level> = BTreeMap::new();
+    for look in looks {
+        for setting in look.settings() {
+            for (fixture, channels) in setting {
+                let lane =
+                    |channel: &usize| LaneId { fixture: *fixture as u32, channel: *channel as u32 };
+                levels.extend(channels.iter().map(|(channel, level)| (lane(channel), *level)));
             }
         }
     }
+    levels.into_iter().map(|(lane, level)| Target { lane, level, timing: 0 }).collect()
 }

@@ -1,77 +1,20 @@
-//! What a cue puts out: light, sound, phones.
+//! What a cue puts out as sound and on phones.
 
 use units::{Decibels, Rgb, Span, TrackId};
 
-use super::captures;
 use super::cues::Known;
-use super::looks::{self, Look};
 use super::media::Library;
-use super::model::{
-    CaptureCue, Curve, LightCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue,
-    Timing,
-};
-use crate::reader::{Node, Read, Report, Spot, Table, Value, code, whole, word};
+use super::model::{CaptureCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue};
+use crate::reader::{Node, Read, Report, Table, Value, code, whole, word};
 
 /// Channels of the largest card we know (MADI), which is far from any routing mistake we could tell.
 const CARD_CHANNELS_MAX: u32 = 64;
 
 /// What WCAG 2.3.1 holds for safe.
-const FLASHES_PER_SECOND_MAX: f64 = 3.0;
+pub const FLASHES_PER_SECOND_MAX: f64 = 3.0;
 
 /// Faster than any screen shows whole.
-const FLASHES_PER_SECOND_EVER: f64 = 30.0;
-
-const CURVES: &[(&str, Curve)] = &[
-    ("linear", Curve::Linear),
-    ("s", Curve::S),
-    ("rise", Curve::Rise),
-    ("fall", Curve::Fall),
-    ("snap", Curve::Snap),
-];
-
-const LIGHT_KEYS: &[&str] = &[
-    "look",
-    "levels",
-    "fade",
-    "curve",
-    "capture",
-    "map",
-    "universe_size",
-    "loop",
-    "start_at",
-    "fade_in",
-    "fade_out",
-];
-
-/// What light does, and where its fade stands.
-pub fn light(report: &Report, node: &Node, known: &mut Known) -> Option<(LightCue, Spot)> {
-    let table = Table::open(report, node, "`light`", LIGHT_KEYS)?;
-    let capture = captures::read(&table, known.captures);
-    let own = table.node("levels").map(|node| looks::levels(report, node, known.patch));
-    let look = table.node("look").and_then(|node| look(report, node, known));
-    if ["look", "levels", "capture"].iter().all(|key| table.node(key).is_none()) {
-        table.missing("look` or `levels");
-    }
-    let looks: Vec<&Look> = look.into_iter().chain(&own).collect();
-    let curve = table.node("curve").and_then(|node| word(report, node, CURVES));
-    let (fade, curve) = (table.or("fade", Span::ZERO), curve.unwrap_or_default());
-    let light = LightCue {
-        targets: looks::targets(&looks, known.patch),
-        timings: vec![Timing { delay: Span::ZERO, fade, curve }],
-        capture,
-    };
-    Some((light, table.node("fade").map_or(table.spot, |node| node.spot)))
-}
-
-fn look<'a>(report: &Report, node: &Node, known: &Known<'a, '_>) -> Option<&'a Look> {
-    let name = String::read(node, report)?;
-    let look = known.looks.get(&name);
-    if look.is_none() {
-        let names = known.looks.keys().map(String::as_str);
-        report.unknown(node.spot, code::UNKNOWN_LOOK, "look", &name, names);
-    }
-    look
-}
+pub const FLASHES_PER_SECOND_EVER: f64 = 30.0;
 
 const SOUND_KEYS: &[&str] =
     &["file", "track", "volume_db", "loop", "fade_in", "fade_out", "start_at", "routes"];

@@ -119,7 +119,7 @@ fn fading(read: &ReadCue) -> impl Iterator<Item = (LaneId, Span)> {
         let fades = light.targets.iter().map(|it| (it.lane, light.timings[usize::from(it.timing)]));
         fades
             .filter(|(_, timing)| timing.curve != Curve::Snap)
-            .map(|(lane, timing)| (lane, timing.delay + timing.fade))
+            .map(|(lane, timing)| (lane, timing.length()))
     })
 }
 

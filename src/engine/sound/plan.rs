@@ -5,12 +5,15 @@ use std::sync::Arc;
 use units::{Gain, ShowTime, Span, VoiceId};
 
 use crate::show::{Loops, MediaId};
+use crate::timecode::Ltc;
 
 /// Sound from now on, until the next plan.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// Every voice that sounds, or will.
     pub voices: Vec<Voice>,
+    /// Timecode beside them.
+    pub timecode: Option<Ltc>,
 }
 
 /// One sounding of a file.

@@ -6,6 +6,7 @@ use units::{Gain, ShowTime, Span, VoiceId};
 
 use super::plan::{Plan, PlanRoute, Ramp, Voice};
 use crate::show::{Loops, MediaInfo, SoundCue};
+use crate::timecode::Ltc;
 
 /// Long enough that a cut does not click, short enough that nobody hears it as a fade.
 const EDGE: Span = Span::from_millis(10);
@@ -28,6 +29,7 @@ pub struct Start<'a> {
 pub struct Playback {
     voices: Vec<Voice>,
     frozen: Option<ShowTime>,
+    timecode: Option<Ltc>,
 }
 
 impl Playback {
@@ -38,7 +40,12 @@ impl Playback {
 
     /// The plan as it stands.
     pub fn plan(&self) -> Arc<Plan> {
-        Arc::new(Plan { voices: self.voices.clone() })
+        Arc::new(Plan { voices: self.voices.clone(), timecode: self.timecode })
+    }
+
+    /// Timecode on the card from the next plan on.
+    pub fn set_timecode(&mut self, timecode: Option<Ltc>) {
+        self.timecode = timecode;
     }
 
     /// A voice begins; one that is ordered into a pause waits for its end.
@@ -46,6 +53,16 @@ impl Playback {
         let mut voice = voice(start);
         voice.edges.extend(self.frozen.map(pause_edge));
         self.voices.push(voice);
+    }
+
+    /// A voice that should have begun at its `at` comes in at `from`, where it would be by then.
+    pub fn start_in_the_middle(&mut self, start: &Start, from: ShowTime) {
+        self.start(start);
+        if let Some(voice) = self.voices.last_mut().filter(|_| from > start.at) {
+            voice.from = from;
+            let (at, span) = (from, EDGE);
+            voice.edges.push(Ramp { at, span, from: Gain::SILENCE, to: Gain::UNITY });
+        }
     }
 
     /// When a voice ends; none if it is not there, `Some(None)` if it sounds until something ends it.

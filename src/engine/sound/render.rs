@@ -8,11 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use units::{ShowTime, Span, VoiceId};
+use wire::ltc::Wave;
 
 use super::kernel::{Kernel, Weights};
 use super::pcm::Pcm;
 use super::plan::{Plan, Ramp, Voice};
 use crate::show::Loops;
+use crate::timecode::{Line, Ltc};
 
 /// Closer than this to a sample, the sample itself is played.
 ///
@@ -93,6 +95,9 @@ impl Renderer {
         for voice in &plan.voices {
             self.mix(voice, grid, out);
         }
+        if let Some(timecode) = &plan.timecode {
+            self.mix_timecode(timecode, grid, out);
+        }
         out.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
     }
 
@@ -106,6 +111,22 @@ impl Renderer {
             let sounding = window(voice, grid, frames);
             (!sounding.is_empty()).then_some((voice.id, sounding.start))
         })
+    }
+
+    /// Where timecode stands its channel is silent, as a tape's that stands.
+    fn mix_timecode(&self, timecode: &Ltc, grid: FrameGrid, out: &mut [f32]) {
+        let channel = usize::from(timecode.channel);
+        if channel >= self.channels {
+            return;
+        }
+        let mut wave = Wave::new(timecode.rate, 0);
+        for (frame, out) in out.chunks_exact_mut(self.channels).enumerate() {
+            let at = grid.at(frame);
+            let line = timecode.course.line_at(at);
+            if let (Line::Runs { .. }, Some(position)) = (line, line.position(at)) {
+                out[channel] += wave.at(position) * timecode.gain.0;
+            }
+        }
     }
 
     fn mix(&self, voice: &Voice, grid: FrameGrid, out: &mut [f32]) {
@@ -291,7 +312,7 @@ mod tests {
             edges: Vec::new(),
             routes: routes.into(),
         };
-        Plan { voices: vec![voice] }
+        Plan { voices: vec![voice], timecode: None }
     }
 
     fn render(pcm: &Pcm, plan: &Plan, grid: FrameGrid, card_hz: u32, frames: usize) -> Vec<f32> {

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use units::{CommandId, CueNumber, Span, Universe};
+use units::{CommandId, CueNumber, Level, Span, Timecode, Universe};
 
-use super::{House, Peer};
+use super::{House, Peer, lamps};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
@@ -44,6 +44,9 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/phones", get(phones))
         .route("/universes", get(universes))
         .route("/record", get(record))
+        .route("/rdm/list", post(lamps::list))
+        .route("/rdm/get", post(lamps::get))
+        .route("/rdm/set", post(lamps::set))
         .route("/receipts", get(receipts))
         .route("/events", get(events))
         .route("/{command}", post(command).get(no_such_question))
@@ -73,7 +76,7 @@ async fn no_such_question() -> Response {
     nonsense(StatusCode::NOT_FOUND, "not_found", "no such question; a command is sent by POST")
 }
 
-fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
+pub(super) fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
 }
 
@@ -91,6 +94,42 @@ struct Asked {
     list: Option<String>,
     #[serde(default)]
     cue: Option<CueNumber>,
+    #[serde(default)]
+    master: Option<String>,
+    #[serde(default)]
+    level: Option<Level>,
+    #[serde(default)]
+    on: Option<bool>,
+    #[serde(default)]
+    what: Option<String>,
+}
+
+impl Asked {
+    /// The names of the fields that are there, but for the id.
+    fn fields(&self) -> Vec<&'static str> {
+        let there = [
+            ("list", self.list.is_some()),
+            ("cue", self.cue.is_some()),
+            ("master", self.master.is_some()),
+            ("level", self.level.is_some()),
+            ("on", self.on.is_some()),
+            ("what", self.what.is_some()),
+        ];
+        there.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+    }
+}
+
+/// The fields that a command takes.
+fn takes(word: &str) -> &'static [&'static str] {
+    match word {
+        "go" | "back" | "release" => &["list"],
+        "fire" | "goto" | "blind" => &["cue"],
+        "master" => &["master", "level"],
+        "blackout" => &["on"],
+        "park" => &["what", "level"],
+        "unpark" => &["what"],
+        _ => &[],
+    }
 }
 
 async fn command(
@@ -138,13 +177,12 @@ fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>,
         [] => Asked::default(),
         body => fields(body).map_err(|error| error.to_string())?,
     };
-    let Asked { id, list, cue } = asked;
-    let takes = match word {
-        "go" | "back" => cue.is_none(),
-        "fire" | "goto" => list.is_none(),
-        _ => list.is_none() && cue.is_none(),
-    };
-    let cue = || cue.ok_or_else(|| format!("`{word}` needs a cue: {{\"cue\": \"2.5\"}}"));
+    let strange = asked.fields().into_iter().find(|field| !takes(word).contains(field));
+    let Asked { id, list, cue, master, level, on, what } = asked;
+    let needed = |example: &str| format!("`{word}` needs a {example}");
+    let a_cue = || cue.ok_or_else(|| needed("cue: {\"cue\": \"2.5\"}"));
+    let example = "master and its level: {\"master\": \"grand\", \"level\": 80}";
+    let a_thing = "thing to park: {\"what\": \"front.red\", \"level\": 80}";
     let command = match word {
         "go" => Command::Go { list },
         "back" => Command::Back { list },
@@ -153,13 +191,22 @@ fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>,
         "resume" => Command::Resume,
         "panic" => Command::Panic,
         "calibrate" => Command::Calibrate,
-        "fire" => Command::Fire { cue: cue()? },
-        "goto" => Command::Goto { cue: cue()? },
+        "fire" => Command::Fire { cue: a_cue()? },
+        "goto" => Command::Goto { cue: a_cue()? },
+        "release" => Command::Release { list },
+        "master" => Command::Master {
+            master: master.ok_or_else(|| needed(example))?,
+            level: level.ok_or_else(|| needed(example))?,
+        },
+        "blackout" => Command::Blackout { on: on.unwrap_or(true) },
+        "park" => Command::Park { what: what.ok_or_else(|| needed(a_thing))?, level },
+        "unpark" => Command::Unpark { what },
+        "blind" => Command::Blind { cue },
         _ => return Ok(None),
     };
-    match takes {
-        true => Ok(Some((id, command))),
-        false => Err(format!("`{word}` takes `list` with go and back, `cue` with fire and goto")),
+    match strange {
+        None => Ok(Some((id, command))),
+        Some(field) => Err(format!("`{word}` takes no `{field}`")),
     }
 }
 
@@ -190,7 +237,7 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         "show": glance,
         "clock": clock,
         "phones": { "sockets": house.crowd.sockets(), "hello": house.crowd.greeted() },
-        "light": { "universes": house.outputs.universes() },
+        "light": { "universes": house.outputs.universes(), "inputs": house.outputs.inputs() },
         "sound": house.outputs.sound(),
     }))
     .into_response()
@@ -249,8 +296,10 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
-    let lost = house.outputs.recording_lost();
-    Json(json!({ "universes": house.outputs.universes(), "recording_lost_frames": lost }))
+    let outputs = &house.outputs;
+    let (universes, inputs) = (outputs.universes(), outputs.inputs());
+    let lost = outputs.recording_lost();
+    Json(json!({ "universes": universes, "inputs": inputs, "recording_lost_frames": lost }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -292,12 +341,14 @@ struct CueRow<'a> {
     sound: bool,
     phones: bool,
     acts: usize,
+    sends: usize,
     #[serde(rename = "pre_wait_ns")]
     pre_wait: Span,
     then: &'static str,
     #[serde(rename = "post_wait_ns")]
     post_wait: Option<Span>,
     at: Option<String>,
+    timecode: Option<Timecode>,
 }
 
 async fn cues(State(house): State<Arc<House>>) -> Response {
@@ -335,10 +386,12 @@ fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
         sound: !cue.sound.is_empty(),
         phones: cue.phones.is_some(),
         acts: cue.acts.len(),
+        sends: cue.sends.len(),
         pre_wait: cue.pre_wait,
         then,
         post_wait,
         at: cue.at.map(|at| time_of_day(at.seconds)),
+        timecode: cue.timecode,
     }
 }
 
@@ -416,6 +469,16 @@ mod tests {
         assert_eq!(command("fire", r#"{"cue":"2.5"}"#), Some(Command::Fire { cue }));
         assert_eq!(command("goto", r#"{"cue":"2.50","id":"x"}"#), Some(Command::Goto { cue }));
         assert_eq!(command("panic", " \n"), Some(Command::Panic));
+        let half = Level::from_percent(50.0).expect("in range");
+        let master = Command::Master { master: "grand".into(), level: half };
+        assert_eq!(command("master", r#"{"master":"grand","level":50}"#), Some(master));
+        assert_eq!(command("blackout", ""), Some(Command::Blackout { on: true }));
+        assert_eq!(command("blackout", r#"{"on":false}"#), Some(Command::Blackout { on: false }));
+        let park = Command::Park { what: "a.red".into(), level: None };
+        assert_eq!(command("park", r#"{"what":"a.red"}"#), Some(park));
+        assert_eq!(command("unpark", ""), Some(Command::Unpark { what: None }));
+        assert_eq!(command("blind", r#"{"cue":"2.5"}"#), Some(Command::Blind { cue: Some(cue) }));
+        assert_eq!(command("release", ""), Some(Command::Release { list: None }));
     }
 
     #[test]
@@ -427,6 +490,10 @@ mod tests {
             ("go", r#"{"lsit":"b"}"#),
             ("go", "[]"),
             ("go", "\u{0}"),
+            ("master", r#"{"master":"grand"}"#),
+            ("master", r#"{"master":"grand","level":101}"#),
+            ("park", r#"{"level":50}"#),
+            ("blackout", r#"{"level":50}"#),
         ] {
             assert!(read(word, body.as_bytes()).is_err(), "{word} {body}");
         }

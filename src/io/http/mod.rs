@@ -8,6 +8,7 @@ mod api;
 mod crowd;
 mod door;
 mod files;
+mod lamps;
 mod machine;
 mod media;
 mod metrics;
@@ -22,12 +23,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use engine::light::rdm;
 use engine::phonefile::PhoneTable;
 use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use units::{ShowTime, Span, Subnet, Universe};
 use uuid::Uuid;
 
@@ -56,8 +58,12 @@ pub type PageFiles = fn(&str) -> Option<PageFile>;
 pub trait Outputs: Send + Sync {
     /// One entry for each universe on the wire.
     fn universes(&self) -> Value;
+    /// One entry for each universe that comes in.
+    fn inputs(&self) -> Value;
     /// The sound card.
     fn sound(&self) -> Value;
+    /// Asks lamps; the other end is gone where there is nobody to ask.
+    fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done>;
     /// Frames that recordings of light had no room for.
     fn recording_lost(&self) -> u64;
     /// Records light, as the bytes of a capture, until the receiver is dropped; without universes all of them.

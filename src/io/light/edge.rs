@@ -3,27 +3,35 @@
 //! In: datagrams, the render thread's reports. Out: polls, replies and discoveries; subscribers for the render thread;
 //! frame reports. It may allocate, lock and log, as the render thread may not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use engine::clock::Overlay;
-use engine::light::controller::Controller;
+use engine::light::controller::{Controller, Subscriber};
 use engine::light::discover::Discovery;
+use engine::light::input::{InputSource, InputState, InputTable, Inputs};
 use engine::light::parts::Frames;
-use engine::light::receive::Receiver;
+use engine::light::rdm;
 use engine::order::Evidence;
-use engine::told::FrameReport;
+use engine::show::{ArtnetKey, Sending};
+use engine::timecode::Heard;
+use engine::told::Input;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtrb::{Consumer, Producer};
-use units::{PortAddress, ShowTime, Span, Universe};
+use tokio::sync::oneshot;
+use units::{OrderId, PortAddress, ShowTime, Span, Universe};
+use wire::artnet::Trigger;
 
 use super::glance::{Foreign, NodeGlance};
+use super::memory::Memory;
 use super::net::v4;
+use super::outbox::Address;
 use super::record::{Recording, Tape, Wanted};
-use super::render::{Gauges, Leave, Old, Table, Told};
+use super::render::{Gauges, Leave, Old, Table, Told, phase_of};
 use crate::clock::BoxClock;
 
 /// How long it listens before it looks at its clock and its rings: less than a frame.
@@ -39,8 +47,10 @@ const WORST_KEPT: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub universes: Vec<SeenUniverse>,
-    /// The worst of each of the last seconds, newest last.
-    worst: VecDeque<(i64, Span)>,
+    /// Whether anybody sends each input, and who.
+    pub inputs: Vec<(InputState, Vec<InputSource>)>,
+    /// By phase.
+    worst: Vec<Worst>,
     pub evidence: Option<Evidence>,
     /// Whoever wants to record.
     pub wanted: Option<Wanted>,
@@ -57,24 +67,40 @@ pub(super) struct SeenUniverse {
     pub foreign: Vec<Foreign>,
 }
 
+/// The worst lateness of each of the last seconds, newest last.
+#[derive(Debug, Default, Clone)]
+struct Worst(VecDeque<(i64, Span)>);
+
 impl Seen {
-    pub fn new(universes: usize) -> Self {
-        Self { universes: vec![SeenUniverse::default(); universes], ..Self::default() }
+    pub fn new(universes: usize, inputs: usize, phases: u16) -> Self {
+        Self {
+            universes: vec![SeenUniverse::default(); universes],
+            inputs: vec![(InputState::Waiting, Vec::new()); inputs],
+            worst: vec![Worst::default(); phases.into()],
+            ..Self::default()
+        }
     }
 
-    pub fn worst(&self, now: ShowTime) -> Option<Span> {
+    /// Of a universe, in the last minute.
+    pub fn worst(&self, universe: Universe, now: ShowTime) -> Option<Span> {
+        self.worst[usize::from(phase_of(universe, self.worst.len() as u16))].until(now)
+    }
+}
+
+impl Worst {
+    fn until(&self, now: ShowTime) -> Option<Span> {
         let kept = now.ns() / 1_000_000_000 - WORST_KEPT as i64;
-        self.worst.iter().filter(|(second, _)| *second > kept).map(|(_, late)| *late).max()
+        self.0.iter().filter(|(second, _)| *second > kept).map(|(_, late)| *late).max()
     }
 
     fn note(&mut self, now: ShowTime, late: Span) {
         let second = now.ns() / 1_000_000_000;
-        match self.worst.back_mut() {
+        match self.0.back_mut() {
             Some((newest, worst)) if *newest == second => *worst = late.max(*worst),
-            _ => self.worst.push_back((second, late)),
+            _ => self.0.push_back((second, late)),
         }
-        while self.worst.len() > WORST_KEPT {
-            self.worst.pop_front();
+        while self.0.len() > WORST_KEPT {
+            self.0.pop_front();
         }
     }
 }
@@ -87,40 +113,59 @@ pub(super) struct Edge {
     pub universes: Vec<(Universe, Option<PortAddress>)>,
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
     pub artnet_port: u16,
+    /// Whether nodes are told when a frame is whole (rule A13).
+    pub artnet_sync: bool,
     pub heard: Vec<UdpSocket>,
-    pub receiver: Receiver,
+    pub inputs: Inputs,
+    pub input_names: Vec<String>,
+    /// Sockets in the groups of synchronization addresses that sources name.
+    pub synchronized: BTreeMap<Universe, Vec<UdpSocket>>,
+    pub join: Join,
     pub discovery: Discovery,
     pub discover_by: Arc<UdpSocket>,
     pub discover_by_v6: Option<Arc<UdpSocket>>,
     pub discover_to: Vec<SocketAddr>,
     /// One for each thread that sends.
     pub ends: Vec<EdgeEnds>,
+    pub errands: mpsc::Receiver<Errand>,
     pub frames: Frames,
-    pub report: Box<dyn FnMut(FrameReport) + Send>,
+    pub report: Box<dyn FnMut(Input) + Send>,
+    pub timecode: Box<dyn FnMut(Heard) + Send>,
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
     pub title: String,
     pub recording: Option<Recording>,
+    pub waiting: Vec<Waiting>,
+    /// Who waits for an answer of lamps.
+    pub rdm: BTreeMap<u64, oneshot::Sender<rdm::Done>>,
 }
+
+/// Opens sockets in the groups of a universe.
+pub(super) type Join = Box<dyn Fn(Universe) -> std::io::Result<Vec<UdpSocket>> + Send>;
 
 /// Its ends of a render thread's rings.
 pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
     pub tapes: Producer<Option<Tape>>,
+    pub inputs: Producer<Arc<InputTable>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
 }
 
-/// What the log has been told already.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    generation: u64,
-    second: i64,
-    failed: u64,
-    failing: bool,
-    foreign: BTreeSet<(Universe, String)>,
-    nodes: BTreeMap<Universe, Vec<NodeGlance>>,
+/// What this thread is asked to do.
+pub(super) enum Errand {
+    /// Say this to the lighting network, then.
+    Send { order: OrderId, at: ShowTime, what: Sending },
+    /// Ask lamps this.
+    Rdm { ask: rdm::Ask, answer: oneshot::Sender<rdm::Done> },
+}
+
+/// What waits for its time.
+pub(super) struct Waiting {
+    order: OrderId,
+    at: ShowTime,
+    what: Sending,
 }
 
 impl Edge {
@@ -129,13 +174,15 @@ impl Edge {
         while self.gauges.leaving() == Leave::Not {
             self.listen();
             let now = self.steady.show(self.clock.mono_now());
+            self.bring_in(now);
             self.drain();
             self.record();
             self.speak(now);
+            self.run_errands();
             self.publish();
             if now.ns() / 1_000_000_000 != self.memory.second {
                 self.memory.second = now.ns() / 1_000_000_000;
-                self.each_second(now);
+                self.each_second();
             }
         }
         // What left before the end belongs to a recording.
@@ -144,20 +191,59 @@ impl Edge {
 
     fn listen(&mut self) {
         let artnet = self.artnet.iter().map(|(socket, _)| socket.as_fd());
-        let all = artnet.chain(self.heard.iter().map(AsFd::as_fd));
+        let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
+        let all = artnet.chain(sacn.map(AsFd::as_fd));
         let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // An interrupted wait is a short one.
-        let _ = poll(&mut all, PollTimeout::from(TURN_MS));
+        let _ = poll(&mut all, self.patience());
         let now = self.steady.show(self.clock.mono_now());
+        let inputs = &mut self.inputs;
         if let Some((socket, controller)) = &mut self.artnet {
             for_each_datagram(socket, |bytes, from| {
-                if let Some(from) = v4(from) {
-                    controller.handle(now, bytes, from);
+                let Some(from) = v4(from) else { return };
+                controller.handle(now, bytes, from);
+                let said = controller.timecode(bytes, from);
+                let heard = said.and_then(|it| Heard::from_artnet(it, self.clock.now()));
+                heard.into_iter().for_each(&mut self.timecode);
+                if controller.hears(*from.ip()) {
+                    inputs.handle_artnet(now, bytes, *from.ip());
                 }
             });
+            while let Some((Trigger { key, sub_key, .. }, from)) = controller.poll_trigger() {
+                (self.report)(Input::ArtTrigger { key: ArtnetKey { key, sub: sub_key }, from });
+            }
         }
-        for socket in &self.heard {
-            for_each_datagram(socket, |bytes, from| self.receiver.handle(now, bytes, from.ip()));
+        for socket in self.heard.iter().chain(self.synchronized.values().flatten()) {
+            for_each_datagram(socket, |bytes, from| inputs.handle_sacn(now, bytes, from.ip()));
+        }
+    }
+
+    /// Tells the render thread what has come in, and whoever waits for it what that has crossed.
+    fn bring_in(&mut self, now: ShowTime) {
+        self.inputs.tick(now);
+        while let Some(trigger) = self.inputs.take_crossed() {
+            (self.report)(Input::Crossed { trigger });
+        }
+        // A render thread that is behind gets the newest when it has room again.
+        if self.ends.iter().all(|ends| ends.inputs.slots() > 0)
+            && let Some(table) = self.inputs.take_table()
+        {
+            self.ends.iter_mut().for_each(|ends| drop(ends.inputs.push(table.clone())));
+        }
+    }
+
+    /// Joins the groups of the synchronization addresses that sources name now, and leaves those of others.
+    fn synchronize(&mut self) {
+        let named = self.inputs.sync_addresses();
+        self.synchronized.retain(|address, _| named.contains(address));
+        for address in named {
+            if let Entry::Vacant(place) = self.synchronized.entry(address) {
+                let joined = (self.join)(address).unwrap_or_else(|why| {
+                    tracing::warn!("synchronization universe {address} cannot be heard: {why}");
+                    Vec::new()
+                });
+                place.insert(joined);
+            }
         }
     }
 
@@ -168,11 +254,12 @@ impl Edge {
             while let Ok(told) = ends.told.pop() {
                 match told {
                     Told::Part(part) => {
-                        self.frames.add(&part).into_iter().for_each(&mut self.report);
+                        let frame = self.frames.add(&part).map(Input::LightFrame);
+                        frame.into_iter().for_each(&mut self.report);
                     }
-                    Told::Late { late, evidence } => {
+                    Told::Late { phase, late, evidence } => {
                         let mut seen = self.seen.lock().expect("watchers do not panic");
-                        seen.note(now, late);
+                        seen.worst[usize::from(phase)].note(now, late);
                         seen.evidence = Some(evidence);
                     }
                 }
@@ -211,11 +298,64 @@ impl Edge {
                 let _ = v6.unwrap_or(&self.discover_by).send_to(page, to);
             }
         }
-        let Some((socket, controller)) = &mut self.artnet else { return };
-        controller.tick(now);
-        while let Some(letter) = controller.poll() {
-            let _ = socket.send_to(&letter.bytes, letter.to);
+        let said = std::mem::take(&mut self.memory.diagnostics);
+        if let Some((_, controller)) = &mut self.artnet {
+            said.into_iter().for_each(|(priority, text)| controller.diagnose(priority, text));
+            controller.tick(now);
         }
+        self.post();
+        self.answer_rdm();
+    }
+
+    /// Whatever the controller has to say leaves; tells how much did.
+    fn post(&mut self) -> usize {
+        let Some((socket, controller)) = &mut self.artnet else { return 0 };
+        let letters = std::iter::from_fn(|| controller.poll());
+        letters.filter(|letter| socket.send_to(&letter.bytes, letter.to).is_ok()).count()
+    }
+
+    /// What cues say beside levels leaves at its time.
+    fn run_errands(&mut self) {
+        while let Ok(errand) = self.errands.try_recv() {
+            match errand {
+                Errand::Send { order, at, what } => self.waiting.push(Waiting { order, at, what }),
+                Errand::Rdm { ask, answer } => self.ask_rdm(ask, answer),
+            }
+        }
+        let now = self.clock.now();
+        let due: Vec<_> = self.waiting.extract_if(.., |it| it.at <= now).collect();
+        for Waiting { order, what, .. } in due {
+            if let Some((_, controller)) = &mut self.artnet {
+                say(controller, &self.universes, &what);
+            }
+            if self.post() > 0 {
+                let (at, evidence) = (self.clock.now(), Evidence::AfterSend);
+                (self.report)(Input::Sent { order, at, evidence });
+            }
+        }
+    }
+
+    /// Without Art-Net nobody answers: who asked sees that the other end is gone.
+    fn ask_rdm(&mut self, ask: rdm::Ask, answer: oneshot::Sender<rdm::Done>) {
+        let now = self.steady.show(self.clock.mono_now());
+        if let Some((_, controller)) = &mut self.artnet {
+            self.rdm.insert(controller.ask_rdm(now, ask), answer);
+        }
+    }
+
+    fn answer_rdm(&mut self) {
+        let Some((_, controller)) = &mut self.artnet else { return };
+        while let Some((id, done)) = controller.poll_rdm() {
+            // Who asked may have gone meanwhile.
+            let _ = self.rdm.remove(&id).map(|answer| answer.send(done));
+        }
+    }
+
+    /// A turn, or until something is due before its end.
+    fn patience(&self) -> PollTimeout {
+        let until = |it: &Waiting| self.clock.until(it.at).as_micros().div_ceil(1000);
+        let first = self.waiting.iter().map(until).min().unwrap_or(u128::MAX);
+        PollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
     }
 
     /// Tells the render threads who subscribes, whenever that changes.
@@ -228,10 +368,12 @@ impl Edge {
             port.map(|port| controller.subscribers(port)).unwrap_or_default()
         };
         let found: Vec<_> = self.universes.iter().map(|(_, port)| subscribers(port)).collect();
-        let to = |address| SocketAddr::new(IpAddr::V4(address), self.artnet_port);
-        let table: Table =
-            found.iter().map(|all| all.iter().map(|it| to(it.address)).collect()).collect();
-        let table = Arc::new(table);
+        let to = |address| Address::from(SocketAddr::new(IpAddr::V4(address), self.artnet_port));
+        let subscribers = |all: &Vec<Subscriber>| all.iter().map(|it| to(it.address)).collect();
+        let table = Arc::new(Table {
+            subscribers: found.iter().map(subscribers).collect(),
+            sync: self.sync_goes_to(controller).into_iter().map(to).collect(),
+        });
         if self.ends.iter_mut().any(|ends| ends.tables.push(table.clone()).is_err()) {
             // A render thread is behind; the next turn tries again.
             return;
@@ -248,15 +390,23 @@ impl Edge {
         }
     }
 
-    fn each_second(&mut self, now: ShowTime) {
+    /// By broadcast, as ArtSync is meant; without a lighting interface to each subscriber.
+    fn sync_goes_to(&self, controller: &Controller) -> Vec<Ipv4Addr> {
+        if self.artnet_sync { controller.all_subscribers() } else { Vec::new() }
+    }
+
+    fn each_second(&mut self) {
         self.memory.say_failures(self.gauges.failed.load(Relaxed));
-        let foreign: Vec<_> = self
-            .universes
-            .iter()
-            .map(|(universe, port)| self.foreign(*universe, *port, now))
-            .collect();
+        self.synchronize();
+        let inputs = 0..self.input_names.len();
+        let inputs: Vec<_> =
+            inputs.map(|it| (self.inputs.state(it), self.inputs.sources(it))).collect();
+        self.memory.say_inputs(self.input_names.iter().zip(&inputs));
+        let foreign: Vec<_> =
+            self.universes.iter().map(|(universe, port)| self.foreign(*universe, *port)).collect();
         self.memory.say_foreign(self.universes.iter().map(|(it, _)| *it).zip(&foreign));
         let mut seen = self.seen.lock().expect("watchers do not panic");
+        seen.inputs = inputs;
         let gauges = self.gauges.universes.iter();
         for ((seen, gauge), foreign) in seen.universes.iter_mut().zip(gauges).zip(foreign) {
             let frames = gauge.frames.load(Relaxed);
@@ -267,13 +417,8 @@ impl Edge {
         }
     }
 
-    fn foreign(
-        &self,
-        universe: Universe,
-        port: Option<PortAddress>,
-        now: ShowTime,
-    ) -> Vec<Foreign> {
-        let sacn = self.receiver.sources(universe, now).into_iter().map(|source| Foreign {
+    fn foreign(&self, universe: Universe, port: Option<PortAddress>) -> Vec<Foreign> {
+        let sacn = self.inputs.senders(universe).into_iter().map(|source| Foreign {
             name: source.name.clone(),
             address: source.from,
             priority: Some(source.priority),
@@ -288,40 +433,13 @@ impl Edge {
     }
 }
 
-impl Memory {
-    fn say_nodes(&mut self, universe: Universe, nodes: &[NodeGlance]) {
-        let before = self.nodes.insert(universe, nodes.to_vec()).unwrap_or_default();
-        for node in nodes.iter().filter(|node| !before.contains(node)) {
-            tracing::info!("node {node} takes universe {universe}");
+fn say(controller: &mut Controller, universes: &[(Universe, Option<PortAddress>)], what: &Sending) {
+    match what {
+        Sending::Artnet(ArtnetKey { key, sub }) => controller.press(Trigger::new(*key, *sub)),
+        Sending::StartCode { universe, start_code, slots } => {
+            let port = universes.iter().find(|(it, _)| it == universe).and_then(|(_, port)| *port);
+            port.into_iter().for_each(|port| controller.send_nzs(port, *start_code, slots));
         }
-        for node in before.iter().filter(|node| !nodes.contains(node)) {
-            tracing::warn!("node {node} no longer takes universe {universe}");
-        }
-    }
-
-    fn say_foreign<'a>(&mut self, all: impl Iterator<Item = (Universe, &'a Vec<Foreign>)>) {
-        let mut now = BTreeSet::new();
-        for (universe, foreign) in all {
-            now.extend(foreign.iter().map(|it| (universe, it.to_string())));
-        }
-        for (universe, who) in now.difference(&self.foreign) {
-            tracing::warn!("{who} sends on our universe {universe}");
-        }
-        for (universe, who) in self.foreign.difference(&now) {
-            tracing::info!("{who} sends on our universe {universe} no more");
-        }
-        self.foreign = now;
-    }
-
-    fn say_failures(&mut self, failed: u64) {
-        let more = failed - self.failed;
-        match (more, self.failing) {
-            (1.., false) => tracing::warn!("{more} lighting packets could not be sent in a second"),
-            (0, true) => tracing::info!("lighting packets leave again; {failed} were lost in all"),
-            _ => {}
-        }
-        self.failing = more > 0;
-        self.failed = failed;
     }
 }
 
@@ -333,5 +451,28 @@ fn for_each_datagram(socket: &UdpSocket, mut handle: impl FnMut(&[u8], SocketAdd
             // Nothing more, or an error that the next turn meets again if it lasts.
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::Moment;
+
+    use super::*;
+
+    #[test]
+    fn what_was_late_is_known_for_a_minute_of_the_universes_that_left_with_it() {
+        let mut seen = Seen::new(0, 0, 16);
+        let universe = |number| Universe::new(number).expect("a universe");
+        let at = |second: i64| Moment::from_ns(second * 1_000_000_000);
+        for (second, us) in [(10, 300), (10, 900), (11, 200)] {
+            seen.worst[5].note(at(second), Span::from_micros(us));
+        }
+        let of = |number, second| seen.worst(universe(number), at(second));
+        assert_eq!(of(5, 12), Some(Span::from_micros(900)));
+        assert_eq!(of(21, 69), Some(Span::from_micros(900)), "of the same phase");
+        assert_eq!(of(5, 70), Some(Span::from_micros(200)));
+        assert_eq!(of(5, 71), None);
+        assert_eq!(of(6, 12), None);
     }
 }

@@ -4,9 +4,12 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use engine::light::controller::Subscriber;
+use engine::light::input::{InputSource, InputState};
 use engine::order::Evidence;
+use engine::show::{InputFrom, InputMerge, ShowInput};
 use serde::Serialize;
-use units::{PortAddress, Span, Universe};
+use units::{PortAddress, ShowTime, Span, Universe};
+use uuid::Uuid;
 
 /// A universe as it leaves the box. What is not known is `null`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,7 +27,8 @@ pub struct UniverseGlance {
     /// Nanoseconds since its last frame.
     #[serde(rename = "last_frame_age_ns")]
     pub last_frame_age: Option<Span>,
-    /// The worst a frame left after its instant within the last minute, all universes of the box, nanoseconds.
+    /// The worst a frame left after its instant within the last minute, nanoseconds. Universes that leave together share
+    /// it: the kernel stamps the last of them.
     #[serde(rename = "worst_late_ns")]
     pub worst_late: Option<Span>,
     /// How that is known.
@@ -36,6 +40,10 @@ pub struct UniverseGlance {
 /// sACN of a universe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SacnGlance {
+    /// As what: the box's name.
+    pub source_name: String,
+    /// And its id.
+    pub cid: Uuid,
     /// At which priority.
     pub priority: u8,
     /// Whether it is multicast.
@@ -89,5 +97,66 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} at {}", self.name, self.address)?;
         self.priority.map_or(Ok(()), |priority| write!(f, " with priority {priority}"))
+    }
+}
+
+/// A universe that comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputGlance {
+    /// Its name in the show file.
+    pub input: String,
+    /// The universe, if it comes by sACN.
+    pub universe: Option<Universe>,
+    /// The port address, if it comes by Art-Net.
+    pub port_address: Option<PortAddress>,
+    /// The universe that it is mixed with; none: it only fires cues.
+    pub to: Option<Universe>,
+    /// How.
+    pub merge: InputMerge,
+    /// `waiting` (nobody has sent it yet), `live`, or `lost`.
+    pub state: &'static str,
+    /// Who sends it.
+    pub sources: Vec<SourceGlance>,
+}
+
+/// Somebody who sends an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceGlance {
+    /// What it calls itself; Art-Net does not say.
+    pub name: Option<String>,
+    /// Where it is.
+    pub address: IpAddr,
+    /// At which priority; with Art-Net that of the show file.
+    pub priority: u8,
+    /// Since its levels were last heard, nanoseconds.
+    #[serde(rename = "age_ns")]
+    pub age: Span,
+}
+
+impl InputGlance {
+    pub(super) fn new(
+        input: &ShowInput,
+        state: InputState,
+        sources: &[InputSource],
+        now: ShowTime,
+    ) -> Self {
+        let (universe, port_address) = match input.from {
+            InputFrom::Sacn(universe) => (Some(universe), None),
+            InputFrom::Artnet(port_address) => (None, Some(port_address)),
+        };
+        let state = match state {
+            InputState::Waiting => "waiting",
+            InputState::Live => "live",
+            InputState::Lost { .. } => "lost",
+        };
+        let sources = sources.iter().map(|it| SourceGlance {
+            name: it.name.clone(),
+            address: it.address,
+            priority: it.priority,
+            age: now - it.heard,
+        });
+        let (name, sources) = (input.name.clone(), sources.collect());
+        let (to, merge) = (input.to, input.merge);
+        Self { input: name, universe, port_address, to, merge, state, sources }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
@@ -25,9 +25,17 @@ type StampRoom = [u8; cmsg_space::<Timestamps>() + cmsg_space::<[u8; 64]>()];
 /// The system's clock, which the kernel stamps with.
 pub(super) enum System {}
 
+/// Where a datagram goes, as the kernel has it.
+pub(super) type Address = SockaddrStorage;
+
+/// Whether it leaves by the socket for IPv6.
+pub(super) fn is_ipv6(address: &Address) -> bool {
+    address.as_sockaddr_in6().is_some()
+}
+
 /// Gathers datagrams, and sends them in batches.
 pub(super) struct Outbox<'a> {
-    letters: [Option<(&'a [u8], SocketAddr)>; BATCH],
+    letters: [Option<(&'a [u8], &'a Address)>; BATCH],
     count: usize,
     socket: &'a UdpSocket,
     /// What came of them so far.
@@ -47,7 +55,7 @@ impl<'a> Outbox<'a> {
     }
 
     /// One more datagram, by the socket that [`Self::by`] named last. The last one given is held back until the end.
-    pub fn push(&mut self, bytes: &'a [u8], to: SocketAddr) {
+    pub fn push(&mut self, bytes: &'a [u8], to: &'a Address) {
         if self.count == BATCH {
             self.flush(BATCH);
         }
@@ -141,22 +149,19 @@ fn read_stamp(socket: &UdpSocket) -> Option<Moment<System>> {
     unsafe_code,
     reason = "nix tells how many left only by reading addresses that sending never wrote"
 )]
-fn send_many(socket: &UdpSocket, letters: &[Option<(&[u8], SocketAddr)>]) -> Result<usize, Errno> {
-    let nobody = SockaddrStorage::from(SocketAddr::from(([0, 0, 0, 0], 0)));
-    let mut names = [nobody; BATCH];
+fn send_many(socket: &UdpSocket, letters: &[Option<(&[u8], &Address)>]) -> Result<usize, Errno> {
     let mut parts = [const { MaybeUninit::<libc::iovec>::zeroed() }; BATCH];
     let mut heads = [const { MaybeUninit::<libc::mmsghdr>::zeroed() }; BATCH];
     let mut count = 0;
     for (bytes, to) in letters.iter().flatten() {
-        names[count] = SockaddrStorage::from(*to);
         let part = parts[count].write(libc::iovec {
             iov_base: bytes.as_ptr().cast_mut().cast(),
             iov_len: bytes.len(),
         });
         // SAFETY: zero is a valid value of every field of the header.
         let head = unsafe { heads[count].assume_init_mut() };
-        head.msg_hdr.msg_name = names[count].as_ptr().cast_mut().cast();
-        head.msg_hdr.msg_namelen = names[count].len();
+        head.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        head.msg_hdr.msg_namelen = to.len();
         head.msg_hdr.msg_iov = part;
         head.msg_hdr.msg_iovlen = 1;
         count += 1;

@@ -6,10 +6,13 @@
 //!
 //! *Phase*: a share of the grid; with many universes each leaves in its own, so that they do not leave as one burst.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use engine::clock::Overlay;
+use engine::light::input::{InputTable, Mixer};
 use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
 use engine::light::{GRID, Plan, render};
@@ -19,8 +22,9 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
+use wire::artnet;
 
-use super::outbox::{Outbox, Sent, System};
+use super::outbox::{Address, Outbox, Sent, System, is_ipv6};
 use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
@@ -44,7 +48,7 @@ pub(super) const THREAD: &str = "light";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     /// A phase left so long after its instant.
-    Late { late: Span, evidence: Evidence },
+    Late { phase: u16, late: Span, evidence: Evidence },
     /// All phases of this thread left.
     Part(Part),
 }
@@ -55,10 +59,17 @@ pub(super) enum Old {
     Plan(Arc<Plan>),
     Table(Arc<Table>),
     Tape(Tape),
+    Inputs(Arc<InputTable>),
 }
 
-/// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
-pub(super) type Table = Vec<Vec<SocketAddr>>;
+/// Whom Art-Net goes to.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Who subscribes to which universe, by their order in the show; empty for those that are not Art-Net.
+    pub subscribers: Vec<Vec<Address>>,
+    /// Who is told when a frame is whole (rule A13); nobody where the show does not ask for it.
+    pub sync: Vec<Address>,
+}
 
 /// How the thread is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,16 +126,21 @@ pub(super) struct Lit {
     pub universe: Universe,
     /// Its place among all universes of the show.
     pub index: usize,
-    pub sacn: Option<(SacnStream, Vec<SocketAddr>)>,
+    pub sacn: Option<(SacnStream, Vec<Address>)>,
     pub artnet: Option<ArtnetStream>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
+    /// What comes in.
+    pub mixer: Mixer,
     pub phase: u16,
     /// Send the next frame whatever it holds.
     fresh: bool,
     sacn_due: bool,
     artnet_due: bool,
-    slots: [u8; Universe::SLOTS],
+    /// As the show draws it; slots without a lane stay dark.
+    own: [u8; Universe::SLOTS],
+    /// With what comes in.
+    pub slots: [u8; Universe::SLOTS],
 }
 
 impl Lit {
@@ -135,31 +151,44 @@ impl Lit {
             sacn: None,
             artnet: None,
             constant: false,
+            mixer: Mixer::default(),
             phase: 0,
             fresh: true,
             sacn_due: false,
             artnet_due: false,
+            own: [0; Universe::SLOTS],
             slots: [0; Universe::SLOTS],
         }
     }
 
-    pub fn draw(&mut self, plan: &Plan, subscribed: bool, at: ShowTime) {
+    /// Draws the frame for `at`, with what came in up to then; a pause of the show is none of the console.
+    pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
-        if let Some(drawn) = plan.universe(self.universe) {
-            render(drawn, shown, &mut self.slots);
+        if let Some(drawn) = plan.universe_at(self.index, self.universe) {
+            // A slot that no lane has is dark again when a recording, or who parked it, lets it go.
+            self.own.fill(0);
+            render(drawn, shown, &mut self.own);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
             }
         }
         self.fresh = false;
-        let (slots, at) = (&self.slots, at);
+        self.slots = self.own;
+        self.mixer.mix(came.table, came.at, &mut self.slots);
+        let slots = &self.slots;
         self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(slots, motion, at));
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
         self.artnet_due = artnet.is_some_and(|it| it.show(slots, motion, at));
     }
+}
+
+/// What has come in, and the frame's instant by the clock of those who listen.
+pub(super) struct Came<'a> {
+    pub table: &'a InputTable,
+    pub at: ShowTime,
 }
 
 /// The sockets that light leaves by.
@@ -179,13 +208,13 @@ impl Ways {
 /// What makes a frame's levels visible, and for whom (rule S10).
 pub(super) struct Synchronizer {
     pub stream: SacnSync,
-    pub to: Vec<SocketAddr>,
+    pub to: Vec<Address>,
     /// Levels have left that wait for it.
     waited_for: bool,
 }
 
 impl Synchronizer {
-    pub fn new(stream: SacnSync, to: Vec<SocketAddr>) -> Self {
+    pub fn new(stream: SacnSync, to: Vec<Address>) -> Self {
         Self { stream, to, waited_for: false }
     }
 }
@@ -193,9 +222,12 @@ impl Synchronizer {
 /// A thread's own. Several share a frame when one core is not enough: each has every so-manieth phase.
 pub(super) struct Render {
     pub clock: BoxClock,
+    /// The clock of those who listen: it does not step with the box's before the show.
+    pub steady: Overlay,
     pub phases: Vec<u16>,
     /// Of the grid, whoever has them.
     pub phases_in_all: u16,
+    /// By their phases.
     pub lit: Vec<Lit>,
     pub ways: Ways,
     pub synchronizer: Option<Synchronizer>,
@@ -203,8 +235,11 @@ pub(super) struct Render {
     pub table: Arc<Table>,
     /// While somebody records.
     pub tape: Option<Tape>,
+    pub inputs: Arc<InputTable>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
+    /// Whether any ArtDmx has left in this frame.
+    pub unsynced: bool,
 }
 
 /// Its ends of the rings.
@@ -212,6 +247,7 @@ pub(super) struct RenderEnds {
     pub plans: Consumer<Arc<Plan>>,
     pub tables: Consumer<Arc<Table>>,
     pub tapes: Consumer<Option<Tape>>,
+    pub inputs: Consumer<Arc<InputTable>>,
     pub old: Producer<Old>,
     pub told: Producer<Told>,
 }
@@ -244,8 +280,9 @@ impl Render {
             self.sleep_until(due);
             // Of many phases the last one's delay ends just here.
             self.synchronize();
-            if let Some((left, evidence)) = self.send(phase) {
-                let _ = self.ends.told.push(Told::Late { late: left - due, evidence });
+            let last_phase = phase + 1 == self.phases_in_all;
+            if let Some((left, evidence)) = self.send(phase, last_phase) {
+                let _ = self.ends.told.push(Told::Late { phase, late: left - due, evidence });
                 last = Some((left, evidence));
             }
         }
@@ -282,6 +319,12 @@ impl Render {
             self.take_table(table);
         }
         while self.ends.old.slots() > 0
+            && let Ok(inputs) = self.ends.inputs.pop()
+        {
+            let old = std::mem::replace(&mut self.inputs, inputs);
+            let _ = self.ends.old.push(Old::Inputs(old));
+        }
+        while self.ends.old.slots() > 0
             && let Ok(tape) = self.ends.tapes.pop()
         {
             self.take_tape(tape);
@@ -299,9 +342,10 @@ impl Render {
     fn take_plan(&mut self, plan: Arc<Plan>) {
         let paused_or_resumed = plan.frozen != self.plan.frozen;
         for lit in &mut self.lit {
-            let (was, is) = (self.plan.universe(lit.universe), plan.universe(lit.universe));
-            let same = was.zip(is).is_some_and(|(was, is)| std::ptr::eq(was, is));
-            lit.fresh |= paused_or_resumed || !same;
+            let of =
+                |plan: &Plan| plan.universe_at(lit.index, lit.universe).map(std::ptr::from_ref);
+            let (was, is) = (of(&self.plan), of(&plan));
+            lit.fresh |= paused_or_resumed || was != is;
         }
         let old = std::mem::replace(&mut self.plan, plan);
         // There is room: it was looked for.
@@ -311,16 +355,25 @@ impl Render {
     fn take_table(&mut self, table: Arc<Table>) {
         for lit in &mut self.lit {
             // Who has just subscribed sees at once what is shown.
-            lit.fresh |= self.table[lit.index] != table[lit.index];
+            lit.fresh |= self.table.subscribers[lit.index] != table.subscribers[lit.index];
         }
         let old = std::mem::replace(&mut self.table, table);
         let _ = self.ends.old.push(Old::Table(old));
     }
 
+    /// The universes of a phase.
+    fn span(&self, phase: u16) -> Range<usize> {
+        let begin = self.lit.partition_point(|lit| lit.phase < phase);
+        begin..self.lit.partition_point(|lit| lit.phase <= phase)
+    }
+
     fn draw(&mut self, phase: u16, at: ShowTime) {
-        for lit in self.lit.iter_mut().filter(|lit| lit.phase == phase) {
-            let subscribed = !self.table[lit.index].is_empty();
-            lit.draw(&self.plan, subscribed, at);
+        let heard = self.steady.show(self.clock.mono(at));
+        let came = Came { table: &self.inputs, at: heard };
+        let span = self.span(phase);
+        for lit in &mut self.lit[span] {
+            let subscribed = !self.table.subscribers[lit.index].is_empty();
+            lit.draw(&self.plan, &came, subscribed, at);
             if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
                 let taken = Taken { at, universe: lit.universe, slots: lit.slots };
                 let is_lost = u64::from(tape.push(taken).is_err());
@@ -330,14 +383,17 @@ impl Render {
     }
 
     /// When the last packet of the phase left, and how we know; none if the rules ask for none.
-    fn send(&mut self, phase: u16) -> Option<(ShowTime, Evidence)> {
-        let (sent, stamp) = self.post(phase);
+    fn send(&mut self, phase: u16, last_phase: bool) -> Option<(ShowTime, Evidence)> {
+        let artnet = |lit: &Lit| lit.phase == phase && lit.artnet_due;
+        self.unsynced |= self.lit.iter().any(artnet);
+        let (sent, stamp) = self.post(phase, last_phase && self.unsynced);
+        self.unsynced &= !last_phase;
         let now = self.clock.now();
         let told = stamp.map_or((now, Evidence::AfterSend), |stamp| {
             (self.show(stamp), Evidence::KernelTransmit)
         });
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
-        for lit in self.lit.iter().filter(|lit| lit.phase == phase) {
+        for lit in &self.lit[self.span(phase)] {
             if lit.sacn_due || lit.artnet_due {
                 let gauge = &self.gauges.universes[lit.index];
                 gauge.frames.fetch_add(1, Relaxed);
@@ -359,23 +415,26 @@ impl Render {
         let mut outbox = Outbox::new(&self.ways.sacn);
         for (socket, v6) in self.ways.sacn() {
             outbox.by(socket);
-            it.to.iter().filter(|to| to.is_ipv6() == v6).for_each(|to| outbox.push(bytes, *to));
+            it.to.iter().filter(|to| is_ipv6(to) == v6).for_each(|to| outbox.push(bytes, to));
         }
         let (sent, _) = outbox.finish(false);
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
     }
 
-    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps.
-    fn post(&self, phase: u16) -> (Sent, Option<Moment<System>>) {
+    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps. ArtSync stands behind the last ArtDmx
+    /// of a frame (rule A13).
+    fn post(&self, phase: u16, sync: bool) -> (Sent, Option<Moment<System>>) {
         let mut outbox = Outbox::new(&self.ways.sacn);
-        let due = || self.lit.iter().filter(|lit| lit.phase == phase);
+        let due = || self.lit[self.span(phase)].iter();
         if let Some(socket) = &self.ways.artnet {
             outbox.by(socket);
             for lit in due().filter(|lit| lit.artnet_due) {
-                let subscribers = &self.table[lit.index];
+                let subscribers = &self.table.subscribers[lit.index];
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
-                stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, *to)));
+                stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, to)));
             }
+            let told = self.table.sync.iter().filter(|_| sync);
+            told.for_each(|to| outbox.push(&artnet::SYNC, to));
         }
         let mut stamped = false;
         for (socket, v6) in self.ways.sacn() {
@@ -383,8 +442,8 @@ impl Render {
             let due = due().filter(|lit| lit.sacn_due);
             for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
                 for bytes in stream.datagrams() {
-                    for to in to.iter().filter(|to| to.is_ipv6() == v6) {
-                        outbox.push(bytes, *to);
+                    for to in to.iter().filter(|to| is_ipv6(to) == v6) {
+                        outbox.push(bytes, to);
                         stamped = !v6;
                     }
                 }
@@ -404,7 +463,7 @@ impl Render {
             for index in 0..self.phases.len() {
                 let phase = self.phases[index];
                 self.sleep_until(instant + offset(phase, self.phases_in_all));
-                self.send(phase);
+                self.send(phase, false);
             }
             instant = self.after(instant);
         }
@@ -429,6 +488,11 @@ impl Render {
 /// How many phases the grid has for so many universes.
 pub(super) fn phases(universes: usize) -> u16 {
     if universes > TOGETHER_MAX { PHASES } else { 1 }
+}
+
+/// Which of them is a universe's: a fixed function of its number, so that all boxes emit the same at the same moment.
+pub(super) fn phase_of(universe: Universe, phases: u16) -> u16 {
+    universe.number() % phases
 }
 
 fn offset(phase: u16, phases: u16) -> Span {

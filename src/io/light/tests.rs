@@ -2,21 +2,23 @@
 
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use engine::light::{GRID, Playback, Take};
+use engine::light::{GRID, MasterId, Playback, Take};
 use engine::show::{
-    ArtnetOut, Channel, Curve, Fixture, LaneId, LightCue, Merge, SacnOut, Show, Target, Timing,
-    UniverseOut,
+    ArtnetOut, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue, LossGoal, Merge,
+    SacnOut, Shape, Show, ShowInput, Target, Timing, UniverseOut, Wave, WaveTarget,
 };
 use nix::libc;
 use tokio::sync::mpsc::Receiver;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
 use wire::capture::{Reader, Record};
+use wire::sacn::{DataFrame, SourceName};
 
-use super::render::{Lit, THREAD};
+use super::render::{Came, Lit, THREAD};
 use super::{Light, LightNet, LightSetup};
 use crate::clock::BoxClock;
 
@@ -74,11 +76,30 @@ fn full_stage() -> Show {
         (universe(2), UniverseOut { artnet, ..UniverseOut::default() }),
     ];
     Show {
+        inputs: vec![console()],
         title: "Full stage".into(),
         priority: 100,
         universes: universes.into(),
         fixtures: [1, 2].into_iter().map(dimmers).collect(),
         ..Show::default()
+    }
+}
+
+/// Universe 101 comes in, to the first.
+fn console() -> ShowInput {
+    let first = Slot::new(1).expect("a slot");
+    ShowInput {
+        name: "desk".into(),
+        from: InputFrom::Sacn(universe(101)),
+        to: Some(universe(1)),
+        first,
+        count: 512,
+        at: first,
+        merge: InputMerge::Ltp,
+        priority: 100,
+        loss: LossGoal::Release,
+        hold: Span::ZERO,
+        fade: Span::ZERO,
     }
 }
 
@@ -97,12 +118,24 @@ fn dimmers(number: u32) -> Fixture {
     }
 }
 
-fn take_all(playback: &mut Playback, at: ShowTime, level: Level) {
+fn take_all(playback: &mut Playback, list: usize, at: ShowTime, level: Level) {
     let lanes = (0..2).flat_map(|fixture| (0..512).map(move |channel| LaneId { fixture, channel }));
     let targets = lanes.map(|lane| Target { lane, level, timing: 0 }).collect();
-    let timing = Timing { delay: Span::ZERO, fade: Span::from_secs(1), curve: Curve::Linear };
-    let light = LightCue { targets, timings: vec![timing], capture: None };
-    playback.take(&Take { list: 0, at, light: &light });
+    let timing = Timing { fade: Span::from_secs(1), curve: Curve::Linear, ..Timing::default() };
+    let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
+    playback.take(&Take { list, at, light: &light });
+}
+
+/// An effect of a third list on half of the slots.
+fn wave_on_all(playback: &mut Playback, at: ShowTime) {
+    let wave = |channel| {
+        let (period, low, high) = (Span::from_secs(1), Level::OUT, Level::FULL);
+        let wave = Wave { shape: Shape::Sine, period, phase: channel << 20, low, high };
+        WaveTarget { lane: LaneId { fixture: 0, channel }, wave: Arc::new(wave), timing: 0 }
+    };
+    let waves = (0..256).map(wave).collect();
+    let light = LightCue { waves, timings: vec![Timing::default()], ..LightCue::default() };
+    playback.take(&Take { list: 2, at, light: &light });
 }
 
 fn ear(host: u8) -> UdpSocket {
@@ -112,11 +145,14 @@ fn ear(host: u8) -> UdpSocket {
 }
 
 #[test]
-fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come() {
+fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a_console_come() {
     let (receiver, node) = (ear(1), ear(2));
     let port = |socket: &UdpSocket| socket.local_addr().expect("it is bound").port();
     let net =
         LightNet { sacn_port: port(&receiver), artnet_port: port(&node), ..LightNet::default() };
+    let here = Ipv4Addr::new(127, 0, 0, 3);
+    let net = LightNet { address: Some(here), ..net };
+    let (to, mut desk) = ((here, net.sacn_port), StubDesk::new());
     let show = full_stage();
     let clock = BoxClock::free();
     let mut light = Light::start(LightSetup {
@@ -127,6 +163,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
         priority: 100,
         clock: clock.clone(),
         chance: 1,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     })
     .expect("light begins");
@@ -139,11 +176,23 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_come(
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
     for round in 0..40 {
-        take_all(&mut playback, clock.now(), Level::from_bits(round * 256_000));
+        let (list, now) = (round as usize % 2, clock.now());
+        take_all(&mut playback, list, now, Level::from_bits(round * 256_000));
+        let (master, span) = (MasterId::GRAND, Span::from_millis(300));
+        playback.set_master(master, now, span, Level::from_bits(round * 400_000));
+        wave_on_all(&mut playback, now + Span::from_millis(20));
         light.play(playback.plan(1));
+        desk.speak(to);
         receiver.recv(&mut bytes).expect("a frame");
     }
     let left = bytes[..wire::sacn::DATA_LEN].to_vec();
+    // It is waited for what priorities the console may send; then it is mixed in.
+    let mut mixed = 0;
+    while mixed < 10 {
+        desk.speak(to);
+        receiver.recv(&mut bytes).expect("a frame");
+        mixed += i32::from(light.watch().inputs()[0].state == "live");
+    }
     let got = node.recv(&mut bytes).expect("a frame for the node");
     WATCHING.store(false, SeqCst);
     assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
@@ -167,18 +216,31 @@ fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
     all
 }
 
+/// A console whose faders never rest.
+struct StubDesk {
+    socket: UdpSocket,
+    frame: DataFrame,
+    spoken: u8,
+}
+
+impl StubDesk {
+    fn new() -> Self {
+        let name = SourceName::new("Desk");
+        let frame = DataFrame::new(Uuid::from_u128(2), name, 100, universe(101));
+        Self { socket: ear(4), frame, spoken: 0 }
+    }
+    fn speak(&mut self, to: (Ipv4Addr, u16)) {
+        self.spoken = self.spoken.wrapping_add(1);
+        self.frame.set_sequence(self.spoken);
+        self.frame.slots_mut().fill(self.spoken);
+        self.socket.send_to(self.frame.bytes(), to).expect("loopback takes it");
+    }
+}
+
 fn subscription() -> Vec<u8> {
-    use wire::artnet::{PollReply, Port, Style};
-    let reply = PollReply {
-        ip: Ipv4Addr::new(127, 0, 0, 2),
-        short_name: "node".into(),
-        long_name: String::new(),
-        report: String::new(),
-        style: Style::Node,
-        ports: vec![Port::Output(PortAddress::new(1).expect("15 bits"))],
-        mac: [0; 6],
-        bind_index: 1,
-    };
+    use wire::artnet::{PollReply, Port};
+    let ports = vec![Port::Output(PortAddress::new(1).expect("15 bits"))];
+    let reply = PollReply { ip: Ipv4Addr::new(127, 0, 0, 2), ports, ..PollReply::default() };
     reply.emit().to_vec()
 }
 
@@ -186,14 +248,30 @@ fn subscription() -> Vec<u8> {
 fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let show = full_stage();
     let mut playback = Playback::new(&show);
-    take_all(&mut playback, ShowTime::ZERO, Level::FULL);
+    take_all(&mut playback, 0, ShowTime::ZERO, Level::FULL);
     let plan = playback.plan(1);
     let mut lit = Lit::new(universe(1), 0);
     let began = std::time::Instant::now();
     for frame in 0..40 {
-        lit.draw(&plan, false, ShowTime::ZERO + GRID.times(frame));
+        let at = ShowTime::ZERO + GRID.times(frame);
+        lit.draw(&plan, &Came { table: &Vec::new(), at }, false, at);
     }
     let each = began.elapsed() / 40;
     println!("a universe of 512 moving dimmers is drawn in {each:?}");
     assert!(each < Duration::from_micros(500), "{each:?}");
+}
+
+#[test]
+fn a_slot_without_a_fixture_is_dark_again_when_nobody_holds_it_any_more() {
+    let show =
+        Show { universes: [(universe(1), UniverseOut::default())].into(), ..Show::default() };
+    let (mut playback, mut lit) = (Playback::new(&show), Lit::new(universe(1), 0));
+    let slot = Slot::new(7).expect("in range");
+    let mut shown = |value| {
+        playback.park_slot(universe(1), slot, value);
+        let at = ShowTime::ZERO;
+        lit.draw(&playback.plan(1), &Came { table: &Vec::new(), at }, false, at);
+        lit.slots[slot.index()]
+    };
+    assert_eq!([shown(Some(200)), shown(None)], [200, 0]);
 }

@@ -16,6 +16,7 @@ use units::{MonoTime, Span};
 
 use super::card::Want;
 use super::output::{CardError, Facts, Fault, Output};
+use super::pace::Pace;
 use super::sample::SampleFormat;
 use crate::clock::BoxClock;
 
@@ -51,7 +52,8 @@ impl AlsaCard {
         let (format, facts) = agree(&pcm, name, want)?;
         time(&pcm, &facts).map_err(|it| unfit(name, "time stamps".into(), &it))?;
         let bytes = vec![0; facts.period * usize::from(facts.channels) * format.bytes()];
-        let pace = Pace::new(&facts, clock.clone());
+        let period = facts.span(facts.period);
+        let pace = Pace::new(period, facts.span(facts.buffer), clock.clone());
         Ok(Self { pcm, facts, format, bytes, written: 0, clock, pace })
     }
 
@@ -198,29 +200,4 @@ fn gone(name: &str, why: String) -> CardError {
 
 fn unfit(name: &str, asked: String, error: &alsa::Error) -> CardError {
     CardError::Unfit { card: name.into(), asked, why: error.to_string() }
-}
-
-/// Holds back a device that nothing paces (`null`, `file`): a thread of highest priority that never sleeps would take
-/// the machine with it. It lets a tenth of a percent more through than the rate, which no crystal reaches.
-struct Pace {
-    clock: BoxClock,
-    due: MonoTime,
-    step: Span,
-    slack: Span,
-}
-
-impl Pace {
-    fn new(facts: &Facts, clock: BoxClock) -> Self {
-        let step = Span::from_secs_f64(facts.span(facts.period).secs_f64() / 1.001);
-        let due = clock.mono_now();
-        Self { clock, due, step, slack: facts.span(facts.buffer) }
-    }
-
-    fn wait(&mut self) {
-        let now = self.clock.mono_now();
-        if now < self.due {
-            std::thread::sleep((self.due - now).to_std());
-        }
-        self.due = self.due.max(now - self.slack) + self.step;
-    }
 }

@@ -9,13 +9,18 @@ mod card;
 #[cfg(not(target_os = "linux"))]
 mod cpal;
 mod decode;
+mod ear;
+mod ltc;
 mod microphone;
 mod output;
+mod pace;
 mod realtime;
 mod sample;
 mod simulated;
 
 pub use card::{Buffer, Card, CardGlance, CardSetup, Device};
 pub use decode::{MediaError, decode, media_info};
+pub use ltc::LtcInput;
 pub use microphone::Microphone;
 pub use output::CardError;
+pub(crate) use realtime::ask as ask_for_real_time;

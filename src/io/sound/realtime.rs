@@ -8,16 +8,16 @@ const PRIORITY: i32 = 40;
 /// does. Sound goes on without.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no safe crate of ours has sched_setscheduler")]
-pub(super) fn ask() {
+pub(crate) fn ask() {
     use nix::libc::{SCHED_FIFO, sched_param, sched_setscheduler};
     let param = sched_param { sched_priority: PRIORITY };
     // SAFETY: the call reads `param`, which lives until it is back; 0 is the calling thread.
     let answer = unsafe { sched_setscheduler(0, SCHED_FIFO, &param) };
     if answer != 0 {
-        tracing::warn!("no real-time priority for sound: {}", std::io::Error::last_os_error());
+        tracing::warn!("no real-time priority: {}", std::io::Error::last_os_error());
     }
 }
 
 /// Elsewhere the system's own sound thread calls back with its own priority.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn ask() {}
+pub(crate) fn ask() {}

@@ -371,3 +371,21 @@ fn absurd_stamps_of_the_box_do_not_spoil_the_clock_for_ever() {
     let at = talk(&mut far, &mut clock, at + 1.0, 100, 0.1);
     assert!(far.error_ms(&clock, at).abs() < 0.1, "{}", far.error_ms(&clock, at));
 }
+
+#[test]
+fn a_phone_that_leaves_a_way_at_once_does_not_go_on_by_what_little_it_knew_there() {
+    let error = |seed: u128| {
+        let (mut far, mut clock) = (sim_box(seed), Clock::default());
+        far.queue = 0.008;
+        let at = talk(&mut far, &mut clock, 0.012_34, 3, 0.125);
+        (far.channel, far.queue) = (Channel::WebTransport, 0.001);
+        let at = talk(&mut far, &mut clock, at, 10, 0.125);
+        let at = talk(&mut far, &mut clock, at, 10, 2.5);
+        let reading = clock.reading(MonoTime::from_ns((at * 1e9) as i64)).expect("asked");
+        (far.error_ms(&clock, at).abs(), reading.sigma.millis_f64())
+    };
+    let mut all: Vec<(f64, f64)> = (0..60).map(error).collect();
+    all.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    println!("p50 {:?}, p95 {:?}, worst {:?}", all[30], all[57], all[59]);
+    assert!(all[57].0 < 0.5, "{all:?}");
+}

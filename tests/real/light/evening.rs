@@ -14,7 +14,7 @@ use std::net::SocketAddrV4;
 use std::sync::OnceLock;
 
 use engine::light::Playback;
-use engine::told::FrameReport;
+use engine::told::{FrameReport, Input};
 use io::light::{Light, UniverseGlance};
 use units::Span;
 
@@ -73,7 +73,7 @@ struct Stage {
     node: Ear,
     desk: Ear,
     box_artnet: SocketAddrV4,
-    reports: Kept<FrameReport>,
+    reports: Kept<Input>,
     evening: Evening,
 }
 
@@ -139,7 +139,12 @@ impl Stage {
                 heard.push(Heard { at: it.at - self.start, ..it });
             }
         }
-        self.evening.reports = self.reports.lock().expect("nobody panics with it").clone();
+        let reports = self.reports.lock().expect("nobody panics with it").clone();
+        let frame = |it| match it {
+            Input::LightFrame(report) => Some(report),
+            _ => None,
+        };
+        self.evening.reports = reports.into_iter().filter_map(frame).collect();
         self.evening
     }
 

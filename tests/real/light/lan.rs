@@ -51,7 +51,7 @@ impl Lan {
         let cable = format!("{BOX_INTERFACE} type veth peer name {DESK_INTERFACE} netns {desk}");
         must(&format!("ip -n {the_box} link add {cable}"));
         for (name, end, host) in [(the_box, BOX_INTERFACE, 1), (desk, DESK_INTERFACE, 2)] {
-            must(&format!("ip -n {name} addr add 10.78.0.{host}/24 dev {end}"));
+            must(&format!("ip -n {name} addr add 10.78.0.{host}/24 brd + dev {end}"));
             must(&format!("ip -n {name} addr add fd78::{host}/64 dev {end} nodad"));
             must(&format!("ip -n {name} link set dev lo up"));
             must(&format!("ip -n {name} link set dev {end} up"));

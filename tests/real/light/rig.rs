@@ -100,6 +100,7 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         priority: 100,
         clock: BoxClock::free(),
         chance: 7,
+        timecode: Box::new(|_| {}),
         report: Box::new(|_| {}),
     }
 }
@@ -117,9 +118,9 @@ pub fn fade(
     let lane = |fixture| LaneId { fixture, channel: 0 };
     let target = |fixture| Target { lane: lane(fixture), level, timing: 0 };
     let targets = (0..show.fixtures.len() as u32).map(target).collect();
-    let timing = Timing { delay: Span::ZERO, fade: span, curve: Curve::Linear };
+    let timing = Timing { fade: span, curve: Curve::Linear, ..Timing::default() };
     let at = BoxClock::free().now() + wait;
-    let lit = LightCue { targets, timings: vec![timing], capture: None };
+    let lit = LightCue { targets, timings: vec![timing], ..LightCue::default() };
     playback.take(&Take { list: 0, at, light: &lit });
     light.play(playback.plan(1));
 }

@@ -1,4 +1,4 @@
-//! Rules A1 to A5 and A8 to A12 on an evening's packets.
+//! Rules A1 to A12 on an evening's packets.
 
 use super::evening::{PORT_ADDRESS, evening, ms};
 use super::rig::*;
@@ -58,7 +58,7 @@ fn a03_the_answer_says_who_it_is() {
     let name = name.trim_end_matches('\0');
     assert!(NAME.starts_with(name) && name.len() >= 16, "{name:?}");
     assert!(reply.node_report.starts_with(b"#0001 ["));
-    assert_eq!(reply.num_ports, [0, 0]);
+    assert_eq!(reply.num_ports, [0, 1]);
 }
 
 #[test]
@@ -90,6 +90,49 @@ fn a05_programming_is_answered() {
             "{asked} in {replies:?}"
         );
     }
+}
+
+#[test]
+fn a06_each_address_that_we_send_is_an_input_in_a_reply_of_its_own() {
+    let asked = evening().when("poll")[0];
+    let answers = evening().desk.iter().filter(|it| it.at > asked);
+    let answers: Vec<_> = answers.filter_map(art_poll_reply).take(2).collect();
+    assert_eq!([answers[0].bind_index, answers[1].bind_index], [1, 2]);
+    let input = |it: &artnet_protocol::PollReply| {
+        (it.port_address, it.swin[0], it.port_types, it.good_input, it.num_ports)
+    };
+    assert_eq!(input(&answers[0]), ([0, 0], 7, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
+    assert_eq!(input(&answers[1]), ([0x12, 3], 4, [0x40, 0, 0, 0], [0x80, 0, 0, 0], [0, 1]));
+    assert!(answers.iter().all(|it| it.swout == [0; 4] && it.good_output == [0; 4]));
+}
+
+#[test]
+fn a07_every_field_of_the_answer_says_what_is_so() {
+    let replies: Vec<_> = evening().desk.iter().filter(|it| art_poll_reply(it).is_some()).collect();
+    for heard in &replies {
+        let bytes = &heard.bytes;
+        assert_eq!(bytes.len(), 239, "as long as Art-Net 4 has it");
+        assert_eq!(bytes[14..16], 6454_u16.to_le_bytes(), "the port, low byte first");
+        assert_eq!(
+            bytes[20..24],
+            [0x00, 0xff, 0, 0x12],
+            "equipment unknown, no UBEA, set here, speaks RDM"
+        );
+        assert_eq!(bytes[24..26], [0xf0, 0x7f], "a maker's code for experiments, low byte first");
+        assert_eq!(bytes[194], 100, "the show's sACN priority");
+        assert_eq!(bytes[195..200], [0; 5], "no macro, no remote, spare");
+        assert_eq!(bytes[200], 1, "a controller");
+        assert_eq!(bytes[207..211], [127, 0, 0, 1], "bound to itself");
+        assert_eq!(bytes[212], 0x08, "15-bit port addresses");
+        assert_eq!(bytes[213..], [0; 26], "no DMX of its own, and no responder");
+    }
+    let counter = |heard: &&Heard| {
+        let report = String::from_utf8(heard.bytes[108..172].to_vec()).expect("it is text");
+        assert!(report.starts_with("#0001 [") && report.contains("2 universes"), "{report}");
+        report[7..11].parse::<usize>().expect("four digits")
+    };
+    let counted: Vec<_> = replies.iter().map(counter).collect();
+    assert!(counted.windows(2).all(|pair| pair[1] > pair[0]), "each is counted: {counted:?}");
 }
 
 #[test]
@@ -158,3 +201,128 @@ fn a_glance_says_what_is_on_the_wire() {
     assert_eq!(json[2]["artnet"]["subscribers"], serde_json::json!([]));
     assert_eq!(json[2]["last_frame_age_ns"], serde_json::Value::Null, "unknown is not 0");
 }
+
+/// A box on the loopback interface, which sends timecode and hears it.
+struct Timecode {
+    light: io::light::Light,
+    clock: io::clock::BoxClock,
+    heard: std::sync::mpsc::Receiver<engine::timecode::Heard>,
+    port: u16,
+}
+
+const RATE: units::FrameRate = units::FrameRate::Drop29_97;
+
+impl Timecode {
+    fn new() -> Self {
+        let net = io::light::LightNet { interface: Some("lo".into()), ..free_ports() };
+        let out = engine::show::TimecodeOut {
+            ltc: None,
+            mtc: false,
+            artnet: true,
+            list: 0,
+            start: units::Timecode::zero(RATE),
+        };
+        let mut show = show([]);
+        show.timecode = Some(engine::show::ShowTimecode { rate: RATE, out: Some(out) });
+        let (told, heard) = std::sync::mpsc::channel();
+        let timecode = Box::new(move |said| {
+            let _ = told.send(said);
+        });
+        let clock = io::clock::BoxClock::free();
+        let setup = io::light::LightSetup { timecode, clock: clock.clone(), ..setup(&show, &net) };
+        let light = io::light::Light::start(setup).expect("light begins");
+        assert_eq!(light.warnings(), Vec::<String>::new());
+        Self { light, clock, heard, port: net.artnet_port }
+    }
+}
+
+#[test]
+fn a14_every_frame_of_timecode_is_broadcast_as_it_begins_and_one_that_stands_again_and_again() {
+    use engine::timecode::{Course, Line};
+    use units::{ShowTime, Span};
+    let rig = Timecode::new();
+    let everybody = Ear::new(std::net::Ipv4Addr::new(127, 255, 255, 255), rig.port);
+    let way = rig.light.timecode_way();
+    assert_eq!(way.as_ref().map(|way| way.to.len()), Some(1), "the directed broadcast");
+    let setup =
+        io::timecode::SenderSetup { rate: RATE, mtc: None, artnet: way, clock: rig.clock.clone() };
+    let sender = io::timecode::Sender::start(setup).expect("it starts");
+    let first = units::Timecode::parse("00:00:59;20", RATE).expect("a frame");
+    let (begin, end) = (rig.clock.now() + Span::from_millis(200), Span::from_secs(1));
+    let runs = Line::Runs { at: begin, position: first.position() };
+    let position = runs.position(begin + end).expect("it runs");
+    let course = Course::default().turned(begin, runs);
+    sender.play(course);
+    // The kernel stamps by the system's clock; both run alike within a second.
+    let ahead = rig.clock.now().ns() - system_now();
+    let mut frames: Vec<(ShowTime, units::Timecode)> = Vec::new();
+    while frames.len() < 36 {
+        let heard = everybody.hear(Span::from_secs(5)).expect("timecode comes");
+        let artnet_protocol::ArtCommand::OpTimeCode(said) = artnet(&heard) else { continue };
+        assert_eq!((heard.from.port(), heard.bytes.len()), (rig.port, 19));
+        assert_eq!({ said.stream_id }, 0, "the master");
+        assert_eq!({ said.frame_type } as u8, 2, "29.97 drop-frame");
+        let [hours, minutes, seconds, frame] =
+            [said.hours, said.minutes, said.seconds, said.frames];
+        let clock = units::Clock { hours, minutes, seconds, frames: frame };
+        let timecode = units::Timecode::new(RATE, clock).expect("one that exists");
+        frames.push((ShowTime::from_ns(heard.at + ahead), timecode));
+        if frames.len() == 1 {
+            sender.play(course.turned(begin + end, Line::Still { position }));
+        }
+    }
+    let stands = units::Timecode::at(RATE, position);
+    for (index, (at, timecode)) in frames.iter().enumerate() {
+        let expected = first.plus(index as i64);
+        assert_eq!(*timecode, expected.min(stands), "the {index}th");
+        if *timecode < stands {
+            let late = *at - begin - (timecode.position() - first.position());
+            assert!(late > Span::from_millis(-1), "{timecode} left {late} after it began");
+        }
+    }
+    let numbers: Vec<String> = frames.iter().map(|it| it.1.to_string()).collect();
+    assert!(numbers.contains(&"00:00:59;29".into()) && numbers.contains(&"00:01:00;02".into()));
+    assert!(numbers.iter().all(|it| it != "00:01:00;00" && it != "00:01:00;01"));
+    rig.light.stop();
+}
+
+#[test]
+fn a14_timecode_of_another_is_heard_and_another_stream_and_our_own_are_not() {
+    use artnet_protocol::{ArtCommand, FrameType, Timecode as Said};
+    use engine::timecode::Heard as Told;
+    let rig = Timecode::new();
+    let desk = Ear::new(loopback(DESK_OF_TIMECODE), rig.port);
+    let box_ = (loopback(1), rig.port);
+    let say = |stream_id, frames, frame_type| {
+        let said = Said {
+            version: [0, 14],
+            filler1: 0,
+            stream_id,
+            frames,
+            seconds: 10,
+            minutes: 0,
+            hours: 1,
+            frame_type,
+        };
+        let bytes = ArtCommand::OpTimeCode(said).write_to_buffer().expect("the oracle writes it");
+        let before = rig.clock.now();
+        desk.0.send_to(&bytes, box_).expect("loopback takes it");
+        before
+    };
+    say(1, 4, FrameType::EBU);
+    let before = say(0, 5, FrameType::EBU);
+    let patience = std::time::Duration::from_secs(20);
+    let Told::Frame { clock, drops, count, at } = rig.heard.recv_timeout(patience).expect("heard")
+    else {
+        panic!("a frame")
+    };
+    assert_eq!((clock.hours, clock.seconds, clock.frames), (1, 10, 5), "stream 0 alone");
+    assert_eq!((drops, count), (false, Some(25)));
+    assert!(at >= before && at <= rig.clock.now(), "when it came");
+    say(0, 6, FrameType::DF);
+    let heard = rig.heard.recv_timeout(patience).expect("heard");
+    assert!(matches!(heard, Told::Frame { drops: true, count: Some(30), .. }), "{heard:?}");
+    rig.light.stop();
+}
+
+const DESK_OF_TIMECODE: u8 = 9;

@@ -8,7 +8,8 @@ use io::light::{Light, LightNet};
 use units::Span;
 
 use super::evening::ms;
-use super::lan::{BOX_INTERFACE, Lan, Side, v6};
+use super::lan::{BOX_INTERFACE, DESK, Lan, Side, v6};
+use super::olad::{Olad, Way};
 use super::rig::*;
 
 const SOON: Span = Span::from_secs(3);
@@ -81,6 +82,24 @@ fn s10_levels_name_their_synchronization_which_follows_them_and_counts_by_itself
 }
 
 #[test]
+fn s10_of_many_universes_the_sync_follows_the_last_and_leads_the_next_frame() {
+    const MANY: u32 = 130;
+    let net = free_ports();
+    let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
+    let show = Show { light, ..show((1..=MANY).map(|it| (it, sacn_to(&[loopback(1)])))) };
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(2), 100.0);
+    let heard = all(&ear, Span::from_millis(1500));
+    light.stop();
+    let frames = heard.split(|it| sacn_sync(it).is_some());
+    let frames: Vec<usize> = frames.map(<[Heard]>::len).collect();
+    let whole = frames.iter().filter(|levels| **levels == MANY as usize).count();
+    assert!(whole > 30 && whole + 6 >= frames.len(), "levels between two syncs: {frames:?}");
+}
+
+#[test]
 fn s10_synchronization_goes_to_the_group_of_its_universe() {
     let net = LightNet { interface: Some("lo".into()), ..free_ports() };
     let light = LightOut { sacn_sync: Some(universe(7962)), ..LightOut::default() };
@@ -149,4 +168,24 @@ fn s16_constant_output_has_every_frame_of_the_grid_while_nothing_moves() {
     let sent = all(&ear, Span::from_secs(1)).iter().filter_map(sacn_data).count();
     light.stop();
     assert!((40..=45).contains(&sent), "{sent} packets in a second, 43 are the grid's");
+}
+
+#[test]
+fn olad_puts_out_what_the_box_sends() {
+    let Some(lan) = Lan::new("olad_puts_out_…") else { return };
+    let Some(olad) = Olad::start("olad_puts_out_…", &lan, Side::Desk, DESK) else { return };
+    olad.patch("E1.31", 0, Way::In, 1);
+    // It knows no other ports than the standard's.
+    let net = LightNet { interface: Some(BOX_INTERFACE.into()), ..LightNet::default() };
+    let show = show([(1, sacn_multicast())]);
+    let mut light = lan.on(Side::Box, || begin(&show, &net));
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(1), 100.0);
+    let quiet = Ear::new(loopback(70), 0);
+    let end = system_now() + ms(10_000);
+    while olad.get(1).first() != Some(&255) {
+        assert!(system_now() < end, "{:?}", olad.get(1));
+        quiet.hear(Span::from_millis(100));
+    }
+    light.stop();
 }
