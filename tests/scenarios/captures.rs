@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use engine::light::GRID;
 use engine::show::{Finding, MediaInfo, Source, load};
-use engine::told::Command;
+use engine::timecode::{Heard, Source as TimecodeSource};
+use engine::told::{Command, Input};
 use sim::{Frame, World, WorldSpec};
 use tests::seeds::seeds;
-use units::{CueNumber, Level, ShowTime, Span, Universe};
+use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode, Universe};
 use wire::capture::{Head, Writer};
 
 const PATCH: &str = r#"
@@ -249,6 +250,36 @@ fn sx20_a_jump_to_a_cue_with_a_capture_brings_both_it_and_what_tracks_into_the_c
     // Frame F has channel C, from 0, at 7 F + C.
     assert_eq!((slots[0], slots[4] % 7, slots[5]), (255, 0, slots[4] + 1));
     assert!(slots[4] > 0, "it plays");
+}
+
+#[test]
+fn sx20_timecode_that_begins_in_the_middle_brings_a_capture_in_in_its_middle() {
+    let cue = r#"
+        timecode = { source = "ltc" }
+        [[list.cue]]
+        number = 1
+        timecode = "01:00:00:00"
+        light = { capture = "captures/a", map = { 1 = 3 } }
+        [timecode]
+        rate = "25"
+    "#;
+    let mut world = world(cue, ramp());
+    let (began, frame) = (world.now(), Span::from_millis(40));
+    let hour = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame").position();
+    for number in 12..23 {
+        let clock = Timecode::at(FrameRate::Fps25, hour + frame.times(number)).clock();
+        let heard = Heard::Frame { clock, drops: false, count: Some(25), at: world.now() };
+        world.tell(Input::Timecode { source: TimecodeSource::Ltc, heard });
+        world.run(frame);
+    }
+    let shown: Vec<_> =
+        frames(&world, 3, began).into_iter().filter(|(_, slots)| slots[0] > 0).collect();
+    assert!(shown.len() > 2, "{} frames", shown.len());
+    let place = |at: Span| at + frame.times(12);
+    assert!(shown.iter().all(|(at, slots)| slots[0] == at_step(place(*at))));
+    assert_eq!(world.glance().running.len(), 1);
+    world.run(Span::from_millis(200));
+    assert!(world.glance().running.is_empty(), "it ends as if it had been there from the start");
 }
 
 /// Frame F of a vector has channel C (from 0) at 7 F + C; steps take 25 ms.
