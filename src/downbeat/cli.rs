@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use units::CueNumber;
+use units::{CueNumber, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +70,8 @@ Examples:
     },
     /// Play the whole show in virtual time, in seconds
     #[command(after_help = "\
-Writes into DIR: sound.wav, light.jsonl, orders.jsonl, timeline.html. Same show, same bytes.
+Writes into DIR: sound.wav, light.jsonl, light.dbl (which a cue can play), orders.jsonl, timeline.html. Same show,
+same bytes.
 
 Example:
   downbeat rehearse config/demo --out /tmp/demo")]
@@ -145,6 +146,15 @@ Examples:
     /// What is on the lighting network: what the box sends, and what comes in
     #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),
+    /// Record the light that leaves the box, until Ctrl-C, as a capture that a cue can play
+    #[command(after_help = "\
+A capture plays with `light = { capture = \"FILE\" }` (docs/show-file.md). It holds what changed, and is good up to
+wherever it ends. One recording runs at a time; frames that a busy box had no room for are counted and said.
+
+Examples:
+  downbeat record shows/tonight/captures/storm.dbl
+  downbeat record storm.dbl --universes 1,2 --for 10m")]
+    Record(Record),
     /// Ask and tell lamps, through Art-Net nodes that speak RDM
     #[command(after_help = "\
 Examples:
@@ -229,6 +239,21 @@ pub struct CueOrder {
     pub cue: CueNumber,
     #[command(flatten)]
     pub order: Order,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Record {
+    /// Where to write it; what is there is replaced
+    pub file: PathBuf,
+    /// Which universes [default: all]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=63_999))]
+    pub universes: Vec<u32>,
+    /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
+    pub length: Option<Span>,
+    /// Print what was recorded as one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What commands that show something take.

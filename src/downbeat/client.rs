@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::Refused;
+use crate::{Refused, live};
 
 /// A box that takes longer to answer is not driving a show.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,11 +52,37 @@ impl Client {
         self.ask(Method::POST, path, Some(body))
     }
 
+    /// `GET /api/v1/…` whose answer goes on: every piece to `take`, until the box ends it, `take` fails, or `end` is over.
+    pub fn stream(
+        &self,
+        path: &str,
+        end: impl Future<Output = ()>,
+        mut take: impl FnMut(&[u8]) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let runtime = runtime()?;
+        runtime.block_on(async {
+            tokio::pin!(end);
+            let response = send(&self.socket, Method::GET, path, String::new()).await?;
+            let status = response.status();
+            let mut body = response.into_body();
+            if status != StatusCode::OK {
+                let bytes = body.collect().await.map_err(lost)?.to_bytes();
+                return Err(live::why(&Answer { status, document: document(&bytes)? }));
+            }
+            loop {
+                let frame = tokio::select! {
+                    frame = body.frame() => frame,
+                    () = &mut end => return Ok(()),
+                };
+                // A box that goes away ends it, too: what has come is good.
+                let Some(Ok(frame)) = frame else { return Ok(()) };
+                frame.data_ref().map_or(Ok(()), |bytes| take(bytes))?;
+            }
+        })
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Refused> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Refused(format!("could not start: {error}")))?;
+        let runtime = runtime()?;
         let body = body.map(ToString::to_string).unwrap_or_default();
         // What was asked waits in the socket, and a box that comes round does it after all.
         let after_all = if method == Method::POST { "; it may still do it" } else { "" };
@@ -72,9 +98,34 @@ impl Client {
     }
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| Refused(format!("could not start: {error}")))
+}
+
+fn lost(error: hyper::Error) -> Refused {
+    Refused(format!("the box went away meanwhile: {error}"))
+}
+
+fn document(bytes: &[u8]) -> Result<Value, Refused> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Refused(format!("the box answered no JSON: {error}")))
+}
+
 async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<Answer, Refused> {
+    let response = send(socket, method, path, body).await?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.map_err(lost)?.to_bytes();
+    Ok(Answer { status, document: document(&bytes)? })
+}
+
+async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<Response<Incoming>, Refused> {
     let stream = UnixStream::connect(socket).await.map_err(|error| nobody(socket, &error))?;
-    let lost = |error: hyper::Error| Refused(format!("the box went away meanwhile: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     tokio::spawn(connection);
@@ -85,12 +136,7 @@ async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(Refused::because)?;
-    let response = sender.send_request(request).await.map_err(lost)?;
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map_err(lost)?.to_bytes();
-    let document = serde_json::from_slice(&bytes)
-        .map_err(|error| Refused(format!("the box answered no JSON: {error}")))?;
-    Ok(Answer { status, document })
+    sender.send_request(request).await.map_err(lost)
 }
 
 fn nobody(socket: &Path, error: &std::io::Error) -> Refused {

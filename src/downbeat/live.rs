@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, clock, lamps, load, terminal};
+use crate::{Refused, address, clock, lamps, load, record, terminal};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -31,6 +31,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Phones(it) => show(&client, "phones", it.json, phones),
         Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
+        Command::Record(it) => record::record(&client, it),
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
         }
@@ -81,7 +82,7 @@ fn done(answer: &Answer, as_json: bool) -> Result<(), Refused> {
     }
 }
 
-fn why(answer: &Answer) -> Refused {
+pub fn why(answer: &Answer) -> Refused {
     let refused = &answer.document["refused"]["message"];
     let error = &answer.document["error"]["message"];
     let why = refused.as_str().or(error.as_str());

@@ -11,6 +11,7 @@ mod live;
 mod load;
 mod log;
 mod outputs;
+mod record;
 mod rehearse;
 mod run;
 mod state;

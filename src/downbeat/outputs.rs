@@ -15,8 +15,8 @@ use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
-use tokio::sync::oneshot;
-use units::{OrderId, ShowTime};
+use tokio::sync::{mpsc, oneshot};
+use units::{OrderId, ShowTime, Universe};
 use uuid::Uuid;
 
 use crate::timecode::{self, Timecode};
@@ -151,6 +151,12 @@ impl io::http::Outputs for Watched {
             Some(light) => light.ask_lamps(ask),
             None => oneshot::channel().1,
         }
+    }
+    fn recording_lost(&self) -> u64 {
+        self.0.on_the_wire.recording_lost()
+    }
+    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String> {
+        self.0.on_the_wire.record(universes)
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);

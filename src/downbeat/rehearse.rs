@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use engine::show::Show;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use io::journal::{Account, Entry, Event};
 use serde_json::json;
@@ -12,6 +13,7 @@ use sim::card::CardSpec;
 use sim::timeline::Peaks;
 use sim::{Listener, Rehearsal};
 use units::Span;
+use wire::capture::{Head, Writer};
 
 use crate::{Refused, load, terminal};
 
@@ -28,6 +30,7 @@ pub fn rehearse(named: &Path, out: &Path) -> Result<(), Refused> {
     let rehearsal = sim::rehearse(show.clone(), media, card, &mut recorder);
     let peaks = recorder.finish().map_err(failed)?;
     write_light(&rehearsal, &out.join("light.jsonl")).map_err(failed)?;
+    std::fs::write(out.join("light.dbl"), capture(&show, &rehearsal)).map_err(failed)?;
     write_orders(&rehearsal, &out.join("orders.jsonl")).map_err(failed)?;
     let page = sim::timeline::html(&show, &rehearsal, peaks.peaks());
     std::fs::write(out.join("timeline.html"), page).map_err(failed)?;
@@ -91,6 +94,19 @@ fn write_light(rehearsal: &Rehearsal, path: &Path) -> std::io::Result<()> {
         writeln!(file, "{line}")?;
     }
     file.flush()
+}
+
+/// The same as a capture, which a cue can play.
+fn capture(show: &Show, rehearsal: &Rehearsal) -> Vec<u8> {
+    let universes = show.universes.keys().copied().collect();
+    let head = Head { title: show.title.clone(), began: rehearsal.start, universes };
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(head, &mut bytes);
+    for frame in &rehearsal.frames {
+        writer.frame(frame.instant, frame.universe, &frame.slots, &mut bytes);
+    }
+    writer.mark(rehearsal.end, &mut bytes);
+    bytes
 }
 
 /// The journal of the rehearsal, as a running box writes it.

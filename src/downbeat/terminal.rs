@@ -1,7 +1,7 @@
 //! Lines to whoever watches. A reader that has gone away is no reason to stop a show, and while the keys are read
 //! raw every line end needs its carriage return.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -23,6 +23,14 @@ pub fn say(text: &str) {
 /// The same, to standard error.
 pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(ended(text).as_bytes());
+}
+
+/// How far something is, over what was said of it before; only where somebody watches.
+pub fn progress(text: &str) {
+    let mut watcher = io::stderr().lock();
+    if watcher.is_terminal() {
+        let _ = write!(watcher, "\r{text} ");
+    }
 }
 
 /// `1 cue`, `2 cues`.

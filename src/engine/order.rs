@@ -45,6 +45,11 @@ pub enum What {
         #[serde(rename = "span_ns")]
         span: Span,
     },
+    /// A recording of light plays.
+    Capture {
+        /// The file, as the show names it.
+        file: String,
+    },
     /// Every slot stays at the level it has.
     Hold,
     /// Everything goes out.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
-use engine::show::{MediaInfo, Source};
+use engine::show::{FOOTAGE_MAX, MediaInfo, Source};
 
 use crate::sound;
 
@@ -75,6 +75,15 @@ impl Source for ShowFolder {
         let named = format!("{}: ", file.display());
         // Whoever asks knows which file, and says so itself.
         sound::media_info(&file).map_err(|error| error.to_string().replacen(&named, "", 1))
+    }
+
+    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
+        let file = self.path.join(path);
+        let length = std::fs::metadata(&file).map_err(|error| why(&error))?.len();
+        if length > FOOTAGE_MAX as u64 {
+            return Err(format!("it has {length} bytes; {FOOTAGE_MAX} can be played"));
+        }
+        std::fs::read(&file).map_err(|error| why(&error))
     }
 
     fn media_there(&self) -> Vec<String> {

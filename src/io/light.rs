@@ -9,6 +9,7 @@ mod glance;
 mod memory;
 mod net;
 mod outbox;
+mod record;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use engine::show::{Sending, Show, ShowInput, UniverseOut};
 use engine::timecode::{Heard, Source};
 use engine::told::Input;
 use rtrb::{Producer, RingBuffer};
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use units::{Moment, OrderId, PortAddress, ShowTime, Universe};
 use uuid::Uuid;
@@ -51,11 +53,14 @@ use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
 use outbox::Address;
+use record::Wanted;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Table, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
 /// stuck.
 const PLANS: usize = 1024;
+/// Recordings that begin and end while a render thread draws a frame.
+const TAPES: usize = 64;
 /// What came in, on its way to the render thread: as much as a flood brings within a frame. What finds no room is in the
 /// next one.
 const INPUTS: usize = 64;
@@ -273,6 +278,33 @@ impl LightWatch {
     }
 }
 
+impl LightWatch {
+    /// Records what leaves the box from now on, as the bytes of a capture (`wire::capture`), in whole records, until the
+    /// receiver is dropped. Without universes: all.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    pub fn record(&self, universes: &[Universe]) -> Result<Receiver<Vec<u8>>, String> {
+        let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
+        if let Some(missing) = universes.iter().find(|it| !all.contains(it)) {
+            return Err(format!("universe {missing} does not leave this box"));
+        }
+        let mut seen = self.seen.lock().expect("the edge thread does not panic");
+        if seen.records {
+            return Err("somebody records already: one at a time".into());
+        }
+        let (wanted, bytes) =
+            Wanted::new(if universes.is_empty() { all } else { universes.to_vec() });
+        (seen.records, seen.wanted) = (true, Some(wanted));
+        Ok(bytes)
+    }
+
+    /// Frames that recordings had no room for since the beginning.
+    pub fn recording_lost(&self) -> u64 {
+        self.gauges.untaped.load(Relaxed)
+    }
+}
+
 impl Drop for Light {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
@@ -285,11 +317,13 @@ impl Drop for Light {
 fn rings() -> (Producer<Arc<Plan>>, RenderEnds, EdgeEnds) {
     let (plan_in, plans) = RingBuffer::new(PLANS);
     let (table_in, tables) = RingBuffer::new(PLANS);
+    let (tape_in, tapes) = RingBuffer::new(TAPES);
     let (input_in, inputs) = RingBuffer::new(INPUTS);
     let (old_in, old) = RingBuffer::new(2 * PLANS);
     let (told_in, told) = RingBuffer::new(REPORTS);
-    let render = RenderEnds { plans, tables, inputs, old: old_in, told: told_in };
-    (plan_in, render, EdgeEnds { tables: table_in, inputs: input_in, old, told })
+    let render = RenderEnds { plans, tables, tapes, inputs, old: old_in, told: told_in };
+    let edge = EdgeEnds { tables: table_in, tapes: tape_in, inputs: input_in, old, told };
+    (plan_in, render, edge)
 }
 
 /// What a render thread does not share.
@@ -326,6 +360,7 @@ fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) ->
         unsynced: false,
         inputs: Arc::default(),
         steady: setup.clock.overlay(),
+        tape: None,
         ends: own.ends,
         gauges,
     }
@@ -380,6 +415,8 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         gauges,
         seen,
         memory: Memory::default(),
+        title: setup.show.title.clone(),
+        recording: None,
         waiting: Vec::new(),
         rdm: BTreeMap::new(),
     }
@@ -536,7 +573,9 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
             let drawn = at_rest.universe(*universe).filter(|_| sacn.per_address);
             let priorities = drawn.map(|plan| {
                 let mut priorities = priorities(plan, setup.priority);
-                lit.mixer.slots().for_each(|slot| priorities[slot] = setup.priority);
+                let captured = setup.show.captured(*universe).flatten();
+                let others = lit.mixer.slots().chain(captured);
+                others.for_each(|slot| priorities[slot] = setup.priority);
                 priorities
             });
             let mut stream = SacnStream::new(setup.cid, name, setup.priority, *universe)

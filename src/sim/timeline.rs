@@ -213,6 +213,7 @@ fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
 pub fn words(what: &What) -> String {
     match what {
         What::Fade { slots, span } => format!("fade {slots} attributes in {span}"),
+        What::Capture { file } => format!("capture {file}"),
         What::Hold => "hold".to_owned(),
         What::Black { span } => format!("black in {span}"),
         What::Release { list, span } => format!("release {list} in {span}"),

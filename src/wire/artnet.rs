@@ -389,8 +389,8 @@ impl DmxFrame {
         &self.bytes
     }
     /// Its slots.
-    pub fn slots(&self) -> &[u8] {
-        &self.bytes[dmx::SLOTS]
+    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
+        (&self.bytes[dmx::SLOTS]).try_into().expect("the field has 512 octets")
     }
     /// Its slots, to change.
     pub fn slots_mut(&mut self) -> &mut [u8] {

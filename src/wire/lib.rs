@@ -4,9 +4,12 @@
 //! Never here: sockets, clocks, randomness; message ids and times are handed in.
 
 pub mod artnet;
+pub mod capture;
 pub mod chirp;
 pub mod clock_peer;
 pub mod duet;
+#[cfg(not(target_arch = "wasm32"))] // no page plays a sequence
+pub mod fseq;
 pub mod ltc;
 pub mod mtc;
 pub mod osc;

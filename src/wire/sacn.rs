@@ -385,8 +385,8 @@ impl DataFrame {
         &self.bytes
     }
     /// Its slots.
-    pub fn slots(&self) -> &[u8] {
-        &self.bytes[field::SLOTS]
+    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
+        (&self.bytes[field::SLOTS]).try_into().expect("the field has 512 octets")
     }
     /// Its slots, to change.
     pub fn slots_mut(&mut self) -> &mut [u8] {

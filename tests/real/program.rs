@@ -3,10 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
+use wire::capture::Reader;
 
 use crate::the_box::{Place, TheBox, body, click, exists, noise, program};
 
@@ -381,7 +384,7 @@ fn ca07_a_rehearsal_writes_the_same_bytes_in_any_folder() {
         let words = ["rehearse".as_ref(), folder, "--out".as_ref(), out.as_os_str()];
         let output = program().args(words).output().expect("it starts");
         assert_eq!(code(&output), 0, "{}", said(&output));
-        ["sound.wav", "light.jsonl", "orders.jsonl", "timeline.html"]
+        ["sound.wav", "light.jsonl", "orders.jsonl", "timeline.html", "light.dbl"]
             .map(|name| std::fs::read(out.join(name)).unwrap_or_else(|_| panic!("no {name}")))
     };
     let (first, second) = (rehearse(), rehearse());
@@ -393,6 +396,56 @@ fn ca07_a_rehearsal_writes_the_same_bytes_in_any_folder() {
     assert_eq!(of("fired"), 4, "GO was pressed for every cue: {orders}");
     assert!(of("ordered") >= 4 && of("received") > 0);
     assert!(!first[1].is_empty() && first[0].starts_with(b"RIFF"));
+}
+
+/// Plays a capture that was taken, in the box's own show.
+const PLAYS_IT: &str =
+    "\n[[list.cue]]\nnumber = 77\nlight = { capture = \"taken.dbl\", loop = \"forever\" }\n";
+
+#[test]
+fn sx20_what_leaves_the_box_is_recorded_for_so_long_and_the_show_can_play_it() {
+    let the_box = TheBox::start();
+    let file = the_box.place.path("taken.dbl");
+    let name = file.to_str().expect("a plain path");
+    assert_eq!(code(&the_box.ask(&["go"])), 0);
+    let told = the_box.ask_json(&["record", name, "--universes", "1", "--for", "1500ms"]);
+    assert_eq!((&told["lost_frames"], &told["universes"]), (&Value::from(0), &Value::from(1)));
+    assert!(told["changes"].as_u64() >= Some(1), "{told}");
+    let bytes = std::fs::read(&file).expect("it is written");
+    let mut reader = Reader::new(&bytes).expect("a capture");
+    while reader.next_record().expect("no damage").is_some() {}
+    assert!(!reader.is_cut());
+
+    let show = the_box.place.path("show.toml");
+    let text = std::fs::read_to_string(&show).expect("ours");
+    std::fs::write(&show, text + PLAYS_IT).expect("ours");
+    let checked = program().arg("check").arg(&show).output().expect("it starts");
+    assert_eq!(code(&checked), 0, "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+#[test]
+fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refused() {
+    let the_box = TheBox::start();
+    let (first, second) = (the_box.place.path("first.dbl"), the_box.place.path("second.dbl"));
+    let words = ["record", first.to_str().expect("a plain path"), "--json"];
+    let mut recorder =
+        the_box.place.downbeat(&words).stdout(Stdio::piped()).spawn().expect("it starts");
+    while !exists(&first) {
+        assert!(recorder.try_wait().expect("ours").is_none(), "it records until it is told");
+        std::thread::yield_now();
+    }
+    let name = second.to_str().expect("a plain path");
+    let output = the_box.ask(&["record", name]);
+    assert_eq!((code(&output), exists(&second)), (1, false));
+    assert!(said(&output).contains("one at a time"), "{}", said(&output));
+    let output = the_box.ask(&["record", name, "--universes", "63999"]);
+    assert!(said(&output).contains("universe 63999 does not leave this box"), "{}", said(&output));
+    let pid = Pid::from_raw(i32::try_from(recorder.id()).expect("a process id"));
+    kill(pid, Signal::SIGINT).expect("it is ours");
+    let output = recorder.wait_with_output().expect("it ends");
+    assert_eq!(code(&output), 0);
+    let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(told["lost_frames"], Value::from(0));
 }
 
 /// A fixture file of the vectors.

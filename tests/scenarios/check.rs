@@ -31,6 +31,20 @@ impl Source for Folder {
         };
         Ok(MediaInfo { sha256: "5a".repeat(32), bytes: 44, rate_hz: 48_000, channels: 2, frames })
     }
+    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
+        let bytes = |name: &str| {
+            let seeds = tests::seeds::seeds(&["capture", "fseq"]);
+            seeds.into_iter().find(|seed| seed.name == name).map(|seed| seed.bytes)
+        };
+        let seed = match path {
+            "captures/overture.dbl" => bytes("two-universes.txt"),
+            "captures/cut.dbl" => bytes("cut-in-a-record.txt"),
+            "captures/damaged.dbl" => bytes("broken-run-beyond-512.txt"),
+            "captures/carol.fseq" => bytes("zstd-2.1-sparse.fseq"),
+            _ => None,
+        };
+        seed.ok_or_else(|| "there is no such file".into())
+    }
     fn media_there(&self) -> Vec<String> {
         vec!["audio/song.wav".into(), "audio/silence.wav".into()]
     }

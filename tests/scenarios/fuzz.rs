@@ -60,6 +60,16 @@ fn whatever_comes_to_the_art_net_port_the_controller_keeps_its_bounds() {
 }
 
 #[test]
+fn sx20_whatever_a_capture_holds_is_refused_or_plays_and_is_the_same_when_written_again() {
+    stands(&targets::capture::TARGET, 700);
+}
+
+#[test]
+fn sx20_whatever_a_sequence_holds_is_refused_or_plays() {
+    stands(&targets::fseq::TARGET, 700);
+}
+
+#[test]
 fn a19_whatever_lamps_say_a_question_to_them_is_answered_once() {
     stands(&targets::rdm::TARGET, 2000);
 }

@@ -1,6 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod calibration;
+mod captures;
 mod check;
 mod click_free;
 mod clock;

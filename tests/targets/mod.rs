@@ -2,10 +2,12 @@
 
 pub mod artnet;
 pub mod boxfile;
+pub mod capture;
 pub mod clock;
 pub mod clock_peer;
 pub mod engine;
 pub mod fixture;
+pub mod fseq;
 pub mod ltc;
 #[cfg(feature = "real")]
 pub mod media;
@@ -40,6 +42,8 @@ pub const ALL: &[Target] = &[
     sacn::TARGET,
     artnet::TARGET,
     rdm::TARGET,
+    capture::TARGET,
+    fseq::TARGET,
     clock_peer::TARGET,
     ltc::TARGET,
     mtc::TARGET,

@@ -8,10 +8,10 @@ use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
 use super::{Engine, Firing, Running, Tracking};
 use crate::audience;
-use crate::light::Take;
+use crate::light::{self, Take};
 use crate::order::{Output, What};
 use crate::show::{
-    Act, ActOn, Cue, CuePlace, LightCue, PhoneCue, Sending, Show, Start, Then, tracked,
+    Act, ActOn, CaptureCue, Cue, CuePlace, PhoneCue, Sending, Show, Start, Then, tracked,
 };
 use crate::sound;
 use crate::told::{Effect, Said};
@@ -99,23 +99,33 @@ impl Engine {
         begin: ShowTime,
         since: Option<ShowTime>,
     ) -> Option<ShowTime> {
-        let from = |output: Output, at: ShowTime| match output {
-            Output::Light | Output::Network => at,
-            Output::Sound | Output::Phones => since.map_or(at, |since| since.min(at)),
-        };
-        let ends =
-            starts.iter().map(|(output, at)| self.output_ends(cue, *output, from(*output, *at)));
+        let ends = starts.iter().map(|(output, at)| {
+            let since = since.map_or(*at, |since| since.min(*at));
+            self.output_ends(cue, *output, *at, since)
+        });
         ends.chain([Some(begin)]).try_fold(begin, |latest, ends| ends.map(|ends| latest.max(ends)))
     }
 
-    fn output_ends(&self, cue: &Cue, output: Output, at: ShowTime) -> Option<ShowTime> {
+    /// Of an output that begins at `at` and, if that is late, would have begun at `since`.
+    fn output_ends(
+        &self,
+        cue: &Cue,
+        output: Output,
+        at: ShowTime,
+        since: ShowTime,
+    ) -> Option<ShowTime> {
         match output {
-            Output::Light => Some(at + cue.light.as_ref().map_or(Span::ZERO, LightCue::length)),
-            Output::Sound => cue.sound.iter().try_fold(at, |latest, sounding| {
+            Output::Light => {
+                let light = cue.light.as_ref()?;
+                let faded = at + light.length();
+                let Some(capture) = &light.capture else { return Some(faded) };
+                light::ends(capture, since).map(|ends| ends.max(faded))
+            }
+            Output::Sound => cue.sound.iter().try_fold(since, |latest, sounding| {
                 let info = &self.show.media[sounding.media.0].info;
-                sound::ends(sounding, info, at).map(|ends| latest.max(ends))
+                sound::ends(sounding, info, since).map(|ends| latest.max(ends))
             }),
-            Output::Phones => self.phones_end(cue.phones.as_ref()?, at),
+            Output::Phones => self.phones_end(cue.phones.as_ref()?, since),
             Output::Network => Some(at),
         }
     }
@@ -168,18 +178,28 @@ impl Engine {
         };
         let Some(cue) = fired(&show, place, tracking) else { return };
         match output {
-            Output::Light => self.order_light(&cue, place, begin),
+            Output::Light => self.order_light(&cue, run, place, begin),
             Output::Sound => self.order_sound(&cue, run, begin),
             Output::Phones => self.order_phones(&cue, run, begin),
             Output::Network => self.order_sends(&cue, begin),
         }
     }
 
-    fn order_light(&mut self, cue: &Cue, place: CuePlace, at: ShowTime) {
+    fn order_light(&mut self, cue: &Cue, run: RunId, place: CuePlace, at: ShowTime) {
         let Some(light) = &cue.light else { return };
-        let what =
-            What::Fade { slots: light.targets.len() + light.waves.len(), span: light.length() };
-        self.order(Some(cue.number), Output::Light, what, at);
+        let since = self.since(run, at);
+        let is_over =
+            |it: &CaptureCue| light::ends(it, since).is_some_and(|ends| since < at && ends <= at);
+        if let Some(capture) = light.capture.as_ref().filter(|it| !is_over(it)) {
+            let what = What::Capture { file: capture.file.clone() };
+            self.order(Some(cue.number), Output::Light, what, at);
+            self.light.roll(run.0, place.list, since, capture);
+        }
+        let slots = light.targets.len() + light.waves.len();
+        if light.capture.is_none() || slots > 0 {
+            let what = What::Fade { slots, span: light.length() };
+            self.order(Some(cue.number), Output::Light, what, at);
+        }
         self.light.take(&Take { list: place.list, at, light });
         self.light_changed = true;
     }
@@ -276,7 +296,7 @@ impl Engine {
         }
     }
 
-    /// Ends a run, its sound after a fade; its light stays.
+    /// Ends a run, its sound and its recorded light after a fade; the rest of its light stays.
     pub(super) fn stop_run(&mut self, now: ShowTime, target: RunId, fade: Span) {
         self.end_run(now, target, Span::ZERO, fade);
     }
@@ -295,6 +315,15 @@ impl Engine {
             let order = self.order(Some(run.number), Output::Phones, What::StopTracks { span }, at);
             let message = self.audience.stop(Some(&track), at, span);
             self.tell_all(&order, message);
+        }
+        if self
+            .show
+            .at(run.place)
+            .is_some_and(|cue| cue.light.as_ref().is_some_and(|it| it.capture.is_some()))
+        {
+            self.order(Some(run.number), Output::Light, What::Stop { span: fade }, now + wait);
+            self.light.stop_roll(target.0, now + wait, fade);
+            self.light_changed = true;
         }
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;

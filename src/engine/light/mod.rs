@@ -28,9 +28,11 @@ mod rack;
 pub mod rdm;
 pub mod receive;
 mod render;
+mod roll;
 pub mod source;
 mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};
 pub use render::{priorities, render};
+pub(crate) use roll::ends;

@@ -6,6 +6,7 @@ use units::{ShowTime, Span, Universe};
 
 use super::draw::Drawing;
 use super::master::Faders;
+use super::roll::Roll;
 
 /// Frames stand on multiples of this in show time, on all boxes: 43.5 Hz, as ETC's library ticks (rule S5).
 pub const GRID: Span = Span::from_millis(23);
@@ -31,6 +32,8 @@ pub struct UniversePlan {
     pub universe: Universe,
     pub(super) drawing: Arc<Drawing>,
     pub(super) faders: Arc<Faders>,
+    /// The one on top is the last.
+    pub(super) rolls: Arc<[Roll]>,
 }
 
 impl Plan {
@@ -67,5 +70,6 @@ impl UniversePlan {
     pub fn is_moving(&self, at: ShowTime) -> bool {
         let moving = |(begin, end): &(ShowTime, ShowTime)| *begin <= at && at < *end + GRID;
         self.drawing.moves.iter().chain(&self.faders.moves).any(moving)
+            || self.rolls.iter().any(|roll| roll.is_moving(at))
     }
 }

@@ -10,7 +10,8 @@ use super::lane::{Goal, Lane, Owner};
 use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
 use super::rack::Rack;
-use crate::show::{LaneId, LightCue, MasterRef, Merge, Show, Timing};
+use super::roll::Roll;
+use crate::show::{CaptureCue, LaneId, LightCue, MasterRef, Merge, Show, Timing};
 
 /// A cue's claim on lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,11 @@ impl MasterId {
     pub const GRAND: Self = Self(0);
     /// Scales everything, to nothing or not at all.
     pub const BLACKOUT: Self = Self(1);
+
+    /// Its place.
+    pub(super) fn index(self) -> u16 {
+        self.0
+    }
 }
 
 impl From<MasterRef> for MasterId {
@@ -111,10 +117,39 @@ impl Playback {
         }
     }
 
+    /// A cue's recording begins at `at`; what its list plays in the same universes ends when this one is whole.
+    pub fn roll(&mut self, run: u64, list: usize, at: ShowTime, cue: &CaptureCue) {
+        for (universe, reel) in &cue.footage.reels {
+            let found = self.racks.binary_search_by_key(universe, |it| it.universe);
+            let rack =
+                &mut self.racks[found.expect("every universe that is played is in the show")];
+            let roll = Roll::new(run, list, at, cue, reel.clone());
+            let before = rack.rolls.iter_mut().filter(|it| it.list == list);
+            before.for_each(|it| it.cover(&roll));
+            rack.rolls.push(roll);
+            rack.drawn = OnceLock::new();
+        }
+    }
+
+    /// The recording of a run ends within `span`.
+    pub fn stop_roll(&mut self, run: u64, at: ShowTime, span: Span) {
+        let at = self.shown(at);
+        self.each_roll(|roll| {
+            if roll.run == run {
+                roll.stop(at, Some(span));
+            }
+        });
+    }
+
     /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
         let (owner, at) = (self.owner(list), self.shown(at));
         self.each_busy(|lane| lane.release(owner, at, span));
+        self.each_roll(|roll| {
+            if roll.list == list {
+                roll.stop(at, Some(span));
+            }
+        });
     }
 
     /// A master goes to a level; in a pause at once, since nothing moves then.
@@ -144,8 +179,7 @@ impl Playback {
         }
     }
 
-    /// Pins a slot to a value; none lets it go, and one without a fixture goes to 0. Gives whether there is such a
-    /// universe.
+    /// Pins a slot to a value; none lets it go. Gives whether there is such a universe.
     pub fn park_slot(&mut self, universe: Universe, slot: Slot, value: Option<u8>) -> bool {
         let Ok(rack) = self.racks.binary_search_by_key(&universe, |it| it.universe) else {
             return false;
@@ -159,13 +193,15 @@ impl Playback {
         self.blind = light.map_or_else(Vec::new, |light| self.blind_plans(light));
     }
 
-    /// Every fade ends where it is; what was ordered for later is forgotten.
+    /// Every fade ends where it is, recordings by their own fade; what was ordered for later is forgotten.
     pub fn hold(&mut self, at: ShowTime) {
+        self.stop_rolls(at, None);
         self.each_busy(|lane| lane.cut(at, |level| (level, Span::ZERO)));
     }
 
     /// Every intensity goes out within `span`; the rest stays where it is, so that nothing turns in the dark.
     pub fn black(&mut self, at: ShowTime, span: Span) {
+        self.stop_rolls(at, Some(span));
         let lanes = self.racks.iter_mut().flat_map(|rack| &mut rack.lanes);
         lanes.for_each(|(lane, _)| match lane.merge {
             Merge::Htp => lane.go_out(at, span),
@@ -183,6 +219,7 @@ impl Playback {
     pub fn thaw(&mut self, at: ShowTime) {
         let Some(frozen) = self.frozen.take() else { return };
         self.each_busy(|lane| lane.shift(frozen, at - frozen));
+        self.each_roll(|roll| roll.shift(frozen, at - frozen));
         self.masters.iter_mut().for_each(|lane| lane.shift(frozen, at - frozen));
         self.redraw();
     }
@@ -193,7 +230,9 @@ impl Playback {
         self.since = since;
         for rack in &mut self.racks {
             let forgot = rack.lanes.iter_mut().fold(false, |any, (it, _)| it.forget(since) || any);
-            if forgot {
+            let rolls = rack.rolls.len();
+            rack.rolls.retain(|roll| !roll.is_over(since));
+            if forgot || rack.rolls.len() < rolls {
                 rack.drawn = OnceLock::new();
             }
         }
@@ -254,6 +293,18 @@ impl Playback {
                 change(lane);
                 rack.drawn = OnceLock::new();
             }
+        }
+    }
+
+    fn stop_rolls(&mut self, at: ShowTime, span: Option<Span>) {
+        self.racks.iter_mut().for_each(|rack| rack.rolls.retain(|roll| !roll.begins_after(at)));
+        self.each_roll(|roll| roll.stop(at, span));
+    }
+
+    fn each_roll(&mut self, mut change: impl FnMut(&mut Roll)) {
+        for rack in self.racks.iter_mut().filter(|rack| !rack.rolls.is_empty()) {
+            rack.rolls.iter_mut().for_each(&mut change);
+            rack.drawn = OnceLock::new();
         }
     }
 

@@ -10,12 +10,15 @@ use super::draw::{Drawing, Outlet, SETS_FROM};
 use super::lane::Lane;
 use super::master::Faders;
 use super::plan::UniversePlan;
+use super::roll::Roll;
 use crate::show::{Channel, Fixture, Merge};
 
 #[derive(Debug, Clone)]
 pub struct Rack {
     pub universe: Universe,
     pub lanes: Vec<(Lane, Outlet)>,
+    /// Recordings; the one on top is the last.
+    pub rolls: Vec<Roll>,
     /// Empty when something has changed.
     pub drawn: OnceLock<Arc<UniversePlan>>,
     /// Sets of masters.
@@ -28,8 +31,8 @@ pub struct Rack {
 
 impl Rack {
     pub fn new(universe: Universe) -> Self {
-        let (lanes, sets, pins) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { universe, lanes, drawn: OnceLock::new(), sets, dimmers: 0, pins }
+        let (lanes, rolls, drawn) = (Vec::new(), Vec::new(), OnceLock::new());
+        Self { universe, lanes, rolls, drawn, sets: Vec::new(), dimmers: 0, pins: BTreeMap::new() }
     }
 
     /// Takes a fixture in, scaled by a set of masters; gives which lanes are its channels.
@@ -56,14 +59,13 @@ impl Rack {
         let lanes = self.lanes.iter().map(|(lane, outlet)| {
             (Lane::new(lane.merge, lane.rest), Outlet { parked: None, ..outlet.clone() })
         });
-        let (drawn, pins) = (OnceLock::new(), BTreeMap::new());
-        Self { lanes: lanes.collect(), drawn, pins, sets: self.sets.clone(), ..*self }
+        let (rolls, drawn, pins) = (Vec::new(), OnceLock::new(), BTreeMap::new());
+        Self { lanes: lanes.collect(), rolls, drawn, pins, sets: self.sets.clone(), ..*self }
     }
 
-    /// Parks a slot; one that is let go and has no lane stands at 0, since nobody else would write it.
+    /// Parks a slot, or lets it go.
     pub fn pin(&mut self, slot: u16, value: Option<u8>) {
-        let has_lane = self.lanes.iter().any(|(_, outlet)| outlet.slots.contains(&slot));
-        match value.or((!has_lane).then_some(0)) {
+        match value {
             Some(value) => self.pins.insert(slot, value),
             None => self.pins.remove(&slot),
         };
@@ -87,8 +89,9 @@ impl Rack {
     ) -> Arc<UniversePlan> {
         let plan = || {
             let drawing = Drawing::new(&self.lanes, &self.sets, &self.pins, since);
-            let (drawing, faders) = (Arc::new(drawing), faders().clone());
-            Arc::new(UniversePlan { universe: self.universe, drawing, faders })
+            let (drawing, rolls) = (Arc::new(drawing), self.rolls.as_slice().into());
+            let (universe, faders) = (self.universe, faders().clone());
+            Arc::new(UniversePlan { universe, drawing, faders, rolls })
         };
         self.drawn.get_or_init(plan).clone()
     }

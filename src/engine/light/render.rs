@@ -1,7 +1,7 @@
 //! Draws a frame: for every instant the same octets, on every box.
 //!
 //! It neither allocates, locks, logs nor waits, and reckons with whole numbers only. First the masters, then the
-//! virtual dimmers, then the slots; where nothing moves and nothing scales, octets are copied.
+//! virtual dimmers, the slots, what is recorded, and what is parked; where nothing moves and nothing scales, octets are copied.
 
 use units::{Level, ShowTime, Universe};
 
@@ -9,6 +9,7 @@ use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNS
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
+use super::playback::MasterId;
 use super::wave;
 use crate::show::Response;
 
@@ -35,6 +36,8 @@ pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOT
     }
     desk.dimmers(&drawing.dimmers, at);
     desk.slots(&drawing.slots, at, slots);
+    let blackout = plan.faders.scale(&[MasterId::BLACKOUT.index()], at);
+    plan.rolls.iter().for_each(|roll| roll.draw(at, blackout, slots));
     for (slot, octet) in &drawing.pins {
         slots[usize::from(*slot) % Universe::SLOTS] = *octet;
     }

@@ -73,6 +73,12 @@ codes! {
     MISSING_ATTRIBUTE = "missing-attribute";
     /// A sound file that is missing or cannot be played.
     MEDIA_UNREADABLE = "media-unreadable";
+    /// A recording of light that is missing, damaged or too long.
+    CAPTURE_UNREADABLE = "capture-unreadable";
+    /// A recording of light that was cut off while it was written (warning).
+    CAPTURE_CUT = "capture-cut";
+    /// A universe or channel that is to be played and was not recorded.
+    NOT_IN_CAPTURE = "not-in-capture";
     /// A sound that begins after its end.
     START_BEYOND_END = "start-beyond-end";
     /// A sound whose fades are longer than it is.

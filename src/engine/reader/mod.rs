@@ -19,4 +19,4 @@ pub use report::{Report, Spot, suggestion};
 pub use syntax::parse;
 pub use table::{Table, in_range, whole};
 pub use tree::{Entry, Node, Number, Value};
-pub use words::{Read, word};
+pub use words::{Read, span, word};

@@ -75,6 +75,17 @@ impl Read for Span {
     }
 }
 
+/// A length of time in the words of a show file, for those who read it elsewhere.
+///
+/// # Errors
+/// How it is written.
+pub fn span(text: &str) -> Result<Span, String> {
+    let given = seconds(text).filter(|it| (0.0..=SPAN_MAX.secs_f64()).contains(it));
+    given
+        .map(Span::from_secs_f64)
+        .ok_or_else(|| "write it as 90s, 10m, 1m30s or 1h; 24h at most".into())
+}
+
 /// Each unit once, the longest first.
 fn seconds(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 4] = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001)];

@@ -128,5 +128,7 @@ fn track(cue: &Cue) -> Option<&PhoneTrack> {
 
 fn own_fade_out(cue: &Cue) -> Span {
     let track = track(cue).map(|track| track.fade_out);
-    cue.sound.iter().map(|sound| sound.fade_out).chain(track).max().unwrap_or_default()
+    let capture = cue.light.as_ref().and_then(|light| light.capture.as_ref());
+    let others = track.into_iter().chain(capture.map(|it| it.fade_out));
+    cue.sound.iter().map(|sound| sound.fade_out).chain(others).max().unwrap_or_default()
 }

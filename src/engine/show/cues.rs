@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use units::{CueNumber, FrameRate, Span, Universe};
 
 use super::acts::{self, Written};
+use super::captures::Captures;
 use super::effects::Effects;
 use super::looks::{Looks, Palettes};
 use super::masters;
@@ -23,6 +24,7 @@ pub struct Known<'a, 'l> {
     pub masters: &'a [Master],
     pub tracks: &'a Tracks,
     pub library: &'a mut Library<'l>,
+    pub captures: &'a mut Captures<'l>,
     pub universes: &'a BTreeMap<Universe, UniverseOut>,
     /// Whether phones flash three times a second at most.
     pub flash_limited: bool,
@@ -235,6 +237,9 @@ fn seconds_since_midnight(text: &str) -> Option<u32> {
 /// goes on without it.
 fn length(cue: &Cue, known: &Known) -> Option<Span> {
     let mut longest = cue.light.as_ref().map_or(Span::ZERO, LightCue::length);
+    if let Some(capture) = cue.light.as_ref().and_then(|light| light.capture.as_ref()) {
+        longest = longest.max(outputs::capture_length(capture)?);
+    }
     for sound in &cue.sound {
         longest =
             longest.max(outputs::length(known.library, sound.media, sound.loops, sound.offset)?);

@@ -1,9 +1,10 @@
-//! What light does in a cue: looks, levels and effects, and the time each attribute takes.
+//! What light does in a cue: looks, levels, effects and recordings, and the time each attribute takes.
 
 use std::collections::BTreeMap;
 
 use units::Span;
 
+use super::captures;
 use super::cues::Known;
 use super::effects::Effect;
 use super::kind::{KINDS, Kind};
@@ -13,7 +14,21 @@ use super::patch::{Named, Patch};
 use crate::reader::{Entry, Node, Read, Report, Spot, Table, code, word};
 
 const KEYS: &[&str] = &[
-    "look", "levels", "effect", "fade", "fade_in", "fade_out", "delay", "curve", "block", "assert",
+    "look",
+    "levels",
+    "effect",
+    "fade",
+    "fade_in",
+    "fade_out",
+    "delay",
+    "curve",
+    "block",
+    "assert",
+    "capture",
+    "map",
+    "universe_size",
+    "loop",
+    "start_at",
 ];
 
 /// A cue's light as it is written.
@@ -26,15 +41,16 @@ pub struct ReadLight {
 }
 
 /// What light does.
-pub fn light(report: &Report, node: &Node, known: &Known) -> Option<ReadLight> {
+pub fn light(report: &Report, node: &Node, known: &mut Known) -> Option<ReadLight> {
     let table = Table::open(report, node, "`light`", KEYS)?;
+    let capture = captures::read(&table, known.captures);
     let own =
         table.node("levels").map(|node| looks::levels(report, node, known.patch, known.palettes));
     let look = table.node("look").and_then(|node| look(report, node, known));
     let effects = effects(&table, known);
     let block = table.or("block", false);
     let asserts = table.or("assert", false);
-    let does = ["look", "levels", "effect"].iter().any(|key| table.node(key).is_some());
+    let does = ["look", "levels", "effect", "capture"].iter().any(|key| table.node(key).is_some());
     if !does && !block && !asserts {
         table.missing("look` or `levels");
     }
@@ -44,6 +60,7 @@ pub fn light(report: &Report, node: &Node, known: &Known) -> Option<ReadLight> {
         waves: effects.into_iter().flat_map(|effect| effect.waves.clone()).collect(),
         timings: Vec::new(),
         asserts,
+        capture,
     };
     // An attribute has one goal: the effect, since who names one wants to see it.
     light.targets.retain(|target| light.waves.iter().all(|wave| wave.lane != target.lane));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::captures::Captures;
 use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
@@ -17,6 +18,10 @@ pub trait Source {
     fn text(&self, path: &str) -> Result<String, String>;
     /// What is known of a sound file, or why it cannot be played.
     fn media(&self, path: &str) -> Result<MediaInfo, String>;
+    /// The bytes of a recording of light, or why they cannot be had.
+    fn capture(&self, _path: &str) -> Result<Vec<u8>, String> {
+        Err("there is no such file".into())
+    }
     /// Paths of sound files that are there, to suggest one for a name that is not.
     fn media_there(&self) -> Vec<String> {
         Vec::new()
@@ -90,10 +95,16 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             tracks: &tracks,
             universes: &universes,
             library: &mut library,
+            captures: &mut Captures::new(source),
             flash_limited: head.flash_limit_off.is_none(),
             timecode_rate: timecode.rate,
         },
     );
+    let cues = lists.iter().flat_map(|list| &list.cues);
+    let played = cues.filter_map(|read| read.cue.light.as_ref()?.capture.as_ref());
+    for universe in played.flat_map(|it| it.footage.reels.keys()) {
+        universes.entry(*universe).or_insert_with(universes::undeclared);
+    }
     timing::check(report, &lists);
     dark::check(report, &patch, &lists);
     let triggers = triggers::read(&top, &inputs, &lists);

@@ -4,13 +4,15 @@
 //! which everything is resolved, or findings that say what keeps it from running, all of them at once.
 //! Never here: the disk (a [`Source`] hands the files in); a guess at what was meant.
 //!
-//! The way through: `load` gathers the files; `patch`, `looks`, `media`, `cues` read one table each and resolve
+//! The way through: `load` gathers the files; `patch`, `looks`, `media`, `captures`, `cues` read one table each and resolve
 //! names; `timing` walks the finished lists. `docs/show-file.md` is the page for people.
 
 mod acts;
+mod captures;
 mod cues;
 mod dark;
 mod effects;
+mod footage;
 mod hang;
 mod head;
 mod inputs;
@@ -33,6 +35,7 @@ mod universes;
 mod values;
 
 pub use crate::reader::{Finding, Severity, json};
+pub use footage::{FOOTAGE_MAX, Footage, Reel};
 pub use load::{Loaded, Source, load};
 pub use masters::{GRAND, find as find_master};
 pub use model::*;

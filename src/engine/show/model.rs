@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::ops;
 use std::sync::Arc;
 
 use crate::fixture::Range;
@@ -15,6 +16,8 @@ use wire::artnet::Key;
 
 use crate::fixture::attribute;
 use crate::timecode::Source;
+
+use super::footage::Footage;
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,6 +78,13 @@ impl Show {
     pub fn channel(&self, lane: LaneId) -> Option<(&Fixture, &Channel)> {
         let fixture = self.fixtures.get(lane.fixture as usize)?;
         Some((fixture, fixture.channels.get(lane.channel as usize)?))
+    }
+    /// Stretches of slots from 0 that recordings play in, whichever cue's.
+    pub fn captured(&self, universe: Universe) -> impl Iterator<Item = ops::Range<usize>> {
+        let cues = self.lists.iter().flat_map(|list| &list.cues);
+        let captures = cues.filter_map(|cue| cue.light.as_ref()?.capture.as_ref());
+        let reels = captures.filter_map(move |it| it.footage.reels.get(&universe));
+        reels.flat_map(|reel| reel.stretches())
     }
     /// The sACN universes that come in.
     pub fn input_universes(&self) -> impl Iterator<Item = Universe> {
@@ -595,6 +605,8 @@ pub struct LightCue {
     pub timings: Vec<Timing>,
     /// Whether it takes again what its list has taken before, and does not name (asserting).
     pub asserts: bool,
+    /// Recorded light that plays over everything.
+    pub capture: Option<CaptureCue>,
 }
 
 impl LightCue {
@@ -609,6 +621,23 @@ impl Timing {
     pub fn length(&self) -> Span {
         self.delay + self.fade.max(self.fall.unwrap_or(Span::ZERO))
     }
+}
+
+/// A recording that plays in step with show time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaptureCue {
+    /// Path within the show folder.
+    pub file: String,
+    /// What is in it, by the universes that it plays in.
+    pub footage: Arc<Footage>,
+    /// How often.
+    pub loops: Loops,
+    /// Where in the file it begins.
+    pub offset: Span,
+    /// From what lies beneath, at the start.
+    pub fade_in: Span,
+    /// To what lies beneath, at its own end, and when it is stopped.
+    pub fade_out: Span,
 }
 
 /// How some attributes go where they go.

@@ -4,7 +4,7 @@ use units::{Decibels, Rgb, Span, TrackId};
 
 use super::cues::Known;
 use super::media::Library;
-use super::model::{Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue};
+use super::model::{CaptureCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue};
 use crate::reader::{Node, Read, Report, Table, Value, code, whole, word};
 
 /// Channels of the largest card we know (MADI), which is far from any routing mistake we could tell.
@@ -78,6 +78,14 @@ fn track(report: &Report, node: &Node, known: &Known) -> Option<(TrackId, Option
 pub fn length(library: &Library, media: MediaId, loops: Loops, offset: Span) -> Option<Span> {
     match loops {
         Loops::Times(times) => Some(library.info(media).length().times(times.into()) - offset),
+        Loops::Forever => None,
+    }
+}
+
+/// How long a recording plays; none if it plays until something ends it.
+pub fn capture_length(capture: &CaptureCue) -> Option<Span> {
+    match capture.loops {
+        Loops::Times(times) => Some(capture.footage.length.times(times.into()) - capture.offset),
         Loops::Forever => None,
     }
 }

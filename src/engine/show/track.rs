@@ -26,7 +26,8 @@ pub fn tracked(list: &CueList, index: usize) -> Option<LightCue> {
         })
     };
     let timings = own.map_or_else(|| vec![Timing::default()], |own| own.timings.clone());
-    let mut light = LightCue { timings, ..LightCue::default() };
+    let capture = own.and_then(|own| own.capture.clone());
+    let mut light = LightCue { timings, capture, ..LightCue::default() };
     for (lane, goal) in goals {
         let timing = |timing: u16| if is_own(lane) { timing } else { 0 };
         match goal {
@@ -34,7 +35,8 @@ pub fn tracked(list: &CueList, index: usize) -> Option<LightCue> {
             Goal::Wave(it) => light.waves.push(WaveTarget { timing: timing(it.timing), ..it }),
         }
     }
-    (!light.targets.is_empty() || !light.waves.is_empty()).then_some(light)
+    let does = !light.targets.is_empty() || !light.waves.is_empty() || light.capture.is_some();
+    does.then_some(light)
 }
 
 enum Goal {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use units::{CommandId, CueNumber, Level, Span, Timecode};
+use units::{CommandId, CueNumber, Level, Span, Timecode, Universe};
 
 use super::{House, Peer, lamps};
 use crate::chance;
@@ -43,6 +43,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/clock/step", post(step_clock))
         .route("/phones", get(phones))
         .route("/universes", get(universes))
+        .route("/record", get(record))
         .route("/rdm/list", post(lamps::list))
         .route("/rdm/get", post(lamps::get))
         .route("/rdm/set", post(lamps::set))
@@ -295,8 +296,38 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
-    let (universes, inputs) = (house.outputs.universes(), house.outputs.inputs());
-    Json(json!({ "universes": universes, "inputs": inputs }))
+    let outputs = &house.outputs;
+    let (universes, inputs) = (outputs.universes(), outputs.inputs());
+    let lost = outputs.recording_lost();
+    Json(json!({ "universes": universes, "inputs": inputs, "recording_lost_frames": lost }))
+}
+
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    /// Numbers parted by commas; all where there are none.
+    universes: Option<String>,
+}
+
+async fn record(State(house): State<Arc<House>>, Query(asked): Query<Recorded>) -> Response {
+    let numbers = asked.universes.as_deref().unwrap_or_default().split(',');
+    let universe = |number: &str| Universe::new(number.parse().ok()?).ok();
+    let universes: Option<Vec<Universe>> =
+        numbers.filter(|it| !it.is_empty()).map(universe).collect();
+    let Some(universes) = universes else {
+        let message = "universes are numbers from 1 to 63999, parted by commas";
+        return nonsense(StatusCode::BAD_REQUEST, "bad_request", message);
+    };
+    match house.outputs.record(&universes) {
+        Ok(bytes) => {
+            let pieces = futures_util::stream::unfold(bytes, async |mut bytes| {
+                let piece = bytes.recv().await?;
+                Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), bytes))
+            });
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (kind, Body::from_stream(pieces)).into_response()
+        }
+        Err(why) => nonsense(StatusCode::CONFLICT, "cannot_record", &why),
+    }
 }
 
 /// A cue as the list of cues has it.

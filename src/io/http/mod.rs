@@ -29,8 +29,8 @@ use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::oneshot;
-use units::{ShowTime, Span, Subnet};
+use tokio::sync::{mpsc, oneshot};
+use units::{ShowTime, Span, Subnet, Universe};
 use uuid::Uuid;
 
 pub use crowd::Crowd;
@@ -64,6 +64,13 @@ pub trait Outputs: Send + Sync {
     fn sound(&self) -> Value;
     /// Asks lamps; the other end is gone where there is nobody to ask.
     fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done>;
+    /// Frames that recordings of light had no room for.
+    fn recording_lost(&self) -> u64;
+    /// Records light, as the bytes of a capture, until the receiver is dropped; without universes all of them.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String>;
 }
 
 /// What does not change while the box runs.

@@ -30,6 +30,7 @@ use super::glance::{Foreign, NodeGlance};
 use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
+use super::record::{Recording, Tape, Wanted};
 use super::render::{Gauges, Leave, Old, Table, Told, phase_of};
 use crate::clock::BoxClock;
 
@@ -51,6 +52,10 @@ pub(super) struct Seen {
     /// By phase.
     worst: Vec<Worst>,
     pub evidence: Option<Evidence>,
+    /// Whoever wants to record.
+    pub wanted: Option<Wanted>,
+    /// Whether somebody does.
+    pub records: bool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -129,6 +134,8 @@ pub(super) struct Edge {
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+    pub title: String,
+    pub recording: Option<Recording>,
     pub waiting: Vec<Waiting>,
     /// Who waits for an answer of lamps.
     pub rdm: BTreeMap<u64, oneshot::Sender<rdm::Done>>,
@@ -140,6 +147,7 @@ pub(super) type Join = Box<dyn Fn(Universe) -> std::io::Result<Vec<UdpSocket>> +
 /// Its ends of a render thread's rings.
 pub(super) struct EdgeEnds {
     pub tables: Producer<Arc<Table>>,
+    pub tapes: Producer<Option<Tape>>,
     pub inputs: Producer<Arc<InputTable>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
@@ -168,6 +176,7 @@ impl Edge {
             let now = self.steady.show(self.clock.mono_now());
             self.bring_in(now);
             self.drain();
+            self.record();
             self.speak(now);
             self.run_errands();
             self.publish();
@@ -176,6 +185,8 @@ impl Edge {
                 self.each_second();
             }
         }
+        // What left before the end belongs to a recording.
+        self.record();
     }
 
     fn listen(&mut self) {
@@ -253,6 +264,29 @@ impl Edge {
                     }
                 }
             }
+        }
+    }
+
+    fn record(&mut self) {
+        let now = self.clock.now();
+        let wanted = self.seen.lock().expect("watchers do not panic").wanted.take();
+        if let Some(wanted) = wanted {
+            let (threads, gauges) = (self.ends.len(), self.gauges.clone());
+            let (recording, tapes) = Recording::begin(wanted, &self.title, now, threads, gauges);
+            self.hand_tapes(tapes.into_iter().map(Some));
+            self.recording = Some(recording);
+        }
+        if self.recording.as_mut().is_some_and(|it| !it.turn(now)) {
+            self.hand_tapes(std::iter::repeat_with(|| None));
+            self.recording = None;
+            self.seen.lock().expect("watchers do not panic").records = false;
+        }
+    }
+
+    /// A render thread that has not taken a tape for so many is stuck, and that is told of elsewhere.
+    fn hand_tapes(&mut self, tapes: impl Iterator<Item = Option<Tape>>) {
+        for (ends, tape) in self.ends.iter_mut().zip(tapes) {
+            let _ = ends.tapes.push(tape);
         }
     }
 

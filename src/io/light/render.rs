@@ -26,6 +26,7 @@ use units::{Moment, ShowTime, Span, Universe};
 use wire::artnet;
 
 use super::outbox::{Address, Outbox, Sent, System, is_ipv6};
+use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
 /// Frames are drawn so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a development
@@ -58,6 +59,7 @@ pub(super) enum Told {
 pub(super) enum Old {
     Plan(Arc<Plan>),
     Table(Arc<Table>),
+    Tape(Tape),
     Inputs(Arc<InputTable>),
 }
 
@@ -86,6 +88,8 @@ pub(super) enum Leave {
 pub(super) struct Gauges {
     pub universes: Vec<Gauge>,
     pub failed: AtomicU64,
+    /// Frames that a recording had no room for.
+    pub untaped: AtomicU64,
     pub leave: AtomicU8,
 }
 
@@ -103,7 +107,8 @@ impl Gauges {
     pub fn new(universes: usize) -> Self {
         let gauge = |_| Gauge { frames: AtomicU64::new(0), last: AtomicI64::new(NEVER) };
         let universes = (0..universes).map(gauge).collect();
-        Self { universes, failed: AtomicU64::new(0), leave: AtomicU8::new(Leave::Not as u8) }
+        let (failed, untaped) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { universes, failed, untaped, leave: AtomicU8::new(Leave::Not as u8) }
     }
     pub fn leave(&self, how: Leave) {
         self.leave.store(how as u8, Relaxed);
@@ -159,12 +164,20 @@ impl Lit {
         }
     }
 
+    /// What left last, with what came in.
+    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
+        let sacn = self.sacn.as_ref().map(|(stream, _)| stream.slots());
+        sacn.or_else(|| self.artnet.as_ref().map(ArtnetStream::slots)).unwrap_or(&self.own)
+    }
+
     /// Draws the frame for `at`, with what came in up to then; a pause of the show is none of the console.
     pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
         if let Some(drawn) = plan.universe_at(self.index, self.universe) {
+            // A slot that no lane has is dark again when a recording, or who parked it, lets it go.
+            self.own.fill(0);
             render(drawn, shown, &mut self.own);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
@@ -242,6 +255,8 @@ pub(super) struct Render {
     pub synchronizer: Option<Synchronizer>,
     pub plan: Arc<Plan>,
     pub table: Arc<Table>,
+    /// While somebody records.
+    pub tape: Option<Tape>,
     pub inputs: Arc<InputTable>,
     pub ends: RenderEnds,
     pub gauges: Arc<Gauges>,
@@ -253,6 +268,7 @@ pub(super) struct Render {
 pub(super) struct RenderEnds {
     pub plans: Consumer<Arc<Plan>>,
     pub tables: Consumer<Arc<Table>>,
+    pub tapes: Consumer<Option<Tape>>,
     pub inputs: Consumer<Arc<InputTable>>,
     pub old: Producer<Old>,
     pub told: Producer<Told>,
@@ -346,6 +362,19 @@ impl Render {
             let old = std::mem::replace(&mut self.inputs, inputs);
             let _ = self.ends.old.push(Old::Inputs(old));
         }
+        while self.ends.old.slots() > 0
+            && let Ok(tape) = self.ends.tapes.pop()
+        {
+            self.take_tape(tape);
+        }
+    }
+
+    fn take_tape(&mut self, tape: Option<Tape>) {
+        // Whoever records sees at once what is shown.
+        self.lit.iter_mut().for_each(|lit| lit.fresh |= tape.is_some());
+        if let Some(old) = std::mem::replace(&mut self.tape, tape) {
+            let _ = self.ends.old.push(Old::Tape(old));
+        }
     }
 
     fn take_plan(&mut self, plan: Arc<Plan>) {
@@ -383,6 +412,11 @@ impl Render {
         for lit in &mut self.lit[span] {
             let subscribed = !self.table.subscribers[lit.index].is_empty();
             lit.draw(&self.plan, &came, subscribed, at);
+            if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
+                let taken = Taken { at, universe: lit.universe, slots: *lit.slots() };
+                let is_lost = u64::from(tape.push(taken).is_err());
+                self.gauges.untaped.fetch_add(is_lost, Relaxed);
+            }
         }
     }
 

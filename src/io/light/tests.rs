@@ -12,8 +12,10 @@ use engine::show::{
     SacnOut, Shape, Show, ShowInput, Target, Timing, UniverseOut, Wave, WaveTarget,
 };
 use nix::libc;
+use tokio::sync::mpsc::Receiver;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
+use wire::capture::{Reader, Record};
 use wire::sacn::{self, DataFrame, SourceName};
 
 use super::render::{Came, Lit, THREAD};
@@ -173,6 +175,8 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let mut playback = Playback::new(&show);
     let mut bytes = [0; 2048];
     receiver.recv(&mut bytes).expect("a first frame");
+    let mut recorded = light.watch().record(&[]).expect("nobody else records");
+    assert!(light.watch().record(&[]).is_err(), "one at a time");
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
@@ -191,6 +195,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         let length = receiver.recv(&mut bytes).expect("a frame");
         previews += usize::from(is_preview(&bytes[..length]));
     }
+    let left = bytes[..sacn::DATA_LEN].to_vec();
     // It is waited for what priorities the console may send; then it is mixed in.
     let mut mixed = 0;
     while mixed < 10 {
@@ -202,7 +207,24 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     WATCHING.store(false, SeqCst);
     assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
     assert!(previews > 5, "{previews} packets of what is seen blindly");
+    let lost = light.watch().recording_lost();
     light.stop();
+    let all = frames_of_universe_1(&mut recorded);
+    assert!(lost == 0 && all.len() > 20, "{lost} lost, {} recorded", all.len());
+    assert!(all.contains(&left[sacn::DATA_LEN - Universe::SLOTS..].to_vec()));
+}
+
+/// What a recording shows.
+fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
+    let capture: Vec<u8> = std::iter::from_fn(|| recorded.try_recv().ok()).flatten().collect();
+    let mut reader = Reader::new(&capture).expect("a capture");
+    let mut all = Vec::new();
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Frame { index: 0, slots, .. } = record {
+            all.push(slots.to_vec());
+        }
+    }
+    all
 }
 
 fn is_preview(datagram: &[u8]) -> bool {
@@ -252,4 +274,19 @@ fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let each = began.elapsed() / 40;
     println!("a universe of 512 moving dimmers is drawn in {each:?}");
     assert!(each < Duration::from_micros(500), "{each:?}");
+}
+
+#[test]
+fn a_slot_without_a_fixture_is_dark_again_when_nobody_holds_it_any_more() {
+    let show =
+        Show { universes: [(universe(1), UniverseOut::default())].into(), ..Show::default() };
+    let (mut playback, mut lit) = (Playback::new(&show), Lit::new(universe(1), 0));
+    let slot = Slot::new(7).expect("in range");
+    let mut shown = |value| {
+        playback.park_slot(universe(1), slot, value);
+        let at = ShowTime::ZERO;
+        lit.draw(&playback.plan(1), &Came { table: &Vec::new(), at }, false, at);
+        lit.slots()[slot.index()]
+    };
+    assert_eq!([shown(Some(200)), shown(None)], [200, 0]);
 }

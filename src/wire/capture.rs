@@ -1,0 +1,463 @@
+//! A capture: what universes showed, as a file. Only what changed is in it.
+//!
+//! All numbers are little-endian; a *varint* is LEB128, seven bits an octet, the lowest first, of 64 bits at most.
+//!
+//! | octets | head |
+//! |---|---|
+//! | 0..4 | `DBLC` |
+//! | 4 | version, 1 |
+//! | 5 | 0 |
+//! | 6..14 | show time at position 0, TAI nanoseconds, signed |
+//! | 14..16 | how many universes |
+//! | 16..18 | length of the show's title in octets |
+//! | then | the title, UTF-8; the universes, two octets each, ascending |
+//!
+//! Records follow: two octets of length, then so many of content. A varint says how many nanoseconds have gone since
+//! the record before, another which universe by its place in the head. Its number of universes, one beyond the last, is
+//! a *mark*: the capture goes on at least until then. Else changes follow: a varint of slots that are as before, a
+//! varint `2 * count`, or `2 * count + 1` for one octet that stands for all of them, then the octets. Every universe
+//! begins with all slots at 0, and its first record may change nothing.
+//!
+//! A file may be cut anywhere: every whole record before the cut is read.
+
+use std::ops::Range;
+
+use units::{ShowTime, Span, Universe};
+
+/// What a capture begins with.
+pub const MAGIC: [u8; 4] = *b"DBLC";
+
+mod field {
+    use super::Range;
+    pub const MAGIC: Range<usize> = 0..4;
+    pub const VERSION: usize = 4;
+    pub const ZERO: usize = 5;
+    pub const BEGAN: Range<usize> = 6..14;
+    pub const UNIVERSES: Range<usize> = 14..16;
+    pub const TITLE: Range<usize> = 16..18;
+    pub const END: usize = 18;
+}
+
+const VERSION: u8 = 1;
+/// So many like ones in a row are shorter as one octet and a count, whatever stands beside them.
+const REPEAT_MIN: usize = 4;
+/// Two unchanged slots or fewer between changes are shorter as changes.
+const GAP_MAX: usize = 2;
+/// A week: more is damage.
+const LENGTH_MAX: Span = Span::from_secs(7 * 24 * 3600);
+
+/// Why bytes are no capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CaptureError {
+    /// Another kind of file.
+    #[error("it is no capture: it does not begin with DBLC")]
+    Magic,
+    /// Written by a newer Downbeat.
+    #[error("it is a capture of version {0}; this Downbeat reads version 1")]
+    Version(u8),
+    /// Cut before its first record, or damaged there.
+    #[error("its head is broken")]
+    Head,
+    /// Damaged; what stands before has been read.
+    #[error("it is damaged at byte {0}")]
+    Damaged(usize),
+}
+
+/// What stands before the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The show's title.
+    pub title: String,
+    /// Show time at position 0.
+    pub began: ShowTime,
+    /// Ascending, each once.
+    pub universes: Vec<Universe>,
+}
+
+/// How a universe looks from a position on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// It changed, or is there for the first time.
+    Frame {
+        /// Since position 0.
+        at: Span,
+        /// Place among [`Head::universes`].
+        index: usize,
+        /// All of them.
+        slots: &'a [u8; Universe::SLOTS],
+    },
+    /// Nothing changed until then.
+    Mark {
+        /// Since position 0.
+        at: Span,
+    },
+}
+
+impl Record<'_> {
+    /// Since position 0.
+    pub fn at(&self) -> Span {
+        match self {
+            Self::Frame { at, .. } | Self::Mark { at } => *at,
+        }
+    }
+    /// Whether nothing changed.
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark { .. })
+    }
+}
+
+/// How many of these bytes are whole records, behind the whole head where they begin with it.
+pub fn whole_len(bytes: &[u8], with_head: bool) -> usize {
+    let mut whole = match head(bytes) {
+        _ if !with_head => 0,
+        Ok((_, records)) => records,
+        Err(_) => return 0,
+    };
+    while let Some(length) = bytes.get(whole..).and_then(<[u8]>::first_chunk) {
+        let end = whole + 2 + usize::from(u16::from_le_bytes(*length));
+        if end > bytes.len() {
+            break;
+        }
+        whole = end;
+    }
+    whole
+}
+
+/// Writes a capture, record by record, into whatever buffer it is given.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    universes: Vec<Universe>,
+    /// By universe; none before its first record.
+    last: Vec<Option<Box<[u8; Universe::SLOTS]>>>,
+    began: ShowTime,
+    at: Span,
+    scratch: Vec<u8>,
+}
+
+impl Writer {
+    /// Writes the head to `out`. Universes are sorted, each is once; a title is cut to 255 octets.
+    pub fn new(mut head: Head, out: &mut Vec<u8>) -> Self {
+        head.universes.sort();
+        head.universes.dedup();
+        let title = fitting(&head.title);
+        out.extend(MAGIC);
+        out.extend([VERSION, 0]);
+        out.extend(head.began.ns().to_le_bytes());
+        out.extend((head.universes.len() as u16).to_le_bytes());
+        out.extend((title.len() as u16).to_le_bytes());
+        out.extend(title.as_bytes());
+        out.extend(head.universes.iter().flat_map(|it| it.number().to_le_bytes()));
+        let last = vec![None; head.universes.len()];
+        let universes = head.universes;
+        Self { universes, last, began: head.began, at: Span::ZERO, scratch: Vec::new() }
+    }
+
+    /// A universe as it shows from `at` on. Nothing is written of one that has not changed or is not in the head; what
+    /// comes out of order counts as being there at the latest record's time.
+    pub fn frame(
+        &mut self,
+        at: ShowTime,
+        universe: Universe,
+        slots: &[u8; Universe::SLOTS],
+        out: &mut Vec<u8>,
+    ) {
+        let Ok(index) = self.universes.binary_search(&universe) else { return };
+        let dark = [0; Universe::SLOTS];
+        let last = self.last[index].as_deref();
+        if last == Some(slots) {
+            return;
+        }
+        self.scratch.clear();
+        let gone = self.go_on(at);
+        put(gone, &mut self.scratch);
+        put(index as u64, &mut self.scratch);
+        changes(self.last[index].as_deref().unwrap_or(&dark), slots, &mut self.scratch);
+        self.last[index] = Some(Box::new(*slots));
+        self.finish(out);
+    }
+
+    /// The capture goes on at least until `at`.
+    pub fn mark(&mut self, at: ShowTime, out: &mut Vec<u8>) {
+        self.scratch.clear();
+        let gone = self.go_on(at);
+        put(gone, &mut self.scratch);
+        put(self.universes.len() as u64, &mut self.scratch);
+        self.finish(out);
+    }
+
+    fn go_on(&mut self, at: ShowTime) -> u64 {
+        let at = (at - self.began).clamp(self.at, LENGTH_MAX);
+        let gone = at - self.at;
+        self.at = at;
+        gone.ns() as u64
+    }
+
+    fn finish(&self, out: &mut Vec<u8>) {
+        let length = u16::try_from(self.scratch.len()).expect("512 slots are below 2 kB");
+        out.extend(length.to_le_bytes());
+        out.extend(&self.scratch);
+    }
+}
+
+/// A title that the head holds.
+fn fitting(title: &str) -> &str {
+    let end = (0..=title.len().min(255)).rev().find(|end| title.is_char_boundary(*end));
+    &title[..end.unwrap_or(0)]
+}
+
+fn changes(from: &[u8; Universe::SLOTS], to: &[u8; Universe::SLOTS], out: &mut Vec<u8>) {
+    let differs = |slot: usize| from[slot] != to[slot];
+    let (mut slot, mut told) = (0, 0);
+    while let Some(begin) = (slot..Universe::SLOTS).find(|slot| differs(*slot)) {
+        let alike = to[begin..].iter().take_while(|octet| **octet == to[begin]).count();
+        put((begin - told) as u64, out);
+        if alike >= REPEAT_MIN {
+            put(2 * alike as u64 + 1, out);
+            out.push(to[begin]);
+            slot = begin + alike;
+        } else {
+            let end = end_of_changes(begin, to, differs);
+            put(2 * (end - begin) as u64, out);
+            out.extend(&to[begin..end]);
+            slot = end;
+        }
+        told = slot;
+    }
+}
+
+/// Up to a gap that is worth a new run, or a row of like octets.
+fn end_of_changes(
+    begin: usize,
+    to: &[u8; Universe::SLOTS],
+    differs: impl Fn(usize) -> bool,
+) -> usize {
+    let (mut end, mut slot) = (begin + 1, begin + 1);
+    while slot < Universe::SLOTS && slot - end <= GAP_MAX {
+        let rest = &to[slot..];
+        let alike = rest.len() >= REPEAT_MIN && rest[..REPEAT_MIN].iter().all(|it| *it == rest[0]);
+        if differs(slot) {
+            if alike {
+                return end;
+            }
+            end = slot + 1;
+        }
+        slot += 1;
+    }
+    end
+}
+
+/// Reads a capture, record by record.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    head: Head,
+    bytes: &'a [u8],
+    next: usize,
+    at: Span,
+    /// By universe; made when it has its first record.
+    slots: Vec<Option<Box<[u8; Universe::SLOTS]>>>,
+    is_cut: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the head.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, CaptureError> {
+        let (head, next) = head(bytes)?;
+        let slots = vec![None; head.universes.len()];
+        Ok(Self { head, bytes, next, at: Span::ZERO, slots, is_cut: false })
+    }
+
+    /// What stands before the records.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Whether the last record was not whole; known when there is no next one.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The next record; none at the end, or at the cut.
+    ///
+    /// # Errors
+    /// [`CaptureError::Damaged`], and no record after that.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, CaptureError> {
+        let Some(rest) = self.bytes.get(self.next..).filter(|rest| !rest.is_empty()) else {
+            return Ok(None);
+        };
+        let length = rest.first_chunk().map(|length| usize::from(u16::from_le_bytes(*length)));
+        let Some(content) = length.and_then(|length| rest.get(2..2 + length)) else {
+            self.is_cut = true;
+            self.next = self.bytes.len();
+            return Ok(None);
+        };
+        let place = self.next;
+        self.next += 2 + content.len();
+        let Some(index) = self.take(content) else {
+            self.next = self.bytes.len();
+            return Err(CaptureError::Damaged(place));
+        };
+        let slots = self.slots.get(index).and_then(|slots| slots.as_deref());
+        let at = self.at;
+        Ok(Some(slots.map_or(Record::Mark { at }, |slots| Record::Frame { at, index, slots })))
+    }
+
+    /// Takes a record in; gives which universe it is of.
+    fn take(&mut self, mut content: &[u8]) -> Option<usize> {
+        let gone = Span::from_ns(i64::try_from(take(&mut content)?).ok()?);
+        let at = (gone <= LENGTH_MAX - self.at).then(|| self.at + gone)?;
+        let index = usize::try_from(take(&mut content)?).ok()?;
+        if index == self.slots.len() {
+            self.at = at;
+            return content.is_empty().then_some(index);
+        }
+        let slots = self.slots.get_mut(index)?;
+        change(slots.get_or_insert_with(|| Box::new([0; Universe::SLOTS])), content)?;
+        self.at = at;
+        Some(index)
+    }
+}
+
+fn head(bytes: &[u8]) -> Result<(Head, usize), CaptureError> {
+    if bytes.get(field::MAGIC) != Some(&MAGIC) {
+        return Err(CaptureError::Magic);
+    }
+    let fixed = bytes.get(..field::END).ok_or(CaptureError::Head)?;
+    if fixed[field::VERSION] != VERSION {
+        return Err(CaptureError::Version(fixed[field::VERSION]));
+    }
+    let two =
+        |at: Range<usize>| usize::from(u16::from_le_bytes([fixed[at.start], fixed[at.start + 1]]));
+    let (count, title) = (two(field::UNIVERSES), two(field::TITLE));
+    let (named, records) = (field::END + title, field::END + title + 2 * count);
+    let title = bytes.get(field::END..named).and_then(|title| std::str::from_utf8(title).ok());
+    let numbers = bytes.get(named..records).ok_or(CaptureError::Head)?;
+    let universe = |two: &[u8]| Universe::new(u32::from(u16::from_le_bytes([two[0], two[1]]))).ok();
+    let universes: Option<Vec<Universe>> = numbers.chunks_exact(2).map(universe).collect();
+    let universes = universes.filter(|it| it.windows(2).all(|pair| pair[0] < pair[1]));
+    let began = fixed[field::BEGAN].try_into().expect("eight octets");
+    let head = Head {
+        title: title.ok_or(CaptureError::Head)?.to_owned(),
+        began: ShowTime::from_ns(i64::from_le_bytes(began)),
+        universes: universes.filter(|_| fixed[field::ZERO] == 0).ok_or(CaptureError::Head)?,
+    };
+    Ok((head, records))
+}
+
+/// None, and slots that are not to be used, if the changes are damaged.
+fn change(slots: &mut [u8; Universe::SLOTS], mut content: &[u8]) -> Option<()> {
+    let mut slot = 0usize;
+    while !content.is_empty() {
+        let begin = slot.checked_add(usize::try_from(take(&mut content)?).ok()?)?;
+        let count = take(&mut content)?;
+        slot = begin.checked_add(usize::try_from(count / 2).ok()?)?;
+        let to = slots.get_mut(begin..slot).filter(|to| !to.is_empty())?;
+        let octets = if count % 2 == 1 { 1 } else { to.len() };
+        let (from, rest) = content.split_at_checked(octets)?;
+        content = rest;
+        match count % 2 {
+            1 => to.fill(from[0]),
+            _ => to.copy_from_slice(from),
+        }
+    }
+    Some(())
+}
+
+fn put(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn take(content: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (octet, rest) = content.split_first()?;
+        *content = rest;
+        let part = u64::from(octet & 0x7f);
+        value |= (part << shift >> shift == part).then_some(part << shift)?;
+        if octet & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Shown = (Span, usize, Vec<u8>);
+
+    fn written(frames: &[(i64, u32, [u8; Universe::SLOTS])]) -> (Vec<u8>, Vec<usize>) {
+        let universe = |number| Universe::new(number).expect("in range");
+        let began = ShowTime::from_ns(5_000);
+        let (title, universes) = ("Ouvertüre".to_owned(), vec![universe(7), universe(1)]);
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let mut writer = Writer::new(Head { title, began, universes }, &mut bytes);
+        for (at, number, slots) in frames {
+            writer.frame(began + Span::from_millis(*at), universe(*number), slots, &mut bytes);
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    fn read(bytes: &[u8]) -> (Vec<Shown>, bool) {
+        let mut reader = Reader::new(bytes).expect("a capture");
+        let mut all = Vec::new();
+        while let Some(record) = reader.next_record().expect("no damage") {
+            if let Record::Frame { at, index, slots } = record {
+                all.push((at, index, slots.to_vec()));
+            }
+        }
+        (all, reader.is_cut())
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_did_not_change_takes_nothing() {
+        let mut lit = [0; Universe::SLOTS];
+        lit[3..200].fill(255);
+        lit[202] = 7;
+        let frames = [(0, 1, [0; Universe::SLOTS]), (23, 7, lit), (46, 7, lit), (69, 1, lit)];
+        let (bytes, ends) = written(&frames);
+        assert_eq!(ends[1], ends[2], "the same again");
+        assert!(ends[3] - ends[0] < 40, "197 like slots are a few octets: {ends:?}");
+        let shown = |frame: usize, index| {
+            (Span::from_millis(frames[frame].0), index, frames[frame].2.to_vec())
+        };
+        assert_eq!(read(&bytes), (vec![shown(0, 0), shown(1, 1), shown(3, 0)], false));
+        let head = Reader::new(&bytes).expect("a capture").head().clone();
+        assert_eq!((head.title.as_str(), head.universes.len()), ("Ouvertüre", 2));
+    }
+
+    proptest! {
+        #[test]
+        fn sx20_of_a_file_cut_anywhere_every_whole_frame_before_the_cut_is_read(
+            seed in proptest::collection::vec((0..9i64, 0..2u32, proptest::collection::vec((0..512usize, any::<u8>()), 0..40)), 1..12),
+            cut in 0.0..1.0f64,
+        ) {
+            let (mut at, mut slots) = (0, [[0; Universe::SLOTS]; 2]);
+            let frames: Vec<_> = seed.iter().map(|(gone, which, changes)| {
+                at += gone;
+                changes.iter().for_each(|(slot, level)| slots[*which as usize][*slot] = *level);
+                (at, 1 + 6 * which, slots[*which as usize])
+            }).collect();
+            let (bytes, ends) = written(&frames);
+            let (all, is_cut) = read(&bytes);
+            prop_assert!(!is_cut);
+            let records = ends.iter().collect::<std::collections::BTreeSet<_>>();
+            let head = field::END + "Ouvertüre".len() + 4;
+            let cut = head + ((bytes.len() - head) as f64 * cut) as usize;
+            let (some, was_cut) = read(&bytes[..cut]);
+            prop_assert_eq!(whole_len(&bytes[..cut], true), records.iter().map(|it| **it).filter(|end| *end <= cut).max().unwrap_or(head).max(head));
+            let whole = records.iter().filter(|end| ***end <= cut && ***end > head).count();
+            prop_assert_eq!(&some[..], &all[..whole]);
+            prop_assert_eq!(was_cut, cut != head && !records.contains(&cut));
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Recorded light: what was captured plays back, in step with show time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::light::GRID;
+use engine::show::{Finding, MediaInfo, Source, load};
+use engine::timecode::{Heard, Source as TimecodeSource};
+use engine::told::{Command, Input};
+use sim::{Frame, World, WorldSpec};
+use tests::seeds::seeds;
+use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode, Universe};
+use wire::capture::{Head, Writer};
+
+const PATCH: &str = r#"
+[fixtures]
+one = { profile = "generic/dimmer", universe = 3, address = 1 }
+[[list]]
+name = "main"
+"#;
+
+struct Folder {
+    show: String,
+    files: BTreeMap<&'static str, Vec<u8>>,
+}
+
+impl Source for Folder {
+    fn text(&self, _: &str) -> Result<String, String> {
+        Ok(self.show.clone())
+    }
+    fn media(&self, _: &str) -> Result<MediaInfo, String> {
+        Err("there is no such file".into())
+    }
+    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.get(path).cloned().ok_or_else(|| "there is no such file".into())
+    }
+}
+
+/// A world on a grid instant, with a show of these cues.
+fn world(cues: &str, file: Vec<u8>) -> World {
+    let files = BTreeMap::from([("captures/a", file)]);
+    let loaded = load("show.toml", &Folder { show: format!("{PATCH}{cues}"), files });
+    let said: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
+    let show = loaded.show.unwrap_or_else(|| panic!("{}", said.join("\n")));
+    let mut world = World::new(Arc::new(show), WorldSpec::default());
+    world.run_until((world.now() + Span::from_secs(1)).round_up(GRID));
+    world
+}
+
+fn universe(number: u32) -> Universe {
+    Universe::new(number).expect("in range")
+}
+
+fn frames(world: &World, number: u32, since: ShowTime) -> Vec<(Span, [u8; Universe::SLOTS])> {
+    let of_it = |frame: &&Frame| frame.universe == universe(number) && frame.instant > since;
+    let frames = world.frames.iter().filter(of_it);
+    frames.map(|frame| (frame.instant - since, *frame.slots)).collect()
+}
+
+/// A second, in steps of 100 ms: in step N slots 1 and 2 stand at 10 N + 5.
+fn ramp() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let head = Head { title: "Ramp".into(), began: ShowTime::ZERO, universes: vec![universe(1)] };
+    let mut writer = Writer::new(head, &mut bytes);
+    for step in 0..10u8 {
+        let mut slots = [0; Universe::SLOTS];
+        slots[..2].fill(10 * step + 5);
+        let at = ShowTime::ZERO + Span::from_millis(100 * i64::from(step));
+        writer.frame(at, universe(1), &slots, &mut bytes);
+    }
+    writer.mark(ShowTime::ZERO + Span::from_secs(1), &mut bytes);
+    bytes
+}
+
+fn at_step(place: Span) -> u8 {
+    (place.ns().rem_euclid(1_000_000_000) / 100_000_000 * 10 + 5) as u8
+}
+
+#[test]
+fn sx20_a_captured_show_plays_back_octet_for_octet_in_another_universe() {
+    let cues = r#"
+        [[list.cue]]
+        number = 1
+        light = { levels = { one = 80 }, fade = "1s", curve = "s" }
+        [[list.cue]]
+        number = 2
+        light = { levels = { one = 10 }, fade = "700ms" }
+    "#;
+    let mut first = world(cues, Vec::new());
+    let began = first.now();
+    for _ in 0..2 {
+        first.go().expect("a cue is on standby");
+        first.run(Span::from_millis(1500));
+    }
+    let recorded = frames(&first, 3, began);
+    let mut file = Vec::new();
+    let head = Head { title: "First".into(), began, universes: vec![universe(3)] };
+    let mut writer = Writer::new(head, &mut file);
+    recorded
+        .iter()
+        .for_each(|(at, slots)| writer.frame(began + *at, universe(3), slots, &mut file));
+    writer.mark(first.now(), &mut file);
+
+    let cue = "[[list.cue]]\nnumber = 1\nlight = { capture = \"captures/a\", map = { 3 = 8 } }\n";
+    let mut second = world(cue, file);
+    let began = second.now();
+    second.go().expect("the capture is on standby");
+    second.run(Span::from_millis(2900));
+    assert!(recorded.len() > 60, "{} frames of a fade", recorded.len());
+    assert_eq!(frames(&second, 8, began), recorded);
+    second.run(Span::from_millis(200));
+    assert_eq!(second.universe(8).expect("frames came")[0], 0, "it is over");
+    assert!(second.glance().running.is_empty());
+}
+
+#[test]
+fn sx20_a_capture_seeks_loops_and_stands_still_in_a_pause_by_show_time() {
+    let cue = r#"
+        [[list.cue]]
+        number = 1
+        light = { capture = "captures/a", map = { 1 = 3 }, start_at = "350ms", loop = "forever" }
+    "#;
+    let mut world = world(cue, ramp());
+    let began = world.now();
+    world.go().expect("the capture is on standby");
+    world.run(GRID.times(150));
+    let offset = Span::from_millis(350);
+    let all = frames(&world, 3, began);
+    assert!(all.len() > 30, "three rounds of ten steps: {}", all.len());
+    assert!(all.iter().all(|(at, slots)| slots[..2] == [at_step(*at + offset); 2]));
+
+    let paused = world.now();
+    world.command(Command::Pause).expect("it runs");
+    let stood = world.universe(3).expect("frames came")[0];
+    world.run(GRID.times(200));
+    assert_eq!(world.universe(3).expect("frames came")[0], stood);
+    world.command(Command::Resume).expect("it is paused");
+    let pause = world.now() - paused;
+    let resumed = world.now();
+    world.run(GRID.times(100));
+    let on = frames(&world, 3, resumed);
+    let place = |at: Span| resumed + at - pause - began + offset;
+    assert!(on.len() > 15 && on.iter().all(|(at, slots)| slots[0] == at_step(place(*at))));
+}
+
+#[test]
+fn sx20_a_capture_fades_over_a_look_and_a_stop_fades_it_out_without_a_jump() {
+    let cues = r#"
+        [[list.cue]]
+        number = 1
+        light = { levels = { one = 100 } }
+        [[list.cue]]
+        number = 2
+        light = { capture = "captures/a", map = { 1 = 3 }, loop = "forever", fade_in = "1s", fade_out = "2s" }
+        [[list.cue]]
+        number = 3
+        stop = 2
+    "#;
+    for end in [Command::Go { list: None }, Command::Stop, Command::Panic] {
+        let mut world = world(cues, ramp());
+        world.go().expect("the look");
+        world.run(Span::from_millis(100));
+        let began = world.now();
+        world.go().expect("the capture");
+        world.run(GRID.times(100));
+        assert_eq!(
+            world.universe(3).expect("frames came")[0],
+            world.universe(3).expect("frames")[1]
+        );
+        world.command(end.clone()).expect("never refused");
+        world.run(GRID.times(120));
+        let all = frames(&world, 3, began);
+        // The ramp's own steps are 10, its turn 90, and a fade of a second goes 6 a frame.
+        let steps = all.windows(2).map(|pair| i32::from(pair[1].1[0]) - i32::from(pair[0].1[0]));
+        assert!(steps.map(i32::abs).max() <= Some(96), "{end:?}");
+        let left = world.universe(3).expect("frames came");
+        assert_eq!(left[1], 0, "nothing lies beneath slot 2: {end:?}");
+        assert_eq!(left[0], if end == Command::Panic { 0 } else { 255 }, "{end:?}");
+    }
+}
+
+#[test]
+fn sx20_a_second_capture_of_a_list_takes_over_from_the_first() {
+    let cue = |number| {
+        format!(
+            "[[list.cue]]\nnumber = {number}\nlight = {{ capture = \"captures/a\", map = {{ 1 = 3 }}, loop = \"forever\", fade_in = \"500ms\" }}\n"
+        )
+    };
+    let mut world =
+        world(&format!("{}{}{}", cue(1), cue(2), "[[list.cue]]\nnumber = 3\nstop = 2\n"), ramp());
+    for _ in 0..2 {
+        world.go().expect("a capture");
+        world.run(GRID.times(40));
+    }
+    world.go().expect("the stop");
+    world.run(GRID.times(10));
+    assert_eq!(
+        world.universe(3).expect("frames came")[..2],
+        [0, 0],
+        "the first does not come back"
+    );
+}
+
+#[test]
+fn sx20_a_blackout_takes_a_capture_out_and_a_parked_slot_stays_over_it() {
+    let cue = r#"
+        [[list.cue]]
+        number = 1
+        light = { capture = "captures/a", map = { 1 = 3 }, loop = "forever" }
+    "#;
+    let mut world = world(cue, ramp());
+    world.go().expect("the capture");
+    let shown = |world: &mut World, command: Command| {
+        world.command(command).expect("it can be done");
+        world.run(GRID.times(2));
+        let slots = world.universe(3).expect("frames came");
+        (slots[0], slots[1])
+    };
+    let grand = Command::Master { master: "grand".into(), level: Level::OUT };
+    let (first, second) = shown(&mut world, grand);
+    assert!(first > 0 && first == second, "no master scales it: {first} {second}");
+    let (what, level) = ("3/2".to_owned(), Some(Level::FULL));
+    let (first, second) = shown(&mut world, Command::Park { what: what.clone(), level });
+    assert!(first > 0 && first < 255 && second == 255, "{first} {second}");
+    assert_eq!(shown(&mut world, Command::Blackout { on: true }), (0, 255));
+    assert_eq!(shown(&mut world, Command::Unpark { what: Some(what) }), (0, 0));
+    let (first, second) = shown(&mut world, Command::Blackout { on: false });
+    assert!(first > 0 && first == second, "it has gone on beneath: {first} {second}");
+}
+
+#[test]
+fn sx20_a_jump_to_a_cue_with_a_capture_brings_both_it_and_what_tracks_into_the_cue() {
+    let cues = r#"
+        [[list.cue]]
+        number = 1
+        light = { levels = { one = 100 } }
+        [[list.cue]]
+        number = 2
+        light = { capture = "captures/a", map = [{ channel = 1, count = 2, universe = 3, slot = 5 }] }
+        [[list.cue]]
+        number = 3
+        light = { levels = { one = 50 } }
+    "#;
+    let mut world = world(cues, vector("plain-2.0.fseq"));
+    let cue = CueNumber::from_thousandths(2000).expect("in range");
+    world.command(Command::Goto { cue }).expect("there is one");
+    world.go().expect("the capture");
+    world.run(GRID.times(5));
+    let slots = world.universe(3).expect("frames came");
+    // Frame F has channel C, from 0, at 7 F + C.
+    assert_eq!((slots[0], slots[4] % 7, slots[5]), (255, 0, slots[4] + 1));
+    assert!(slots[4] > 0, "it plays");
+}
+
+#[test]
+fn sx20_timecode_that_begins_in_the_middle_brings_a_capture_in_in_its_middle() {
+    let cue = r#"
+        timecode = { source = "ltc" }
+        [[list.cue]]
+        number = 1
+        timecode = "01:00:00:00"
+        light = { capture = "captures/a", map = { 1 = 3 } }
+        [timecode]
+        rate = "25"
+    "#;
+    let mut world = world(cue, ramp());
+    let (began, frame) = (world.now(), Span::from_millis(40));
+    let hour = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame").position();
+    for number in 12..23 {
+        let clock = Timecode::at(FrameRate::Fps25, hour + frame.times(number)).clock();
+        let heard = Heard::Frame { clock, drops: false, count: Some(25), at: world.now() };
+        world.tell(Input::Timecode { source: TimecodeSource::Ltc, heard });
+        world.run(frame);
+    }
+    let shown: Vec<_> =
+        frames(&world, 3, began).into_iter().filter(|(_, slots)| slots[0] > 0).collect();
+    assert!(shown.len() > 2, "{} frames", shown.len());
+    let place = |at: Span| at + frame.times(12);
+    assert!(shown.iter().all(|(at, slots)| slots[0] == at_step(place(*at))));
+    assert_eq!(world.glance().running.len(), 1);
+    world.run(Span::from_millis(200));
+    assert!(world.glance().running.is_empty(), "it ends as if it had been there from the start");
+}
+
+/// Frame F of a vector has channel C (from 0) at 7 F + C; steps take 25 ms.
+#[test]
+fn sx20_sequences_of_every_version_and_compression_play_in_step() {
+    let whole = |universe: u32, slot: usize| (universe == 1 && slot < 40).then_some(slot);
+    let sparse = |universe: u32, slot: usize| match universe {
+        1 => (10..15).contains(&slot).then_some(slot),
+        _ => (88..108).contains(&slot).then_some(512 + slot),
+    };
+    let few = |universe: u32, slot: usize| (universe == 1 && slot < 3).then_some(slot);
+    type Channel = fn(u32, usize) -> Option<usize>;
+    let cases: [(&str, Channel, i64); 5] = [
+        ("plain-2.0.fseq", whole, 12),
+        ("zlib-2.0.fseq", whole, 12),
+        ("zstd-2.0-spare-block-entries.fseq", whole, 12),
+        ("zstd-2.1-sparse.fseq", sparse, 12),
+        ("zstd-2.2-300-blocks.fseq", few, 300),
+    ];
+    for (name, channel, count) in cases {
+        let mut world =
+            world("[[list.cue]]\nnumber = 1\nlight = { capture = \"captures/a\" }\n", vector(name));
+        let began = world.now();
+        world.go().expect("the sequence");
+        world.run(Span::from_millis(25 * count) - GRID);
+        for number in [1, 2] {
+            for (at, slots) in frames(&world, number, began) {
+                let frame = (at.ns() / 25_000_000) as usize;
+                let wanted = |slot| channel(number, slot).map_or(0, |it| (7 * frame + it) as u8);
+                let wanted: [u8; Universe::SLOTS] = std::array::from_fn(wanted);
+                assert!(slots == wanted, "{name}, universe {number}, frame {frame}");
+            }
+        }
+        assert!(frames(&world, 1, began).len() as i64 > count * 9 / 10, "{name}");
+        world.run(Span::from_millis(100));
+        assert_eq!(
+            world.universe(1).expect("frames came"),
+            &[0; Universe::SLOTS],
+            "{name} is over"
+        );
+    }
+}
+
+#[test]
+fn sx20_channels_of_a_sequence_go_where_the_show_sends_them_and_leave_other_slots_alone() {
+    let cues = r#"
+        [[list.cue]]
+        number = 1
+        light = { levels = { one = 100 }, capture = "captures/a", map = [
+            { channel = 601, count = 4, universe = 3, slot = 511 },
+            { channel = 11, count = 2, universe = 3, slot = 101 },
+        ] }
+    "#;
+    let mut world = world(cues, vector("zstd-2.1-sparse.fseq"));
+    world.go().expect("the sequence");
+    world.run(GRID);
+    let (third, fourth) = (world.universe(3).expect("it is sent"), world.universe(4).expect("too"));
+    // Channel 600, from 0, stands at 600 modulo 256.
+    assert_eq!((third[510], third[511], fourth[0], fourth[1]), (88, 89, 90, 91));
+    assert_eq!((third[0], third[100], third[101], third[102]), (255, 10, 11, 0));
+}
+
+fn vector(name: &str) -> Vec<u8> {
+    let seed = seeds(&["fseq"]).into_iter().find(|seed| seed.name == name);
+    seed.expect("the vector is there").bytes
+}
