@@ -1,7 +1,8 @@
 //! Draws a frame: for every instant the same octets, on every box.
 //!
 //! It neither allocates, locks, logs nor waits, and reckons with whole numbers only. First the masters, then the
-//! virtual dimmers, the slots, what is recorded, and what is parked; where nothing moves and nothing scales, octets are copied.
+//! virtual dimmers, the slots, what is recorded, what is parked; where nothing moves and nothing scales, octets are
+//! copied.
 
 use units::{Level, ShowTime, Universe};
 
