@@ -158,7 +158,7 @@ fn every_document_has_its_documented_keys() {
     let clock = the_box.ask_json(&["clock"]);
     let of_clock: Vec<&str> = "age_s agreement domain error_bound_ns history identity master now now_tai_ns \
         now_unix_s offset_ns path_delay_ns peers ports ptp rate_ppm role source stamps state step_wanted_ns \
-        tai_utc_s why"
+        tai_utc_s timescale why"
         .split_whitespace()
         .collect();
     assert_eq!(keys(&clock), of_clock);
