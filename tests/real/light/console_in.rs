@@ -260,7 +260,7 @@ fn art_address(command: u8) -> Vec<u8> {
     let mut bytes = vec![0; 107];
     bytes[..8].copy_from_slice(b"Art-Net\0");
     bytes[8..10].copy_from_slice(&0x6000_u16.to_le_bytes());
-    (bytes[11], bytes[13], bytes[106]) = (14, 2, command);
+    (bytes[11], bytes[13], bytes[106]) = (14, 1, command);
     bytes
 }
 
@@ -278,7 +278,7 @@ fn a16_a17_two_senders_merge_a_third_is_ignored_and_what_is_lost_does_as_art_add
     // Who sends by subscription has to see that we are one of the subscribers (rule A8).
     send(0, &art_poll(false));
     let listed = senders[0]
-        .wait_for(SOON, |heard| art_poll_reply(heard).filter(|reply| reply.bind_index == 2));
+        .wait_for(SOON, |heard| art_poll_reply(heard).filter(|reply| reply.bind_index == 1));
     let listed = listed.expect("a reply for the port address that comes in");
     assert_eq!((listed.port_types[0], listed.swout[0]), (0x80, 5));
     assert!(until(&ear, SOON, || send(0, &art_dmx_of(5, 100)), |slots| slots[0] == 100));
