@@ -108,8 +108,9 @@ fn words(it: &Value, length: Span) -> String {
     let (universes, changes) =
         (many(number("universes"), "universe"), many(number("changes"), "change"));
     format!(
-        "{}: {length} of {universes}, {changes}, {} bytes{lost}",
+        "{}: {:.2} s of {universes}, {changes}, {} bytes{lost}",
         text(&it["file"]),
+        length.secs_f64(),
         number("bytes")
     )
 }

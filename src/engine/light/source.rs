@@ -124,10 +124,6 @@ impl SacnStream {
         }
         self.due || self.priorities.iter().any(|it| it.due)
     }
-    /// The levels of the last frame.
-    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
-        self.frame.slots()
-    }
     /// Turns the last frame into a goodbye; send it, [`GOODBYES`] times in all (rule S8).
     pub fn say_goodbye(&mut self) {
         self.frame.set_options(sacn::Options { terminated: true, ..self.options });
@@ -234,10 +230,6 @@ impl ArtnetStream {
             self.frame.set_sequence(self.sequence);
         }
         due
-    }
-    /// The levels of the last frame.
-    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
-        self.frame.slots()
     }
     /// The datagram.
     pub fn bytes(&self) -> &[u8] {

@@ -122,6 +122,9 @@ impl Gauges {
     }
 }
 
+/// The levels of a universe.
+type Slots = [u8; Universe::SLOTS];
+
 /// A universe on its way out.
 pub(super) struct Lit {
     pub universe: Universe,
@@ -141,8 +144,6 @@ pub(super) struct Lit {
     sacn_due: bool,
     artnet_due: bool,
     blind_due: bool,
-    /// As the show draws it; slots without a lane stay dark.
-    own: [u8; Universe::SLOTS],
 }
 
 impl Lit {
@@ -160,37 +161,29 @@ impl Lit {
             sacn_due: false,
             artnet_due: false,
             blind_due: false,
-            own: [0; Universe::SLOTS],
         }
     }
 
-    /// What left last, with what came in.
-    pub fn slots(&self) -> &[u8; Universe::SLOTS] {
-        let sacn = self.sacn.as_ref().map(|(stream, _)| stream.slots());
-        sacn.or_else(|| self.artnet.as_ref().map(ArtnetStream::slots)).unwrap_or(&self.own)
-    }
-
-    /// Draws the frame for `at`, with what came in up to then; a pause of the show is none of the console.
-    pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) {
+    /// Draws its frame and says what is in it, with what came in.
+    pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) -> Slots {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
+        // A slot that no lane has is dark: again so when a recording, or who parked it, lets it go.
+        let mut slots = [0; Universe::SLOTS];
         if let Some(drawn) = plan.universe_at(self.index, self.universe) {
-            // A slot that no lane has is dark again when a recording, or who parked it, lets it go.
-            self.own.fill(0);
-            render(drawn, shown, &mut self.own);
+            render(drawn, shown, &mut slots);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
             }
         }
         self.fresh = false;
-        let mut slots = self.own;
         self.mixer.mix(came.table, came.at, &mut slots);
-        let slots = &slots;
-        self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(slots, motion, at));
+        self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(&slots, motion, at));
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
-        self.artnet_due = artnet.is_some_and(|it| it.show(slots, motion, at));
+        self.artnet_due = artnet.is_some_and(|it| it.show(&slots, motion, at));
+        slots
     }
 
     /// Draws what is seen blindly at `at`, none if nobody looks; a pause of the show is none of it.
@@ -411,9 +404,9 @@ impl Render {
         let span = self.span(phase);
         for lit in &mut self.lit[span] {
             let subscribed = !self.table.subscribers[lit.index].is_empty();
-            lit.draw(&self.plan, &came, subscribed, at);
+            let slots = lit.draw(&self.plan, &came, subscribed, at);
             if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
-                let taken = Taken { at, universe: lit.universe, slots: *lit.slots() };
+                let taken = Taken { at, universe: lit.universe, slots };
                 let is_lost = u64::from(tape.push(taken).is_err());
                 self.gauges.untaped.fetch_add(is_lost, Relaxed);
             }

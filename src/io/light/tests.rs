@@ -285,8 +285,8 @@ fn a_slot_without_a_fixture_is_dark_again_when_nobody_holds_it_any_more() {
     let mut shown = |value| {
         playback.park_slot(universe(1), slot, value);
         let at = ShowTime::ZERO;
-        lit.draw(&playback.plan(1), &Came { table: &Vec::new(), at }, false, at);
-        lit.slots()[slot.index()]
+        let came = Came { table: &Vec::new(), at };
+        lit.draw(&playback.plan(1), &came, false, at)[slot.index()]
     };
     assert_eq!([shown(Some(200)), shown(None)], [200, 0]);
 }
