@@ -193,9 +193,10 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         light.play(playback.plan(1));
         desk.speak(to);
         let length = receiver.recv(&mut bytes).expect("a frame");
-        match is_preview(&bytes[..length]) {
-            true => previews += 1,
-            false => left = bytes[length - Universe::SLOTS..length].to_vec(),
+        match sacn::parse(&bytes[..length]) {
+            Ok(sacn::Packet::Data(data)) if data.options.preview => previews += 1,
+            Ok(sacn::Packet::Data(data)) => left = data.slots.to_vec(),
+            other => assert!(other.is_ok(), "{other:?}"),
         }
     }
     // It is waited for what priorities the console may send; then it is mixed in.
@@ -227,10 +228,6 @@ fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
         }
     }
     all
-}
-
-fn is_preview(datagram: &[u8]) -> bool {
-    matches!(sacn::parse(datagram), Ok(sacn::Packet::Data(data)) if data.options.preview)
 }
 
 /// A console whose faders never rest.
