@@ -4,6 +4,7 @@
 //! Never here: sockets, clocks, randomness; message ids and times are handed in.
 
 pub mod artnet;
+pub mod bloom;
 pub mod capture;
 pub mod chirp;
 pub mod clock_peer;
