@@ -26,6 +26,7 @@ pub mod phonefile;
 pub mod phones;
 pub mod pool;
 pub mod reader;
+pub mod rooms;
 pub mod show;
 pub mod sound;
 pub mod surface;

@@ -295,7 +295,7 @@ fn major(version: &str) -> Option<u64> {
     minor.map(|_| number)
 }
 
-fn shortened(text: &str, chars: usize) -> String {
+pub(crate) fn shortened(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 

@@ -40,6 +40,12 @@ fn sx07_whatever_a_phone_says_is_refused_or_means_the_same_twice() {
 }
 
 #[test]
+fn bl06_whatever_participants_say_is_refused_or_means_the_same_twice_and_the_rooms_keep_their_bounds()
+ {
+    stands(&targets::bloom::TARGET, 1000);
+}
+
+#[test]
 fn whatever_datagram_asks_or_tells_the_time_is_refused_or_is_the_same_twice() {
     stands(&targets::time::TARGET, 2000);
 }

@@ -18,6 +18,7 @@ mod phone_clock;
 mod phones;
 mod playback;
 mod pool;
+mod rooms;
 mod sound;
 mod stage;
 mod tables;

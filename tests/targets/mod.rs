@@ -1,6 +1,7 @@
 //! One function a target: it takes any bytes and panics only where a promise of ours is broken.
 
 pub mod artnet;
+pub mod bloom;
 pub mod boxfile;
 pub mod capture;
 pub mod clock;
@@ -37,6 +38,7 @@ pub const ALL: &[Target] = &[
     boxfile::TARGET,
     fixture::TARGET,
     solusync::TARGET,
+    bloom::TARGET,
     time::TARGET,
     osc::TARGET,
     sacn::TARGET,
