@@ -30,6 +30,8 @@ pub struct Rig<'a> {
     pub folder: &'a Path,
     /// This box.
     pub config: &'a BoxConfig,
+    /// Where it keeps its state.
+    pub state: &'a Path,
     /// Its own id.
     pub node: Uuid,
     /// Its clock.
@@ -196,6 +198,7 @@ fn start_light(rig: &Rig<'_>, reports: Sender<Input>) -> Result<Light, Refused> 
             ..LightNet::default()
         },
         priority: rig.show.priority,
+        kept: Some(rig.state.join("artnet.json")),
         clock: rig.clock.clone(),
         chance: io::chance::seed(),
         timecode: timecode::tell(&reports, Source::Artnet),

@@ -72,6 +72,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         show: &show,
         folder: &folder.path,
         config: &config,
+        state: &state,
         node,
         clock: clock.clone(),
         simulate: globals.simulate,

@@ -6,6 +6,7 @@
 
 mod edge;
 mod glance;
+mod kept;
 mod memory;
 mod net;
 mod outbox;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle, available_parallelism};
@@ -26,7 +28,7 @@ use engine::clock::Overlay;
 use engine::light::blind::BlindStream;
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
-use engine::light::input::{Inputs, Mixer};
+use engine::light::input::{Inputs, Mixer, Settings};
 use engine::light::parts::{self, Frames};
 use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
@@ -49,6 +51,7 @@ use edge::{Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
     ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
 };
+use kept::Keeper;
 use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
@@ -103,6 +106,8 @@ pub struct LightSetup<'a> {
     pub net: LightNet,
     /// sACN priority, 0 to 200 (rule S3).
     pub priority: u8,
+    /// Where what ArtAddress sets is kept over restarts (rule A17); none: it is forgotten.
+    pub kept: Option<PathBuf>,
     /// Show time.
     pub clock: BoxClock,
     /// Chance, for the delay of Art-Net's replies.
@@ -150,6 +155,8 @@ impl Light {
         let interface = setup.net.interface.as_deref().map(Interface::find).transpose()?;
         let mut warnings = Vec::new();
         let sockets = Sockets::open(&setup, interface.as_ref(), &mut warnings)?;
+        let settings = setup.kept.as_deref().map(|path| kept::read(path, &mut warnings));
+        let keeper = setup.kept.clone().map(Keeper::start).transpose()?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let universes = &setup.show.universes;
         let about = universes.iter().map(|(it, out)| about(*it, out, &setup)).collect();
@@ -176,8 +183,14 @@ impl Light {
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
         let (errands, asked) = mpsc::channel();
         let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
-        let links =
-            Links { ends: edge_ends, errands: asked, gauges: gauges.clone(), seen: seen.clone() };
+        let links = Links {
+            ends: edge_ends,
+            errands: asked,
+            gauges: gauges.clone(),
+            seen: seen.clone(),
+            settings: settings.unwrap_or_default(),
+            keeper,
+        };
         let edge = edge(setup, interface, sockets, links);
         let mut threads = vec![spawn("light edge", move || edge.run())?];
         for render in renders {
@@ -372,15 +385,18 @@ struct Links {
     errands: mpsc::Receiver<Errand>,
     gauges: Arc<Gauges>,
     seen: Arc<Mutex<Seen>>,
+    settings: Settings,
+    keeper: Option<Keeper>,
 }
 
 fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links: Links) -> Edge {
-    let Links { ends, errands, gauges, seen } = links;
+    let Links { ends, errands, gauges, seen, settings, keeper } = links;
     let now = setup.clock.now();
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
     let controller = controller(&setup, interface.as_ref(), &sockets);
     let inputs = Inputs::new(setup.show, setup.cid, sacn.iter().copied(), now);
+    let inputs = inputs.with_settings(settings);
     let (net, ip) = (setup.net.clone(), setup.show.light.sacn_ip);
     let join = {
         let interface = interface.clone();
@@ -415,6 +431,8 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         gauges,
         seen,
         memory: Memory::default(),
+        keeper,
+        unkept: false,
         title: setup.show.title.clone(),
         recording: None,
         waiting: Vec::new(),

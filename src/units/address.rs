@@ -69,7 +69,7 @@ impl fmt::Display for Slot {
 
 /// Where Art-Net sends a universe, 15 bits: net (7), sub-net (4), universe (4) (rule A9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "u16", try_from = "u32")]
 pub struct PortAddress(u16);
 
 impl PortAddress {
@@ -99,6 +99,17 @@ impl PortAddress {
     /// The lower four bits.
     pub const fn universe(self) -> u8 {
         self.0 as u8 & 0x0f
+    }
+}
+impl From<PortAddress> for u16 {
+    fn from(it: PortAddress) -> Self {
+        it.0
+    }
+}
+impl TryFrom<u32> for PortAddress {
+    type Error = OutOfRange;
+    fn try_from(raw: u32) -> Result<Self, OutOfRange> {
+        Self::new(raw)
     }
 }
 impl fmt::Display for PortAddress {

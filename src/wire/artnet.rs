@@ -22,8 +22,8 @@ pub use rdm::{
     ADDRESSES_A_REQUEST, RdmPacket, RdmSub, TodData, UIDS_A_PACKET, tod_flush, tod_requests,
 };
 pub use reply::{
-    POLL_REPLY_LEN, PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM, STATUS_1_SET_HERE,
-    STATUS_2_FIFTEEN_BITS, Style,
+    Failsafe, GoodOutput, POLL_REPLY_LEN, PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM,
+    STATUS_1_SET_HERE, STATUS_2_FIFTEEN_BITS, Style,
 };
 pub use time_code::{TIME_CODE_LEN, TimeCode};
 pub use trigger::{Key, OEM_EVERYBODY, TRIGGER_LEN, Trigger};
@@ -194,6 +194,10 @@ pub enum Command {
     FailZero,
     /// ... go full.
     FailFull,
+    /// ... show what was recorded.
+    FailScene,
+    /// What the port shows now is recorded for that.
+    FailRecord,
     /// Anything else, by its code; 0 is nothing.
     Other(u8),
 }
@@ -206,6 +210,8 @@ impl Command {
             0x08 => Self::FailHold,
             0x09 => Self::FailZero,
             0x0a => Self::FailFull,
+            0x0b => Self::FailScene,
+            0x0c => Self::FailRecord,
             0x10 => Self::MergeLtp,
             0x50 => Self::MergeHtp,
             other => Self::Other(other),

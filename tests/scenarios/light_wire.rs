@@ -172,9 +172,12 @@ fn art_net_is_read_old_and_new() {
         assert_eq!((reply.ip, reply.style), (Ipv4Addr::new(10, 0, 0, 7), Style::Node));
         assert_eq!(reply.bind_index, bind_index, "{name}");
     }
-    for (name, bind_index, command) in
-        [("address", 1, Command::Other(0)), ("address-fail-full", 2, Command::FailFull)]
-    {
+    for (name, bind_index, command) in [
+        ("address", 1, Command::Other(0)),
+        ("address-fail-full", 2, Command::FailFull),
+        ("address-fail-scene", 2, Command::FailScene),
+        ("address-fail-record", 2, Command::FailRecord),
+    ] {
         let expected = Ok(Art::Address { bind_index, command });
         assert_eq!(artnet::parse(&vector("artnet", name)), expected);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use engine::light::controller::{Controller, ControllerSetup, NODES_MAX, Reach};
-use engine::light::input::{InputState, Inputs, SENDERS_MAX, SILENT};
+use engine::light::input::{InputState, Inputs, SENDERS_MAX, SILENT, Settings};
 use engine::show::{InputFrom, InputMerge, LossGoal, Show, ShowInput};
 use units::{PortAddress, ShowTime, Slot, Span};
 use uuid::Uuid;
@@ -59,7 +59,7 @@ impl Hall {
             reach: Reach { network: Some((BOX, Ipv4Addr::new(255, 255, 255, 0))) },
             ports: ports.clone(),
             uid: wire::rdm::Uid { maker: artnet::ESTA, device: 1 },
-            takes: BTreeSet::new(),
+            takes: ports.clone(),
             priority: 100,
             chance: 3,
         };
@@ -74,10 +74,13 @@ impl Hall {
         self.now += Span::from_millis([0, 1, 40, 400, 2600][count % 5]);
         let port = if count.is_multiple_of(3) { count as u16 } else { artnet::PORT };
         let from = SocketAddrV4::new(SENDERS[(count / 2) % SENDERS.len()], port);
-        self.controller.handle(self.now, datagram, from);
-        self.controller.tick(self.now);
         self.inputs.handle_artnet(self.now, datagram, *from.ip());
         self.inputs.tick(self.now);
+        self.inputs.take_ports().into_iter().for_each(|it| self.controller.set_ports(self.now, it));
+        self.controller.handle(self.now, datagram, from);
+        self.controller.tick(self.now);
+        let kept = self.inputs.settings();
+        assert_eq!(Settings::parse(kept.emit().as_bytes()).as_ref(), Ok(kept));
         let senders = (0..self.ports.len()).map(|input| self.inputs.sources(input).len());
         assert!(senders.max() <= Some(SENDERS_MAX));
         let letters = self.post();

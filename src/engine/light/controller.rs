@@ -1,8 +1,8 @@
 //! The Art-Net controller: asks who is there, knows who wants which port address, and answers when it is asked.
 //!
 //! In: datagrams and ticks, each with its time; chance once, at the start. Out: [`Letter`]s, the subscribers of each
-//! port address, triggers for the show. Never here: sockets, and ArtDmx itself, which the render thread sends. Nobody
-//! programs us: ArtAddress and ArtInput are answered, ArtIpProg and ArtCommand passed over.
+//! port address, triggers for the show. Never here: sockets, and ArtDmx itself, which the render thread sends. What
+//! ArtAddress sets is `input`'s; here it is answered, as ArtInput is. ArtIpProg and ArtCommand are passed over.
 //!
 //! *Node*: whatever answers ArtPoll, an ArtPollReply at a time (rule A6). *Asker*: whoever polls us.
 
@@ -20,6 +20,7 @@ mod replies;
 #[cfg(test)]
 mod tests;
 
+use super::input::PortState;
 use super::rdm::{self, Rdm};
 use diagnostics::Way;
 
@@ -105,6 +106,8 @@ pub struct Subscriber {
 #[derive(Debug, Clone)]
 pub struct Controller {
     setup: ControllerSetup,
+    /// How those that we take are.
+    taken: BTreeMap<PortAddress, PortState>,
     nodes: BTreeMap<NodeId, Node>,
     askers: BTreeMap<Ipv4Addr, Asker>,
     foreign: BTreeMap<(PortAddress, Ipv4Addr), ShowTime>,
@@ -147,6 +150,7 @@ impl Controller {
             chance: setup.chance,
             rdm: Rdm::new(setup.uid, setup.ports.clone()),
             setup,
+            taken: BTreeMap::new(),
             nodes: BTreeMap::new(),
             askers: BTreeMap::new(),
             foreign: BTreeMap::new(),
@@ -288,6 +292,16 @@ impl Controller {
         self.generation
     }
 
+    /// How the port addresses that we take are now; whoever wants changes hears of them (rule A5).
+    pub fn set_ports(&mut self, now: ShowTime, ports: BTreeMap<PortAddress, PortState>) {
+        let before = std::mem::replace(&mut self.taken, ports);
+        let others = |port: &PortAddress| self.taken.get(port) != before.get(port);
+        let changed: BTreeSet<_> = self.setup.takes.iter().copied().filter(others).collect();
+        let meant =
+            |reply: &PollReply| reply.ports.iter().any(|it| changed.contains(&it.address()));
+        self.tell_of_change(now, meant);
+    }
+
     /// Who wants this port address (rule A8): each address once, in order.
     pub fn subscribers(&self, port: PortAddress) -> Vec<Subscriber> {
         let mut found: Vec<Subscriber> = Vec::new();
@@ -353,7 +367,7 @@ impl Controller {
         }
     }
 
-    /// We are not programmed over the network; whoever tries gets to read how we are (rule A5).
+    /// Whoever programs a reply of ours gets to read it (rule A5).
     fn answer_programming(&mut self, bind_index: u8, from: SocketAddrV4) {
         let meant = |reply: &PollReply| reply.bind_index == bind_index.max(1);
         self.reply_to(*from.ip(), from.port(), meant);
@@ -417,9 +431,14 @@ impl Controller {
         }
     }
 
-    /// Whom we play to is our status: askers who want changes read it at once (rule A5).
+    /// Whom we play to is our status.
     fn subscribers_changed(&mut self, now: ShowTime) {
         self.generation += 1;
+        self.tell_of_change(now, |_| true);
+    }
+
+    /// Askers who want changes read those replies at once (rule A5).
+    fn tell_of_change(&mut self, now: ShowTime, meant: impl Fn(&PollReply) -> bool) {
         let interested: Vec<_> = self
             .askers
             .iter()
@@ -429,7 +448,7 @@ impl Controller {
             .map(|(address, it)| (*address, it.port))
             .collect();
         for (address, port) in interested {
-            self.reply_to(address, port, |_| true);
+            self.reply_to(address, port, &meant);
         }
     }
 
@@ -437,7 +456,7 @@ impl Controller {
     fn reply_to(&mut self, address: Ipv4Addr, asked_from: u16, meant: impl Fn(&PollReply) -> bool) {
         let ports = BTreeSet::from([self.setup.port, asked_from]);
         let status = self.status();
-        for reply in replies::replies(&self.setup).into_iter().filter(meant) {
+        for reply in replies::replies(&self.setup, &self.taken).into_iter().filter(meant) {
             self.replies = self.replies % 9999 + 1;
             // 0001 is "power on tests successful" (table 3): nothing is wrong.
             let report = format!("#0001 [{:04}] {status}", self.replies);

@@ -265,6 +265,8 @@ pub enum LossGoal {
     Zero,
     /// It goes full.
     Full,
+    /// It shows what ArtAddress has had recorded; where nothing was, it stays as it was.
+    Scene,
 }
 
 /// A patched light.

@@ -27,6 +27,7 @@ use units::{OrderId, PortAddress, ShowTime, Span, Universe};
 use wire::artnet::Trigger;
 
 use super::glance::{Foreign, NodeGlance};
+use super::kept::Keeper;
 use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
@@ -134,6 +135,10 @@ pub(super) struct Edge {
     pub gauges: Arc<Gauges>,
     pub seen: Arc<Mutex<Seen>>,
     pub memory: Memory,
+    /// Keeps what ArtAddress sets.
+    pub keeper: Option<Keeper>,
+    /// Whether something was set that it has not taken yet.
+    pub unkept: bool,
     pub title: String,
     pub recording: Option<Recording>,
     pub waiting: Vec<Waiting>,
@@ -175,6 +180,7 @@ impl Edge {
             self.listen();
             let now = self.steady.show(self.clock.mono_now());
             self.bring_in(now);
+            self.keep();
             self.drain();
             self.record();
             self.speak(now);
@@ -187,6 +193,8 @@ impl Edge {
         }
         // What left before the end belongs to a recording.
         self.record();
+        let last = self.unkept.then(|| self.inputs.settings().clone());
+        self.keeper.into_iter().for_each(|keeper| keeper.end(last.clone()));
     }
 
     fn listen(&mut self) {
@@ -201,13 +209,14 @@ impl Edge {
         if let Some((socket, controller)) = &mut self.artnet {
             for_each_datagram(socket, |bytes, from| {
                 let Some(from) = v4(from) else { return };
+                // Before it is answered, so that the answer tells of what it has set.
+                if controller.hears(*from.ip()) && inputs.handle_artnet(now, bytes, *from.ip()) {
+                    tell_ports(controller, inputs, now);
+                }
                 controller.handle(now, bytes, from);
                 let said = controller.timecode(bytes, from);
                 let heard = said.and_then(|it| Heard::from_artnet(it, self.clock.now()));
                 heard.into_iter().for_each(&mut self.timecode);
-                if controller.hears(*from.ip()) {
-                    inputs.handle_artnet(now, bytes, *from.ip());
-                }
             });
             while let Some((Trigger { key, sub_key, .. }, from)) = controller.poll_trigger() {
                 (self.report)(Input::ArtTrigger { key: ArtnetKey { key, sub: sub_key }, from });
@@ -221,6 +230,9 @@ impl Edge {
     /// Tells the render thread what has come in, and whoever waits for it what that has crossed.
     fn bring_in(&mut self, now: ShowTime) {
         self.inputs.tick(now);
+        if let Some((_, controller)) = &mut self.artnet {
+            tell_ports(controller, &mut self.inputs, now);
+        }
         while let Some(trigger) = self.inputs.take_crossed() {
             (self.report)(Input::Crossed { trigger });
         }
@@ -230,6 +242,13 @@ impl Edge {
         {
             self.ends.iter_mut().for_each(|ends| drop(ends.inputs.push(table.clone())));
         }
+    }
+
+    /// What was set is handed to the disk; while that is busy, the next turn tries again.
+    fn keep(&mut self) {
+        self.unkept |= self.inputs.take_programmed();
+        let Some(keeper) = self.keeper.as_ref().filter(|_| self.unkept) else { return };
+        self.unkept = !keeper.keep(self.inputs.settings());
     }
 
     /// Joins the groups of the synchronization addresses that sources name now, and leaves those of others.
@@ -441,6 +460,11 @@ fn say(controller: &mut Controller, universes: &[(Universe, Option<PortAddress>)
             port.into_iter().for_each(|port| controller.send_nzs(port, *start_code, slots));
         }
     }
+}
+
+/// How what comes in is, for ArtPollReply.
+fn tell_ports(controller: &mut Controller, inputs: &mut Inputs, now: ShowTime) {
+    inputs.take_ports().into_iter().for_each(|ports| controller.set_ports(now, ports));
 }
 
 fn for_each_datagram(socket: &UdpSocket, mut handle: impl FnMut(&[u8], SocketAddr)) {

@@ -166,6 +166,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         source_name: "box".into(),
         net,
         priority: 100,
+        kept: None,
         clock: clock.clone(),
         chance: 1,
         timecode: Box::new(|_| {}),

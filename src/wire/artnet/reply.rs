@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
 use units::PortAddress;
 
 use super::{ArtnetError, ESTA, OEM, PORT, at, begin, op, put_text, text};
@@ -61,6 +62,16 @@ const OUTPUT: u8 = 0x80;
 const INPUT: u8 = 0x40;
 /// GoodInput and GoodOutputA: data is flowing.
 const FLOWING: u8 = 0x80;
+/// GoodOutputA: two senders are merged just now.
+const MERGING: u8 = 0x08;
+/// GoodOutputA: two senders are merged by the latest, not by the highest.
+const LATEST: u8 = 0x02;
+/// GoodOutputB: RDM is off, no search for devices runs, none runs by itself.
+const NO_RDM: u8 = 0x80 | 0x20 | 0x10;
+/// Status 3: what becomes of outputs that nobody sends.
+const FAILSAFE: u8 = 0xc0;
+/// Status 3: ArtAddress may set that.
+const FAILSAFE_PROGRAMMABLE: u8 = 0x20;
 
 /// Status 1: port addresses are set at the device itself, not over the network.
 pub const STATUS_1_SET_HERE: u8 = 0x10;
@@ -102,8 +113,10 @@ pub struct PollReply {
     pub bind_index: u8,
     /// What it can do.
     pub status_2: u8,
-    /// What it does when data fails, and what else it can do.
-    pub status_3: u8,
+    /// What becomes of its outputs when nobody sends them any more, where ArtAddress can set that.
+    pub failsafe: Option<Failsafe>,
+    /// How its outputs are, in their order; of one that is not told of nothing is so.
+    pub good_outputs: Vec<GoodOutput>,
     /// Its own RDM UID for RDMnet and LLRP; zero if it has none.
     pub responder: [u8; 6],
     /// The most frames a second that it takes; 0: what DMX has.
@@ -129,9 +142,65 @@ impl Default for PollReply {
             bind_ip: Ipv4Addr::UNSPECIFIED,
             bind_index: 1,
             status_2: STATUS_2_FIFTEEN_BITS,
-            status_3: 0,
+            failsafe: None,
+            good_outputs: Vec::new(),
             responder: [0; 6],
             refresh_hz: 0,
+        }
+    }
+}
+
+/// What becomes of outputs that nobody sends any more (ArtPollReply, Status3; rule A17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failsafe {
+    /// They stay.
+    Hold,
+    /// They go out.
+    Zero,
+    /// They go full.
+    Full,
+    /// They show what was recorded.
+    Scene,
+}
+
+impl Failsafe {
+    fn bits(self) -> u8 {
+        match self {
+            Self::Hold => 0x00,
+            Self::Zero => 0x40,
+            Self::Full => 0x80,
+            Self::Scene => 0xc0,
+        }
+    }
+    fn of(status_3: u8) -> Option<Self> {
+        let all = [Self::Hold, Self::Zero, Self::Full, Self::Scene];
+        let programmable = status_3 & FAILSAFE_PROGRAMMABLE != 0;
+        all.into_iter().find(|it| programmable && it.bits() == status_3 & FAILSAFE)
+    }
+}
+
+/// How an output is (ArtPollReply, GoodOutputA; rule A16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GoodOutput {
+    /// Somebody sends it.
+    pub flowing: bool,
+    /// Two do, and are merged.
+    pub merging: bool,
+    /// It merges by the latest, not by the highest.
+    pub latest: bool,
+}
+
+impl GoodOutput {
+    fn octet(self) -> u8 {
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        bit(self.flowing, FLOWING) | bit(self.merging, MERGING) | bit(self.latest, LATEST)
+    }
+    fn of(octet: u8) -> Self {
+        Self {
+            flowing: octet & FLOWING != 0,
+            merging: octet & MERGING != 0,
+            latest: octet & LATEST != 0,
         }
     }
 }
@@ -216,10 +285,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PollReply, ArtnetError> {
         bind_ip: Ipv4Addr::from(octets(bytes, field::BIND_IP.start)),
         bind_index: late(field::BIND_INDEX),
         status_2: late(field::STATUS_2),
-        status_3: late(field::STATUS_3),
+        failsafe: Failsafe::of(late(field::STATUS_3)),
+        good_outputs: good_outputs(bytes),
         responder: octets(bytes, field::RESPONDER.start),
         refresh_hz: u16::from_be_bytes(octets(bytes, field::REFRESH.start)),
     })
+}
+
+fn good_outputs(bytes: &[u8]) -> Vec<GoodOutput> {
+    let all = bytes[field::PORT_TYPES].iter().zip(&bytes[field::GOOD_OUTPUT_A]);
+    all.filter(|(kind, _)| *kind & OUTPUT != 0).map(|(_, &octet)| GoodOutput::of(octet)).collect()
 }
 
 fn octets<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
@@ -267,9 +342,8 @@ impl PollReply {
         bytes[field::BIND_IP].copy_from_slice(&self.bind_ip.octets());
         bytes[field::BIND_INDEX] = self.bind_index;
         bytes[field::STATUS_2] = self.status_2;
-        // GoodOutputB tells of RDM and of styles of output: all zero where there are no outputs of DMX.
-        bytes[field::GOOD_OUTPUT_B].fill(0);
-        bytes[field::STATUS_3] = self.status_3;
+        let failsafe = self.failsafe.map(|it| FAILSAFE_PROGRAMMABLE | it.bits());
+        bytes[field::STATUS_3] = failsafe.unwrap_or(0);
         bytes[field::RESPONDER].copy_from_slice(&self.responder);
         bytes[field::REFRESH].copy_from_slice(&self.refresh_hz.to_be_bytes());
         bytes
@@ -282,18 +356,22 @@ impl PollReply {
         let shared = |port: &&Port| port.sub_net() == first.sub_net();
         let (mut outputs, mut inputs) = (0, 0);
         for port in self.ports.iter().filter(shared) {
-            let (count, kind, good, universes) = match port {
-                Port::Output(_) => {
-                    (&mut outputs, OUTPUT, field::GOOD_OUTPUT_A, field::OUT_UNIVERSES)
-                }
-                Port::Input(_) => (&mut inputs, INPUT, field::GOOD_INPUT, field::IN_UNIVERSES),
+            let (count, kind, universes) = match port {
+                Port::Output(_) => (&mut outputs, OUTPUT, field::OUT_UNIVERSES),
+                Port::Input(_) => (&mut inputs, INPUT, field::IN_UNIVERSES),
             };
             if *count < PORTS_A_REPLY {
                 bytes[field::PORT_TYPES.start + *count] |= kind;
-                bytes[good.start + *count] = FLOWING;
                 bytes[universes.start + *count] = port.address().universe();
                 *count += 1;
             }
+        }
+        bytes[field::GOOD_INPUT][..inputs].fill(FLOWING);
+        bytes[field::GOOD_OUTPUT_B][..outputs].fill(NO_RDM);
+        for (octet, good) in
+            bytes[field::GOOD_OUTPUT_A][..outputs].iter_mut().zip(&self.good_outputs)
+        {
+            *octet = good.octet();
         }
         // The larger of the two numbers (ArtPollReply, NumPorts).
         let count = outputs.max(inputs) as u16;
@@ -317,10 +395,17 @@ mod tests {
             short_name: "node".into(),
             long_name: "A node in the grid".into(),
             report: "#0001 [0007] fine".into(),
+            good_outputs: good(&ports),
             ports,
             mac: [2, 0, 0, 0, 0, 7],
             ..PollReply::default()
         }
+    }
+
+    /// Somebody sends each of the outputs.
+    fn good(ports: &[Port]) -> Vec<GoodOutput> {
+        let outputs = ports.iter().filter(|it| matches!(it, Port::Output(_)));
+        outputs.map(|_| GoodOutput { flowing: true, ..GoodOutput::default() }).collect()
     }
 
     fn read(bytes: &[u8]) -> PollReply {
@@ -372,7 +457,7 @@ mod tests {
             bind_ip: Ipv4Addr::new(10, 0, 0, 1),
             bind_index: 3,
             status_2: 0x0d,
-            status_3: 0xe8,
+            failsafe: Some(Failsafe::Scene),
             responder: [9, 8, 7, 6, 5, 4],
             refresh_hz: 0x012c,
             ..node(vec![Port::Input(port(0x7ab))])
@@ -381,20 +466,39 @@ mod tests {
         assert_eq!(bytes[16..26], [1, 2, 7, 0xa, 0x12, 0x34, 0, 0x32, 0x78, 0x56]);
         assert_eq!(bytes[172..182], [0, 1, 0x40, 0, 0, 0, 0x80, 0, 0, 0]);
         assert_eq!(bytes[186..195], [0xb, 0, 0, 0, 0, 0, 0, 0, 100]);
-        assert_eq!(bytes[207..218], [10, 0, 0, 1, 3, 0x0d, 0, 0, 0, 0, 0xe8]);
+        assert_eq!(bytes[207..218], [10, 0, 0, 1, 3, 0x0d, 0, 0, 0, 0, 0xe0]);
         assert_eq!(bytes[218..228], [9, 8, 7, 6, 5, 4, 0, 0, 1, 0x2c]);
         assert_eq!(read(&bytes), reply);
+    }
+
+    #[test]
+    fn a16_a17_how_an_output_merges_and_what_becomes_of_it_lie_where_art_net_4_has_them() {
+        let mut reply = node(vec![Port::Output(port(0x123)), Port::Output(port(0x124))]);
+        reply.good_outputs[1] = GoodOutput { flowing: true, merging: true, latest: true };
+        for (failsafe, status_3) in [
+            (Some(Failsafe::Hold), 0x20),
+            (Some(Failsafe::Zero), 0x60),
+            (Some(Failsafe::Full), 0xa0),
+            (Some(Failsafe::Scene), 0xe0),
+            (None, 0),
+        ] {
+            reply.failsafe = failsafe;
+            let bytes = reply.emit();
+            assert_eq!(bytes[182..186], [0x80, 0x8a, 0, 0], "GoodOutputA");
+            assert_eq!(bytes[213..218], [0xb0, 0xb0, 0, 0, status_3], "GoodOutputB, Status3");
+            assert_eq!(read(&bytes), reply);
+        }
     }
 
     proptest! {
         #[test]
         fn a07_a_reply_is_read_as_it_was_written(
-            raw in 0_u32..=0x7fff, bind_index: u8, output: bool, status: [u8; 3], responder: [u8; 6], refresh_hz: u16,
+            raw in 0_u32..=0x7fff, bind_index: u8, output: bool, status: [u8; 2], responder: [u8; 6], refresh_hz: u16,
         ) {
             let port = if output { Port::Output(port(raw)) } else { Port::Input(port(raw)) };
-            let [status_1, status_2, status_3] = status;
+            let [status_1, status_2] = status;
             let reply =
-                PollReply { bind_index, status_1, status_2, status_3, responder, refresh_hz, ..node(vec![port]) };
+                PollReply { bind_index, status_1, status_2, responder, refresh_hz, ..node(vec![port]) };
             prop_assert_eq!(read(&reply.emit()), reply);
         }
     }

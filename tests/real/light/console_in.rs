@@ -298,6 +298,45 @@ fn a16_a17_two_senders_merge_a_third_is_ignored_and_what_is_lost_does_as_art_add
     light.stop();
 }
 
+/// GoodOutputA, GoodOutputB and Status3 of the first input's reply to that; the oracle reads none of them.
+fn programmed(desk: &Ear, to: (std::net::Ipv4Addr, u16), bytes: &[u8]) -> [u8; 3] {
+    desk.0.send_to(bytes, to).expect("loopback takes it");
+    let reply = |heard: &Heard| {
+        let reply = art_poll_reply(heard).filter(|reply| reply.bind_index == 1);
+        reply.map(|_| [heard.bytes[182], heard.bytes[213], heard.bytes[217]])
+    };
+    desk.wait_for(SOON, reply).expect("whoever programs is answered")
+}
+
+#[test]
+fn a16_a17_a_recorded_scene_and_all_that_art_address_sets_are_kept_over_a_restart_and_told_of() {
+    let place = tempfile::tempdir().expect("a folder");
+    let net = LightNet { address: Some(loopback(55)), ..free_ports() };
+    let show = with(input(artnet_5()), loopback(56));
+    let kept = || Some(place.path().join("artnet.json"));
+    let begin = || Light::start(LightSetup { kept: kept(), ..setup(&show, &net) });
+    let (ear, desk) = (Ear::new(loopback(56), net.sacn_port), Ear::new(loopback(57), 0));
+    let to = (loopback(55), net.artnet_port);
+    let send = |level| {
+        desk.0.send_to(&art_dmx_of(5, level), to).expect("loopback takes it");
+    };
+
+    let light = begin().expect("light begins");
+    assert_eq!(programmed(&desk, to, &art_address(0)), [0, 0xb0, 0x60], "as the show has it");
+    assert!(until(&ear, SOON, || send(77), |slots| slots[0] == 77));
+    assert_eq!(programmed(&desk, to, &art_address(0x0c)), [0x80, 0xb0, 0x60], "recorded");
+    assert_eq!(programmed(&desk, to, &art_address(0x0b)), [0x80, 0xb0, 0xe0], "the scene");
+    assert_eq!(programmed(&desk, to, &art_address(0x10)), [0x82, 0xb0, 0xe0], "by the latest");
+    light.stop();
+
+    let light = begin().expect("light begins");
+    assert_eq!(light.warnings(), Vec::<String>::new());
+    assert_eq!(programmed(&desk, to, &art_address(0)), [0x02, 0xb0, 0xe0], "as it was set");
+    assert!(until(&ear, SOON, || send(200), |slots| slots[0] == 200));
+    assert!(until(&ear, Span::from_secs(14), || {}, |slots| slots[0] == 77), "the scene");
+    light.stop();
+}
+
 #[test]
 fn a_slot_that_crosses_a_level_is_told_of_once() {
     let net = LightNet { address: Some(loopback(60)), ..free_ports() };

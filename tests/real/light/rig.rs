@@ -98,6 +98,7 @@ pub fn setup<'a>(show: &'a Show, net: &LightNet) -> LightSetup<'a> {
         source_name: NAME.into(),
         net: net.clone(),
         priority: 100,
+        kept: None,
         clock: BoxClock::free(),
         chance: 7,
         timecode: Box::new(|_| {}),

@@ -3,14 +3,14 @@
 //! A port address that we send is an *input* in Art-Net's words: it comes onto the network by us. One that we take from
 //! a desk is an output, so that the desk sends it to us (rule A8).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use units::PortAddress;
 use wire::artnet::{
     PORTS_A_REPLY, PollReply, Port, STATUS_1_RDM, STATUS_1_SET_HERE, STATUS_2_FIFTEEN_BITS, Style,
 };
 
-use super::ControllerSetup;
+use super::{ControllerSetup, PortState};
 
 /// Bind indices count from 1 in one octet.
 const REPLIES_MAX: usize = 255;
@@ -20,13 +20,21 @@ const FIRMWARE: [u8; 2] =
     [octet(env!("CARGO_PKG_VERSION_MAJOR")), octet(env!("CARGO_PKG_VERSION_MINOR"))];
 
 /// All our replies, in the order of their bind index, with their reports still empty.
-pub(super) fn replies(setup: &ControllerSetup) -> Vec<PollReply> {
+pub(super) fn replies(
+    setup: &ControllerSetup,
+    taken: &BTreeMap<PortAddress, PortState>,
+) -> Vec<PollReply> {
     let about = about(setup);
     let mut pages = pages(&setup.ports, &setup.takes);
     if pages.is_empty() {
         pages.push(Vec::new());
     }
-    let reply = |(index, ports)| PollReply { bind_index: index, ports, ..about.clone() };
+    let reply = |(bind_index, ports): (u8, Vec<Port>)| {
+        let state = ports.first().and_then(|port| taken.get(&port.address()));
+        let (failsafe, good) = (state.map(|it| it.failsafe), state.map(|it| it.good));
+        let good_outputs = good.into_iter().collect();
+        PollReply { bind_index, ports, failsafe, good_outputs, ..about.clone() }
+    };
     (1..=u8::MAX).zip(pages).map(reply).collect()
 }
 

@@ -222,6 +222,26 @@ fn a05_programming_of_one_of_our_replies_is_answered_with_that_one() {
 }
 
 #[test]
+fn a05_a16_a17_what_comes_in_is_told_of_whenever_it_changes_to_whoever_wants_that() {
+    use wire::artnet::{Failsafe, GoodOutput};
+    let mut rig = Rig::new();
+    rig.controller.setup.takes = BTreeSet::from([port(0x105), port(0x206)]);
+    rig.hear(&asks(true), DESK).run(secs(2));
+    rig.sent.clear();
+    let good = GoodOutput { flowing: true, merging: true, latest: true };
+    let state = PortState { good, failsafe: Failsafe::Scene };
+    for _ in 0..2 {
+        rig.controller.set_ports(rig.now, BTreeMap::from([(port(0x206), state)]));
+        rig.run(Span::from_millis(10));
+    }
+    let told: Vec<_> = rig.sent.iter().filter(|(_, letter)| *letter.to.ip() == DESK).collect();
+    let [(_, letter)] = told.as_slice() else { panic!("once, and that port alone: {told:?}") };
+    let Ok(Packet::PollReply(reply)) = artnet::parse(&letter.bytes) else { panic!("a reply") };
+    assert_eq!((reply.bind_index, reply.failsafe), (2, Some(Failsafe::Scene)));
+    assert_eq!(reply.good_outputs, [good]);
+}
+
+#[test]
 fn a05_nobody_sets_our_address_or_gives_us_orders() {
     let mut rig = Rig::new();
     rig.run(Span::from_millis(100));

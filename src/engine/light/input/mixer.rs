@@ -31,6 +31,15 @@ struct Feed {
     latest: Latest,
 }
 
+/// What a lost input goes to.
+#[derive(Debug, Clone, Copy)]
+enum Ground<'a> {
+    /// What the show itself has there.
+    Show,
+    Level(u8),
+    Scene(&'a [u8; Universe::SLOTS]),
+}
+
 /// Who changed each slot last; the show did, before anything came.
 #[derive(Debug, Clone)]
 struct Latest {
@@ -86,10 +95,11 @@ impl Feed {
     fn mix(&mut self, frame: &InputFrame, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
         let (left, ground) = match frame.state {
             InputState::Waiting => return,
-            InputState::Live => (1.0, None),
-            InputState::Lost { since, goal } => self.lost(at - since, goal),
+            InputState::Live => (1.0, Ground::Show),
+            InputState::Lost { since, goal } => self.lost(frame, at - since, goal),
         };
-        if left == 0.0 && ground.is_none() {
+        let released = matches!(ground, Ground::Show);
+        if left == 0.0 && released {
             return self.latest.release();
         }
         self.latest.come(frame);
@@ -99,9 +109,9 @@ impl Feed {
             let (level, priority) = (frame.merged.levels[slot], frame.merged.priorities[slot]);
             let is_latest = self.latest.is_input(slot, *own, level);
             if priority > 0 {
-                let level = ground.map_or(level, |ground| between(ground, level, left));
+                let level = ground.under(slot, level, left);
                 let mixed = self.merge(*own, level, priority, is_latest);
-                *own = if ground.is_none() { between(*own, mixed, left) } else { mixed };
+                *own = if released { between(*own, mixed, left) } else { mixed };
             }
         }
     }
@@ -116,15 +126,27 @@ impl Feed {
         }
     }
 
-    /// How much of an input is left, 1 to 0, and the level that it goes to; none: what the show itself has there.
-    fn lost(&self, ago: Span, goal: LossGoal) -> (f64, Option<u8>) {
+    /// How much of an input is left, 1 to 0, and what it goes to. A scene that nobody recorded is what was there last.
+    fn lost<'a>(&self, frame: &'a InputFrame, ago: Span, goal: LossGoal) -> (f64, Ground<'a>) {
         let fade = self.fade.ns().max(1) as f64;
         let left = (1.0 - (ago - self.wait).ns() as f64 / fade).clamp(0.0, 1.0);
-        match goal {
-            LossGoal::Hold => (1.0, None),
-            LossGoal::Release => (left, None),
-            LossGoal::Zero => (left, Some(0)),
-            LossGoal::Full => (left, Some(u8::MAX)),
+        match (goal, &frame.scene) {
+            (LossGoal::Scene, Some(scene)) => (left, Ground::Scene(&scene.0)),
+            (LossGoal::Hold | LossGoal::Scene, _) => (1.0, Ground::Show),
+            (LossGoal::Release, _) => (left, Ground::Show),
+            (LossGoal::Zero, _) => (left, Ground::Level(0)),
+            (LossGoal::Full, _) => (left, Ground::Level(u8::MAX)),
+        }
+    }
+}
+
+impl Ground<'_> {
+    /// A level that has gone to it but for what is left.
+    fn under(self, slot: usize, level: u8, left: f64) -> u8 {
+        match self {
+            Self::Show => level,
+            Self::Level(ground) => between(ground, level, left),
+            Self::Scene(scene) => between(scene[slot], level, left),
         }
     }
 }
@@ -171,6 +193,7 @@ fn between(from: u8, to: u8, left: f64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Scene;
     use super::*;
     use crate::light::receive::Merged;
 
@@ -192,7 +215,7 @@ mod tests {
     }
     fn frame(level: u8, priority: u8, state: InputState) -> InputFrame {
         let merged = Merged { levels: [level; 512], priorities: [priority; 512] };
-        InputFrame { merged, state }
+        InputFrame { merged, state, scene: None }
     }
     fn live(level: u8) -> InputFrame {
         frame(level, 100, InputState::Live)
@@ -256,6 +279,16 @@ mod tests {
         assert_eq!(shows(LossGoal::Hold, 60.0), 200);
         assert_eq!([1.0, 2.0, 3.0].map(|secs| shows(LossGoal::Zero, secs)), [200, 100, 10]);
         assert_eq!([1.0, 2.0, 3.0].map(|secs| shows(LossGoal::Full, secs)), [200, 228, 255]);
+    }
+
+    #[test]
+    fn a17_a_lost_input_shows_the_recorded_scene_and_one_that_was_never_recorded_holds() {
+        let mut feed = feed(InputMerge::Htp);
+        let mut lost = lost(200, LossGoal::Scene);
+        assert_eq!(mixed(&mut feed, 10, &lost, 60.0), 200);
+        lost.scene = Some(Scene([100; 512]));
+        assert_eq!([1.0, 2.0, 3.0].map(|secs| mixed(&mut feed, 10, &lost, secs)), [200, 150, 100]);
+        assert_eq!(mixed(&mut feed, 110, &lost, 60.0), 110, "the show's own is higher");
     }
 
     #[test]

@@ -9,22 +9,24 @@
 
 mod mixer;
 mod port;
+mod settings;
 mod trigger;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use units::{PortAddress, ShowTime, Slot, Universe};
 use uuid::Uuid;
-use wire::artnet::{self, Packet};
+use wire::artnet::{self, Command, Failsafe, GoodOutput, Packet};
 
 use super::receive::{Merged, Receiver, Source};
-use crate::show::{InputFrom, LossGoal, Show, ShowInput, SlotTrigger, TriggerOn};
+use crate::show::{InputFrom, InputMerge, LossGoal, Show, ShowInput, SlotTrigger, TriggerOn};
 pub use mixer::Mixer;
 use port::Port;
 pub use port::{SENDERS_MAX, SILENT};
+pub use settings::{PortSettings, Scene, SenderMerge, Settings};
 use trigger::Watch;
 
 /// The priority of what has none of its own, as sACN's default (E1.31 section 6.2.3).
@@ -43,6 +45,17 @@ pub struct InputFrame {
     pub merged: Merged,
     /// Whether anybody sends.
     pub state: InputState,
+    /// What ArtAddress has had recorded for a loss.
+    pub scene: Option<Scene>,
+}
+
+/// How a port address that comes in is, to be told to the network (rules A16 and A17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortState {
+    /// Whether it is sent, and how it merges.
+    pub good: GoodOutput,
+    /// What becomes of it when nobody sends it.
+    pub failsafe: Failsafe,
 }
 
 /// Whether anybody sends an input.
@@ -94,6 +107,10 @@ pub struct Inputs {
     triggers: Vec<(usize, SlotTrigger, Watch)>,
     crossed: VecDeque<usize>,
     changed: bool,
+    settings: Settings,
+    programmed: bool,
+    /// As they were told last.
+    told: BTreeMap<PortAddress, PortState>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,6 +118,8 @@ struct Input {
     spec: ShowInput,
     /// What Art-Net comes in by; none with sACN.
     port: Option<Port>,
+    /// What ArtAddress has set of that.
+    set: PortSettings,
     frame: Arc<InputFrame>,
     /// Of what the frame shows; for Art-Net it only counts up.
     version: u64,
@@ -123,8 +142,42 @@ impl Inputs {
             TriggerOn::Artnet(_) => None,
         });
         let triggers = slots.collect();
-        let (ports, crossed) = (show.input_ports(), VecDeque::new());
-        Self { receiver, inputs, ports, triggers, crossed, changed: true }
+        Self {
+            receiver,
+            inputs,
+            ports: show.input_ports(),
+            triggers,
+            crossed: VecDeque::new(),
+            changed: true,
+            settings: Settings::default(),
+            programmed: false,
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// As ArtAddress has set them on an earlier day.
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self.inputs.iter_mut().for_each(|input| input.set(&self.settings));
+        self
+    }
+
+    /// What ArtAddress has set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether it has set anything else since this was last asked.
+    pub fn take_programmed(&mut self) -> bool {
+        std::mem::take(&mut self.programmed)
+    }
+
+    /// How the port addresses are, if that is another since this was last asked.
+    pub fn take_ports(&mut self) -> Option<BTreeMap<PortAddress, PortState>> {
+        let ports: BTreeMap<_, _> = self.inputs.iter().filter_map(Input::port_state).collect();
+        let changed = ports != self.told;
+        self.told.clone_from(&ports);
+        changed.then_some(ports)
     }
 
     /// A datagram came to sACN's port.
@@ -132,10 +185,11 @@ impl Inputs {
         self.receiver.handle(now, datagram, from);
     }
 
-    /// A datagram came to Art-Net's port, from somebody whom we listen to.
-    pub fn handle_artnet(&mut self, now: ShowTime, datagram: &[u8], from: Ipv4Addr) {
+    /// A datagram came to Art-Net's port, from somebody whom we listen to; true if it may have set something, which
+    /// its answer should tell of.
+    pub fn handle_artnet(&mut self, now: ShowTime, datagram: &[u8], from: Ipv4Addr) -> bool {
         if self.ports.is_empty() {
-            return;
+            return false;
         }
         match artnet::parse(datagram) {
             Ok(Packet::Dmx(dmx)) => self.each_port(
@@ -144,13 +198,28 @@ impl Inputs {
             ),
             Ok(Packet::Sync) => self.each_port(|_| true, |port| port.synchronize(now, from)),
             Ok(Packet::Address { bind_index, command }) => {
-                let meant = self.ports.get(usize::from(bind_index.saturating_sub(FIRST_BIND)));
-                let meant = meant.copied().filter(|_| bind_index >= FIRST_BIND);
-                // Said to the root it is meant for all.
-                let is_meant = |address| bind_index < FIRST_BIND || Some(address) == meant;
-                self.each_port(is_meant, |port| port.program(command));
+                self.program(bind_index, command);
+                return true;
             }
             _ => {}
+        }
+        false
+    }
+
+    /// Said to the root it is meant for all.
+    fn program(&mut self, bind_index: u8, command: Command) {
+        let is_meant =
+            |place| bind_index < FIRST_BIND || place == usize::from(bind_index - FIRST_BIND);
+        let ports = self.ports.iter().enumerate().filter(|(place, _)| is_meant(*place));
+        let meant: Vec<_> = ports.map(|(_, port)| *port).collect();
+        for port in meant {
+            let input = self.inputs.iter().find(|it| it.spec.from == InputFrom::Artnet(port));
+            let levels = input.and_then(|it| it.port.as_ref()).and_then(Port::merged);
+            self.programmed |= self.settings.set(port, command, levels);
+            for input in self.inputs.iter_mut().filter(|it| it.spec.from == InputFrom::Artnet(port))
+            {
+                input.program(command, &self.settings);
+            }
         }
     }
 
@@ -234,9 +303,42 @@ impl Inputs {
 
 impl Input {
     fn new(spec: ShowInput) -> Self {
-        let port = matches!(spec.from, InputFrom::Artnet(_)).then(|| Port::new(spec.merge));
-        let frame = InputFrame { merged: Merged::NOBODY, state: InputState::Waiting };
-        Self { spec, port, frame: Arc::new(frame), version: 0, shown: 0 }
+        let port =
+            matches!(spec.from, InputFrom::Artnet(_)).then(|| Port::new(of_show(spec.merge)));
+        let frame = InputFrame { merged: Merged::NOBODY, state: InputState::Waiting, scene: None };
+        let set = PortSettings::default();
+        Self { spec, port, set, frame: Arc::new(frame), version: 0, shown: 0 }
+    }
+
+    /// What ArtAddress says once, and what it has set for good.
+    fn program(&mut self, command: Command, settings: &Settings) {
+        if let (Some(port), Command::CancelMerge) = (&mut self.port, command) {
+            port.cancel_merge();
+        }
+        self.set(settings);
+    }
+
+    fn set(&mut self, settings: &Settings) {
+        let (Some(port), InputFrom::Artnet(address)) = (&mut self.port, self.spec.from) else {
+            return;
+        };
+        self.set = settings.of(address);
+        port.set_merge(self.set.merge.unwrap_or(of_show(self.spec.merge)));
+        self.version += 1;
+    }
+
+    fn goal(&self) -> LossGoal {
+        self.set.failsafe.map_or(self.spec.loss, settings::goal)
+    }
+
+    fn port_state(&self) -> Option<(PortAddress, PortState)> {
+        let (Some(port), InputFrom::Artnet(address)) = (&self.port, self.spec.from) else {
+            return None;
+        };
+        let (merging, by) = port.merges();
+        let flowing = !port.senders().is_empty();
+        let good = GoodOutput { flowing, merging, latest: by == SenderMerge::Ltp };
+        Some((address, PortState { good, failsafe: settings::failsafe(self.goal()) }))
     }
 
     fn universe(&self) -> Option<Universe> {
@@ -274,17 +376,24 @@ impl Input {
             (None, InputFrom::Sacn(universe)) => receiver.merged(universe),
             (None, InputFrom::Artnet(_)) => None,
         };
-        let goal = self.port.as_ref().and_then(|port| port.failsafe).unwrap_or(self.spec.loss);
-        match (merged, self.frame.state) {
-            (Some(merged), _) => InputFrame { merged, state: InputState::Live },
-            (None, InputState::Waiting) => (*self.frame).clone(),
-            (None, InputState::Live) => self.lost(now, goal),
-            (None, InputState::Lost { since, .. }) => self.lost(since, goal),
-        }
+        let before = (self.frame.merged.clone(), self.frame.state);
+        let (merged, state) = match (merged, before) {
+            (Some(merged), _) => (merged, InputState::Live),
+            (None, (merged, InputState::Waiting)) => (merged, InputState::Waiting),
+            (None, (merged, state)) => {
+                let since = if let InputState::Lost { since, .. } = state { since } else { now };
+                (merged, InputState::Lost { since, goal: self.goal() })
+            }
+        };
+        InputFrame { merged, state, scene: self.set.scene.clone() }
     }
+}
 
-    fn lost(&self, since: ShowTime, goal: LossGoal) -> InputFrame {
-        InputFrame { merged: self.frame.merged.clone(), state: InputState::Lost { since, goal } }
+/// How two senders merge where ArtAddress has not set it.
+fn of_show(merge: InputMerge) -> SenderMerge {
+    match merge {
+        InputMerge::Ltp => SenderMerge::Ltp,
+        InputMerge::Htp | InputMerge::Priority => SenderMerge::Htp,
     }
 }
 
@@ -299,7 +408,6 @@ impl InputFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::show::InputMerge;
     use units::Span;
     use wire::artnet::DmxFrame;
     use wire::sacn::{DataFrame, SourceName};
@@ -391,20 +499,74 @@ mod tests {
         assert!(matches!(shows(&mut inputs, 10_000), Some((InputState::Lost { .. }, 9))));
     }
 
+    fn art_address(inputs: &mut Inputs, ms: i64, bind_index: u8, command: u8) {
+        let mut address = [0; 107];
+        address[..12].copy_from_slice(b"Art-Net\0\x00\x60\x00\x0e");
+        (address[13], address[106]) = (bind_index, command);
+        assert!(inputs.handle_artnet(at(ms), &address, ELSE));
+    }
+
     #[test]
     fn a17_what_art_address_programs_stands_above_the_show() {
         let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
         dmx(&mut inputs, 0, 9);
-        let mut address = [0; 107];
-        address[..12].copy_from_slice(b"Art-Net\0\x00\x60\x00\x0e");
-        (address[13], address[106]) = (FIRST_BIND, 8);
-        inputs.handle_artnet(at(1), &address, ELSE);
+        art_address(&mut inputs, 1, FIRST_BIND, 8);
         let (state, _) = shows(&mut inputs, 10_000).expect("it is lost");
         assert_eq!(state, InputState::Lost { since: at(10_000), goal: LossGoal::Hold });
-        address[106] = 9;
-        inputs.handle_artnet(at(10_001), &address, ELSE);
+        art_address(&mut inputs, 10_001, FIRST_BIND, 9);
         let (state, _) = shows(&mut inputs, 10_001).expect("it is told to go out");
         assert_eq!(state, InputState::Lost { since: at(10_000), goal: LossGoal::Zero });
+    }
+
+    #[test]
+    fn a17_a_scene_is_recorded_of_what_is_sent_and_shown_when_that_is_lost() {
+        let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
+        art_address(&mut inputs, 0, FIRST_BIND, 0x0c);
+        assert!(!inputs.take_programmed(), "there was nothing to record");
+        dmx(&mut inputs, 0, 9);
+        art_address(&mut inputs, 1, FIRST_BIND, 0x0c);
+        art_address(&mut inputs, 2, FIRST_BIND, 0x0b);
+        dmx(&mut inputs, 3, 200);
+        shows(&mut inputs, 20_000);
+        let frame = &inputs.inputs[0].frame;
+        assert_eq!(frame.scene, Some(Scene([9; 512])));
+        assert_eq!((frame.merged.levels[0], inputs.state(0)), (200, lost_to(LossGoal::Scene)));
+    }
+
+    fn lost_to(goal: LossGoal) -> InputState {
+        InputState::Lost { since: at(20_000), goal }
+    }
+
+    #[test]
+    fn a17_what_was_set_on_an_earlier_day_holds_for_its_port_address_alone() {
+        let specs = [5, 6].map(|raw| spec(InputFrom::Artnet(port_address(raw))));
+        let mut inputs = listening(specs.to_vec());
+        art_address(&mut inputs, 0, FIRST_BIND + 1, 8);
+        art_address(&mut inputs, 0, FIRST_BIND + 1, 0x10);
+        assert!(inputs.take_programmed() && !inputs.take_programmed());
+        let kept = inputs.settings().clone();
+        let mut inputs = listening(specs.to_vec()).with_settings(kept);
+        assert!(!inputs.take_programmed(), "it is kept already");
+        let ports = inputs.take_ports().expect("they were never told");
+        let of = |raw| ports[&port_address(raw)];
+        assert_eq!((of(5).failsafe, of(5).good.latest), (Failsafe::Zero, false));
+        assert_eq!((of(6).failsafe, of(6).good.latest), (Failsafe::Hold, true));
+        assert_eq!(inputs.take_ports(), None);
+    }
+
+    #[test]
+    fn a16_it_is_told_whether_a_port_address_is_sent_and_merged() {
+        let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
+        inputs.take_ports();
+        let good = |inputs: &mut Inputs| inputs.take_ports().map(|it| it[&port_address(5)].good);
+        dmx(&mut inputs, 0, 9);
+        let flowing = GoodOutput { flowing: true, ..GoodOutput::default() };
+        assert_eq!(good(&mut inputs), Some(flowing));
+        let other = Ipv4Addr::new(10, 0, 0, 8);
+        inputs.handle_artnet(at(1), DmxFrame::new(port_address(5)).bytes(), other);
+        assert_eq!(good(&mut inputs), Some(GoodOutput { merging: true, ..flowing }));
+        inputs.tick(at(20_000));
+        assert_eq!(good(&mut inputs), Some(GoodOutput::default()));
     }
 
     #[test]

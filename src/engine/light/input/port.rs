@@ -1,17 +1,16 @@
 //! ArtDmx that comes in on one port address: who sends it, and what they add up to.
 //!
-//! In: ArtDmx, ArtSync and what ArtAddress programs, each with its time and sender. Out: levels. Never here: sockets.
+//! In: ArtDmx and ArtSync with their time and sender, and how two senders merge. Out: levels. Never here: sockets.
 //!
 //! Two senders are told apart, by their address; a third is passed over. They merge by the highest level, or slot by
-//! slot by the latest change; a sender that is silent for 10 s counts no more (rule A16). Documented: what ArtAddress
-//! sets holds until the box starts anew; there is no failsafe scene (rule A17).
+//! slot by the latest change; a sender that is silent for 10 s counts no more (rule A16).
 
 use std::net::Ipv4Addr;
 
 use units::{ShowTime, Span, Universe};
-use wire::artnet::{Command, Dmx};
+use wire::artnet::Dmx;
 
-use crate::show::{InputMerge, LossGoal};
+use super::settings::SenderMerge;
 
 /// Senders that are told apart (rule A16).
 pub const SENDERS_MAX: usize = 2;
@@ -25,7 +24,7 @@ const BEHIND_MAX: i8 = 20;
 /// A port that Art-Net comes in by.
 #[derive(Debug, Clone)]
 pub struct Port {
-    merge: InputMerge,
+    merge: SenderMerge,
     senders: Vec<Sender>,
     /// The only one that counts, after a merge has been cancelled.
     only: Option<Ipv4Addr>,
@@ -33,8 +32,6 @@ pub struct Port {
     latest: Option<Ipv4Addr>,
     synchronized: Option<ShowTime>,
     merged: [u8; Universe::SLOTS],
-    /// What becomes of it when nobody sends; none: as the show says.
-    pub failsafe: Option<LossGoal>,
 }
 
 /// Who sends.
@@ -51,7 +48,7 @@ pub struct Sender {
 
 impl Port {
     /// Nobody sends.
-    pub fn new(merge: InputMerge) -> Self {
+    pub fn new(merge: SenderMerge) -> Self {
         Self {
             merge,
             senders: Vec::new(),
@@ -60,7 +57,6 @@ impl Port {
             latest: None,
             synchronized: None,
             merged: [0; Universe::SLOTS],
-            failsafe: None,
         }
     }
 
@@ -93,18 +89,14 @@ impl Port {
         self.show(from)
     }
 
-    /// ArtAddress came for this port; true if that may change what it shows.
-    pub fn program(&mut self, command: Command) -> bool {
-        match command {
-            Command::CancelMerge => self.cancelled = true,
-            Command::MergeLtp => self.merge = InputMerge::Ltp,
-            Command::MergeHtp => self.merge = InputMerge::Htp,
-            Command::FailHold => self.failsafe = Some(LossGoal::Hold),
-            Command::FailZero => self.failsafe = Some(LossGoal::Zero),
-            Command::FailFull => self.failsafe = Some(LossGoal::Full),
-            Command::Other(_) => return false,
-        }
-        true
+    /// Two senders merge like this from now on.
+    pub fn set_merge(&mut self, merge: SenderMerge) {
+        self.merge = merge;
+    }
+
+    /// Whoever sends next is the only one, until it is silent.
+    pub fn cancel_merge(&mut self) {
+        self.cancelled = true;
     }
 
     /// Time has come this far; true if what it shows may be another.
@@ -127,6 +119,11 @@ impl Port {
     /// What it shows; none while nobody sends.
     pub fn merged(&self) -> Option<&[u8; Universe::SLOTS]> {
         (!self.senders.is_empty()).then_some(&self.merged)
+    }
+
+    /// Whether two senders are merged, and by the latest rather than by the highest.
+    pub fn merges(&self) -> (bool, SenderMerge) {
+        (self.senders.len() > 1, self.merge)
     }
 
     /// Who sends now.
@@ -160,7 +157,7 @@ impl Port {
 
     /// What a sender's packets hold becomes visible.
     fn show(&mut self, from: Ipv4Addr) -> bool {
-        let (alone, latest) = (self.senders.len() == 1, self.merge == InputMerge::Ltp);
+        let (alone, latest) = (self.senders.len() == 1, self.merge == SenderMerge::Ltp);
         let Some(sender) = self.senders.iter_mut().find(|it| it.address == from) else {
             return false;
         };
@@ -210,7 +207,7 @@ mod tests {
 
     #[test]
     fn a16_two_senders_merge_by_the_highest_level_and_a_third_is_ignored() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 0, &[10, 200]);
         send(&mut port, 0, RIGHT, 0, &[20, 100]);
         assert!(!send(&mut port, 0, THIRD, 0, &[255, 255]));
@@ -219,7 +216,7 @@ mod tests {
 
     #[test]
     fn a16_by_the_latest_each_slot_is_whose_who_changed_it_last() {
-        let mut port = Port::new(InputMerge::Ltp);
+        let mut port = Port::new(SenderMerge::Ltp);
         send(&mut port, 0, LEFT, 0, &[10, 200]);
         send(&mut port, 1, RIGHT, 0, &[20, 0]);
         assert_eq!(shows(&mut port, 1), Some([20, 200]));
@@ -231,7 +228,7 @@ mod tests {
 
     #[test]
     fn a16_a_sender_that_is_silent_for_ten_seconds_leaves_the_merge_and_makes_room() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 0, &[200, 0]);
         send(&mut port, 5000, RIGHT, 0, &[20, 0]);
         assert_eq!(shows(&mut port, 9_999), Some([200, 0]));
@@ -242,10 +239,10 @@ mod tests {
 
     #[test]
     fn a16_a_cancelled_merge_leaves_the_one_who_sends_next_until_it_is_silent() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 0, &[200, 0]);
         send(&mut port, 0, RIGHT, 0, &[20, 0]);
-        port.program(Command::CancelMerge);
+        port.cancel_merge();
         assert_eq!(shows(&mut port, 1), Some([200, 0]), "not before the next packet");
         send(&mut port, 2, RIGHT, 0, &[20, 0]);
         assert!(!send(&mut port, 3, LEFT, 0, &[200, 0]));
@@ -256,31 +253,16 @@ mod tests {
 
     #[test]
     fn a16_art_address_sets_how_two_senders_merge() {
-        let mut port = Port::new(InputMerge::Htp);
-        port.program(Command::MergeLtp);
+        let mut port = Port::new(SenderMerge::Htp);
+        port.set_merge(SenderMerge::Ltp);
         send(&mut port, 0, LEFT, 0, &[200, 0]);
         send(&mut port, 1, RIGHT, 0, &[20, 0]);
         assert_eq!(shows(&mut port, 1), Some([20, 0]));
     }
 
     #[test]
-    fn a17_art_address_sets_what_becomes_of_a_loss() {
-        let mut port = Port::new(InputMerge::Htp);
-        for (command, goal) in [
-            (Command::FailZero, LossGoal::Zero),
-            (Command::FailFull, LossGoal::Full),
-            (Command::FailHold, LossGoal::Hold),
-        ] {
-            port.program(command);
-            assert_eq!(port.failsafe, Some(goal));
-        }
-        port.program(Command::Other(11));
-        assert_eq!(port.failsafe, Some(LossGoal::Hold), "there is no scene");
-    }
-
-    #[test]
     fn a10_what_comes_out_of_order_is_dropped_unless_nobody_counts() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 254, &[1, 0]);
         send(&mut port, 0, LEFT, 255, &[2, 0]);
         send(&mut port, 0, LEFT, 1, &[3, 0]);
@@ -293,7 +275,7 @@ mod tests {
 
     #[test]
     fn a13_what_comes_is_held_for_art_sync_from_the_first_on_and_for_four_seconds_after_the_last() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 0, &[10, 0]);
         assert!(!port.synchronize(at(1), RIGHT), "of somebody else");
         port.synchronize(at(1), LEFT);
@@ -308,7 +290,7 @@ mod tests {
 
     #[test]
     fn a13_nobody_is_synchronized_while_two_are_merged() {
-        let mut port = Port::new(InputMerge::Htp);
+        let mut port = Port::new(SenderMerge::Htp);
         send(&mut port, 0, LEFT, 0, &[10, 0]);
         port.synchronize(at(1), LEFT);
         send(&mut port, 2, RIGHT, 0, &[20, 0]);
