@@ -202,6 +202,7 @@ impl House {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
         command.env("DOWNBEAT", self.target.join("debug/downbeat"));
+        command.env("DOWNBEAT_TOOLS", self.target.join("debug/tools"));
         command.env("DOWNBEAT_BIN", self.target.join("debug/downbeat"));
         command
     }

@@ -5,15 +5,22 @@
 //!
 //! *Floor*: no packet of a direction is faster. Half the difference of the two floors is the *asymmetry*, which no
 //! time stamp shows. *Gap*: the phone is between two access points, or two satellites, and nothing passes.
+//! *Cut*: somebody planned that nothing passes one way, or both, for a while.
 //! A *stream* (TCP) loses nothing and keeps its order, so a loss is a late piece with everything behind it late,
-//! too; *datagrams* (UDP) get lost, and overtake.
+//! too; *datagrams* (UDP) get lost, are doubled, and overtake.
+//!
+//! Chance is drawn apart for each direction, and apart for what befalls packets and for what passes with time: which
+//! packets of a direction are lost, doubled or overtaken depends on the seed and on their order, not on when they come
+//! or on what goes the other way.
 
+mod cut;
 mod lane;
 mod scenario;
 
 use phone::Chance;
 use units::{Moment, MonoTime, Span};
 
+pub use cut::{Cut, closed_until};
 pub use lane::{Bursts, Jitter, LaneSpec, Losses};
 pub use scenario::{Doze, Rhythm, Roams, SCENARIOS, Scenario};
 
@@ -46,6 +53,8 @@ pub enum Verdict {
     Deliver {
         /// When.
         at: MonoTime,
+        /// When it arrives once more; none if it came once, as all do on a stream.
+        again: Option<MonoTime>,
         /// What befell it.
         fate: Fate,
     },
@@ -86,6 +95,7 @@ pub struct Path {
     down: Lane,
     gap: Option<Gap>,
     nap: Option<Nap>,
+    cuts: Vec<Cut>,
 }
 
 /// The gap that is next, or now.
@@ -112,23 +122,50 @@ impl Path {
         let down = Lane::new(scenario.down, carriage, &mut chance);
         let gap = scenario.roams.map(|roams| Gap::drawn(&roams, now, &mut chance));
         let nap = scenario.doze.map(|doze| Nap::drawn(&doze, now, &mut chance));
-        Self { scenario: *scenario, carriage, chance, up, down, gap, nap }
+        Self { scenario: *scenario, carriage, chance, up, down, gap, nap, cuts: Vec::new() }
+    }
+
+    /// The same way, which is cut as planned.
+    pub fn with_cuts(self, cuts: Vec<Cut>) -> Self {
+        Self { cuts, ..self }
     }
 
     /// What becomes of a packet of so many bytes that sets out now. Time never goes back from one call to the next.
     pub fn judge(&mut self, now: MonoTime, direction: Direction, bytes: usize) -> Verdict {
         self.roam(now);
-        let sets_out = match self.gap.filter(|gap| gap.begins <= now) {
-            Some(_) if self.carriage == Carriage::Datagrams => return Verdict::Drop,
-            Some(gap) => next_try(now, gap.ends),
-            None => now,
-        };
+        let lot = self.lane(direction).draw(bytes);
+        let Some(sets_out) = self.sets_out(now, direction) else { return Verdict::Drop };
         let sets_out = self.awake(sets_out, direction);
-        let lane = match direction {
+        self.lane(direction).judge(now, sets_out, bytes, lot)
+    }
+
+    /// A packet that somebody else kept off the way: those behind it fare as if it had been on it.
+    pub fn skip(&mut self, direction: Direction, bytes: usize) {
+        self.lane(direction).draw(bytes);
+    }
+
+    /// When a packet sets out that is ready at `now`; none if the way is closed and nobody sends it again.
+    fn sets_out(&self, now: MonoTime, direction: Direction) -> Option<MonoTime> {
+        let mut at = now;
+        while let Some(opens) = self.closed_until(at, direction) {
+            if self.carriage == Carriage::Datagrams {
+                return None;
+            }
+            at = next_try(now, opens);
+        }
+        Some(at)
+    }
+
+    fn closed_until(&self, at: MonoTime, direction: Direction) -> Option<MonoTime> {
+        let gap = self.gap.filter(|gap| gap.begins <= at && at < gap.ends).map(|gap| gap.ends);
+        gap.max(closed_until(&self.cuts, direction, at))
+    }
+
+    fn lane(&mut self, direction: Direction) -> &mut Lane {
+        match direction {
             Direction::Up => &mut self.up,
             Direction::Down => &mut self.down,
-        };
-        lane.judge(now, sets_out, bytes, &mut self.chance)
+        }
     }
 
     /// Half of what the way up is longer than the way down, as it is now.
@@ -195,5 +232,7 @@ pub(crate) fn scaled(span: Span, by: f64) -> Span {
     Span::from_secs_f64(span.secs_f64() * by)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,16 @@
 // A real box and a real browser: what the browser tests share.
 //
-// Needs: the program (`DOWNBEAT`, else target/debug/downbeat), Chromium (`CHROMIUM`, else /usr/bin/chromium),
-// and `npm install` in tests/page for playwright-core.
+// Needs: the program (`DOWNBEAT`, else target/debug/downbeat), the chores (`DOWNBEAT_TOOLS`, else target/debug/tools),
+// Chromium (`CHROMIUM`, else /usr/bin/chromium), and `npm install` in tests/page for playwright-core.
 
 import { spawn, execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync, existsSync } from "node:fs";
+import { once } from "node:events";
 import { createRequire } from "node:module";
-import dgram from "node:dgram";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { capture } from "./capture.js";
@@ -20,12 +21,14 @@ export const house = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 export const program = process.env.DOWNBEAT || join(house, "target/debug/downbeat");
+const tools = process.env.DOWNBEAT_TOOLS || join(house, "target/debug/tools");
 const browserPath = process.env.CHROMIUM || "/usr/bin/chromium";
 
 /** Why the browser tests cannot run here; null where they can. */
 export function whyNot() {
   if (!existsSync(browserPath)) return `no Chromium at ${browserPath}`;
-  if (!existsSync(program)) return `no program at ${program}: \`cargo build\` makes it`;
+  const absent = [program, tools].find((path) => !existsSync(path));
+  if (absent) return `no program at ${absent}: \`cargo build --bins\` makes it`;
   return null;
 }
 
@@ -93,62 +96,34 @@ export const lineOf = (page) => page.textContent("#line");
 export const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
 export const heard = (page) => page.evaluate(() => window.heard());
 
-/** A wire that can be cut: `{ port, cut(), mend(), close() }`, with `datagrams` on UDP, too. */
-export async function startWire(toPort, { datagrams = false } = {}) {
-  const open = new Set();
-  let isCut = false;
-  const server = net.createServer((near) => {
-    if (isCut) return near.destroy();
-    const far = net.connect(toPort, "127.0.0.1");
-    for (const [from, to] of [[near, far], [far, near]]) {
-      open.add(from);
-      from.setNoDelay(true);
-      from.pipe(to);
-      from.on("error", () => to.destroy());
-      from.on("close", () => { open.delete(from); to.destroy(); });
-    }
-  });
-  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
-  const { port } = server.address();
-  const udp = datagrams ? await startDatagramWire(port, toPort) : null;
-  return {
-    port,
-    datagrams: udp,
-    cut() {
-      isCut = true;
-      open.forEach((socket) => socket.destroy());
-    },
-    mend() { isCut = false; },
-    close() {
-      open.forEach((socket) => socket.destroy());
-      server.close();
-      if (udp) udp.close();
-    },
-  };
+/**
+ * A bad network before a port: `{ port, order(words), close() }`, and `datagrams`, the same on UDP, where they are
+ * asked for. It is `tools proxy` with these `words` on its command line, its scenario `clear` unless they name another.
+ */
+export async function startWire(toPort, { datagrams = false, words = [] } = {}) {
+  const streams = await startProxy(toPort, 0, words);
+  return datagrams ? { ...streams, datagrams: await startProxy(toPort, streams.port, ["--udp", ...words]) } : streams;
 }
 
-/** The same for UDP: what comes while it is cut is lost without a word. */
-async function startDatagramWire(port, toPort) {
-  const far = new Map();
-  let isCut = false;
-  const near = dgram.createSocket("udp4");
-  near.on("message", (bytes, from) => {
-    if (isCut) return;
-    const name = `${from.address}:${from.port}`;
-    if (!far.has(name)) {
-      const socket = dgram.createSocket("udp4");
-      socket.on("message", (answer) => { if (!isCut) near.send(answer, from.port, from.address); });
-      far.set(name, socket);
-    }
-    far.get(name).send(bytes, toPort, "127.0.0.1");
-  });
-  await new Promise((done) => { near.bind(port, "127.0.0.1", done); });
+/** One `tools proxy`; `order` takes what it reads: `cut`, `heal`, `reset` and more; `account` says what it did. */
+export async function startProxy(toPort, port, words) {
+  const scenario = words.includes("--scenario") ? [] : ["--scenario", "clear"];
+  const places = ["--listen", `127.0.0.1:${port}`, "--to", `127.0.0.1:${toPort}`];
+  const child = spawn(tools, ["proxy", "--json", ...places, ...scenario, ...words], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const line = async () => JSON.parse((await once(lines, "line"))[0]);
+  const order = (words) => { child.stdin.write(`${words}\n`); };
+  const { listening } = await line();
   return {
-    cut() { isCut = true; },
-    mend() { isCut = false; },
-    close() {
-      near.close();
-      far.forEach((socket) => socket.close());
+    port: Number(listening.split(":").pop()),
+    order,
+    account() {
+      order("show");
+      return line();
+    },
+    async close() {
+      child.kill("SIGTERM");
+      await once(child, "exit");
     },
   };
 }

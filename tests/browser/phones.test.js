@@ -27,7 +27,7 @@ before(async () => {
 
 after(async () => {
   if (browser) await browser.close();
-  if (wire) wire.close();
+  if (wire) await wire.close();
   if (box) await box.stop();
 });
 
@@ -107,10 +107,11 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
   await t.test("sx10: a socket killed mid-track comes back in place within a millisecond", async (t) => {
     const measured = await steadily(t, [wired], async () => {
       const count = (await heard(wired)).clicks.length;
-      wire.cut();
+      wire.order("cut");
+      wire.order("reset");
       await until("the phone says that it is alone", async () => /own clock/.test(await lineOf(wired)));
       await until("it has played on alone", async () => (await heard(wired)).clicks.length > count + 8);
-      wire.mend();
+      wire.order("heal");
       await inStep(wired);
       const back = (await heard(wired)).clicks.length;
       await until("it has played on together", async () => (await heard(wired)).clicks.length > back + 24);

@@ -20,7 +20,7 @@ before(async () => {
 
 after(async () => {
   if (browser) await browser.close();
-  if (wire) wire.close();
+  if (wire) await Promise.all([wire, wire.datagrams].map((it) => it.close()));
   if (box) await box.stop();
 });
 
@@ -85,14 +85,14 @@ test("sx09: datagrams feed the clock, the socket stands in when they are cut, an
   await inStep(page);
   await until("it asks in datagrams", async () => (await channels()).includes("web_transport"));
   const before = await netMs(page);
-  wire.datagrams.cut();
+  wire.datagrams.order("cut");
   // Back at the front, a page asks at once.
   const wake = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
   await wake();
   await until("it asks by the socket", async () => (await channels()).includes("web_socket"));
   assert.match(await lineOf(page), /^in step/);
   const without = await netMs(page);
-  wire.datagrams.mend();
+  wire.datagrams.order("heal");
   await wake();
   await until("it asks in datagrams again", async () => (await channels()).includes("web_transport"), 40);
   assert.match(await lineOf(page), /^in step/);

@@ -7,14 +7,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sim::path::{Carriage, Direction, Scenario};
-use tools::proxy::{Proxy, Settings, adjust};
+use tools::proxy::{Proxy, Settings, adjust, planned_cuts};
 use units::Span;
 
 use crate::the_box::PATIENCE;
 
 fn proxy(to: SocketAddr, carriage: Carriage, scenario: Scenario) -> Proxy {
+    planned(to, carriage, scenario, "")
+}
+
+fn planned(to: SocketAddr, carriage: Carriage, scenario: Scenario, cut: &str) -> Proxy {
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    Proxy::start(Settings { listen, to, carriage, scenario, seed: 7 }).expect("a free port")
+    let cuts = if cut.is_empty() { Vec::new() } else { planned_cuts(cut).expect("a plan") };
+    let settings = Settings { listen, to, carriage, scenario, seed: 7, cuts };
+    Proxy::start(settings).expect("a free port")
 }
 
 fn scenario(name: &str, up: &str, down: &str) -> Scenario {
@@ -117,6 +123,30 @@ fn a_stream_that_is_cut_one_way_waits_and_goes_on_when_it_is_healed() {
 }
 
 #[test]
+fn a_planned_cut_holds_up_a_connection_that_opens_in_it_until_it_ends() {
+    let begin = Instant::now();
+    let proxy = planned(echo(), Carriage::Stream, scenario("clear", "", ""), "0ms-150ms");
+    let mut client = dial(&proxy);
+    client.write_all(b"a").expect("it reads");
+    client.read_exact(&mut [0]).expect("it answers");
+    assert!(begin.elapsed() >= Duration::from_millis(150), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_reset_breaks_what_goes_through_and_lets_in_who_comes_again() {
+    let proxy = proxy(echo(), Carriage::Stream, scenario("clear", "", "delay=10s"));
+    let mut client = dial(&proxy);
+    client.write_all(b"a").expect("it reads");
+    until("it went up", || proxy.account().up.packets == 1);
+    proxy.reset();
+    assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "though a word is on its way down");
+    until("it is seen to go", || proxy.account().open == 0);
+    let mut next = dial(&proxy);
+    next.write_all(b"b").expect("it reads");
+    until("the next is let in", || proxy.account().up.packets == 2);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_a_connection_that_closes() {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = nobody.local_addr().expect("bound");
@@ -170,4 +200,29 @@ fn datagrams_get_lost_and_come_back_to_the_one_who_sent_them() {
     proxy.cut(Direction::Up);
     clients[0].send(b"xx").expect("sent");
     until("what is cut is lost", || proxy.account().up.lost == lost + 1);
+}
+
+#[test]
+fn datagrams_that_are_doubled_come_twice_and_a_reset_gives_their_sender_another_port() {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let to = server.local_addr().expect("bound");
+    let proxy = proxy(to, Carriage::Datagrams, scenario("clear", "duplicate=100%", ""));
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    client.connect(proxy.address()).expect("an address");
+    let heard = || {
+        let mut buffer = [0; 3];
+        let (length, from) = server.recv_from(&mut buffer).expect("it comes");
+        (buffer[..length].to_vec(), from)
+    };
+    client.send(b"one").expect("sent");
+    let (first, second) = (heard(), heard());
+    assert_eq!((first.0.as_slice(), &first), (b"one".as_slice(), &second));
+    assert_eq!(proxy.account().up.doubled, 1);
+    proxy.reset();
+    until("the way is given up", || proxy.account().open == 0);
+    client.send(b"two").expect("sent");
+    let (word, from) = heard();
+    assert_eq!(word, b"two");
+    assert_ne!(from, first.1, "as behind a router that forgot");
 }

@@ -39,7 +39,7 @@ impl Network {
     ) -> io::Result<Self> {
         let proxy = |port: u16, to: SocketAddr, carriage| {
             let listen = (Ipv4Addr::LOCALHOST, port).into();
-            Proxy::start(Settings { listen, to, carriage, scenario, seed })
+            Proxy::start(Settings { listen, to, carriage, scenario, seed, cuts: Vec::new() })
         };
         let secure = match (way, to.https) {
             (Way::WebSocket, _) => {

@@ -39,6 +39,8 @@ pub struct Row {
     pub resent: u64,
     /// Those that others overtake.
     pub overtaken: u64,
+    /// Those that arrive twice.
+    pub doubled: u64,
     /// How long those that arrive are kept, milliseconds.
     #[serde(rename = "delay_ms")]
     pub delay: Spread,
@@ -57,18 +59,13 @@ impl Account {
         row.bytes += bytes as u64;
         match verdict {
             Verdict::Drop => row.lost += 1,
-            Verdict::Deliver { at, fate } => {
+            Verdict::Deliver { at, again, fate } => {
                 row.delay.add(at - taken);
                 row.resent += u64::from(fate == Fate::Resent);
                 row.overtaken += u64::from(fate == Fate::Overtaken);
+                row.doubled += u64::from(again.is_some());
             }
         }
-    }
-
-    pub(super) fn note_cut(&mut self, direction: Direction, bytes: usize) {
-        let row = self.row(direction);
-        (row.packets, row.lost) = (row.packets + 1, row.lost + 1);
-        row.bytes += bytes as u64;
     }
 
     fn row(&mut self, direction: Direction) -> &mut Row {
@@ -83,27 +80,28 @@ impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<6}{:>9}{:>12}{:>7}{:>8}{:>11}{:>11}{:>9}{:>9}{:>9}",
+            "{:<6}{:>9}{:>12}{:>7}{:>8}{:>11}{:>9}{:>11}{:>9}{:>9}{:>9}",
             "",
             "packets",
             "bytes",
             "lost",
             "resent",
             "overtaken",
+            "doubled",
             "kept: p50",
             "p95",
             "p99",
             "max ms"
         )?;
         for (name, row) in [("up", &self.up), ("down", &self.down)] {
-            let Row { packets, bytes, lost, resent, overtaken, delay } = row;
+            let Row { packets, bytes, lost, resent, overtaken, doubled, delay } = row;
             writeln!(
                 f,
-                "{name:<6}{packets:>9}{bytes:>12}{lost:>7}{resent:>8}{overtaken:>11}{delay}"
+                "{name:<6}{packets:>9}{bytes:>12}{lost:>7}{resent:>8}{overtaken:>11}{doubled:>9}{delay}"
             )?;
         }
-        writeln!(f, "{:<53}{}", "later than due", self.lateness)?;
-        writeln!(f, "{:<53}{}", "of it, woken late", self.alarm)?;
+        writeln!(f, "{:<62}{}", "later than due", self.lateness)?;
+        writeln!(f, "{:<62}{}", "of it, woken late", self.alarm)?;
         write!(f, "{} connections, {} of them open", self.connections, self.open)
     }
 }

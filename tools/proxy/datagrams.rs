@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sim::path::{Direction, Path};
+use sim::path::{Direction, Path, Verdict};
 use tokio::net::UdpSocket;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -72,13 +72,19 @@ async fn enter(
     Some(client)
 }
 
-/// Brings back what the server answers, until nothing more comes.
+/// Brings back what the server answers, until nothing more comes, or the client gets another port towards it.
 async fn answer(office: Rc<Office>, client: Rc<Client>, mouth: Rc<Mouth>, from: SocketAddr) {
     let mut buffer = vec![0; DATAGRAM_MAX];
-    while let Ok(received) = timeout(IDLE, client.upstream.recv(&mut buffer)).await {
-        // A server that is not there refuses; the next datagram may find it.
-        let Ok(length) = received else { continue };
-        pass_on(&office, &client.path, Direction::Down, &buffer[..length], Rc::clone(&mouth));
+    let answers = async {
+        while let Ok(received) = timeout(IDLE, client.upstream.recv(&mut buffer)).await {
+            // A server that is not there refuses; the next datagram may find it.
+            let Ok(length) = received else { continue };
+            pass_on(&office, &client.path, Direction::Down, &buffer[..length], Rc::clone(&mouth));
+        }
+    };
+    tokio::select! {
+        () = answers => {}
+        () = office.reset() => {}
     }
     office.close_path(from);
 }
@@ -86,10 +92,11 @@ async fn answer(office: Rc<Office>, client: Rc<Client>, mouth: Rc<Mouth>, from: 
 fn pass_on(office: &Office, path: &Mutex<Path>, direction: Direction, bytes: &[u8], to: Rc<Mouth>) {
     let now = mono_now();
     office.courier.deliver();
-    if office.is_cut(direction) {
-        office.desk.account().note_cut(direction, bytes.len());
-    } else if let Some(due) = office.judge(path, (now, now), direction, bytes.len()) {
-        office.courier.post(due, to, Piece::Bytes(Bytes::copy_from_slice(bytes)));
+    let verdict = office.judge(path, (now, now), direction, bytes.len());
+    let Verdict::Deliver { at, again, .. } = verdict else { return };
+    let bytes = Bytes::copy_from_slice(bytes);
+    for due in [Some(at), again].into_iter().flatten() {
+        office.courier.post(due, Rc::clone(&to) as _, Piece::Bytes(bytes.clone()));
     }
 }
 

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use sim::path::{Carriage, Direction, Path, Scenario, Verdict, next_try};
+use sim::path::{Carriage, Cut, Direction, Path, Scenario, Verdict, closed_until, next_try};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -30,7 +30,7 @@ use crate::mono_now;
 use courier::Courier;
 
 pub use account::{Account, Row, Spread};
-pub use spec::{SpecError, adjust};
+pub use spec::{PlannedCut, SpecError, adjust, planned_cuts};
 
 /// What to do to whom.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub scenario: Scenario,
     /// Where chance begins; each connection has its own, in the order of coming.
     pub seed: u64,
+    /// When nothing passes, from the proxy's start.
+    pub cuts: Vec<PlannedCut>,
 }
 
 /// A proxy that runs. Dropping it ends it, and with it whatever went through it.
@@ -67,6 +69,7 @@ struct Desk {
 struct Orders {
     up_is_cut: bool,
     down_is_cut: bool,
+    resets: u64,
     end: bool,
 }
 
@@ -113,6 +116,12 @@ impl Proxy {
     /// That way is open again. A stream goes on when TCP would have tried again.
     pub fn heal(&self, direction: Direction) {
         self.desk.orders.send_modify(|orders| *orders.cut(direction) = false);
+    }
+
+    /// Every connection that goes through it breaks, as behind a router that forgot them; a client that sends datagrams
+    /// comes to the server from another port.
+    pub fn reset(&self) {
+        self.desk.orders.send_modify(|orders| orders.resets += 1);
     }
 
     /// What was done so far.
@@ -189,7 +198,9 @@ fn carry(runtime: &Runtime, settings: Settings, door: Door, desk: Arc<Desk>) {
     go_first();
     let mut orders = desk.orders.subscribe();
     let work = async move {
-        let office = Office { settings, courier: Courier::new(Arc::clone(&desk))?, desk };
+        let begun = mono_now();
+        let cuts = settings.cuts.iter().map(|cut| cut.from(begun)).collect();
+        let office = Office { settings, cuts, courier: Courier::new(Arc::clone(&desk))?, desk };
         let office = Rc::new(office);
         let carrier = Rc::clone(&office);
         tokio::task::spawn_local(async move { carrier.courier.run().await });
@@ -230,6 +241,7 @@ fn go_first() {
 /// What every connection of the proxy needs.
 struct Office {
     settings: Settings,
+    cuts: Vec<Cut>,
     courier: Courier,
     desk: Arc<Desk>,
 }
@@ -245,7 +257,8 @@ impl Office {
             account.connections
         };
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
-        let path = Arc::new(Mutex::new(Path::new(scenario, *carriage, seed, mono_now())));
+        let path = Path::new(scenario, *carriage, seed, mono_now()).with_cuts(self.cuts.clone());
+        let path = Arc::new(Mutex::new(path));
         self.desk.paths().insert(client, Arc::clone(&path));
         path
     }
@@ -255,27 +268,29 @@ impl Office {
         self.desk.paths().remove(&client);
     }
 
-    /// When the packet arrives that was taken at `taken` and sets out at `at`; none if it is lost.
+    /// What becomes of the packet that was taken at `taken` and sets out at `at`.
     fn judge(
         &self,
         path: &Mutex<Path>,
         (taken, at): (MonoTime, MonoTime),
         direction: Direction,
         bytes: usize,
-    ) -> Option<MonoTime> {
-        let verdict = locked(path).judge(at, direction, bytes);
+    ) -> Verdict {
+        let verdict = if self.is_cut(direction) && self.settings.carriage == Carriage::Datagrams {
+            locked(path).skip(direction, bytes);
+            Verdict::Drop
+        } else {
+            locked(path).judge(at, direction, bytes)
+        };
         self.desk.account().note(direction, taken, bytes, verdict);
-        match verdict {
-            Verdict::Drop => None,
-            Verdict::Deliver { at, .. } => Some(at),
-        }
+        verdict
     }
 
     fn is_cut(&self, direction: Direction) -> bool {
         *self.desk.orders.borrow().clone().cut(direction)
     }
 
-    /// When what was taken at `taken` sets out: at once, or when TCP tries again after the way was healed.
+    /// When what was taken at `taken` sets out: at once, or when TCP tries again after somebody healed the way.
     async fn healed(&self, direction: Direction, taken: MonoTime) -> MonoTime {
         if !self.is_cut(direction) {
             return taken;
@@ -284,5 +299,20 @@ impl Office {
         // The desk outlives every connection, so there is always somebody to say so.
         let _ = orders.wait_for(|orders| !*orders.clone().cut(direction)).await;
         next_try(taken, mono_now())
+    }
+
+    /// Waits until a connection can be opened.
+    async fn opens(&self, direction: Direction) {
+        self.healed(direction, mono_now()).await;
+        while let Some(opens) = closed_until(&self.cuts, direction, mono_now()) {
+            tokio::time::sleep((opens - mono_now()).to_std()).await;
+        }
+    }
+
+    /// Waits until whatever goes through here now breaks.
+    async fn reset(&self) {
+        let mut orders = self.desk.orders.subscribe();
+        let resets = orders.borrow().resets;
+        let _ = orders.wait_for(|orders| orders.resets != resets).await;
     }
 }

@@ -1,13 +1,16 @@
-//! Changes to one direction of a scenario, as a person types them: `delay=5ms,jitter=crowd:3ms,loss=2%`.
+//! Changes to one direction of a scenario, as a person types them: `delay=5ms,jitter=crowd:3ms,loss=2%`; and cuts that
+//! are planned: `5s-15s`, `up:5s-15s`.
 
-use sim::path::{Bursts, Jitter, LaneSpec};
-use units::Span;
+use sim::path::{Bursts, Cut, Direction, Jitter, LaneSpec, Losses};
+use units::{MonoTime, Span};
 
 /// Why a change was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Correct it; the known ones are named.
-    #[error("`{0}` is none of delay, askew, jitter, wave, burst, loss, run, reorder, rate")]
+    #[error(
+        "`{0}` is none of delay, askew, jitter, wave, burst, loss, run, dense, stray, reorder, duplicate, rate, queue"
+    )]
     UnknownKey(String),
     /// Correct it.
     #[error("`{key}={value}`: wanted is {wanted}")]
@@ -19,6 +22,48 @@ pub enum SpecError {
         /// What could.
         wanted: &'static str,
     },
+    /// Correct one of the three: what is lost in all lies between what is lost in good and in bad whiles.
+    #[error("`loss` has to lie between `stray` and `dense`")]
+    Losses,
+    /// Correct it.
+    #[error("`{0}` is no cut such as 5s-15s, up:500ms-2s or down:1s-1.5s")]
+    BadCut(String),
+}
+
+/// A cut, counted from the proxy's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedCut {
+    /// Which way is cut.
+    pub direction: Direction,
+    /// After how long it begins.
+    pub begins: Span,
+    /// After how long it ends; later than it begins.
+    pub ends: Span,
+}
+
+impl PlannedCut {
+    /// The same of a proxy that started then.
+    pub fn from(&self, start: MonoTime) -> Cut {
+        Cut { direction: self.direction, begins: start + self.begins, ends: start + self.ends }
+    }
+}
+
+/// One cut as it is typed; both ways where none is named.
+///
+/// # Errors
+/// It is none, or ends before it begins.
+pub fn planned_cuts(text: &str) -> Result<Vec<PlannedCut>, SpecError> {
+    let (ways, times) = match text.trim().split_once(':') {
+        Some(("up", times)) => (vec![Direction::Up], times),
+        Some(("down", times)) => (vec![Direction::Down], times),
+        Some(_) => return Err(SpecError::BadCut(text.to_owned())),
+        None => (vec![Direction::Up, Direction::Down], text),
+    };
+    let ends =
+        times.split_once('-').and_then(|(from, to)| Some((span(from.trim())?, span(to.trim())?)));
+    let (begins, ends) =
+        ends.filter(|(from, to)| from < to).ok_or_else(|| SpecError::BadCut(text.to_owned()))?;
+    Ok(ways.into_iter().map(|direction| PlannedCut { direction, begins, ends }).collect())
 }
 
 /// The direction with the changes.
@@ -30,7 +75,9 @@ pub fn adjust(mut lane: LaneSpec, changes: &str) -> Result<LaneSpec, SpecError> 
         let (key, value) = change.split_once('=').unwrap_or((change, ""));
         set(&mut lane, key.trim(), value.trim())?;
     }
-    Ok(lane)
+    let Losses { share, dense, stray, .. } = lane.losses;
+    let may_be = share == 0.0 && stray == 0.0 || (stray..=dense).contains(&share) && stray < dense;
+    may_be.then_some(lane).ok_or(SpecError::Losses)
 }
 
 fn set(lane: &mut LaneSpec, key: &str, value: &str) -> Result<(), SpecError> {
@@ -56,7 +103,11 @@ fn set(lane: &mut LaneSpec, key: &str, value: &str) -> Result<(), SpecError> {
             let run = value.parse().ok().filter(|run| *run >= 1.0);
             lane.losses.run = run.ok_or_else(|| wrong("a number of packets, at least 1"))?;
         }
+        "dense" => lane.losses.dense = share()?,
+        "stray" => lane.losses.stray = share()?,
         "reorder" => lane.reorder = share()?,
+        "duplicate" => lane.duplicate = share()?,
+        "queue" => lane.queue_max = span()?,
         "rate" => {
             lane.rate_bps =
                 Some(rate(value).ok_or_else(|| wrong("a rate such as 5mbit or 300kbit"))?);
@@ -122,7 +173,7 @@ mod tests {
     #[test]
     fn every_change_is_understood() {
         let lane = clear(
-            "delay=5ms, askew=200us,jitter=crowd:3ms,wave=1s,burst=40ms/0.8s,loss=2%,run=3,reorder=0.5,rate=5mbit",
+            "delay=5ms, askew=200us,jitter=crowd:3ms,wave=1s,burst=40ms/0.8s,loss=2%,run=3,dense=80%,stray=0.1%,reorder=0.5,duplicate=1%,rate=5mbit,queue=50ms",
         )
         .expect("all known");
         assert_eq!((lane.floor, lane.askew), (Span::from_millis(5), Span::from_micros(200)));
@@ -131,7 +182,8 @@ mod tests {
         let (length, every) = (Span::from_millis(40), Span::from_millis(800));
         assert_eq!(lane.bursts, Some(Bursts { every, length }));
         assert_eq!((lane.losses.share, lane.losses.run, lane.reorder), (0.02, 3.0, 0.5));
-        assert_eq!(lane.rate_bps, Some(5_000_000));
+        assert_eq!((lane.losses.dense, lane.losses.stray, lane.duplicate), (0.8, 0.001, 0.01));
+        assert_eq!((lane.rate_bps, lane.queue_max), (Some(5_000_000), Span::from_millis(50)));
         assert_eq!(clear("burst=0ms/1s").expect("known").bursts, None);
         assert_eq!(clear(""), Ok(Scenario::named("clear").expect("a scenario").up));
     }
@@ -155,6 +207,21 @@ mod tests {
             "rate=1e99mbit",
         ] {
             assert!(matches!(clear(wrong), Err(SpecError::BadValue { .. })), "{wrong}");
+        }
+        for wrong in ["loss=1%,stray=2%", "loss=50%,dense=40%", "loss=1%,dense=1%,stray=1%"] {
+            assert_eq!(clear(wrong), Err(SpecError::Losses), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cut_has_a_beginning_an_end_and_a_direction_or_both() {
+        let (begins, ends) = (Span::from_millis(500), Span::from_secs(2));
+        let cut = |direction| PlannedCut { direction, begins, ends };
+        assert_eq!(planned_cuts("up:500ms-2s"), Ok(vec![cut(Direction::Up)]));
+        assert_eq!(planned_cuts("down: 0.5s - 2s"), Ok(vec![cut(Direction::Down)]));
+        assert_eq!(planned_cuts("500ms-2s"), Ok(vec![cut(Direction::Up), cut(Direction::Down)]));
+        for wrong in ["", "5s", "5s-", "2s-1s", "1s-1s", "left:1s-2s", "up:1-2", "up:-1s-2s"] {
+            assert_eq!(planned_cuts(wrong), Err(SpecError::BadCut(wrong.to_owned())));
         }
     }
 }

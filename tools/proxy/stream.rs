@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use sim::path::{Direction, Path};
+use sim::path::{Direction, Path, Verdict};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -36,7 +36,12 @@ pub(super) async fn serve(office: Rc<Office>, listener: TcpListener) {
 }
 
 async fn attend(office: Rc<Office>, client: TcpStream, from: SocketAddr) {
-    office.healed(Direction::Up, mono_now()).await;
+    let reset = office.reset();
+    tokio::pin!(reset);
+    tokio::select! {
+        () = office.opens(Direction::Up) => {}
+        () = &mut reset => return,
+    }
     // A server that is not there is seen as a connection that closes at once.
     let Ok(server) = TcpStream::connect(office.settings.to).await else { return };
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
@@ -46,9 +51,18 @@ async fn attend(office: Rc<Office>, client: TcpStream, from: SocketAddr) {
     let (client, server) = (Rc::new(client), Rc::new(server));
     let up = Pump::new(Direction::Up, &client, &server);
     let down = Pump::new(Direction::Down, &server, &client);
-    // Once one side broke, the other has nobody to talk to.
-    let _ = tokio::try_join!(up.run(&office, &path), down.run(&office, &path));
+    tokio::select! {
+        // Once one side broke, the other has nobody to talk to.
+        _ = async { tokio::try_join!(up.run(&office, &path), down.run(&office, &path)) } => {}
+        () = reset => [client, server].iter().for_each(|socket| part(socket)),
+    }
     office.close_path(from);
+}
+
+/// Ends a connection, whatever is still on its way.
+fn part(socket: &TcpStream) {
+    // Whoever has gone already needs no goodbye.
+    let _ = SockRef::from(socket).shutdown(Shutdown::Both);
 }
 
 /// One direction of a connection.
@@ -72,10 +86,12 @@ impl Pump {
             office.courier.deliver();
             self.outlet.underway.set(self.outlet.underway.get() + length);
             let sets_out = office.healed(self.direction, taken).await;
-            let due = office.judge(path, (taken, sets_out), self.direction, length);
-            let due = due.expect("a stream loses nothing");
+            let verdict = office.judge(path, (taken, sets_out), self.direction, length);
+            let Verdict::Deliver { at, .. } = verdict else {
+                unreachable!("a stream loses nothing")
+            };
             let piece = if length == 0 { Piece::End } else { Piece::Bytes(bytes) };
-            office.courier.post(due, Rc::clone(&self.outlet) as _, piece);
+            office.courier.post(at, Rc::clone(&self.outlet) as _, piece);
             if length == 0 {
                 return Ok(());
             }

@@ -22,8 +22,12 @@ pub struct LaneSpec {
     pub losses: Losses,
     /// The share of datagrams that are overtaken, 0 to 1.
     pub reorder: f64,
+    /// The share of datagrams that arrive twice, 0 to 1.
+    pub duplicate: f64,
     /// Bits a second that fit through; none: as many as come.
     pub rate_bps: Option<u64>,
+    /// A datagram that would wait longer for its turn finds the queue before the narrow place full.
+    pub queue_max: Span,
 }
 
 /// How long a packet waits in queues, by its mean.
@@ -46,17 +50,37 @@ pub struct Bursts {
     pub length: Span,
 }
 
-/// Packets that get lost.
+/// Packets that get lost, by Gilbert and Elliott: a chain of a good and a bad state, in each of which a packet has its
+/// chance (E. O. Elliott, *Estimates of Error Rates for Codes on Burst-Noise Channels*, 1963).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Losses {
-    /// The share of packets, 0 to 1.
+    /// The share of all packets, 0 to 1; from `stray` to `dense`.
     pub share: f64,
-    /// How many are lost in a row, on average; 1 leaves each to its own chance.
+    /// How many packets meet the bad state before it ends, on average; 1 leaves each to its own chance.
     pub run: f64,
+    /// The share that is lost in the bad state; 1 loses whole runs (Gilbert).
+    pub dense: f64,
+    /// The share that is lost in the good state.
+    pub stray: f64,
 }
 
-/// A datagram that would wait longer for its turn finds the queue full.
-const QUEUE_MAX: Span = Span::from_millis(300);
+impl Losses {
+    /// Nothing gets lost.
+    pub const NONE: Self = Self { share: 0.0, run: 1.0, dense: 1.0, stray: 0.0 };
+
+    /// So many in runs of that mean length.
+    pub const fn runs(share: f64, run: f64) -> Self {
+        Self { share, run, ..Self::NONE }
+    }
+
+    /// How much of the time the bad state holds.
+    fn bad(self) -> f64 {
+        ((self.share - self.stray) / (self.dense - self.stray).max(1e-9)).clamp(0.0, 1.0)
+    }
+}
+
+/// A radio that did not hear that it was heard sends again about so soon.
+const ECHO_MIN: Span = Span::from_micros(200);
 /// Later than this a piece would not be waited for any more.
 const RESEND_MAX: Span = Span::from_secs(3);
 /// What fits into one packet of a stream (Ethernet, RFC 879).
@@ -67,12 +91,16 @@ const SEGMENT: usize = 1_460;
 pub(super) struct Lane {
     spec: LaneSpec,
     carriage: Carriage,
+    /// What befalls packets; how much is drawn from it never depends on the time.
+    fates: Chance,
+    /// What passes with time.
+    whiles: Chance,
     longer: Span,
     /// How busy the air is in this wave, 1 on average.
     load: f64,
     wave_ends: MonoTime,
     burst: (MonoTime, MonoTime),
-    losing: bool,
+    is_bad: bool,
     /// Until when the pipe is full.
     busy: MonoTime,
     last: MonoTime,
@@ -84,11 +112,13 @@ impl Lane {
         let mut lane = Self {
             spec,
             carriage,
+            fates: Chance::new(chance.bits()),
+            whiles: Chance::new(chance.bits()),
             longer: Span::ZERO,
             load: 1.0,
             wave_ends: zero,
             burst: (zero, zero),
-            losing: false,
+            is_bad: false,
             busy: zero,
             last: zero,
         };
@@ -105,21 +135,72 @@ impl Lane {
         self.spec.floor + self.longer
     }
 
-    /// `sets_out` is later than `now` where the packet has been waiting for a radio.
+    /// What will befall the next packet, whenever it sets out.
+    pub(super) fn draw(&mut self, bytes: usize) -> Lot {
+        match self.carriage {
+            Carriage::Datagrams => self.draw_datagram(),
+            Carriage::Stream => self.draw_piece(bytes),
+        }
+    }
+
+    fn draw_datagram(&mut self) -> Lot {
+        let is_lost = self.is_lost();
+        let LaneSpec { reorder, duplicate, jitter, .. } = self.spec;
+        let fates = &mut self.fates;
+        let queued = fates.share();
+        let mut befalls = |share: f64, least: Span| {
+            let (happens, wait) = (fates.share() < share, wait(fates));
+            happens.then(|| least + scaled(jitter.mean(), wait))
+        };
+        let held = befalls(reorder, Span::from_millis(1) + jitter.mean());
+        let again = befalls(duplicate, ECHO_MIN);
+        Lot { queued, is_lost, held, again, resent_after: Span::ZERO }
+    }
+
+    /// Each time it gets lost, TCP waits twice as long.
+    fn draw_piece(&mut self, bytes: usize) -> Lot {
+        let segments = bytes.div_ceil(SEGMENT).max(1);
+        let mut is_lost = (0..segments).fold(false, |lost, _| self.is_lost() || lost);
+        let queued = self.fates.share();
+        let (mut resent_after, mut patience) = (Span::ZERO, RESEND_FIRST);
+        while is_lost && resent_after < RESEND_MAX {
+            resent_after += patience;
+            patience = patience.times(2);
+            is_lost = self.fates.share() < self.spec.losses.share;
+        }
+        Lot { queued, is_lost: false, held: None, again: None, resent_after }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let losses = self.spec.losses;
+        let bad = losses.bad();
+        let stays = (1.0 - 1.0 / losses.run.max(1.0)).max(bad);
+        let begins = bad * (1.0 - stays) / (1.0 - bad).max(1e-9);
+        self.is_bad = self.fates.share() < if self.is_bad { stays } else { begins };
+        self.fates.share() < if self.is_bad { losses.dense } else { losses.stray }
+    }
+
+    /// `sets_out` is later than `now` where the packet has been waiting for a radio, or for a way that was closed.
     pub(super) fn judge(
         &mut self,
         now: MonoTime,
         sets_out: MonoTime,
         bytes: usize,
-        chance: &mut Chance,
+        lot: Lot,
     ) -> Verdict {
         let Some(passed) = self.through_the_pipe(sets_out, bytes) else { return Verdict::Drop };
-        let freed = self.after_the_burst(passed, chance);
-        let at = freed + self.floor() + self.queued(passed, chance);
-        let is_resent = sets_out - now >= RESEND_FIRST;
-        match self.carriage {
-            Carriage::Datagrams => self.datagram(at, chance),
-            Carriage::Stream => self.piece(at, bytes, is_resent, chance),
+        let freed = self.after_the_burst(passed);
+        let at = freed + self.floor() + self.queued(passed, lot.queued);
+        if lot.is_lost {
+            return Verdict::Drop;
+        }
+        match lot.held {
+            Some(held) => lot.delivered(at.max(self.last) + held, Fate::Overtaken),
+            None => {
+                self.last = self.last.max(at + lot.resent_after);
+                let is_resent = lot.resent_after > Span::ZERO || sets_out - now >= RESEND_FIRST;
+                lot.delivered(self.last, if is_resent { Fate::Resent } else { Fate::Plain })
+            }
         }
     }
 
@@ -127,33 +208,32 @@ impl Lane {
     fn through_the_pipe(&mut self, at: MonoTime, bytes: usize) -> Option<MonoTime> {
         let Some(rate) = self.spec.rate_bps else { return Some(at) };
         let begins = at.max(self.busy);
-        if self.carriage == Carriage::Datagrams && begins - at > QUEUE_MAX {
+        if self.carriage == Carriage::Datagrams && begins - at > self.spec.queue_max {
             return None;
         }
         self.busy = begins + Span::from_secs_f64(bytes as f64 * 8.0 / rate.max(1) as f64);
         Some(self.busy)
     }
 
-    fn after_the_burst(&mut self, at: MonoTime, chance: &mut Chance) -> MonoTime {
+    fn after_the_burst(&mut self, at: MonoTime) -> MonoTime {
         let Some(bursts) = self.spec.bursts else { return at };
         if self.burst.1 == MonoTime::ZERO {
             self.burst.1 = at;
         }
         while self.burst.1 <= at {
-            let begins = self.burst.1 + scaled(bursts.every, wait(chance));
+            let begins = self.burst.1 + scaled(bursts.every, wait(&mut self.whiles));
             // A while without length would never let time get on.
-            let length = scaled(bursts.length, wait(chance)).max(Span::from_micros(1));
+            let length = scaled(bursts.length, wait(&mut self.whiles)).max(Span::from_micros(1));
             self.burst = (begins, begins + length);
         }
         if self.burst.0 <= at { self.burst.1 } else { at }
     }
 
-    fn queued(&mut self, at: MonoTime, chance: &mut Chance) -> Span {
+    fn queued(&mut self, at: MonoTime, share: f64) -> Span {
         if let Some(wave) = self.spec.wave.filter(|_| at >= self.wave_ends) {
-            self.load = wait(chance);
-            self.wave_ends = at + scaled(wave, wait(chance));
+            self.load = wait(&mut self.whiles);
+            self.wave_ends = at + scaled(wave, wait(&mut self.whiles));
         }
-        let share = chance.share();
         match self.spec.jitter {
             Jitter::Even(mean) => scaled(mean, 2.0 * share * self.load),
             Jitter::Queue(mean) => scaled(mean, -(1.0 - share).ln() * self.load),
@@ -161,42 +241,25 @@ impl Lane {
             Jitter::Crowd(mean) => scaled(mean, ((1.0 - share).powf(-0.4) - 1.0) * 1.5 * self.load),
         }
     }
+}
 
-    /// Losses come in runs: a chain of two states with these two means (Gilbert).
-    fn is_lost(&mut self, chance: &mut Chance) -> bool {
-        let Losses { share, run } = self.spec.losses;
-        let stays = (1.0 - 1.0 / run.max(1.0)).max(share);
-        let begins = share * (1.0 - stays) / (1.0 - share).max(1e-9);
-        self.losing = chance.share() < if self.losing { stays } else { begins };
-        self.losing
-    }
+/// What befalls a packet, by its place in the order alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lot {
+    /// Its share of what queues there are, 0 to 1.
+    queued: f64,
+    is_lost: bool,
+    /// So long it is held while others overtake.
+    held: Option<Span>,
+    /// So long after it, it arrives again.
+    again: Option<Span>,
+    /// So long TCP takes to bring what got lost.
+    resent_after: Span,
+}
 
-    fn datagram(&mut self, at: MonoTime, chance: &mut Chance) -> Verdict {
-        if self.is_lost(chance) {
-            return Verdict::Drop;
-        }
-        if chance.share() < self.spec.reorder {
-            let held = Span::from_millis(1) + scaled(self.spec.jitter.mean(), 1.0 + wait(chance));
-            return Verdict::Deliver { at: at.max(self.last) + held, fate: Fate::Overtaken };
-        }
-        self.last = self.last.max(at);
-        Verdict::Deliver { at: self.last, fate: Fate::Plain }
-    }
-
-    /// Each time it gets lost, TCP waits twice as long, and what is behind it waits, too.
-    fn piece(&mut self, at: MonoTime, bytes: usize, resent: bool, chance: &mut Chance) -> Verdict {
-        let (mut late, mut patience) = (Span::ZERO, RESEND_FIRST);
-        let lost_once =
-            (0..bytes.div_ceil(SEGMENT).max(1)).fold(false, |lost, _| self.is_lost(chance) || lost);
-        let mut lost = lost_once;
-        while lost && late < RESEND_MAX {
-            late += patience;
-            patience = patience.times(2);
-            lost = chance.share() < self.spec.losses.share;
-        }
-        self.last = self.last.max(at + late);
-        let fate = if resent || lost_once { Fate::Resent } else { Fate::Plain };
-        Verdict::Deliver { at: self.last, fate }
+impl Lot {
+    fn delivered(self, at: MonoTime, fate: Fate) -> Verdict {
+        Verdict::Deliver { at, again: self.again.map(|after| at + after), fate }
     }
 }
 

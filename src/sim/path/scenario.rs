@@ -56,8 +56,6 @@ pub enum Rhythm {
     Random,
 }
 
-const NO_LOSS: Losses = Losses { share: 0.0, run: 1.0 };
-
 /// A way without length, on which nothing happens.
 const STILL: LaneSpec = LaneSpec {
     floor: Span::ZERO,
@@ -65,9 +63,11 @@ const STILL: LaneSpec = LaneSpec {
     jitter: Jitter::Queue(Span::ZERO),
     wave: None,
     bursts: None,
-    losses: NO_LOSS,
+    losses: Losses::NONE,
     reorder: 0.0,
+    duplicate: 0.0,
     rate_bps: None,
+    queue_max: Span::from_millis(300),
 };
 
 const LAN: LaneSpec = LaneSpec {
@@ -82,7 +82,7 @@ const CALM: LaneSpec = LaneSpec {
     askew: Span::from_micros(400),
     jitter: Jitter::Crowd(Span::from_micros(350)),
     wave: Some(Span::from_millis(700)),
-    losses: Losses { share: 0.001, run: 1.0 },
+    losses: Losses::runs(0.001, 1.0),
     reorder: 0.001,
     ..STILL
 };
@@ -93,9 +93,9 @@ const CROWDED_UP: LaneSpec = LaneSpec {
     jitter: Jitter::Crowd(Span::from_millis(3)),
     wave: Some(Span::from_millis(700)),
     bursts: Some(Bursts { every: Span::from_secs(2), length: Span::from_millis(25) }),
-    losses: Losses { share: 0.01, run: 1.5 },
+    losses: Losses::runs(0.01, 1.5),
     reorder: 0.01,
-    rate_bps: None,
+    ..STILL
 };
 
 /// What goes down queues in the access point behind what a thousand others are sent.
@@ -115,7 +115,7 @@ const ORBIT: LaneSpec = LaneSpec {
     floor: Span::from_millis(8),
     askew: Span::from_millis(7),
     jitter: Jitter::Even(Span::from_millis(6)),
-    losses: Losses { share: 0.004, run: 2.0 },
+    losses: Losses::runs(0.004, 2.0),
     reorder: 0.002,
     ..STILL
 };

@@ -63,7 +63,7 @@ fn a_stream_loses_nothing_keeps_its_order_and_is_never_faster_than_its_way() {
 #[test]
 fn a_lost_piece_of_a_stream_comes_200_ms_late_and_holds_up_what_follows() {
     let mut lossy = scenario("clear");
-    lossy.up.losses = Losses { share: 0.05, run: 1.0 };
+    lossy.up.losses = Losses::runs(0.05, 1.0);
     let judged = talk(&mut path(&lossy, Carriage::Stream, 5), 10_000);
     let resent = |it: &Verdict| matches!(it, Verdict::Deliver { fate: Fate::Resent, .. });
     let count = judged.iter().filter(|(.., verdict)| resent(verdict)).count();
@@ -77,8 +77,7 @@ fn a_lost_piece_of_a_stream_comes_200_ms_late_and_holds_up_what_follows() {
 #[test]
 fn losses_of_datagrams_come_as_often_and_in_such_runs_as_asked() {
     let mut lossy = scenario("clear");
-    (lossy.up.losses, lossy.down.losses) =
-        (Losses { share: 0.1, run: 4.0 }, Losses { share: 0.0, run: 1.0 });
+    (lossy.up.losses, lossy.down.losses) = (Losses::runs(0.1, 4.0), Losses::runs(0.0, 1.0));
     let judged = talk(&mut path(&lossy, Carriage::Datagrams, 11), 80_000);
     let ups: Vec<bool> = judged
         .iter()
@@ -90,6 +89,59 @@ fn losses_of_datagrams_come_as_often_and_in_such_runs_as_asked() {
     let run = ups.iter().filter(|lost| **lost).count() as f64 / runs as f64;
     assert!((0.08..0.12).contains(&share) && (3.5..4.5).contains(&run), "{share} {run}");
     assert_eq!(delays(&judged, Direction::Down).len(), 40_000, "the other way is clear");
+}
+
+#[test]
+fn losses_by_gilbert_and_elliott_are_dense_in_bad_whiles_and_stray_outside() {
+    let mut lossy = scenario("clear");
+    lossy.up.losses = Losses { share: 0.05, run: 20.0, dense: 0.5, stray: 0.01 };
+    let mut path = path(&lossy, Carriage::Datagrams, 5);
+    let lost: Vec<bool> =
+        (0..400_000).map(|_| path.judge(BEGIN, Direction::Up, 100) == Verdict::Drop).collect();
+    let share = |lost: &[bool]| lost.iter().filter(|it| **it).count() as f64 / lost.len() as f64;
+    let after_one: Vec<bool> = lost.windows(2).filter(|two| two[0]).map(|two| two[1]).collect();
+    assert!((0.045..0.055).contains(&share(&lost)), "{}", share(&lost));
+    // In a bad while, in which 0.5 * 0.0816 / 0.05 of the losses are, the next is lost with nearly 0.5.
+    let (bad, stays) = (0.04 / 0.49, 0.95);
+    let wanted =
+        bad * 0.5 / 0.05 * (stays * 0.5 + (1.0 - stays) * 0.01) + (1.0 - bad) * 0.01 / 0.05 * 0.012;
+    assert!((share(&after_one) - wanted).abs() < 0.03, "{} for {wanted}", share(&after_one));
+}
+
+#[test]
+fn datagrams_come_twice_as_often_as_asked_and_streams_never() {
+    let mut echoing = scenario("clear");
+    echoing.up.duplicate = 0.1;
+    let doubled = |carriage| {
+        let judged = talk(&mut path(&echoing, carriage, 4), 20_000);
+        let again = |it: &Verdict| matches!(it, Verdict::Deliver { again: Some(_), .. });
+        judged.iter().filter(|(.., verdict)| again(verdict)).count()
+    };
+    assert!((900..1_100).contains(&doubled(Carriage::Datagrams)));
+    assert_eq!(doubled(Carriage::Stream), 0);
+}
+
+#[test]
+fn a_planned_cut_loses_datagrams_and_makes_a_stream_try_again_when_it_is_over() {
+    let ms = |ms| BEGIN + Span::from_millis(ms);
+    let cut = |begins, ends| Cut { direction: Direction::Up, begins: ms(begins), ends: ms(ends) };
+    let judge = |carriage, at| {
+        let cuts = vec![cut(100, 350), cut(650, 900)];
+        path(&scenario("clear"), carriage, 1).with_cuts(cuts).judge(ms(at), Direction::Up, 100)
+    };
+    let plain = |at| Verdict::Deliver { at: ms(at), again: None, fate: Fate::Plain };
+    for carriage in [Carriage::Stream, Carriage::Datagrams] {
+        assert_eq!(judge(carriage, 99), plain(99), "before it");
+        assert_eq!(judge(carriage, 350), plain(350), "after it");
+    }
+    assert_eq!(judge(Carriage::Datagrams, 100), Verdict::Drop);
+    let resent = |at| Verdict::Deliver { at: ms(at), again: None, fate: Fate::Resent };
+    assert_eq!(judge(Carriage::Stream, 200), resent(400), "tried after 200 ms");
+    assert_eq!(
+        judge(Carriage::Stream, 120),
+        resent(1_520),
+        "after 200, 600 (in the next cut) and 1,400 ms"
+    );
 }
 
 #[test]
@@ -126,7 +178,7 @@ fn a_narrow_pipe_lets_through_so_many_bits_a_second_and_datagrams_find_it_full()
     };
     let last = (0..20).map(|k| send(&mut stream, k)).last();
     let at = BEGIN + Span::from_secs(2);
-    assert_eq!(last, Some(Verdict::Deliver { at, fate: Fate::Plain }));
+    assert_eq!(last, Some(Verdict::Deliver { at, again: None, fate: Fate::Plain }));
     let full = (0..100).filter(|k| send(&mut datagrams, *k) == Verdict::Drop).count();
     assert!((80..90).contains(&full), "{full}: ten a second pass, and four wait");
 }
