@@ -299,27 +299,32 @@ pub(crate) fn shortened(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// How many sockets each address has open (SX-17).
-#[derive(Debug, Default)]
+/// How many sockets each address has open, of those that are counted together (SX-17).
+#[derive(Debug)]
 pub struct Doorkeeper {
+    most: usize,
     open: BTreeMap<IpAddr, usize>,
 }
 
+/// An address has as many sockets as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("at most {0} connections from one address")]
+pub struct TooMany(pub usize);
+
 impl Doorkeeper {
-    /// One more from `address`, or the refusal that it hears before its socket is closed.
+    /// Nobody yet; `most` is for each address.
+    pub fn new(most: usize) -> Self {
+        Self { most, open: BTreeMap::new() }
+    }
+
+    /// One more from `address`.
     ///
     /// # Errors
-    /// `too_many_connections`, with the limit in a sentence.
-    pub fn enter(&mut self, address: IpAddr, limits: &Limits) -> Result<(), Refusal> {
+    /// [`TooMany`], and it is not counted.
+    pub fn enter(&mut self, address: IpAddr) -> Result<(), TooMany> {
         let open = self.open.entry(address).or_default();
-        if *open >= limits.connections_per_address {
-            return Err(Refusal {
-                code: RefusalCode::TooManyConnections,
-                message: format!(
-                    "at most {} connections from one address",
-                    limits.connections_per_address
-                ),
-            });
+        if *open >= self.most {
+            return Err(TooMany(self.most));
         }
         *open += 1;
         Ok(())
@@ -422,16 +427,15 @@ mod tests {
 
     #[test]
     fn sx17_one_address_gets_its_ten_sockets_and_another_still_enters() {
-        let (mut door, limits) = (Doorkeeper::default(), Limits::default());
+        let mut door = Doorkeeper::new(Limits::default().connections_per_address);
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         for _ in 0..10 {
-            assert_eq!(door.enter(one, &limits), Ok(()));
+            assert_eq!(door.enter(one), Ok(()));
         }
-        let refusal = door.enter(one, &limits).expect_err("the eleventh");
-        assert_eq!(refusal.code, RefusalCode::TooManyConnections);
-        assert_eq!(door.enter(other, &limits), Ok(()));
+        assert_eq!(door.enter(one), Err(TooMany(10)), "the eleventh");
+        assert_eq!(door.enter(other), Ok(()));
         door.leave(one);
-        assert_eq!(door.enter(one, &limits), Ok(()));
+        assert_eq!(door.enter(one), Ok(()));
     }
 
     #[test]

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
 use engine::told::To;
 use serde::Serialize;
-use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
@@ -22,11 +21,12 @@ use wire::solusync::{
 use wire::time::Channel;
 
 use super::Peer;
+use super::socket::{Inbox, Outbox, Waiting, queue};
 use crate::chance;
 use crate::clock::BoxClock;
 
-/// Messages that may wait for one socket: the busiest cue is a handful, so this is seconds of not reading.
-const QUEUE: usize = 64;
+/// The busiest cue is a handful of messages, so this is seconds of not reading.
+const WAITING: Waiting = Waiting { words: 64, octets: 4 << 20 };
 
 /// Everybody on `/ws`.
 #[derive(Debug)]
@@ -58,8 +58,7 @@ pub(super) struct Counts {
 
 #[derive(Debug)]
 struct Seat {
-    queue: mpsc::Sender<Utf8Bytes>,
-    kick: Arc<Notify>,
+    outbox: Outbox,
     peer: Peer,
     since: ShowTime,
     greeted: bool,
@@ -70,13 +69,11 @@ struct Seat {
     correction: Option<Estimate>,
 }
 
-/// A socket's own end of its seat; given back by [`Crowd::leave`].
+/// A socket's own end of its seat, which [`Crowd::leave`] takes away.
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub phone: PhoneId,
-    pub queue: mpsc::Receiver<Utf8Bytes>,
-    pub kick: Arc<Notify>,
-    peer: Peer,
+    pub inbox: Inbox,
 }
 
 /// A socket, for `phones`.
@@ -104,13 +101,6 @@ pub struct PhoneGlance {
     pub correction_sigma_ms: Option<f64>,
 }
 
-impl Ticket {
-    /// Where the phone is; none on the control socket.
-    pub(super) fn address(&self) -> Option<IpAddr> {
-        self.peer.address()
-    }
-}
-
 impl Crowd {
     /// Nobody yet.
     pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> Self {
@@ -121,7 +111,7 @@ impl Crowd {
             sequence: AtomicU64::new(0),
             phones: AtomicU64::new(0),
             seats: Mutex::default(),
-            door: Mutex::default(),
+            door: Mutex::new(Doorkeeper::new(limits.connections_per_address)),
             pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
@@ -160,10 +150,9 @@ impl Crowd {
 
     /// Whether the seat keeps up.
     fn offer(&self, seat: &Seat, text: &Utf8Bytes) -> bool {
-        let taken = seat.queue.try_send(text.clone()).is_ok();
+        let taken = seat.outbox.offer(text.clone());
         if !taken {
             self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
-            seat.kick.notify_one();
         }
         taken
     }
@@ -210,17 +199,18 @@ impl Crowd {
     }
 
     /// A seat for a new socket, or the refusal it is to hear.
-    pub(super) fn enter(&self, peer: Peer, limits: &Limits) -> Result<Ticket, Refusal> {
+    pub(super) fn enter(&self, peer: Peer) -> Result<Ticket, Refusal> {
         if let Some(address) = peer.address() {
-            self.door().enter(address, limits)?;
+            self.door().enter(address).map_err(|full| Refusal {
+                code: RefusalCode::TooManyConnections,
+                message: full.to_string(),
+            })?;
         }
         let phone = PhoneId(self.phones.fetch_add(1, Ordering::Relaxed) + 1);
-        let (queue, words) = mpsc::channel(QUEUE);
-        let kick = Arc::new(Notify::new());
+        let (outbox, inbox) = queue(WAITING);
         let since = self.clock.now();
         let seat = Seat {
-            queue,
-            kick: kick.clone(),
+            outbox,
             peer,
             since,
             greeted: false,
@@ -230,7 +220,7 @@ impl Crowd {
         };
         self.seats().insert(phone, seat);
         self.attending.fetch_add(1, Ordering::Relaxed);
-        Ok(Ticket { phone, queue: words, kick, peer })
+        Ok(Ticket { phone, inbox })
     }
 
     /// From now on it hears what all hear, and first how often it may ask the time.
@@ -261,9 +251,9 @@ impl Crowd {
         }
     }
 
-    pub(super) fn leave(&self, ticket: &Ticket) {
-        self.seats().remove(&ticket.phone);
-        if let Some(address) = ticket.peer.address() {
+    pub(super) fn leave(&self, phone: PhoneId, peer: Peer) {
+        self.seats().remove(&phone);
+        if let Some(address) = peer.address() {
             self.door().leave(address);
         }
     }

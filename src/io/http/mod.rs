@@ -12,6 +12,7 @@ mod lamps;
 mod machine;
 mod media;
 mod metrics;
+mod socket;
 mod stamped;
 mod time;
 mod tls;

@@ -73,7 +73,8 @@ impl TimeDoor {
 
     /// Lets sessions in until it is dropped; then all of them end.
     pub(super) async fn answer(self, house: Arc<House>) {
-        let door = Arc::new(Mutex::new(Doorkeeper::default()));
+        let door = Doorkeeper::new(house.limits.connections_per_address);
+        let door = Arc::new(Mutex::new(door));
         while let Some(incoming) = self.endpoint.accept().await {
             let unknown = !incoming.remote_address_validated();
             if unknown && self.endpoint.open_connections() > STRANGERS_MAX {
@@ -85,7 +86,7 @@ impl TimeDoor {
                 incoming.refuse();
                 continue;
             }
-            let Some(place) = Place::enter(&door, incoming.remote_address(), &house) else {
+            let Some(place) = Place::enter(&door, incoming.remote_address()) else {
                 incoming.refuse();
                 continue;
             };
@@ -135,9 +136,9 @@ struct Place {
 }
 
 impl Place {
-    fn enter(door: &Arc<Mutex<Doorkeeper>>, from: SocketAddr, house: &House) -> Option<Self> {
+    fn enter(door: &Arc<Mutex<Doorkeeper>>, from: SocketAddr) -> Option<Self> {
         let address = from.ip().to_canonical();
-        locked(door).enter(address, &house.limits).ok()?;
+        locked(door).enter(address).ok()?;
         Some(Self { door: door.clone(), address })
     }
 }
