@@ -207,9 +207,14 @@ impl Clock {
         self.work();
     }
 
-    /// Goes on with what exchanges left to do: where they come seldom, it need not wait for the next.
+    /// Goes on with what exchanges left to do: where they come seldom, it cannot wait for the next.
     pub fn handle_pause(&mut self) {
         self.go_on();
+    }
+
+    /// Whether exchanges left anything to do.
+    pub fn is_busy(&self) -> bool {
+        self.model.is_busy() || self.contest.is_some_and(|contest| contest.rounds > 0)
     }
 
     /// Sorts an exchange: of a moved clock, of another way, or one more of the same.
@@ -231,6 +236,7 @@ impl Clock {
         match self.suspects.handle(Suspect { row, over }, slack) {
             Verdict::Open => {}
             Verdict::Stepped(by) => self.step(fit, row, by),
+            Verdict::Misfit => self.doubt(),
             Verdict::OtherWay => {
                 self.begin_way(self.suspects.since());
                 let suspects = std::mem::take(&mut self.suspects);
@@ -245,12 +251,13 @@ impl Clock {
         let doubt = 3.0 * fit.var(at).sqrt().min(1e5);
         let Some(usual) = self.lows.usual() else {
             let far = UNKNOWN_US + fit.floor() + step_us + doubt;
-            return Slack { near: far, far };
+            return Slack { near: far, far, whole: far };
         };
         let near = NEAR_US + NEAR_STEPS * step_us + usual + doubt;
         // A way cannot become shorter by more than all of it.
-        let far = near.max(fit.floor() + step_us + FAR_USUALS * usual + doubt);
-        Slack { near, far }
+        let whole = fit.floor() + step_us + doubt;
+        let far = near.max(whole + FAR_USUALS * usual);
+        Slack { near, far, whole: near.max(whole) }
     }
 
     /// The way changed: floors are new, the clocks are not.
@@ -279,6 +286,20 @@ impl Clock {
         if let Some(first) = self.rows.front().copied() {
             self.model.begin(first, self.prior.skew);
         }
+    }
+
+    /// Neither the clock was moved nor the way became shorter: the curve was wrong. All that was kept out of the
+    /// window belongs in it, and the whole is put in question.
+    fn doubt(&mut self) {
+        self.let_go();
+        let suspects = std::mem::take(&mut self.suspects);
+        for row in suspects.rows() {
+            self.keep(row);
+        }
+        self.rows.make_contiguous().sort_unstable_by(|one, other| one.at.total_cmp(&other.at));
+        self.lows = Lows::default();
+        self.next_review = FIRST_REVIEW;
+        self.is_new_way = true;
     }
 
     /// The rows will be others: nothing that was begun on them can be ended.
@@ -426,7 +447,12 @@ impl Clock {
         let grain = self.sieve.grain();
         if let (Some(rival), Kind::Fuzz) = (&mut self.rival, grain.kind) {
             self.model.stop();
+            // It climbed on the first exchanges only: it goes on from where we stand.
+            rival.stop();
+            let (ours, its) = (self.model.edges(), rival.edges());
+            rival.fit = self.model.fit.map(|fit| fit.rounded_otherwise(ours, its));
             std::mem::swap(&mut self.model, rival);
+            self.is_new_way = true;
         }
         if grain.kind != Kind::Unknown {
             self.rival = None;

@@ -90,6 +90,8 @@ const NOW_TOLERANCE: Span = Span::from_secs(2);
 const LOOK_EARLY: Span = Span::from_millis(50);
 /// Even with nothing to do: the state line's bound grows.
 const IDLE: Span = Span::from_secs(1);
+/// Until the clock's fit goes on, where an exchange left some of it to do.
+const CLOCK_SLICE: Span = Span::from_millis(20);
 
 impl Core {
     /// A page that was opened at `now`.
@@ -189,8 +191,12 @@ impl Core {
     }
 
     fn take_in(&mut self, now: MonoTime, event: Event) {
+        // What brings an exchange has done its share for the clock.
+        if !matches!(event, Event::Heard { .. } | Event::TimeHeard { .. }) {
+            self.clock.handle_pause();
+        }
         match event {
-            Event::Tick => self.clock.handle_pause(),
+            Event::Tick => {}
             Event::Opened => self.opened(now),
             Event::Closed => self.closed(now),
             Event::Heard { text, at_ms } => {
@@ -274,7 +280,9 @@ impl Core {
         let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
         let ways = self.ways.next_wake();
         let duet = self.calibrator.next_wake();
-        let rest = [self.player.next_wake(now), ask, ways, duet, stamps, status, Some(now + IDLE)];
+        let clock = self.clock.is_busy().then_some(now + CLOCK_SLICE);
+        let player = self.player.next_wake(now);
+        let rest = [player, ask, ways, duet, stamps, status, clock, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 

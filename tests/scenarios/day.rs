@@ -5,13 +5,18 @@ use units::Span;
 
 #[test]
 fn phones_whose_crystals_wander_and_whose_owners_walk_lose_neither_box_nor_place() {
-    let mut day = Day::begin(4, 7);
+    // Days on which phones once held on to a fit of their first seconds.
+    [2, 7, 22].into_iter().for_each(lives_through);
+}
+
+fn lives_through(seed: u64) {
+    let mut day = Day::begin(4, seed);
     day.run(Span::from_secs(2 * 3_600));
     let report = day.end();
-    println!("{report:?}");
+    println!("seed {seed}: {report:?}");
     assert!(report.roams >= 20 && report.naps >= 2, "{report:?}");
     assert_eq!((report.lost, report.cuts, report.silent), (0, 0, 0), "{report:?}");
     assert!(report.worst_step_ms <= 3.1, "0.3 % of a second, and what stamps tremble: {report:?}");
-    assert!(report.worst_place_ms < 20.0, "{report:?}");
+    assert!(report.worst_place_ms < 8.0, "{report:?}");
     assert!(report.within_bound * 1_000 >= report.looks * 999, "{report:?}");
 }

@@ -128,6 +128,14 @@ impl Fit {
         self
     }
 
+    /// The same exchanges, read by a clock that rounds otherwise.
+    pub(super) fn rounded_otherwise(mut self, was: (f64, f64), is: (f64, f64)) -> Self {
+        let (up, down) = (is.0 - was.0, is.1 - was.1);
+        self.p[0] += (up - down) / 2.0;
+        self.p[FLOOR] += up + down;
+        self
+    }
+
     /// As if nothing were known but the usual skew, so high that every exchange will lower it.
     pub(super) fn anew(mut self, skew: f64) -> Self {
         self.p = [0.0; SIZE];

@@ -22,6 +22,8 @@ pub(super) struct Suspect {
 pub(super) struct Slack {
     pub(super) near: f64,
     pub(super) far: f64,
+    /// By how much both directions together may be shorter: a way has no length below nothing.
+    pub(super) whole: f64,
 }
 
 /// What they prove.
@@ -33,6 +35,8 @@ pub(super) enum Verdict {
     Stepped(f64),
     /// The way is another.
     OtherWay,
+    /// The floors were wrong.
+    Misfit,
 }
 
 const FEW: usize = 3;
@@ -56,6 +60,10 @@ impl Suspects {
 
     pub(super) fn handle(&mut self, new: Suspect, slack: Slack) -> Verdict {
         self.forget(new.row.at - MEMORY_SECS);
+        if self.with(new) < -slack.whole {
+            // No way is that short: the clock was moved in between.
+            self.count = 0;
+        }
         if self.count == 0 {
             self.is_usual_between = false;
         }
@@ -71,6 +79,8 @@ impl Suspects {
             2 if is_far && is_step => Verdict::Stepped(by),
             // Both ways together are shorter, which no moved clock does.
             FEW.. if both < -slack.near => Verdict::OtherWay,
+            // One direction early and the other late, and usual ones between: no clock was moved, no way is shorter.
+            FEW.. if self.is_usual_between => Verdict::Misfit,
             ENOUGH if is_step => Verdict::Stepped(by),
             ENOUGH => Verdict::OtherWay,
             _ => Verdict::Open,
@@ -90,6 +100,12 @@ impl Suspects {
         self.kept[..self.count].iter().fold((f64::INFINITY, f64::INFINITY), |low, it| {
             (low.0.min(it.over.0), low.1.min(it.over.1))
         })
+    }
+
+    /// How far below both floors together they lie with one more.
+    fn with(&self, new: Suspect) -> f64 {
+        let (up, down) = self.lowest();
+        up.min(new.over.0) + down.min(new.over.1)
     }
 
     fn forget(&mut self, before: f64) {

@@ -389,3 +389,20 @@ fn a_phone_that_leaves_a_way_at_once_does_not_go_on_by_what_little_it_knew_there
     println!("p50 {:?}, p95 {:?}, worst {:?}", all[30], all[57], all[59]);
     assert!(all[57].0 < 0.5, "{all:?}");
 }
+
+#[test]
+fn a_phone_that_slept_right_after_a_strange_answer_finds_back_at_once() {
+    let (mut far, mut clock) = (sim_box(21), Clock::default());
+    far.queue = 0.001;
+    let at = talk(&mut far, &mut clock, 0.012_34, 100, 0.100_3);
+    far.floor_up -= 0.001_5;
+    far.queue = 0.0;
+    let at = talk(&mut far, &mut clock, at, 1, 0.1);
+    assert_eq!(clock.suspects.rows().count(), 1, "a shorter way, or a mistake");
+    // The phone's clock stood still for minutes.
+    far.ahead += Span::from_secs(298);
+    for k in 0..5 {
+        let at = talk(&mut far, &mut clock, at + f64::from(k) * 0.5, 1, 0.1);
+        assert!(far.error_ms(&clock, at).abs() < 3.0, "{k}: {}", far.error_ms(&clock, at));
+    }
+}
