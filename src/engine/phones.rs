@@ -258,6 +258,7 @@ pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> W
         show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
         output_delay: None,
         webtransport,
+        signaling: None,
     }
 }
 

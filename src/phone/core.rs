@@ -26,6 +26,7 @@ use crate::delay::Delay;
 use crate::device::device;
 use crate::link::{Link, Wish};
 use crate::pace::{AskedFor, Pace};
+use crate::peer::{self, Peer};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
@@ -46,6 +47,7 @@ pub struct Core {
     guess: Span,
     link: Link,
     ways: Ways,
+    peer: Peer,
     pace: Pace,
     /// The way of the last question.
     asked_by: Option<Channel>,
@@ -107,6 +109,7 @@ impl Core {
             guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
             link: Link::new(now),
             ways: Ways::new(),
+            peer: Peer::new(),
             pace: Pace::new(now),
             asked_by: None,
             clock: Clock::default(),
@@ -207,6 +210,7 @@ impl Core {
             Event::TimeHeard { channel, octets, at_ms } => {
                 self.heard_time(channel, stamp(at_ms, now), &octets);
             }
+            Event::PeerLink { link } => self.peer.handle_link(now, link, &mut self.chance),
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
@@ -239,6 +243,12 @@ impl Core {
             self.acts.push(act(wish));
         }
         self.ask_if_due(now);
+        if self.ways.is_mute(Channel::DataChannel) {
+            self.peer.handle_mute(now);
+        }
+        if let Some(wish) = self.peer.poll(now, &mut self.chance) {
+            self.grant_peer(now, wish);
+        }
         self.play(now);
         self.watch_calibration(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
@@ -255,6 +265,21 @@ impl Core {
                 self.closed(now);
             }
             Wish::Probe => self.ask(now, Channel::WebSocket),
+        }
+    }
+
+    fn grant_peer(&mut self, now: MonoTime, wish: peer::Wish) {
+        match wish {
+            peer::Wish::Open(door) => self.acts.push(Act::OpenPeer { door }),
+            peer::Wish::Restart => self.acts.push(Act::RestartPeer),
+            peer::Wish::Probe => self.probe_peer(now),
+            peer::Wish::Close => self.acts.push(Act::ClosePeer),
+        }
+    }
+
+    fn probe_peer(&mut self, now: MonoTime) {
+        if self.ways.is_open(Channel::DataChannel) {
+            self.ask(now, Channel::DataChannel);
         }
     }
 
@@ -279,10 +304,10 @@ impl Core {
         let ask = self.ways.best().map(|_| self.pace.next());
         let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
         let ways = self.ways.next_wake();
-        let duet = self.calibrator.next_wake();
+        let (duet, peer) = (self.calibrator.next_wake(), self.peer.next_wake());
         let clock = self.clock.is_busy().then_some(now + CLOCK_SLICE);
         let player = self.player.next_wake(now);
-        let rest = [player, ask, ways, duet, stamps, status, clock, Some(now + IDLE)];
+        let rest = [player, ask, ways, peer, duet, stamps, status, clock, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -334,6 +359,9 @@ impl Core {
         self.link.handle_woke(now);
         self.ways.handle_woke(now);
         self.pace.handle_doubt(now);
+        if self.peer.handle_woke(now) {
+            self.probe_peer(now);
+        }
     }
 
     fn tell(&mut self, now: MonoTime, message: &Message) {
@@ -385,6 +413,7 @@ impl Core {
         self.refused = None;
         self.correction.handle_welcome(now);
         self.ways.handle_door(now, welcome.webtransport);
+        self.peer.handle_door(now, welcome.signaling.map(|it| *it), &mut self.chance);
         self.title = welcome.show.title;
         self.delay.set_table(welcome.output_delay);
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
-use wire::solusync::Calibrated;
+use wire::solusync::{Calibrated, Signaling};
 use wire::time::Channel;
 
 use crate::device::Hints;
@@ -78,6 +78,11 @@ pub enum Event {
         /// When it came, read first of all.
         at_ms: f64,
     },
+    /// How the peer connection stands.
+    PeerLink {
+        /// So.
+        link: PeerLink,
+    },
     /// Someone touched the page: sound may begin.
     Tapped,
     /// The page came back to the front, or the network came back: try at once.
@@ -126,6 +131,18 @@ pub enum Event {
         /// What the browser says to that.
         microphone: Microphone,
     },
+}
+
+/// How the peer connection stands, as the browser has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerLink {
+    /// There is a way.
+    Connected,
+    /// Nothing comes any more, or no way was found; another one may be.
+    Disconnected,
+    /// It is over: it was closed, refused, or is not to be had in this browser.
+    Closed,
 }
 
 /// Whether the page may listen.
@@ -192,6 +209,15 @@ pub enum Act {
     },
     /// Close WebTransport.
     CloseTime,
+    /// Offer the box a peer connection, instead of the one there is.
+    OpenPeer {
+        /// Where the box waits for it.
+        door: Signaling,
+    },
+    /// Offer another way for the peer connection (ICE restart).
+    RestartPeer,
+    /// Close the peer connection.
+    ClosePeer,
     /// Ask the time in a datagram, with the page's clock in it at the very sending.
     AskTime {
         /// By which way.

@@ -178,6 +178,16 @@ impl Ways {
         all.clone().find(answers).or_else(|| all.next_back())
     }
 
+    pub(crate) fn is_open(&self, channel: Channel) -> bool {
+        self.ways[place(channel)].phase == Phase::Open
+    }
+
+    /// Whether it is open, and no accident any more that nothing is answered on it.
+    pub(crate) fn is_mute(&self, channel: Channel) -> bool {
+        let way = &self.ways[place(channel)];
+        way.phase == Phase::Open && way.missed >= MISSED_MAX
+    }
+
     /// A way that is better than the best that answers, and is to be tried again now.
     pub(crate) fn to_try(&self, now: MonoTime) -> Option<Channel> {
         self.mute().find(|channel| self.try_at(*channel) <= now)

@@ -114,6 +114,9 @@ pub struct Welcome {
     /// Where to ask the time in datagrams (ours); over TLS only, since browsers let no other page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webtransport: Option<WebTransport>,
+    /// Where to offer the box a peer connection (ours); none where it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signaling: Option<Box<Signaling>>,
 }
 
 /// Where to ask the time in datagrams.
@@ -123,6 +126,31 @@ pub struct WebTransport {
     pub url: String,
     /// Hexadecimal SHA-256 of the certificate that serves there, and of the one that will.
     pub certificate_hashes: Vec<String>,
+}
+
+/// The room of two on `/bloom` in which the box waits for this phone's offer; it lives as long as the phone's `/ws`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signaling {
+    /// The room to join.
+    pub room_id: Uuid,
+    /// The box in it: whom to offer.
+    pub participant_id: Uuid,
+    /// What to ask for a way, as `RTCConfiguration.iceServers` takes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// A STUN or TURN server, in the words of `RTCIceServer` (W3C WebRTC, 4.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// `stun:`, `stuns:`, `turn:` or `turns:`, each.
+    pub urls: Vec<String>,
+    /// For TURN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// For TURN. Whoever says `hello` is told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 /// Who drives, who stands by.

@@ -39,6 +39,15 @@ async function main() {
   });
   const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell });
   const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
+  /** @type {import("./types").Peer | null} */
+  let peer = null;
+  // Nobody waits for it: it comes when the rest is there.
+  const fetchPeer = once(async () => {
+    const { createEar, createPeer } = await import("/page/peer.js");
+    const ear = createEar({ context: () => sound.context(), createAudio: () => new Audio() });
+    const { RTCPeerConnection } = window;
+    return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell, ear });
+  });
   const sound = createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
     fetch: (url) => fetch(url),
@@ -54,7 +63,9 @@ async function main() {
   let timer = 0;
   let frame = 0;
   let shown = "";
-  browser.downbeat = { netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()) };
+  browser.downbeat = {
+    netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()), channels: () => (peer ? peer.channels() : {}),
+  };
 
   /** @param {PhoneEvent} event */
   function tell(event) {
@@ -77,10 +88,23 @@ async function main() {
   function perform(act) {
     switch (act.act) {
       case "open": case "close": case "send": case "ask": return link.perform(act);
-      case "open_time": case "close_time": case "ask_time": return time.perform(act);
+      case "ask_time": return act.channel === "data_channel" ? peer && peer.ask(act) : time.perform(act);
+      case "open_time": case "close_time": return time.perform(act);
+      case "open_peer": case "restart_peer": case "close_peer": return performPeer(act);
       case "listen": case "deafen": return microphone.perform(act);
       case "keep": return keep(act.text);
       default: return sound.perform(act);
+    }
+  }
+
+  /** @param {import("./types").PeerAct} act */
+  async function performPeer(act) {
+    try {
+      peer = await fetchPeer();
+      peer.perform(act);
+    } catch (_) {
+      // It could not be fetched: the core comes back to it.
+      tell({ event: "peer_link", link: "closed" });
     }
   }
 
@@ -110,6 +134,7 @@ async function main() {
     if (device.audioSession) device.audioSession.type = "playback";
     keepAwake();
     if (await sound.wake()) tell({ event: "tapped" });
+    if (peer) peer.tapped();
   }
 
   function cameBack() {
@@ -126,6 +151,19 @@ async function main() {
     device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
   }
   tell({ event: "tick" });
+}
+
+/** What `make` makes, once; a failure is not kept. @template T @param {() => Promise<T>} make */
+function once(make) {
+  /** @type {Promise<T> | null} */
+  let made = null;
+  return () => {
+    made = made || make().catch((error) => {
+      made = null;
+      throw error;
+    });
+    return made;
+  };
 }
 
 // A dark screen drops the socket. Only pages over TLS may ask; the others are asked to be left open.

@@ -24,6 +24,7 @@ export type PhoneEvent =
   | { event: "heard"; text: string; at_ms?: number }
   | { event: "time_opened" | "time_closed"; channel: Channel }
   | { event: "time_heard"; channel: Channel; octets: string; at_ms: number }
+  | { event: "peer_link"; link: PeerLink }
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
@@ -51,10 +52,16 @@ export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
 export type EarAct = Listen | Deafen;
 export type LinkAct =
   | { act: "open" } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
+/** How the peer connection stands. */
+export type PeerLink = "connected" | "disconnected" | "closed";
+
+/** Where the box waits for an offer, on `/bloom`. */
+export interface PeerDoor { room_id: string; participant_id: string; ice_servers?: RTCIceServer[] }
+export type PeerAct = { act: "open_peer"; door: PeerDoor } | { act: "restart_peer" } | { act: "close_peer" };
 export interface OpenTime { act: "open_time"; url: string; hashes: string[] }
 export interface AskTime { act: "ask_time"; channel: Channel; octets: string; clock_at: number }
 export type TimeAct = OpenTime | { act: "close_time" } | AskTime;
-export type Act = SoundAct | EarAct | LinkAct | TimeAct | Keep;
+export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep;
 
 export type State =
   | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
@@ -100,6 +107,16 @@ export interface CoreExports extends WebAssembly.Exports {
 export interface Link { perform(act: LinkAct): void }
 
 export interface Time { perform(act: TimeAct): void }
+
+export interface Peer {
+  perform(act: PeerAct): void;
+  /** A question on the channel `time`. */
+  ask(act: AskTime): void;
+  /** Somebody touched the page: a track may be heard from now on. */
+  tapped(): void;
+  /** The open channels by their labels. */
+  channels(): { [label: string]: RTCDataChannel };
+}
 
 export interface Sound {
   /** To be called within a tap; true once the context runs. */

@@ -70,6 +70,9 @@ impl Core {
     /// another length, and the clock would have to learn it anew each time.
     fn compare(&mut self, exchange: Exchange) {
         let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1);
+        if is_ours && exchange.channel == Channel::DataChannel {
+            self.peer.handle_answered();
+        }
         if !is_ours || self.asked_by != Some(exchange.channel) {
             return;
         }
