@@ -143,6 +143,15 @@ Examples:
     },
     /// Every phone
     Phones(Show),
+    /// Rooms in which phones find each other, and who is in them
+    #[command(after_help = "\
+A room's id lets whoever has it in. A room ends after a minute in which nobody says anything; one that the box is in
+lasts as long as the phone it was made for.
+
+Examples:
+  downbeat rooms
+  downbeat rooms --json | jq '.rooms[] | {room_id, idle_s}'")]
+    Rooms(Show),
     /// What is on the lighting network: what the box sends, and what comes in
     #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),

@@ -29,6 +29,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
         Command::Clock { show: it, step: true } => step_clock(&client, it.json),
         Command::Phones(it) => show(&client, "phones", it.json, phones),
+        Command::Rooms(it) => show(&client, "rooms", it.json, rooms_table),
         Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
         Command::Record(it) => record::record(&client, it),
@@ -313,6 +314,44 @@ fn output_error(sync: &Value) -> String {
 fn correction(phone: &Value) -> Option<String> {
     let (ms, sigma_ms) = (&phone["correction_ms"], &phone["correction_sigma_ms"]);
     Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
+}
+
+/// Each room, and below it who is in it.
+fn rooms_table(it: &Value) -> String {
+    let with_people =
+        |room| [room_row(room)].into_iter().chain(rows(&room["participants"]).map(participant_row));
+    let rows: Vec<[String; 5]> = rows(&it["rooms"]).flat_map(with_people).collect();
+    table(["room, and who is in it", "since", "messages", "idle", ""], &rows)
+}
+
+fn room_row(room: &Value) -> [String; 5] {
+    let inside = rows(&room["participants"]).count();
+    let kept = if room["kept"] == true { ", kept by the box" } else { "" };
+    [
+        text(&room["room_id"]).to_owned(),
+        seconds(&room["age_s"]),
+        room["messages"].to_string(),
+        seconds(&room["idle_s"]),
+        format!("{inside} of {}{kept}", room["participants_max"]),
+    ]
+}
+
+fn participant_row(it: &Value) -> [String; 5] {
+    let place = match (&it["is_box"], it["address"].as_str()) {
+        (Value::Bool(true), _) => "the box",
+        (_, address) => address.unwrap_or("control socket"),
+    };
+    [
+        format!("  {}", text(&it["participant_id"])),
+        seconds(&it["joined_s"]),
+        it["messages"].to_string(),
+        String::new(),
+        place.to_owned(),
+    ]
+}
+
+fn seconds(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "unknown".to_owned(), |it| format!("{it:.1} s"))
 }
 
 /// Who sends, what leaves, then who else sends it and what comes in, where there is any.

@@ -56,6 +56,14 @@ fn read_phones(path: &Path) -> Result<Option<phonefile::Loaded>, Refused> {
     }
 }
 
+/// What whoever creates a room has to show; none where the box file wants none.
+pub fn bloom_token(config: &BoxConfig) -> Result<Option<String>, Refused> {
+    let Some(path) = &config.bloom.token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Refused(format!("could not read {path}: {error}")))?;
+    boxfile::token(&text).map(Some).map_err(|why| Refused(format!("{path}:1:1: {why}")))
+}
+
 /// The control socket: as named, else as the box file has it.
 pub fn socket(globals: &Globals, config: &BoxConfig) -> PathBuf {
     globals.socket.clone().unwrap_or_else(|| PathBuf::from(&config.paths.socket))
@@ -76,7 +84,7 @@ pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
     Ok((folder, show))
 }
 
-/// `check SHOW`; a box file that is named is checked with it, and the table of phones that it names.
+/// `check SHOW`; a box file that is named is checked with it, and the files that it names.
 pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refused> {
     let mut findings = match &globals.box_file {
         Some(path) => box_findings(path)?,
@@ -106,10 +114,10 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
 fn box_findings(path: &Path) -> Result<Vec<Finding>, Refused> {
     let loaded = read_box(path)?;
     let mut findings = loaded.findings;
-    if let Some(config) = loaded.config
-        && let Some(phones) = read_phones(Path::new(&config.paths.phones))?
-    {
-        findings.extend(phones.findings);
+    if let Some(config) = loaded.config {
+        bloom_token(&config)?;
+        let phones = read_phones(Path::new(&config.paths.phones))?;
+        findings.extend(phones.into_iter().flat_map(|it| it.findings));
     }
     Ok(findings)
 }

@@ -17,8 +17,8 @@ use engine::{Engine, EngineStart};
 use io::clock::{BoxClock, ClockWriter};
 use io::conductor::{Conductor, EngineHandle};
 use io::http::{
-    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Secure, bind_network, bind_secure,
-    bind_socket,
+    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Secure, Switchboard, bind_network,
+    bind_secure, bind_socket,
 };
 use io::journal::{Account, Event, Journal};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
@@ -41,6 +41,7 @@ const ZONE_EVERY: Duration = Duration::from_secs(30);
 pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let config = load::box_config(globals)?;
     let phones = load::phone_table(&config)?;
+    let token = load::bloom_token(&config)?;
     let (folder, show) = load::show(named)?;
     let show = Arc::new(show);
     let state = load::state(globals, &config);
@@ -67,6 +68,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         Refused(format!("could not open the journal in {}: {error}", state.display()))
     })?;
     let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC, &limits(&config)));
+    let board = Arc::new(Switchboard::new(clock.clone(), &limits(&config), token));
     let (reports, heard) = std::sync::mpsc::channel();
     let rig = Rig {
         show: &show,
@@ -104,6 +106,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         engine: handle.clone(),
         journal: journal.clone(),
         crowd,
+        board,
         clock,
         keeper: keeper.handle(),
         began,
@@ -282,6 +285,7 @@ fn facts(config: &BoxConfig, port: u16, node: Uuid, simulated: Vec<String>) -> B
 fn limits(config: &BoxConfig) -> Limits {
     Limits {
         connections_per_address: config.limits.connections_per_address as usize,
+        signalling_per_address: config.limits.signalling_per_address as usize,
         clock_syncs_per_second: config.limits.clock_syncs_per_second as usize,
         clock_syncs_total_per_second: config.limits.clock_syncs_total_per_second as usize,
         media_controls_per_second: config.limits.media_controls_per_second as usize,

@@ -26,6 +26,8 @@ pub struct BoxConfig {
     pub ports: Ports,
     /// `[limits]`
     pub limits: Limits,
+    /// `[bloom]`
+    pub bloom: Bloom,
     /// `[sound]`
     pub sound: Sound,
     /// `[paths]`
@@ -81,6 +83,14 @@ pub struct Limits {
     pub clock_syncs_total_per_second: u32,
     /// Of one socket (SX-17).
     pub media_controls_per_second: u32,
+}
+
+/// Signalling between phones.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bloom {
+    /// A file with the token that whoever creates a room shows (BL-12); none wants none. Not the token itself: a box
+    /// file is read by many, and its lines are printed where they are wrong.
+    pub token_file: Option<String>,
 }
 
 /// The box's own sound.
@@ -153,6 +163,7 @@ impl Default for BoxConfig {
             net: Net::default(),
             ports: Ports::default(),
             limits: Limits::default(),
+            bloom: Bloom::default(),
             sound: Sound::default(),
             paths: Paths::default(),
             cluster: Cluster::default(),
@@ -219,7 +230,7 @@ pub fn load(name: &str, text: &str) -> Loaded {
 }
 
 const KEYS: &[&str] =
-    &["name", "net", "ports", "limits", "sound", "paths", "cluster", "clock", "timecode"];
+    &["name", "net", "ports", "limits", "bloom", "sound", "paths", "cluster", "clock", "timecode"];
 
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
@@ -229,6 +240,7 @@ fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
         net: net(&top),
         ports: ports(&top),
         limits: limits(&top),
+        bloom: bloom(&top),
         sound: sound(&top),
         paths: paths(&top),
         cluster: cluster(&top),
@@ -335,6 +347,28 @@ fn limits(top: &Table) -> Limits {
     }
 }
 
+fn bloom(top: &Table) -> Bloom {
+    let Some(table) = section(top, "bloom", "[bloom]", &["token_file"]) else {
+        return Bloom::default();
+    };
+    Bloom { token_file: checked(&table, "token_file", "a path", is_path) }
+}
+
+/// The token in a file of one line.
+///
+/// # Errors
+/// What is wrong with it, without saying it.
+pub fn token(text: &str) -> Result<String, &'static str> {
+    let token = text.trim_end_matches(['\n', '\r']);
+    // What a header and an address can carry without escapes (RFC 6750, 2.1; RFC 3986, 2.3).
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    match token.len() {
+        16..=256 if token.bytes().all(plain) => Ok(token.to_owned()),
+        16..=256 => Err("a token has letters, digits and `-._~` alone"),
+        _ => Err("a token has 16 to 256 characters"),
+    }
+}
+
 fn sound(top: &Table) -> Sound {
     let fallback = Sound::default();
     let keys = &["device", "microphone", "channels", "rate_hz"];
@@ -390,14 +424,17 @@ fn paths(top: &Table) -> Paths {
     let Some(table) = section(top, "paths", "[paths]", keys) else {
         return fallback;
     };
-    let path =
-        |key| checked(&table, key, "a path", |path| !path.is_empty() && !path.contains('\0'));
+    let path = |key| checked(&table, key, "a path", is_path);
     Paths {
         shows: path("shows").unwrap_or(fallback.shows),
         state: path("state").unwrap_or(fallback.state),
         socket: path("socket").unwrap_or(fallback.socket),
         phones: path("phones").unwrap_or(fallback.phones),
     }
+}
+
+fn is_path(path: &str) -> bool {
+    !path.is_empty() && !path.contains('\0')
 }
 
 fn cluster(top: &Table) -> Cluster {
@@ -457,7 +494,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second sound device microphone channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file sound device microphone channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {
@@ -486,7 +523,7 @@ mod tests {
     #[test]
     fn every_mistake_names_its_key() {
         let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\naccess_points = [\"10.1.1.0\"]\n[ports]\nhttp = 70000\n[limits]\n\
-            clock_syncs_per_second = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[timecode]\nltc_in = \"\"\nltc_channel = 0\nmidi_in = \"\"\n[paths]\nstate = \"\"\n\
+            clock_syncs_per_second = 0\n[bloom]\ntoken_file = \"\"\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[timecode]\nltc_in = \"\"\nltc_channel = 0\nmidi_in = \"\"\n[paths]\nstate = \"\"\n\
             [cluster]\naddress = \"nowhere\"\n[clock]\nptp = \"folow\"\n\
             interfaces = \"e/0\"\ntransport = 4\ndomain = 128\npriority1 = 256\ndelay = \"p2\"\n\
             log_sync_interval = -9\npeers = [\"224.0.0.1\"]\nstep = true\n";
@@ -499,6 +536,7 @@ mod tests {
                 "`access_points`: a subnet must be an address and its shared bits, such as 10.1.2.0/24, not `10.1.1.0`",
                 "`http` must be a whole number from 0 to 65535, not 70000",
                 "`clock_syncs_per_second` must be a whole number from 1 to 1000000, not 0",
+                "`token_file` must be a path, not \"\"",
                 "`rate_hz` must be a whole number, not a text",
                 "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name",
                 "`ltc_in` must be \"none\" or an ALSA name, not \"\"",
@@ -517,6 +555,16 @@ mod tests {
                 "unknown key `step` in [clock]",
             ]
         );
+    }
+
+    #[test]
+    fn bl12_a_token_is_one_line_that_a_header_can_carry_and_is_never_quoted() {
+        assert_eq!(token("0123456789abcdef\n").as_deref(), Ok("0123456789abcdef"));
+        for wrong in ["", "short", "0123456789abcde f", "0123456789abcdef\nmore", &"a".repeat(257)]
+        {
+            let why = token(wrong).expect_err("no token");
+            assert!(wrong.is_empty() || !why.contains(wrong));
+        }
     }
 
     #[test]

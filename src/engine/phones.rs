@@ -24,6 +24,8 @@ use crate::show::{MediaId, Show};
 pub struct Limits {
     /// Sockets on `/ws` from one address.
     pub connections_per_address: usize,
+    /// Sockets for signalling from one address.
+    pub signalling_per_address: usize,
     /// `clock_sync` in any second, per socket.
     pub clock_syncs_per_second: usize,
     /// Clock questions in any second, of all phones together: phones are asked to keep to it.
@@ -38,6 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_address: 10,
+            signalling_per_address: 64,
             clock_syncs_per_second: 10,
             clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,

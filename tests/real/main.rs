@@ -1,5 +1,6 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
 
+mod bloom;
 mod fleet;
 mod fuzz;
 mod light;

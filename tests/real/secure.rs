@@ -20,7 +20,7 @@ use crate::the_box::{PATIENCE, TheBox, exchange, noise};
 use crate::ws::Phone;
 
 /// TLS, as somebody who was told these hashes, or as somebody who does not care.
-fn tls(
+pub fn tls(
     the_box: &TheBox,
     hashes: Option<&[Sha256Digest]>,
 ) -> StreamOwned<ClientConnection, TcpStream> {

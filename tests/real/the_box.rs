@@ -76,13 +76,15 @@ pub struct Place {
     pub osc: u16,
     /// Sound is real, by this configuration of alsa-lib.
     pub alsa: Option<PathBuf>,
+    /// What is logged, as `RUST_LOG` has it; warnings where nothing is said.
+    pub log: Option<&'static str>,
 }
 
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (http, https, osc) = (free_port(), free_port(), free_datagram_port());
-        let place = Self { folder, http, https, osc, alsa: None };
+        let place = Self { folder, http, https, osc, alsa: None, log: None };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -114,6 +116,9 @@ impl Place {
             None => command.arg("--simulate"),
         };
         command.arg("--state").arg(self.path("state")).arg("--socket").arg(self.socket());
+        if let Some(log) = self.log {
+            command.env("RUST_LOG", log);
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -200,6 +205,18 @@ impl TheBox {
                 }
             }
         }
+    }
+
+    /// What it logged so far, up to the first line that has `part` in it.
+    pub fn log_until(&self, part: &str) -> Vec<String> {
+        let end = Instant::now() + PATIENCE;
+        let mut log = Vec::new();
+        while !log.last().is_some_and(|line: &String| line.contains(part)) {
+            let left = end.saturating_duration_since(Instant::now());
+            let line = self.errors.recv_timeout(left);
+            log.push(line.unwrap_or_else(|_| panic!("no `{part}` in the log: {log:#?}")));
+        }
+        log
     }
 
     /// A command line to this box.

@@ -46,6 +46,14 @@ pub struct Most {
     pub rooms_per_address: usize,
 }
 
+impl Most {
+    /// An address that may have so many sockets may have as many rooms. All together are more than the connections
+    /// that a machine of this size has files for, and a room without anybody takes some hundred octets.
+    pub const fn of(sockets_per_address: usize) -> Self {
+        Self { sockets: 16_384, rooms: 16_384, rooms_per_address: sockets_per_address }
+    }
+}
+
 /// Every room and every participant.
 #[derive(Debug)]
 pub struct Rooms {

@@ -21,7 +21,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Level, Span, Timecode, Universe};
 
-use super::{House, Peer, lamps};
+use super::{House, Peer, SwitchboardGlance, lamps};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
@@ -42,6 +42,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/clock", get(clock))
         .route("/clock/step", post(step_clock))
         .route("/phones", get(phones))
+        .route("/rooms", get(rooms))
         .route("/universes", get(universes))
         .route("/record", get(record))
         .route("/rdm/list", post(lamps::list))
@@ -293,6 +294,10 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
     let phones = house.crowd.glance();
     let hello = phones.iter().filter(|it| it.hello).count();
     Json(json!({ "sockets": phones.len(), "hello": hello, "phones": phones }))
+}
+
+async fn rooms(State(house): State<Arc<House>>) -> Json<SwitchboardGlance> {
+    Json(house.board.glance())
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {

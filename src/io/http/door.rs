@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::time::TimeDoor;
 use super::tls::Certificates;
-use super::{House, Peer, machine, router};
+use super::{House, Peer, machine, router, switchboard};
 
 /// A header that has not come by then belongs to nobody in a hurry; it also ends idle connections.
 const HEADER_PATIENCE: Duration = Duration::from_secs(15);
@@ -251,6 +251,7 @@ impl Doors {
         tasks.push(tokio::spawn(answer_network(network, lobby, router.clone())));
         tasks.push(tokio::spawn(answer_socket(listener, router)));
         tasks.push(tokio::spawn(tell_status(house.clone())));
+        tasks.push(tokio::spawn(switchboard::look_after(house.board.clone())));
         Self { house, tasks, _place: place }
     }
 
@@ -260,9 +261,10 @@ impl Doors {
             task.abort();
         }
         self.house.crowd.send_home();
+        self.house.board.send_home();
         // Sockets say goodbye in their own tasks; they have a second, here and there.
         let gone = async {
-            while self.house.crowd.attending() > 0 {
+            while self.house.crowd.attending() + self.house.board.attending() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

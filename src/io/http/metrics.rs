@@ -9,8 +9,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::House;
-use super::crowd::CODES;
+use super::{House, Switchboard};
+use super::{crowd, switchboard};
 
 /// An engine that has not answered by then is not driving a show.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -68,15 +68,33 @@ fn text(house: &House) -> String {
         house.journal.dropped(),
     );
     page.head("refused_total", "refusals on /ws", "counter");
-    for ((_, code), count) in CODES.iter().zip(&counts.refused) {
+    for ((_, code), count) in crowd::CODES.iter().zip(&counts.refused) {
         page.line(&format!("refused_total{{code=\"{code}\"}}"), read(count));
     }
+    rooms(&mut page, &house.board);
     page.gauge(
         "uptime_seconds",
         "since the box began",
         (house.clock.now() - house.began).secs_f64(),
     );
     page.0
+}
+
+fn rooms(page: &mut Page, board: &Switchboard) {
+    let (counts, glance) = (board.counts(), board.glance());
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    page.gauge("bloom_sockets", "sockets on /bloom", glance.sockets);
+    page.gauge("rooms", "rooms of signalling", glance.rooms.len());
+    page.counter("bloom_messages_total", "messages understood on /bloom", read(&counts.said));
+    page.counter(
+        "bloom_too_slow_total",
+        "sockets on /bloom closed since they could not keep up",
+        read(&counts.too_slow),
+    );
+    page.head("bloom_refused_total", "refusals on /bloom", "counter");
+    for ((_, code), count) in switchboard::CODES.iter().zip(&counts.refused) {
+        page.line(&format!("bloom_refused_total{{code=\"{code}\"}}"), read(count));
+    }
 }
 
 #[derive(Default)]

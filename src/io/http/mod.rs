@@ -1,10 +1,11 @@
-//! The network door: the page, media, `/ws` for phones, the operator API, metrics.
+//! The network door: the page, media, `/ws` for phones, `/bloom` for their rooms, the operator API, metrics.
 //!
 //! One router answers on TCP and on the box's control socket; [`Peer`] says which, and what is free there.
 //! In: requests. Out: answers, and news for the engine. Never here: a decision about the show, or about who may
 //! do what (`engine::phones` decides that).
 
 mod api;
+mod bloom;
 mod crowd;
 mod door;
 mod files;
@@ -14,6 +15,7 @@ mod media;
 mod metrics;
 mod socket;
 mod stamped;
+mod switchboard;
 mod time;
 mod tls;
 mod ws;
@@ -36,6 +38,7 @@ use uuid::Uuid;
 
 pub use crowd::Crowd;
 pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket};
+pub use switchboard::{KeptRoom, Place, Switchboard, SwitchboardGlance};
 pub use tls::{Certificates, TlsError};
 
 use crate::clock::BoxClock;
@@ -103,6 +106,8 @@ pub struct House {
     pub journal: Arc<Journal>,
     /// Everybody on `/ws`.
     pub crowd: Arc<Crowd>,
+    /// Everybody on `/bloom`.
+    pub board: Arc<Switchboard>,
     /// The box clock.
     pub clock: BoxClock,
     /// Who keeps it.
@@ -162,6 +167,7 @@ impl Peer {
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
         .route("/ws", get(ws::upgrade))
+        .route("/bloom", get(bloom::upgrade))
         .route("/media/{sha256}", get(media::serve))
         .route("/healthz", get(metrics::healthz))
         .route("/metrics", get(metrics::metrics))

@@ -122,7 +122,7 @@ pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
 }
 
 /// Where words for a socket are left.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Outbox {
     words: mpsc::Sender<Utf8Bytes>,
     octets: Arc<AtomicUsize>,

@@ -1,0 +1,691 @@
+//! `/bloom` as phones meet it: the document's list of tests over sockets, and participants that behave badly.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use engine::phones::Limits;
+use engine::rooms::Standing;
+use io::clock::BoxClock;
+use io::http::{Place as Seat, Switchboard};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tests::seeds::seeds;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, HandshakeError, Message, WebSocket, client};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use wire::bloom::{Event, ParticipantId, Request, parse_event};
+
+use crate::proxy::until;
+use crate::secure::tls;
+use crate::the_box::{PATIENCE, Place, TheBox, body, noise};
+
+/// A participant that says exactly what the test wants.
+struct Caller<S = TcpStream> {
+    socket: WebSocket<S>,
+}
+
+impl Caller {
+    fn connect(the_box: &TheBox) -> Self {
+        open(the_box.dial(), "/bloom", None).expect("the box opens")
+    }
+
+    /// Has created a room, which comes back.
+    fn create(the_box: &TheBox) -> (Self, String, String) {
+        let mut caller = Self::connect(the_box);
+        let (room, id) = caller.make_room();
+        (caller, room, id)
+    }
+
+    /// Has joined a room; its own id, which is the last of the list.
+    fn join(the_box: &TheBox, room: &str) -> (Self, String) {
+        let mut caller = Self::connect(the_box);
+        let id = caller.join_room(room);
+        (caller, id)
+    }
+}
+
+/// A socket, or the status of the refusal.
+fn open<S: Read + Write>(
+    stream: S,
+    path: &str,
+    authorization: Option<&str>,
+) -> Result<Caller<S>, u16> {
+    let mut request = format!("ws://127.0.0.1{path}").into_client_request().expect("a url");
+    if let Some(value) = authorization {
+        let value = HeaderValue::from_str(value).expect("a header value");
+        request.headers_mut().insert("authorization", value);
+    }
+    match client(request, stream) {
+        Ok((socket, _)) => Ok(Caller { socket }),
+        Err(HandshakeError::Failure(Error::Http(response))) => Err(response.status().as_u16()),
+        Err(error) => panic!("no handshake: {error}"),
+    }
+}
+
+impl<S: Read + Write> Caller<S> {
+    fn say(&mut self, message: &Value) {
+        self.send(&message.to_string());
+    }
+
+    fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).expect("the box reads");
+    }
+
+    /// The next message; none if the box closes.
+    fn next(&mut self) -> Option<Event> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => {
+                    return Some(parse_event(&text).expect("the box speaks Bloom"));
+                }
+                Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
+                    return None;
+                }
+                Ok(_) => {}
+                Err(error) => panic!("the socket broke: {error}"),
+            }
+        }
+        panic!("the box said nothing");
+    }
+
+    fn hear(&mut self) -> Value {
+        let event = self.next().expect("the socket is open");
+        serde_json::to_value(event).expect("it has a JSON form")
+    }
+
+    /// The next messages, which are all that the box had to say.
+    fn hears(&mut self, wanted: &[Value]) {
+        let heard: Vec<Value> = wanted.iter().map(|_| self.hear()).collect();
+        assert_eq!(heard, wanted);
+    }
+
+    fn hear_refusal(&mut self) -> String {
+        let heard = self.hear();
+        assert_eq!(heard["type"], "Error", "{heard}");
+        heard["code"].as_str().expect("a code").to_owned()
+    }
+
+    /// Says what stands there, and how it is refused.
+    fn refused(&mut self, text: &str) -> String {
+        self.send(text);
+        self.hear_refusal()
+    }
+
+    fn make_room(&mut self) -> (String, String) {
+        self.say(&json!({ "type": "CreateRoom" }));
+        let created = self.hear();
+        assert_eq!(created["type"], "RoomCreated", "{created}");
+        let text = |key: &str| created[key].as_str().expect("a text").to_owned();
+        let (room, id) = (text("room_id"), text("self_id"));
+        self.hears(&[list(&room, &[&id])]);
+        (room, id)
+    }
+
+    fn join_room(&mut self, room: &str) -> String {
+        self.say(&json!({ "type": "JoinRoom", "room_id": room }));
+        let joined = self.hear();
+        let id = joined["participant_id"].as_str().expect("PeerConnected").to_owned();
+        let listed = self.hear();
+        assert_eq!(listed["participants"].as_array().and_then(|it| it.last()), Some(&json!(id)));
+        id
+    }
+
+    /// Whether the box still answers on this socket.
+    fn is_served(&mut self) -> bool {
+        self.refused(r#"{"type":"Waltz"}"#) == "InvalidPayload"
+    }
+}
+
+fn list(room: &str, participants: &[&str]) -> Value {
+    json!({ "type": "RoomParticipants", "room_id": room, "participants": participants })
+}
+
+fn came(id: &str) -> Value {
+    json!({ "type": "PeerConnected", "participant_id": id })
+}
+
+fn left(id: &str) -> Value {
+    json!({ "type": "PeerDisconnected", "participant_id": id })
+}
+
+fn offer(to: &str, sdp: &str) -> Value {
+    json!({ "type": "Offer", "to": to, "sdp": sdp })
+}
+
+fn offered(from: &str, sdp: &str) -> Value {
+    json!({ "type": "Offer", "from": from, "sdp": sdp })
+}
+
+#[test]
+fn bl01_bl02_bl03_bl07_a_room_is_made_joined_and_left_and_a_dropped_socket_is_a_leave() {
+    let the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+    let (third, c) = Caller::join(&the_box, &room);
+    first.hears(&[came(&c), list(&room, &[&a, &b, &c])]);
+    second.hears(&[came(&c), list(&room, &[&a, &b, &c])]);
+    drop(third);
+    first.hears(&[left(&c), list(&room, &[&a, &b])]);
+    second.hears(&[left(&c), list(&room, &[&a, &b])]);
+    second.say(&json!({ "type": "LeaveRoom" }));
+    first.hears(&[left(&b), list(&room, &[&a])]);
+    assert_eq!(second.join_room(&room), b, "a participant is a socket");
+    for id in [&room, &a, &b] {
+        let id: uuid::Uuid = id.parse().expect("BL-11: a uuid");
+        assert_eq!(id.get_version_num(), 4);
+    }
+}
+
+#[test]
+fn bl04_the_ninth_of_a_room_is_told_that_it_is_full() {
+    let the_box = TheBox::start();
+    let (_first, room, _) = Caller::create(&the_box);
+    let _others: Vec<_> = (0..7).map(|_| Caller::join(&the_box, &room)).collect();
+    let mut ninth = Caller::connect(&the_box);
+    let join = json!({ "type": "JoinRoom", "room_id": room });
+    assert_eq!(ninth.refused(&join.to_string()), "RoomFull");
+    assert!(ninth.is_served());
+}
+
+#[test]
+fn bl05_what_is_for_one_reaches_that_one_alone_as_it_was_on_either_port() {
+    let the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let mut second = open(tls(&the_box, None), "/bloom", None).expect("the box opens");
+    let b = second.join_room(&room);
+    let (mut third, c) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b]), came(&c), list(&room, &[&a, &b, &c])]);
+    second.hears(&[came(&c), list(&room, &[&a, &b, &c])]);
+    let sdp = format!(
+        "v=0\r\ns=\u{1F3BA}\r\n{}",
+        "a=candidate:1 1 udp 1 ::1 9 typ relay\r\n".repeat(1_000)
+    );
+    first.say(&offer(&b, &sdp));
+    first.say(&json!({ "type": "IceCandidate", "to": b, "candidate": "" }));
+    first.say(&offer(&c, "for the third"));
+    second
+        .hears(&[offered(&a, &sdp), json!({ "type": "IceCandidate", "from": a, "candidate": "" })]);
+    second.say(&json!({ "type": "Answer", "to": a, "sdp": sdp }));
+    first.hears(&[json!({ "type": "Answer", "from": b, "sdp": sdp })]);
+    third.hears(&[offered(&a, "for the third")]);
+    drop(third);
+    first.hears(&[left(&c), list(&room, &[&a, &b])]);
+    assert_eq!(first.refused(&offer(&c, "too late").to_string()), "ParticipantNotFound");
+    second.hears(&[left(&c), list(&room, &[&a, &b])]);
+    let (mut back, d) = Caller::join(&the_box, &room);
+    first.hears(&[came(&d), list(&room, &[&a, &b, &d])]);
+    first.say(&offer(&d, "for whoever is there"));
+    back.hears(&[offered(&a, "for whoever is there")]);
+}
+
+#[test]
+fn bl06_nonsense_is_refused_changes_nothing_and_leaves_the_socket_open() {
+    let the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+    let unknown = json!({ "type": "JoinRoom", "room_id": uuid::Uuid::from_u128(7) }).to_string();
+    for text in ["", "{", "[]", r#"{"type":"LeaveRoom","why":1}"#, r#"{"type":"Offer"}"#, &unknown]
+    {
+        assert_eq!(second.refused(text), "InvalidPayload", "{text}");
+    }
+    second.socket.send(Message::binary(noise(1, 100))).expect("open");
+    assert_eq!(second.hear_refusal(), "InvalidPayload");
+    first.say(&offer(&b, "still here"));
+    second.hears(&[offered(&a, "still here")]);
+}
+
+#[test]
+fn bl06_what_the_vectors_refuse_the_box_refuses() {
+    let the_box = TheBox::start();
+    let refused: Vec<Value> =
+        serde_json::from_str(include_str!("../vectors/bloom/refused.json")).expect("vectors");
+    // Twenty a second of one socket.
+    for some in refused.chunks(19) {
+        let mut caller = Caller::connect(&the_box);
+        for vector in some {
+            let text = vector["text"].as_str().expect("a text");
+            assert_eq!(caller.refused(text), "InvalidPayload", "{}", vector["name"]);
+        }
+    }
+}
+
+#[test]
+fn bl08_the_twenty_first_of_a_second_is_refused_and_after_a_second_it_is_open_again() {
+    let the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+    let begin = Instant::now();
+    // It has joined, too, in the same second.
+    (0..20).for_each(|nth| second.say(&offer(&a, &nth.to_string())));
+    assert_eq!(second.hear_refusal(), "RateLimited");
+    (0..19).for_each(|nth| first.hears(&[offered(&b, &nth.to_string())]));
+    let mut dropped = 0;
+    while second.refused("{") == "RateLimited" {
+        dropped += 1;
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    assert!(dropped > 0 && begin.elapsed() >= Duration::from_secs(1), "{dropped}");
+    second.say(&offer(&a, "open"));
+    first.hears(&[offered(&b, "open")]);
+}
+
+#[test]
+fn bl09_eight_who_say_fifty_messages_in_a_second_lose_none() {
+    let the_box = TheBox::start();
+    let (first, room, a) = Caller::create(&the_box);
+    let mut people = vec![(first, a)];
+    for nth in 1..8 {
+        people.push(Caller::join(&the_box, &room));
+        let (new, listed) = (people[nth].1.clone(), ids(&people));
+        let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+        people[..nth].iter_mut().for_each(|(it, _)| it.hears(&[came(&new), list(&room, &listed)]));
+    }
+    let ids = ids(&people);
+    let sdp = "a=candidate:1 1 udp 1 192.0.2.3 54400 typ host\r\n".repeat(60);
+    for nth in 0..50 {
+        people[nth % 8].0.say(&offer(&ids[hearer(nth)], &sdp));
+    }
+    for nth in 0..50 {
+        let heard = people[hearer(nth)].0.hear();
+        assert_eq!((&heard["type"], &heard["sdp"]), (&json!("Offer"), &json!(sdp)));
+    }
+}
+
+/// Of the nth message: everybody speaks to each of the others by turns.
+fn hearer(nth: usize) -> usize {
+    (nth + 1 + nth / 8) % 8
+}
+
+fn ids(people: &[(Caller, String)]) -> Vec<String> {
+    people.iter().map(|(_, id)| id.clone()).collect()
+}
+
+#[test]
+fn bl11_a_room_in_which_nobody_speaks_for_a_minute_ends() {
+    let the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let begin = Instant::now();
+    first.socket.get_mut().set_read_timeout(Some(Duration::from_secs(70))).expect("a timeout");
+    // The box pings meanwhile, and reading answers.
+    let gone = loop {
+        match first.socket.read().expect("the socket is open") {
+            Message::Text(text) => break text,
+            _ => assert!(begin.elapsed() < Duration::from_secs(70)),
+        }
+    };
+    assert!((58.0..66.0).contains(&begin.elapsed().as_secs_f64()), "{:?}", begin.elapsed());
+    assert_eq!(serde_json::from_str::<Value>(&gone).expect("JSON"), left(&a));
+    first.hears(&[list(&room, &[])]);
+    let join = json!({ "type": "JoinRoom", "room_id": room });
+    assert_eq!(first.refused(&join.to_string()), "InvalidPayload");
+    first.make_room();
+}
+
+const TOKEN: &str = "correct-horse.battery_staple~7";
+
+fn guarded_place() -> Place {
+    let place = Place::new();
+    let path = place.path("bloom.token");
+    std::fs::write(&path, format!("{TOKEN}\n")).expect("written");
+    place.write_box(&format!("[bloom]\ntoken_file = {:?}\n", path.to_str().expect("UTF-8")));
+    place
+}
+
+#[test]
+fn bl12_with_a_token_in_the_box_file_who_shows_it_over_tls_creates_rooms_and_the_messages_are_the_same()
+ {
+    let the_box = guarded_place().run();
+    let (bearer, asked) = (format!("Bearer {TOKEN}"), format!("/bloom?token={TOKEN}"));
+    let mut first = open(tls(&the_box, None), "/bloom", Some(&bearer)).expect("the token holds");
+    let (room, _) = first.make_room();
+    let mut second = open(tls(&the_box, None), &asked, None).expect("the token holds");
+    second.join_room(&room);
+    for wrong in ["Bearer no", "Basic abc", "Bearer correct-horse.battery_staple~8"] {
+        let answer = open(tls(&the_box, None), "/bloom", Some(wrong)).map(|_| ());
+        let is_bearer = wrong.starts_with("Bearer");
+        assert_eq!(answer, if is_bearer { Err(401) } else { Ok(()) }, "{wrong}");
+    }
+    let readable = open(the_box.dial(), "/bloom", Some(&bearer)).map(|_| ());
+    assert_eq!(readable, Err(401), "row note 7");
+    let mut guest = Caller::connect(&the_box);
+    assert_eq!(guest.refused(r#"{"type":"CreateRoom"}"#), "InvalidPayload");
+    let join = json!({ "type": "JoinRoom", "room_id": room }).to_string();
+    assert_eq!(guest.refused(&join), "InvalidPayload");
+}
+
+#[test]
+fn bl12_without_one_nobody_looks_at_tokens() {
+    let the_box = TheBox::start();
+    let mut caller = open(the_box.dial(), "/bloom", Some("Bearer a.b.c")).expect("the box opens");
+    caller.make_room();
+}
+
+#[test]
+fn a_token_file_that_is_not_there_or_holds_none_is_named_and_never_quoted() {
+    let place = Place::new();
+    let path = place.path("bloom.token");
+    place.write_box(&format!("[bloom]\ntoken_file = {:?}\n", path.to_str().expect("UTF-8")));
+    for content in [None, Some("too short"), Some("with blanks in the middle of it")] {
+        content.iter().for_each(|it| std::fs::write(&path, it).expect("written"));
+        let folder = place.folder.path().to_str().expect("UTF-8").to_owned();
+        for words in [["check", &folder], ["run", &folder]] {
+            let output = place.downbeat(&words).output().expect("the program starts");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("bloom.token"), "{said}");
+            assert!(content.is_none_or(|it| !said.contains(it)), "{said}");
+        }
+    }
+}
+
+#[test]
+fn an_address_has_its_sockets_and_one_more_is_told_so() {
+    let the_box = TheBox::start_with("[limits]\nsignalling_per_address = 2\n");
+    let mut two = [Caller::connect(&the_box), Caller::connect(&the_box)];
+    let mut third = Caller::connect(&the_box);
+    assert_eq!(third.hear_refusal(), "RateLimited");
+    assert_eq!(third.next(), None);
+    assert!(two.iter_mut().all(Caller::is_served));
+    crate::ws::Phone::join(&the_box);
+    let [first, _] = &mut two;
+    first.socket.close(None).expect("open");
+    assert_eq!(first.next(), None, "its goodbye is answered");
+    assert!(Caller::connect(&the_box).is_served());
+}
+
+#[test]
+fn a_participant_that_stops_reading_costs_only_itself() {
+    let the_box = TheBox::start_with("[limits]\nsignalling_per_address = 1000\n");
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (stuck, s) = Caller::join(&the_box, &room);
+    first.hears(&[came(&s), list(&room, &[&a, &s])]);
+    let sdp = "x".repeat(60_000);
+    let mut slowest = Duration::ZERO;
+    // A speaker has twenty messages, so speakers come and go; each sees that the box still serves.
+    'stuck: for round in 0.. {
+        assert!(round < 200, "it was never let go");
+        let (mut speaker, b) = Caller::join(&the_box, &room);
+        for _ in 0..9 {
+            let begin = Instant::now();
+            speaker.say(&offer(&s, &sdp));
+            speaker.say(&offer(&b, "are you there?"));
+            loop {
+                let heard = speaker.hear();
+                if heard == left(&s) || heard["code"] == "ParticipantNotFound" {
+                    break 'stuck;
+                }
+                if heard == offered(&b, "are you there?") {
+                    break;
+                }
+            }
+            slowest = slowest.max(begin.elapsed());
+        }
+    }
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(metric(&the_box, "bloom_too_slow_total") >= 1.0);
+    drop(stuck);
+}
+
+fn metric(the_box: &TheBox, name: &str) -> f64 {
+    let (_, page) = the_box.knock("GET", "/metrics", "");
+    let line = page.lines().find_map(|it| it.strip_prefix(&format!("downbeat_{name} ")));
+    line.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no {name}: {page}"))
+}
+
+#[test]
+fn a_flood_of_rooms_and_of_nonsense_leaves_an_honest_room_as_it_was() {
+    let mut the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+    let mut flood: Vec<Caller> = (0..60).map(|_| Caller::connect(&the_box)).collect();
+    for round in 0..10 {
+        for caller in &mut flood {
+            for text in [r#"{"type":"CreateRoom"}"#, "{", r#"{"type":"LeaveRoom"}"#] {
+                caller.send(text);
+            }
+        }
+        let word = round.to_string();
+        first.say(&offer(&b, &word));
+        second.hears(&[offered(&a, &word)]);
+    }
+    // Of each at least a dozen messages are taken before it is one too many.
+    until("the flood was heard", || metric(&the_box, "bloom_messages_total") >= 500.0);
+    let rooms = metric(&the_box, "rooms");
+    assert!(rooms <= 64.0, "an address has its rooms: {rooms}");
+    assert!(the_box.is_alive());
+    drop(flood);
+    let (_third, c) = Caller::join(&the_box, &room);
+    first.hears(&[came(&c), list(&room, &[&a, &b, &c])]);
+}
+
+#[test]
+fn the_seeds_and_noise_on_a_socket_end_at_most_that_socket() {
+    let mut the_box = TheBox::start();
+    let (mut first, room, a) = Caller::create(&the_box);
+    for seed in seeds(&["bloom"]) {
+        let mut caller = Caller::connect(&the_box);
+        let text = String::from_utf8_lossy(&seed.bytes).into_owned();
+        let sent = text.lines().try_for_each(|line| caller.socket.send(Message::text(line)));
+        // Whatever came of it, the box is still there.
+        drop((sent, caller));
+    }
+    for seed in 0..40 {
+        let mut caller = Caller::connect(&the_box);
+        let stream = caller.socket.get_mut();
+        // It may hang up in the middle, which is its right.
+        let _ = stream.write_all(&noise(seed, 1 + (seed as usize * 131) % 4000));
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(the_box.is_alive());
+    until("all are gone", || metric(&the_box, "bloom_sockets") == 1.0);
+    let (_second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+}
+
+#[test]
+fn rooms_shows_who_is_where_since_when_and_how_much_was_said() {
+    let the_box = TheBox::start();
+    assert_eq!(the_box.ask_json(&["rooms"]), json!({ "sockets": 0, "rooms": [] }));
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.say(&offer(&b, "v=0"));
+    while second.hear() != offered(&a, "v=0") {}
+    let shown = the_box.ask_json(&["rooms"]);
+    assert_eq!((&shown["sockets"], &shown["rooms"][0]["room_id"]), (&json!(2), &json!(room)));
+    let it = &shown["rooms"][0];
+    assert_eq!(it["messages"], 1);
+    assert_eq!((&it["participants_max"], &it["kept"]), (&json!(8), &json!(false)));
+    assert!(it["age_s"].as_f64() >= it["idle_s"].as_f64() && it["idle_s"].as_f64() >= Some(0.0));
+    let people = it["participants"].as_array().expect("a list");
+    let named: Vec<&str> = people.iter().filter_map(|it| it["participant_id"].as_str()).collect();
+    assert_eq!(named, [a.as_str(), b.as_str()]);
+    assert_eq!(people[0]["address"], "127.0.0.1");
+    let table = String::from_utf8(the_box.ask(&["rooms"]).stdout).expect("UTF-8");
+    for part in [&room, &a, &b, "2 of 8", "127.0.0.1", "idle"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let (status, answer) = the_box.fetch("/api/v1/rooms", "");
+    assert_eq!(status, 401, "a room's id lets anybody in: {answer}");
+    let (_, answer) = the_box.knock("GET", "/api/v1/rooms", "");
+    assert_eq!(body(&answer)["sockets"], 2);
+}
+
+#[test]
+fn a_planned_exit_says_goodbye_on_bloom_too() {
+    let mut the_box = TheBox::start();
+    let (mut first, _, _) = Caller::create(&the_box);
+    the_box.signal(Signal::SIGTERM);
+    let code = loop {
+        match first.socket.read() {
+            Ok(Message::Close(frame)) => break frame.map(|frame| frame.code),
+            Ok(_) => {}
+            Err(_) => break None,
+        }
+    };
+    assert_eq!(code, Some(CloseCode::Away));
+    assert_eq!(the_box.wait_for_the_end().0.code(), Some(0));
+}
+
+/// What a subscriber was told of: a line for each span when it ends, and one for each event.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+#[derive(Default)]
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!(" {}={value:?}", field.name());
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields(attributes.metadata().name().to_owned());
+        attributes.record(&mut fields);
+        context.span(id).expect("it is new").extensions_mut().insert(fields);
+    }
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).expect("it lives");
+        values.record(span.extensions_mut().get_mut::<Fields>().expect("put there"));
+    }
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields(event.metadata().level().to_string());
+        event.record(&mut fields);
+        self.0.lock().expect("nobody panics").push(fields.0);
+    }
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let span = context.span(&id).expect("it is ending");
+        let fields = span.extensions_mut().remove::<Fields>().expect("put there");
+        self.0.lock().expect("nobody panics").push(fields.0);
+    }
+}
+
+#[test]
+fn bl10_spans_carry_participant_and_room_the_warning_its_participant_and_no_line_a_secret() {
+    let recorder = Recorder::default();
+    let subscriber = tracing_subscriber::registry().with(recorder.clone());
+    let (room, a, b) = tracing::subscriber::with_default(subscriber, || {
+        let board = board();
+        let (mut first, a) = seat(&board);
+        let (_second, b) = seat(&board);
+        first.say(r#"{"type":"CreateRoom"}"#);
+        let room = board.glance().rooms[0].room_id;
+        let sdp = "a=ice-pwd:secret of a description".to_owned();
+        first.say(&Request::Offer { to: b.to_string(), sdp: sdp.clone() }.emit());
+        first.say(&Request::Answer { to: a.to_string(), sdp: sdp.clone() }.emit());
+        first.say(&Request::IceCandidate { to: a.to_string(), candidate: sdp }.emit());
+        first.say(r#"{"type":"Offer","secret of a field":1}"#);
+        first.say(r#"{"type":"LeaveRoom"}"#);
+        for _ in 0..40 {
+            first.say("secret of nonsense");
+        }
+        (room, a, b)
+    });
+    let lines = recorder.0.lock().expect("nobody panics").clone();
+    let (who, place) = (format!("participant_id={a}"), format!("room_id={room}"));
+    for kind in ["CreateRoom", "Offer", "Answer", "IceCandidate", "LeaveRoom"] {
+        let span = lines.iter().find(|it| it.contains(&format!("kind=\"{kind}\"")));
+        let span = span.unwrap_or_else(|| panic!("no span for {kind}: {lines:#?}"));
+        assert!(span.contains(&who) && span.contains(&place), "{span}");
+    }
+    let outside = lines.iter().find(|it| it.contains(&format!("participant_id={b}")));
+    assert!(outside.is_some_and(|it| !it.contains("room_id=")), "{lines:#?}");
+    let warnings: Vec<&String> = lines.iter().filter(|it| it.starts_with("WARN")).collect();
+    assert!(matches!(warnings[..], [it] if it.contains(&who)), "once: {warnings:?}");
+    assert!(!lines.iter().any(|it| it.contains("secret")), "{lines:#?}");
+}
+
+fn board() -> Arc<Switchboard> {
+    Arc::new(Switchboard::new(BoxClock::free(), &Limits::default(), None))
+}
+
+fn seat(board: &Arc<Switchboard>) -> (Seat, ParticipantId) {
+    let id = ParticipantId::from_chance(io::chance::bits());
+    (board.enter(id, None, Standing::Full).expect("a place"), id)
+}
+
+#[test]
+fn bl10_the_log_of_the_program_says_who_from_the_handshake_on_and_no_secret() {
+    let mut place = guarded_place();
+    place.log = Some("debug");
+    let the_box = place.run();
+    let asked = format!("/bloom?token={TOKEN}");
+    let mut first = open(tls(&the_box, None), &asked, None).expect("the token holds");
+    let (room, a) = first.make_room();
+    first.say(&offer(&a, "a=ice-pwd:secret of a description"));
+    first.hears(&[offered(&a, "a=ice-pwd:secret of a description")]);
+    let wrong = "Bearer secret-secret-secret-secret";
+    assert_eq!(open(tls(&the_box, None), "/bloom", Some(wrong)).map(|_| ()), Err(401));
+    drop(first);
+    let log = the_box.log_until(": left");
+    let handled = log.iter().find(|it| it.contains("kind=\"Offer\"") && it.contains("handled"));
+    let handled = handled.unwrap_or_else(|| panic!("no such line: {log:#?}"));
+    assert!(handled.contains(&format!("bloom_socket{{participant_id={a}}}")), "{handled}");
+    assert!(handled.contains(&format!("room_id={room}")), "{handled}");
+    let refused = log.iter().find(|it| it.contains("not let in"));
+    assert!(refused.is_some_and(|it| it.contains("participant_id=")), "{log:#?}");
+    assert!(!log.iter().any(|it| it.contains("secret") || it.contains(TOKEN)), "{log:#?}");
+}
+
+#[tokio::test]
+async fn sx06_the_box_keeps_a_room_for_a_phone_and_speaks_in_it_by_a_channel() {
+    let board = board();
+    let mut kept = board.keep(2);
+    let (mut phone, id) = seat(&board);
+    phone.say(&Request::JoinRoom { room_id: kept.room_id().to_string() }.emit());
+    assert_eq!(kept.next().await, Some(Event::PeerConnected { participant_id: id }));
+    let participants = vec![kept.participant_id(), id];
+    let room_id = kept.room_id();
+    assert_eq!(kept.next().await, Some(Event::RoomParticipants { room_id, participants }));
+    let to = kept.participant_id().to_string();
+    phone.say(&Request::Offer { to, sdp: "v=0".to_owned() }.emit());
+    assert_eq!(kept.next().await, Some(Event::Offer { from: id, sdp: "v=0".to_owned() }));
+    kept.say(Request::Answer { to: id.to_string(), sdp: "v=1".to_owned() });
+    let answer = Event::Answer { from: kept.participant_id(), sdp: "v=1".to_owned() };
+    assert_eq!(heard(&mut phone, 3).await[2], answer);
+    drop(kept);
+    let over = Event::RoomParticipants { room_id, participants: Vec::new() };
+    assert_eq!(heard(&mut phone, 3).await[2], over);
+    assert!(board.glance().rooms.is_empty());
+}
+
+async fn heard(seat: &mut Seat, many: usize) -> Vec<Event> {
+    let mut heard = Vec::new();
+    while heard.len() < many {
+        let text = seat.next().await.expect("it has its place");
+        heard.push(parse_event(&text).expect("the box speaks Bloom"));
+    }
+    heard
+}
+
+#[tokio::test]
+async fn sx06_a_phone_that_says_more_than_the_box_can_hear_ends_the_room_alone() {
+    let board = board();
+    let mut kept = board.keep(300);
+    let mut phones: Vec<(Seat, ParticipantId)> = (0..20).map(|_| seat(&board)).collect();
+    let (room, to) = (kept.room_id().to_string(), kept.participant_id().to_string());
+    for (phone, _) in &mut phones {
+        phone.say(&Request::JoinRoom { room_id: room.clone() }.emit());
+        let ask = Request::Offer { to: to.clone(), sdp: "v=0".to_owned() }.emit();
+        for _ in 0..19 {
+            phone.say(&ask);
+        }
+    }
+    assert!(board.glance().rooms.is_empty(), "its keeper did not keep up");
+    while kept.next().await.is_some() {}
+    assert_eq!(board.glance().sockets, phones.len(), "the others have their places");
+}
