@@ -346,3 +346,53 @@ fn vector(name: &str) -> Vec<u8> {
     let seed = seeds(&["fseq"]).into_iter().find(|seed| seed.name == name);
     seed.expect("the vector is there").bytes
 }
+
+#[test]
+fn sx20_a_capture_that_is_let_go_or_taken_over_runs_no_longer_and_its_sound_goes_on() {
+    let looped = "capture = \"captures/a\", map = { 1 = 3 }, loop = \"forever\"";
+    let cues = format!(
+        r#"
+        release_time = "400ms"
+        [[list.cue]]
+        number = 1
+        light = {{ {looped} }}
+        [[list.cue]]
+        number = 2
+        light = {{ {looped}, fade_in = "300ms" }}
+        phones = {{ flash = {{ count = 6, per_second = 2 }} }}
+        [[list.cue]]
+        number = 3
+        pre_wait = "2s"
+        light = {{ {looped} }}
+        "#
+    );
+    let mut world = world(&cues, ramp());
+    let running = |world: &World| {
+        let all = world.glance().running;
+        all.iter().map(|it| it.number.to_string()).collect::<Vec<_>>()
+    };
+    let mut go = |world: &mut World, span| {
+        world.go().expect("a cue is on standby");
+        world.run(Span::from_millis(span));
+    };
+    go(&mut world, 1000);
+    go(&mut world, 200);
+    assert_eq!(running(&world), ["1", "2"], "it is seen until the other is whole");
+    world.run(Span::from_millis(200));
+    assert_eq!(running(&world), ["2"]);
+    go(&mut world, 200);
+    world.command(Command::Release { list: None }).expect("never refused");
+    world.run(Span::from_millis(200));
+    assert!(world.universe(3).expect("frames came")[0] > 0, "it fades");
+    world.run(Span::from_millis(300));
+    assert_eq!(
+        (running(&world), world.universe(3).expect("frames")[0]),
+        (vec!["2".into(), "3".into()], 0)
+    );
+    world.run(Span::from_secs(4));
+    assert!(
+        running(&world).is_empty(),
+        "flashes are over, and the third has nothing to begin with"
+    );
+    assert_eq!(world.universe(3).expect("frames")[0], 0);
+}

@@ -116,6 +116,15 @@ impl Agenda {
         self.dues.iter().any(|due| such(&due.event))
     }
 
+    /// Runs of a list whose light has not been ordered yet.
+    pub fn unlit(&self, list: usize, list_of: impl Fn(RunId) -> Option<usize>) -> Vec<RunId> {
+        let runs = self.dues.iter().filter_map(|due| match due.event {
+            Event::Order { run, .. } if due.event.lights_in(list, &list_of) => Some(run),
+            _ => None,
+        });
+        runs.collect()
+    }
+
     /// Takes back what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
         self.dues.retain(|due| keep(&due.event));

@@ -155,8 +155,11 @@ impl Engine {
         // What the list has ordered for light and not yet given would take hold of it again.
         let running = &self.running;
         let list_of = |id| running.iter().find(|run| run.id == id).map(|run| run.place.list);
+        let unlit = self.agenda.unlit(list, list_of);
         self.agenda.retain(|event| !event.lights_in(list, list_of));
         self.light.release(list, now, span);
+        self.settle_captures();
+        unlit.into_iter().for_each(|run| self.capture_ends(run, Some(now)));
         let list = self.show.lists[list].name.clone();
         self.order(cue, Output::Light, What::Release { list, span }, now);
         self.light_changed = true;

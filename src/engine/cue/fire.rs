@@ -34,7 +34,8 @@ impl Engine {
         let since = late.then_some(begin + cue.pre_wait);
         let starts = self.starts(now, cue, begin + cue.pre_wait);
         let begin = starts.iter().map(|(_, at)| *at).min().unwrap_or(begin + cue.pre_wait);
-        let ends = self.ends(cue, &starts, begin, since);
+        let besides = self.ends(cue, &starts, begin, since);
+        let ends = latest(besides, capture_ends(cue, &starts, since));
         self.lead_timecode(place, cue, begin);
         self.last_run += 1;
         let run = RunId(self.last_run);
@@ -46,6 +47,7 @@ impl Engine {
             begin,
             since,
             ends,
+            besides,
             voices: Vec::new(),
             track: None,
             tracking,
@@ -91,7 +93,7 @@ impl Engine {
         (longest.unwrap_or(Span::ZERO) + AHEAD - cue.pre_wait).max(Span::ZERO)
     }
 
-    /// When the last of its outputs is through; none if something has to end it.
+    /// When the last of its outputs is through, recorded light apart; none if something has to end it.
     fn ends(
         &self,
         cue: &Cue,
@@ -115,12 +117,7 @@ impl Engine {
         since: ShowTime,
     ) -> Option<ShowTime> {
         match output {
-            Output::Light => {
-                let light = cue.light.as_ref()?;
-                let faded = at + light.length();
-                let Some(capture) = &light.capture else { return Some(faded) };
-                light::ends(capture, since).map(|ends| ends.max(faded))
-            }
+            Output::Light => cue.light.as_ref().map(|light| at + light.length()),
             Output::Sound => cue.sound.iter().try_fold(since, |latest, sounding| {
                 let info = &self.show.media[sounding.media.0].info;
                 sound::ends(sounding, info, since).map(|ends| latest.max(ends))
@@ -194,6 +191,7 @@ impl Engine {
             let what = What::Capture { file: capture.file.clone() };
             self.order(Some(cue.number), Output::Light, what, at);
             self.light.roll(run.0, place.list, since, capture);
+            self.settle_captures();
         }
         let slots = light.targets.len() + light.waves.len();
         if light.capture.is_none() || slots > 0 {
@@ -328,7 +326,28 @@ impl Engine {
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;
         self.agenda.add(ends, Event::End { run: target });
-        self.running.iter_mut().filter(|it| it.id == target).for_each(|it| it.ends = Some(ends));
+        let mut ended = self.running.iter_mut().filter(|it| it.id == target);
+        ended.for_each(|it| (it.ends, it.besides) = (Some(ends), Some(ends)));
+    }
+
+    /// Runs whose recorded light has been let go, or taken over by another of its list, end with what is left of them.
+    pub(super) fn settle_captures(&mut self) {
+        for (run, ends) in self.light.rolls_end() {
+            self.capture_ends(RunId(run), ends);
+        }
+    }
+
+    /// A run's recorded light is over then; none if something has to end it.
+    pub(super) fn capture_ends(&mut self, id: RunId, ends: Option<ShowTime>) {
+        let Some(run) = self.running.iter_mut().find(|it| it.id == id) else { return };
+        let ends = latest(run.besides, ends);
+        if ends == run.ends {
+            return;
+        }
+        run.ends = ends;
+        let end = Event::End { run: id };
+        self.agenda.retain(|event| *event != end);
+        ends.into_iter().for_each(|ends| self.agenda.add(ends, end.clone()));
     }
 
     fn fade_run(&mut self, now: ShowTime, target: RunId, volume: units::Decibels, span: Span) {
@@ -348,6 +367,23 @@ impl Engine {
         self.sound.forget(now);
         self.audience.forget(now);
     }
+}
+
+/// The later of two ends; none if something has to end one of them.
+fn latest(one: Option<ShowTime>, other: Option<ShowTime>) -> Option<ShowTime> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}
+
+/// When a cue's recorded light is over, if it has any; none if something has to end it.
+fn capture_ends(
+    cue: &Cue,
+    starts: &[(Output, ShowTime)],
+    since: Option<ShowTime>,
+) -> Option<ShowTime> {
+    let begin = starts.iter().find(|(output, _)| *output == Output::Light).map(|(_, at)| *at);
+    let capture = cue.light.as_ref().and_then(|light| light.capture.as_ref());
+    let Some((begin, capture)) = begin.zip(capture) else { return Some(ShowTime::ZERO) };
+    light::ends(capture, since.map_or(begin, |since| since.min(begin)))
 }
 
 /// A cue as it is fired: with what tracks into it, if its list has jumped to it or it asserts.

@@ -111,6 +111,8 @@ struct Running {
     since: Option<ShowTime>,
     /// None: it sounds until something ends it.
     ends: Option<ShowTime>,
+    /// When everything in it but recorded light is through.
+    besides: Option<ShowTime>,
     voices: Vec<VoiceId>,
     track: Option<TrackId>,
     tracking: Tracking,

@@ -75,6 +75,7 @@ impl Engine {
         for run in &mut self.running {
             run.begin = if run.begin > paused { run.begin + by } else { run.begin };
             run.ends = run.ends.map(|ends| ends + by);
+            run.besides = run.besides.map(|ends| ends + by);
         }
         self.set_alarms(now);
         self.light.thaw(now);

@@ -141,6 +141,16 @@ impl Playback {
         });
     }
 
+    /// When the recordings of each run that has any are over; none if something has to end them.
+    pub fn rolls_end(&self) -> BTreeMap<u64, Option<ShowTime>> {
+        let mut ends: BTreeMap<u64, Option<ShowTime>> = BTreeMap::new();
+        for roll in self.racks.iter().flat_map(|rack| &rack.rolls) {
+            let latest = ends.entry(roll.run).or_insert(Some(ShowTime::ZERO));
+            *latest = latest.zip(roll.ends()).map(|(one, other)| one.max(other));
+        }
+        ends
+    }
+
     /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
         let (owner, at) = (self.owner(list), self.shown(at));

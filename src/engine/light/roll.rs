@@ -65,6 +65,11 @@ impl Roll {
         }
     }
 
+    /// When it is over; none if something has to end it.
+    pub fn ends(&self) -> Option<ShowTime> {
+        Some(self.ends).filter(|ends| *ends != FOREVER)
+    }
+
     /// Whether it has not begun by then.
     pub fn begins_after(&self, at: ShowTime) -> bool {
         self.at > at
