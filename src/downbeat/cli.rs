@@ -155,14 +155,21 @@ Examples:
     /// What is on the lighting network: what the box sends, and what comes in
     #[command(after_help = "Example:\n  downbeat universes --json")]
     Universes(Show),
-    /// Record the light that leaves the box, until Ctrl-C, as a capture that a cue can play
+    /// Record the light that leaves the box or comes in, until Ctrl-C, as a capture that a cue can play
     #[command(after_help = "\
 A capture plays with `light = { capture = \"FILE\" }` (docs/show-file.md). It holds what changed, and is good up to
-wherever it ends. One recording runs at a time; frames that a busy box had no room for are counted and said.
+wherever it ends: after Ctrl-C, on a full disk, when the box goes away. One recording runs at a time; frames that a
+busy box had no room for are counted and said.
+
+With --inputs a console is recorded as it arrives, before it is mixed with the show. Each input is recorded as its own
+sACN universe, or as one more than its Art-Net port address; NAME=N records it as universe N. Without --universes
+nothing else is recorded then. What nobody sends any more stays as it was last.
 
 Examples:
   downbeat record shows/tonight/captures/storm.dbl
-  downbeat record storm.dbl --universes 1,2 --for 10m")]
+  downbeat record storm.dbl --universes 1,2 --for 10m
+  downbeat record desk.dbl --inputs desk
+  downbeat record both.dbl --inputs desk=201 --universes 1,2 --for 90s --json | jq .changes")]
     Record(Record),
     /// Ask and tell lamps, through Art-Net nodes that speak RDM
     #[command(after_help = "\
@@ -254,9 +261,12 @@ pub struct CueOrder {
 pub struct Record {
     /// Where to write it; what is there is replaced
     pub file: PathBuf,
-    /// Which universes [default: all]
+    /// Which universes of those that leave [default: all; none beside --inputs]
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=63_999))]
     pub universes: Vec<u32>,
+    /// Which of the show's inputs, as they arrive; NAME=N records one as universe N
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub inputs: Vec<String>,
     /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
     pub length: Option<Span>,

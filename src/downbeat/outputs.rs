@@ -12,11 +12,11 @@ use engine::timecode::{Course, Source};
 use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
-use io::light::{Light, LightNet, LightSetup, LightWatch};
+use io::light::{Light, LightNet, LightSetup, LightWatch, ToRecord};
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
-use units::{OrderId, ShowTime, Universe};
+use units::{OrderId, ShowTime};
 use uuid::Uuid;
 
 use crate::timecode::{self, Timecode};
@@ -157,8 +157,11 @@ impl io::http::Outputs for Watched {
     fn recording_lost(&self) -> u64 {
         self.0.on_the_wire.recording_lost()
     }
-    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String> {
-        self.0.on_the_wire.record(universes)
+    fn playback_starved(&self) -> u64 {
+        self.0.on_the_wire.playback_starved()
+    }
+    fn record(&self, asked: &ToRecord) -> Result<mpsc::Receiver<Vec<u8>>, String> {
+        self.0.on_the_wire.record(asked)
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);

@@ -1,11 +1,12 @@
-//! `record FILE`: what leaves the running box, as a capture, until Ctrl-C or for so long.
+//! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufReader, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use units::Span;
 use wire::capture::{Reader, whole_len};
@@ -18,43 +19,80 @@ use crate::{Refused, terminal};
 
 /// Longer than anybody records; an instant so far ahead can still be reckoned.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+/// So often whoever watches is told how far it is.
+const TELL: Duration = Duration::from_millis(200);
 
 /// `downbeat record FILE`.
 pub fn record(client: &Client, order: &Record) -> Result<(), Refused> {
     let failed = |error| Refused(format!("could not write {}: {error}", order.file.display()));
     let lost_before = lost(client)?;
-    let numbers: Vec<String> = order.universes.iter().map(u32::to_string).collect();
-    let path = match numbers.is_empty() {
-        true => "record".to_owned(),
-        false => format!("record?universes={}", numbers.join(",")),
-    };
-    let mut tape = Tape { file: None, place: &order.file, pending: Vec::new(), bytes: 0 };
+    let mut tape = Tape::new(&order.file);
     let wanted = order.length.map_or(LONGEST, Span::to_std);
-    let ended = client.stream(&path, end_of(wanted), |bytes| tape.take(bytes).map_err(failed));
+    let ended =
+        client.stream(&path(order), end_of(wanted), |bytes| tape.take(bytes).map_err(failed));
+    terminal::progress_ends();
     // What has come is kept, whatever ended it.
     let kept = tape.file.as_ref().map_or(Ok(()), File::sync_all).map_err(failed);
-    ended.and(kept)?;
-    tell(client, order, lost_before)
+    match ended.and(kept) {
+        Ok(()) => tell(client, order, lost_before),
+        Err(why) => Err(tape.kept_in_spite_of(why)),
+    }
 }
 
-/// When so long is over, or at Ctrl-C.
+/// What the box is asked for.
+fn path(order: &Record) -> String {
+    let numbers: Vec<String> = order.universes.iter().map(u32::to_string).collect();
+    let inputs: Vec<String> = order.inputs.iter().map(|it| escaped(it)).collect();
+    let wanted = [("universes", numbers), ("inputs", inputs)];
+    let wanted = wanted.iter().filter(|(_, all)| !all.is_empty());
+    let wanted: Vec<String> = wanted.map(|(key, all)| format!("{key}={}", all.join(","))).collect();
+    match wanted.is_empty() {
+        true => "record".to_owned(),
+        false => format!("record?{}", wanted.join("&")),
+    }
+}
+
+/// As it may stand in an address (RFC 3986 section 2.1).
+fn escaped(words: &str) -> String {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.~=".contains(&octet);
+    let escape = |octet: u8| match plain(octet) {
+        true => char::from(octet).to_string(),
+        false => format!("%{octet:02X}"),
+    };
+    words.bytes().map(escape).collect()
+}
+
+/// When so long is over, at Ctrl-C, or when the system wants the program to end.
 async fn end_of(wanted: Duration) {
     let end = Instant::now() + wanted.min(LONGEST);
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = sleep_until(end) => {}
+        () = terminated => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }
 
-/// The file, made when its first bytes come. Only whole records are written.
+/// The file, made when its first bytes come. Only whole records stay in it.
 struct Tape<'a> {
     file: Option<File>,
     place: &'a Path,
     pending: Vec<u8>,
     bytes: u64,
+    began: Instant,
+    told: Option<Instant>,
 }
 
-impl Tape<'_> {
+impl<'a> Tape<'a> {
+    fn new(place: &'a Path) -> Self {
+        Self { file: None, place, pending: Vec::new(), bytes: 0, began: Instant::now(), told: None }
+    }
+
     fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.pending.extend(bytes);
         let whole = whole_len(&self.pending, self.file.is_none());
@@ -67,8 +105,32 @@ impl Tape<'_> {
         self.file.iter_mut().try_for_each(|file| file.write_all(&self.pending[..whole]))?;
         self.pending.drain(..whole);
         self.bytes += whole as u64;
-        terminal::progress(&format!("{} kB", self.bytes.div_ceil(1000)));
+        self.say();
         Ok(())
+    }
+
+    fn say(&mut self) {
+        if self.told.is_none_or(|told| told.elapsed() > TELL) {
+            self.told = Some(Instant::now());
+            let (seconds, kb) = (self.began.elapsed().as_secs(), self.bytes.div_ceil(1000));
+            let rate = self.bytes / 1000 / seconds.max(1);
+            let clock = format!("{}:{:02}", seconds / 60, seconds % 60);
+            terminal::progress(&format!("{clock}, {kb} kB, {rate} kB/s; Ctrl-C ends it"));
+        }
+    }
+
+    /// Takes half a record off the end, and says what there is.
+    fn kept_in_spite_of(&mut self, why: Refused) -> Refused {
+        let Some(file) = self.file.as_mut().filter(|_| self.bytes > 0) else { return why };
+        let cut = file.set_len(self.bytes).and_then(|()| file.rewind());
+        let name = self.place.display();
+        match cut {
+            Ok(()) => Refused(format!(
+                "{why}; what was recorded until then is good: {} bytes in {name}",
+                self.bytes
+            )),
+            Err(error) => Refused(format!("{why}; the end of {name} could not be mended: {error}")),
+        }
     }
 }
 
@@ -80,10 +142,11 @@ fn lost(client: &Client) -> Result<u64, Refused> {
 /// Reads it back, so that what is said is what is there.
 fn tell(client: &Client, order: &Record, lost_before: u64) -> Result<(), Refused> {
     let name = order.file.display().to_string();
-    let bytes = std::fs::read(&order.file)
+    let file = File::open(&order.file)
         .map_err(|error| Refused(format!("nothing came to be written to {name}: {error}")))?;
+    let bytes = file.metadata().map_err(Refused::because)?.len();
     let broken = |error| Refused(format!("{name} cannot be read back: {error}"));
-    let mut reader = Reader::new(&bytes).map_err(broken)?;
+    let mut reader = Reader::new(BufReader::new(file)).map_err(broken)?;
     let (mut length, mut changes) = (Span::ZERO, 0u64);
     while let Some(record) = reader.next_record().map_err(broken)? {
         length = record.at();
@@ -92,7 +155,7 @@ fn tell(client: &Client, order: &Record, lost_before: u64) -> Result<(), Refused
     let universes = reader.head().universes.len();
     // A box that has gone meanwhile cannot say.
     let lost = lost(client).ok().map(|lost| lost.saturating_sub(lost_before));
-    let document = json!({ "file": name, "bytes": bytes.len(), "length_ns": length, "universes": universes,
+    let document = json!({ "file": name, "bytes": bytes, "length_ns": length, "universes": universes,
         "changes": changes, "lost_frames": lost });
     terminal::say(&if order.json { document.to_string() } else { words(&document, length) });
     Ok(())

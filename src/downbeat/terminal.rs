@@ -29,7 +29,15 @@ pub fn complain(text: &str) {
 pub fn progress(text: &str) {
     let mut watcher = io::stderr().lock();
     if watcher.is_terminal() {
-        let _ = write!(watcher, "\r{text} ");
+        let _ = write!(watcher, "\r{text}\x1b[K");
+    }
+}
+
+/// What comes now is not behind what was said of how far something is.
+pub fn progress_ends() {
+    let mut watcher = io::stderr().lock();
+    if watcher.is_terminal() {
+        let _ = write!(watcher, "\r\x1b[K");
     }
 }
 

@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::sync::Arc;
 
-use engine::show::{FOOTAGE_MAX, MediaInfo, Source};
+use engine::show::{MediaInfo, Source};
+use wire::stored::Stored;
 
 use crate::sound;
 
@@ -59,6 +61,18 @@ impl ShowFolder {
     }
 }
 
+/// A file that is read while it plays. One that is replaced goes on as it was; one that is cut ends early.
+struct OnDisk(File);
+
+impl Stored for OnDisk {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, into, at)
+    }
+}
+
 impl Source for ShowFolder {
     fn text(&self, path: &str) -> Result<String, String> {
         let file = self.path.join(path);
@@ -77,13 +91,13 @@ impl Source for ShowFolder {
         sound::media_info(&file).map_err(|error| error.to_string().replacen(&named, "", 1))
     }
 
-    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
-        let file = self.path.join(path);
-        let length = std::fs::metadata(&file).map_err(|error| why(&error))?.len();
-        if length > FOOTAGE_MAX as u64 {
-            return Err(format!("it has {length} bytes; {FOOTAGE_MAX} can be played"));
+    fn capture(&self, path: &str) -> Result<Arc<dyn Stored>, String> {
+        let file = File::open(self.path.join(path)).map_err(|error| why(&error))?;
+        match file.metadata() {
+            Ok(about) if about.is_file() => Ok(Arc::new(OnDisk(file))),
+            Ok(_) => Err("it is no file".into()),
+            Err(error) => Err(why(&error)),
         }
-        std::fs::read(&file).map_err(|error| why(&error))
     }
 
     fn media_there(&self) -> Vec<String> {

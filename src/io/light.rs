@@ -11,6 +11,7 @@ mod memory;
 mod net;
 mod outbox;
 mod record;
+mod reels;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,9 @@ use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
 use outbox::Address;
+pub use record::ToRecord;
 use record::Wanted;
+use reels::Reels;
 use render::{Gauges, Leave, Lit, NEVER, Render, RenderEnds, Synchronizer, Table, Ways};
 
 /// Plans on their way to the render thread. It takes all of them every frame: so many are never waiting, unless it is
@@ -121,6 +124,7 @@ pub struct LightSetup<'a> {
 
 /// Light, as long as this lives. Dropped without [`Light::stop`] it falls silent as a dead box does.
 pub struct Light {
+    reels: Arc<Reels>,
     /// To each thread that sends.
     plans: Vec<Producer<Arc<Plan>>>,
     errands: mpsc::Sender<Errand>,
@@ -139,6 +143,7 @@ pub struct LightWatch {
     inputs: Arc<[ShowInput]>,
     clock: BoxClock,
     steady: Overlay,
+    reels: Arc<Reels>,
 }
 
 /// What never changes of a universe.
@@ -182,6 +187,7 @@ impl Light {
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
         let (errands, asked) = mpsc::channel();
+        let reels = Arc::<Reels>::default();
         let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
         let links = Links {
             ends: edge_ends,
@@ -190,6 +196,7 @@ impl Light {
             seen: seen.clone(),
             settings: settings.unwrap_or_default(),
             keeper,
+            reels: reels.clone(),
         };
         let edge = edge(setup, interface, sockets, links);
         let mut threads = vec![spawn("light edge", move || edge.run())?];
@@ -199,12 +206,13 @@ impl Light {
                 render.run();
             })?);
         }
-        let watch = LightWatch { gauges, seen, about, inputs, clock, steady };
-        Ok(Self { plans, errands, watch, warnings, timecode, threads })
+        let watch = LightWatch { gauges, seen, about, inputs, clock, steady, reels: reels.clone() };
+        Ok(Self { reels, plans, errands, watch, warnings, timecode, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
     pub fn play(&mut self, plan: Arc<Plan>) {
+        self.reels.play(&plan);
         for plans in &mut self.plans {
             if plans.push(plan.clone()).is_err() {
                 tracing::error!("light has not taken a plan for {PLANS} plans: a thread is stuck");
@@ -292,24 +300,25 @@ impl LightWatch {
 }
 
 impl LightWatch {
-    /// Records what leaves the box from now on, as the bytes of a capture (`wire::capture`), in whole records, until the
-    /// receiver is dropped. Without universes: all.
+    /// Records light from now on, as the bytes of a capture (`wire::capture`), in whole records, until the receiver is
+    /// dropped.
     ///
     /// # Errors
     /// Why not, as a sentence.
-    pub fn record(&self, universes: &[Universe]) -> Result<Receiver<Vec<u8>>, String> {
+    pub fn record(&self, asked: &ToRecord) -> Result<Receiver<Vec<u8>>, String> {
         let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
-        if let Some(missing) = universes.iter().find(|it| !all.contains(it)) {
-            return Err(format!("universe {missing} does not leave this box"));
-        }
+        let (wanted, bytes) = Wanted::new(asked.find(&all, &self.inputs)?);
         let mut seen = self.seen.lock().expect("the edge thread does not panic");
         if seen.records {
             return Err("somebody records already: one at a time".into());
         }
-        let (wanted, bytes) =
-            Wanted::new(if universes.is_empty() { all } else { universes.to_vec() });
         (seen.records, seen.wanted) = (true, Some(wanted));
         Ok(bytes)
+    }
+
+    /// Frames of recorded light that went out as they were last, since a disk was too slow.
+    pub fn playback_starved(&self) -> u64 {
+        self.reels.starved()
     }
 
     /// Frames that recordings had no room for since the beginning.
@@ -387,10 +396,11 @@ struct Links {
     seen: Arc<Mutex<Seen>>,
     settings: Settings,
     keeper: Option<Keeper>,
+    reels: Arc<Reels>,
 }
 
 fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links: Links) -> Edge {
-    let Links { ends, errands, gauges, seen, settings, keeper } = links;
+    let Links { ends, errands, gauges, seen, settings, keeper, reels } = links;
     let now = setup.clock.now();
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
@@ -416,6 +426,8 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         artnet_sync: setup.show.artnet_sync,
         heard: sockets.heard,
         inputs,
+        came: Arc::default(),
+        reels,
         input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
         synchronized: BTreeMap::new(),
         join: Box::new(join),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::light::{GRID, Plan, render};
+use engine::light::{Feeder, GRID, Plan, render};
 use engine::order::Evidence;
 use engine::told::FrameReport;
 use units::{ShowTime, Universe};
@@ -19,9 +19,11 @@ pub struct Frame {
 }
 
 /// Every lamp, as seen from the network.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Rig {
     plan: Arc<Plan>,
+    /// A disk that takes no time.
+    feeders: Vec<Feeder>,
     next: ShowTime,
     shown: Vec<Frame>,
 }
@@ -29,11 +31,19 @@ pub struct Rig {
 impl Rig {
     /// Dark; the first frame is on the first grid instant from `start` on.
     pub fn new(start: ShowTime) -> Self {
-        Self { plan: Arc::default(), next: start.round_up(GRID), shown: Vec::new() }
+        let (plan, feeders) = (Arc::default(), Vec::new());
+        Self { plan, feeders, next: start.round_up(GRID), shown: Vec::new() }
     }
 
     /// Renders by this from now on.
     pub fn play(&mut self, plan: Arc<Plan>) {
+        let streams = plan.streams();
+        self.feeders.retain(|it| streams.iter().any(|stream| Arc::ptr_eq(stream, it.stream())));
+        for stream in streams {
+            if !self.feeders.iter().any(|it| Arc::ptr_eq(&stream, it.stream())) {
+                self.feeders.push(Feeder::new(stream));
+            }
+        }
         self.plan = plan;
     }
 
@@ -47,6 +57,9 @@ impl Rig {
         let instant = self.next;
         self.next += GRID;
         let (shown, plan) = (self.plan.shown(instant), self.plan.serial);
+        self.plan.ask(instant);
+        // A file that fails shows what it showed last.
+        self.feeders.iter_mut().for_each(|it| drop(it.feed()));
         let universes = self.plan.universes.clone();
         let changed = universes.iter().filter_map(|drawn| {
             let mut slots = Box::new([0; Universe::SLOTS]);

@@ -20,9 +20,12 @@
 //!
 //! A file may be cut anywhere: every whole record before the cut is read.
 
+use std::io::Read;
 use std::ops::Range;
 
 use units::{ShowTime, Span, Universe};
+
+use crate::stored::fill;
 
 /// What a capture begins with.
 pub const MAGIC: [u8; 4] = *b"DBLC";
@@ -60,7 +63,10 @@ pub enum CaptureError {
     Head,
     /// Damaged; what stands before has been read.
     #[error("it is damaged at byte {0}")]
-    Damaged(usize),
+    Damaged(u64),
+    /// The disk failed; what stands before has been read.
+    #[error("the disk does not give it: {0}")]
+    Unread(std::io::ErrorKind),
 }
 
 /// What stands before the records.
@@ -246,27 +252,77 @@ fn end_of_changes(
     end
 }
 
-/// Reads a capture, record by record.
+/// Reads a capture, record by record, from wherever its bytes come.
 #[derive(Debug, Clone)]
-pub struct Reader<'a> {
+pub struct Reader<R> {
     head: Head,
-    bytes: &'a [u8],
-    next: usize,
+    bytes: R,
+    /// Where the next record begins.
+    next: u64,
     at: Span,
     /// By universe; made when it has its first record.
     slots: Vec<Option<Box<[u8; Universe::SLOTS]>>>,
+    content: Vec<u8>,
     is_cut: bool,
+    is_over: bool,
 }
 
-impl<'a> Reader<'a> {
+/// A place between two records, from which reading can go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Octets before it.
+    pub offset: u64,
+    /// The time of the record before it.
+    pub at: Span,
+    /// How each universe looks; none before its first record.
+    pub slots: Vec<Option<Box<[u8; Universe::SLOTS]>>>,
+}
+
+impl<R: Read> Reader<R> {
     /// Reads the head.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, CaptureError> {
-        let (head, next) = head(bytes)?;
+    pub fn new(mut bytes: R) -> Result<Self, CaptureError> {
+        let mut first = vec![0; field::END];
+        let there = fill(&mut bytes, &mut first).map_err(unread)?;
+        first.truncate(there);
+        if let Ok(more) = named_len(&first) {
+            first.resize(field::END + more, 0);
+            let there = fill(&mut bytes, &mut first[field::END..]).map_err(unread)?;
+            first.truncate(field::END + there);
+        }
+        let (head, next) = head(&first)?;
         let slots = vec![None; head.universes.len()];
-        Ok(Self { head, bytes, next, at: Span::ZERO, slots, is_cut: false })
+        let begin = Place { offset: next as u64, at: Span::ZERO, slots };
+        Ok(Self::resume(head, begin, bytes))
+    }
+
+    /// Goes on at a place of a capture whose head is known; `bytes` are those from there on.
+    pub fn resume(head: Head, place: Place, bytes: R) -> Self {
+        let Place { offset: next, at, slots } = place;
+        let content = Vec::new();
+        Self { head, bytes, next, at, slots, content, is_cut: false, is_over: false }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        Place { offset: self.next, at: self.at, slots: self.slots.clone() }
+    }
+
+    /// Octets before the next record.
+    pub fn offset(&self) -> u64 {
+        self.next
+    }
+
+    /// The time of the last record.
+    pub fn at(&self) -> Span {
+        self.at
+    }
+
+    /// How a universe looks now, by its place in the head; none before its first record.
+    pub fn stands(&self, index: usize) -> Option<&[u8; Universe::SLOTS]> {
+        self.slots.get(index)?.as_deref()
     }
 
     /// What stands before the records.
@@ -282,26 +338,38 @@ impl<'a> Reader<'a> {
     /// The next record; none at the end, or at the cut.
     ///
     /// # Errors
-    /// [`CaptureError::Damaged`], and no record after that.
+    /// [`CaptureError::Damaged`] or [`CaptureError::Unread`], and no record after that.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, CaptureError> {
-        let Some(rest) = self.bytes.get(self.next..).filter(|rest| !rest.is_empty()) else {
-            return Ok(None);
-        };
-        let length = rest.first_chunk().map(|length| usize::from(u16::from_le_bytes(*length)));
-        let Some(content) = length.and_then(|length| rest.get(2..2 + length)) else {
-            self.is_cut = true;
-            self.next = self.bytes.len();
-            return Ok(None);
-        };
         let place = self.next;
-        self.next += 2 + content.len();
-        let Some(index) = self.take(content) else {
-            self.next = self.bytes.len();
+        let is_whole = !self.is_over && self.fetch().inspect_err(|_| self.is_over = true)?;
+        self.is_over = !is_whole;
+        if !is_whole {
+            return Ok(None);
+        }
+        let content = std::mem::take(&mut self.content);
+        let index = self.take(&content);
+        self.content = content;
+        let Some(index) = index else {
+            self.is_over = true;
             return Err(CaptureError::Damaged(place));
         };
         let slots = self.slots.get(index).and_then(|slots| slots.as_deref());
         let at = self.at;
         Ok(Some(slots.map_or(Record::Mark { at }, |slots| Record::Frame { at, index, slots })))
+    }
+
+    /// The content of the next record comes; false if there is none that is whole.
+    fn fetch(&mut self) -> Result<bool, CaptureError> {
+        let mut length = [0; 2];
+        let there = fill(&mut self.bytes, &mut length).map_err(unread)?;
+        self.content.resize(usize::from(u16::from_le_bytes(length)), 0);
+        let content = match there {
+            2 => fill(&mut self.bytes, &mut self.content).map_err(unread)?,
+            _ => 0,
+        };
+        self.is_cut = there == 1 || (there == 2 && content < self.content.len());
+        self.next += (there + content) as u64;
+        Ok(there == 2 && !self.is_cut)
     }
 
     /// Takes a record in; gives which universe it is of.
@@ -320,18 +388,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn head(bytes: &[u8]) -> Result<(Head, usize), CaptureError> {
-    if bytes.get(field::MAGIC) != Some(&MAGIC) {
+fn unread(error: std::io::Error) -> CaptureError {
+    CaptureError::Unread(error.kind())
+}
+
+/// How many octets the title and the universes take.
+fn named_len(fixed: &[u8]) -> Result<usize, CaptureError> {
+    if fixed.get(field::MAGIC) != Some(&MAGIC) {
         return Err(CaptureError::Magic);
     }
-    let fixed = bytes.get(..field::END).ok_or(CaptureError::Head)?;
+    let fixed = fixed.get(..field::END).ok_or(CaptureError::Head)?;
     if fixed[field::VERSION] != VERSION {
         return Err(CaptureError::Version(fixed[field::VERSION]));
     }
     let two =
         |at: Range<usize>| usize::from(u16::from_le_bytes([fixed[at.start], fixed[at.start + 1]]));
-    let (count, title) = (two(field::UNIVERSES), two(field::TITLE));
-    let (named, records) = (field::END + title, field::END + title + 2 * count);
+    Ok(two(field::TITLE) + 2 * two(field::UNIVERSES))
+}
+
+fn head(bytes: &[u8]) -> Result<(Head, usize), CaptureError> {
+    let records = field::END + named_len(bytes)?;
+    let fixed = &bytes[..field::END];
+    let title_len = u16::from_le_bytes([fixed[field::TITLE.start], fixed[field::TITLE.start + 1]]);
+    let named = field::END + usize::from(title_len);
     let title = bytes.get(field::END..named).and_then(|title| std::str::from_utf8(title).ok());
     let numbers = bytes.get(named..records).ok_or(CaptureError::Head)?;
     let universe = |two: &[u8]| Universe::new(u32::from(u16::from_le_bytes([two[0], two[1]]))).ok();
@@ -431,7 +510,7 @@ mod tests {
             (Span::from_millis(frames[frame].0), index, frames[frame].2.to_vec())
         };
         assert_eq!(read(&bytes), (vec![shown(0, 0), shown(1, 1), shown(3, 0)], false));
-        let head = Reader::new(&bytes).expect("a capture").head().clone();
+        let head = Reader::new(&bytes[..]).expect("a capture").head().clone();
         assert_eq!((head.title.as_str(), head.universes.len()), ("Ouvertüre", 2));
     }
 

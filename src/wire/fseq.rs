@@ -1,13 +1,20 @@
 //! xLights' sequences (FSEQ 2.0 to 2.2): a row of octets for every step of time.
 //!
-//! In: a file's bytes. Out: what its head says, and its frames. Source: FPP's `docs/FSEQ_Sequence_File_Format.txt`; where
-//! it says nothing, what FPP's `FSEQFile.cpp` reads. All numbers are little-endian.
+//! In: bytes that lie somewhere. Out: what their head says, and frames from any block on. Source: FPP's
+//! `docs/FSEQ_Sequence_File_Format.txt`; where it says nothing, what FPP's `FSEQFile.cpp` reads. All numbers are
+//! little-endian.
 //!
 //! *Sparse range*: a stretch of channels that the file holds, where it does not hold all; a frame has them one behind
 //! the other. *Block*: some frames compressed together.
 
-use std::io::Read;
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
+
+use flate2::bufread::ZlibDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+
+use crate::stored::{Passage, Passages, Stored, fill};
 
 /// What a sequence begins with.
 pub const MAGIC: [u8; 4] = *b"PSEQ";
@@ -35,8 +42,8 @@ const RANGE_LEN: usize = 6;
 const VARIABLE_LEN: usize = 4;
 /// Far above any sequence we know; a frame of it is 8 MB.
 const CHANNELS_MAX: usize = 1 << 23;
-/// What a block may unpack to: a file that claims more is made to fill memory.
-const BLOCK_MAX: usize = 256 << 20;
+/// Of all frames; a day of 200 universes. What claims more is made to keep its reader busy.
+const OCTETS_MAX: u64 = 1 << 39;
 
 /// Why bytes are no sequence that can be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +71,9 @@ pub enum FseqError {
     /// Damaged.
     #[error("its block {0} cannot be decompressed")]
     Block(usize),
+    /// The disk failed.
+    #[error("the disk does not give it: {0}")]
+    Unread(io::ErrorKind),
 }
 
 /// How frames are kept.
@@ -88,7 +98,7 @@ pub struct Stretch {
 
 /// A sequence whose head has been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sequence<'a> {
+pub struct Sequence {
     /// 0 to 2.
     pub minor: u8,
     /// From a frame to the next, milliseconds; never 0.
@@ -104,16 +114,29 @@ pub struct Sequence<'a> {
     /// What wrote it (`sp`).
     pub producer: Option<String>,
     frame_len: usize,
-    /// First frame and compressed octets.
-    blocks: Vec<(u32, &'a [u8])>,
-    data: &'a [u8],
+    /// Where frames begin in the file.
+    data: u64,
+    /// Empty if nothing is compressed.
+    blocks: Vec<Block>,
+}
+
+/// Frames that are compressed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    /// Its first frame.
+    first: u32,
+    /// Where it is in the file.
+    octets: Range<u64>,
 }
 
 /// Reads the head.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(bytes: &[u8]) -> Result<Sequence<'_>, FseqError> {
+pub fn parse(file: &dyn Stored) -> Result<Sequence, FseqError> {
+    let mut bytes = vec![0; usize::from(u16::MAX)];
+    let there = read(file, &mut bytes)?;
+    bytes.truncate(there);
     if bytes.get(field::MAGIC) != Some(&MAGIC) {
         return Err(FseqError::Magic);
     }
@@ -124,6 +147,10 @@ pub fn parse(bytes: &[u8]) -> Result<Sequence<'_>, FseqError> {
     }
     let step_ms = fixed[field::STEP_MS];
     let frame_len = four(fixed, field::CHANNELS) as usize;
+    let frames = four(fixed, field::FRAMES);
+    if u64::from(frames) * frame_len as u64 > OCTETS_MAX {
+        return Err(FseqError::Head("it claims more than any show has"));
+    }
     if step_ms == 0 || frame_len == 0 || frame_len > CHANNELS_MAX {
         return Err(FseqError::Head("its step or its channels are out of range"));
     }
@@ -134,23 +161,31 @@ pub fn parse(bytes: &[u8]) -> Result<Sequence<'_>, FseqError> {
     let tables = bytes.get(field::END..field::END + blocks + ranges);
     let (blocks, ranges) = tables.ok_or(FseqError::Head("it ends early"))?.split_at(blocks);
     let variable = bytes.get(head_len.max(field::END)..data).unwrap_or_default();
-    let data = bytes.get(data..).ok_or(FseqError::Head("its frames begin beyond its end"))?;
+    let length = file.length().map_err(unread)?;
+    if data as u64 > length {
+        return Err(FseqError::Head("its frames begin beyond its end"));
+    }
     let compression = compression(fixed[field::COMPRESSION] & 0x0f)?;
+    let blocks = if compression == Compression::None { &[][..] } else { blocks };
+    let blocks = split(blocks, data as u64, length);
+    if blocks.windows(2).any(|pair| pair[0].first >= pair[1].first) {
+        return Err(FseqError::Head("its blocks are in no order"));
+    }
     Ok(Sequence {
         minor,
         step_ms,
-        frames: four(fixed, field::FRAMES),
+        frames,
         stretches: stretches(ranges, frame_len)?,
         compression,
         media: said(variable, *b"mf"),
         producer: said(variable, *b"sp"),
         frame_len,
-        blocks: if compression == Compression::None { Vec::new() } else { split(blocks, data) },
-        data,
+        data: data as u64,
+        blocks,
     })
 }
 
-impl Sequence<'_> {
+impl Sequence {
     /// How many channels there are, counted to the last that the file holds.
     pub fn channels(&self) -> u32 {
         self.stretches.iter().map(|it| it.first + it.count).max().unwrap_or(0)
@@ -161,41 +196,121 @@ impl Sequence<'_> {
         self.frame_len
     }
 
-    /// Hands every frame to `see`, in order. Memory is needed for a block at a time.
-    ///
-    /// # Errors
-    /// Where the frames end early; those before have been seen.
-    pub fn each_frame(&self, mut see: impl FnMut(&[u8])) -> Result<(), FseqError> {
-        let mut found = 0;
+    /// Where reading can begin so that frame `wanted` comes: the first of its block, or it itself.
+    pub fn begin_for(&self, wanted: u32) -> u32 {
         match self.compression {
-            Compression::None => self.see(self.data, self.frames, &mut found, &mut see),
-            _ => {
-                for (index, (first, octets)) in self.blocks.iter().enumerate() {
-                    let end = self.blocks.get(index + 1).map_or(self.frames, |next| next.0);
-                    let wanted = end.min(self.frames).saturating_sub(*first);
-                    if *first != found || found == self.frames {
-                        break;
-                    }
-                    let most = (wanted as usize * self.frame_len).min(BLOCK_MAX);
-                    let block = decompress(self.compression, octets, most);
-                    let block = block.ok_or(FseqError::Block(index))?;
-                    self.see(&block, wanted, &mut found, &mut see);
-                    if found != *first + wanted {
-                        break;
-                    }
-                }
-            }
+            Compression::None => wanted.min(self.frames),
+            _ => self.blocks[..self.block_of(wanted)].last().map_or(0, |it| it.first),
         }
-        let wanted = self.frames;
-        (found == wanted).then_some(()).ok_or(FseqError::Short { found, wanted })
     }
 
-    fn see(&self, octets: &[u8], most: u32, found: &mut u32, see: &mut impl FnMut(&[u8])) {
-        for frame in octets.chunks_exact(self.frame_len).take(most as usize) {
-            see(frame);
-            *found += 1;
+    /// How many blocks begin at `frame` or before it.
+    fn block_of(&self, frame: u32) -> usize {
+        self.blocks.partition_point(|it| it.first <= frame)
+    }
+}
+
+/// Reads frames one by one. Memory is needed for one, and for what their compression looks back on.
+pub struct Frames {
+    sequence: Arc<Sequence>,
+    file: Arc<dyn Stored>,
+    /// The frame that comes next.
+    next: u32,
+    /// What it is read from, and the first frame that is not in it.
+    open: Option<(Unpacking, u32)>,
+    block: usize,
+    frame: Vec<u8>,
+}
+
+/// A block that is read.
+enum Unpacking {
+    Plain(Passages),
+    Zstd(Box<StreamingDecoder<Passages, FrameDecoder>>),
+    Zlib(Box<ZlibDecoder<Passages>>),
+}
+
+impl Frames {
+    /// From frame `first` on, which is one that [`Sequence::begin_for`] has given.
+    pub fn new(sequence: Arc<Sequence>, file: Arc<dyn Stored>, first: u32) -> Self {
+        let block = sequence.block_of(first).saturating_sub(1);
+        let frame = vec![0; sequence.frame_len];
+        Self { sequence, file, next: first, open: None, block, frame }
+    }
+
+    /// The frame that comes next.
+    pub fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// The octets of the next frame; none behind the last.
+    ///
+    /// # Errors
+    /// Where the frames end early, or why they cannot be read; no frame comes after that.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FseqError> {
+        if self.next >= self.sequence.frames {
+            return Ok(None);
+        }
+        if self.open.as_ref().is_none_or(|(_, end)| *end <= self.next) {
+            self.open = Some(self.open_next()?);
+        }
+        let (unpacking, _) = self.open.as_mut().expect("it was opened");
+        let there = match unpacking {
+            Unpacking::Plain(octets) => fill(octets, &mut self.frame),
+            Unpacking::Zstd(octets) => fill(octets, &mut self.frame),
+            Unpacking::Zlib(octets) => fill(octets, &mut self.frame),
+        };
+        // Damage ends a block as a cut does.
+        if there.unwrap_or(0) < self.frame.len() {
+            return Err(self.short());
+        }
+        self.next += 1;
+        Ok(Some(&self.frame))
+    }
+
+    fn short(&self) -> FseqError {
+        FseqError::Short { found: self.next, wanted: self.sequence.frames }
+    }
+
+    fn open_next(&mut self) -> Result<(Unpacking, u32), FseqError> {
+        let Sequence { compression, frames, frame_len, data, .. } = *self.sequence;
+        if compression == Compression::None {
+            let begin = data + u64::from(self.next) * frame_len as u64;
+            let octets = Passage::new(self.file.clone(), begin, u64::MAX);
+            return Ok((Unpacking::Plain(octets), frames));
+        }
+        let blocks = &self.sequence.blocks;
+        let block = blocks.get(self.block).filter(|it| it.first == self.next);
+        let Block { octets, .. } = block.ok_or_else(|| self.short())?.clone();
+        let end = blocks.get(self.block + 1).map_or(frames, |it| it.first.min(frames));
+        if end <= self.next {
+            return Err(self.short());
+        }
+        let octets = Passage::new(self.file.clone(), octets.start, octets.end);
+        let unpacking = match compression {
+            Compression::Zlib => Unpacking::Zlib(Box::new(ZlibDecoder::new(octets))),
+            _ => {
+                let decoder = StreamingDecoder::new(octets);
+                Unpacking::Zstd(Box::new(decoder.map_err(|_| FseqError::Block(self.block))?))
+            }
+        };
+        self.block += 1;
+        Ok((unpacking, end))
+    }
+}
+
+fn unread(error: io::Error) -> FseqError {
+    FseqError::Unread(error.kind())
+}
+
+fn read(file: &dyn Stored, into: &mut [u8]) -> Result<usize, FseqError> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match file.read_at(filled as u64, &mut into[filled..]).map_err(unread)? {
+            0 => break,
+            count => filled += count,
         }
     }
+    Ok(filled)
 }
 
 fn compression(code: u8) -> Result<Compression, FseqError> {
@@ -220,36 +335,14 @@ fn stretches(table: &[u8], frame_len: usize) -> Result<Vec<Stretch>, FseqError> 
 }
 
 /// Blocks stand one behind the other. An entry of no length is not used; a block that reaches beyond the file is cut.
-fn split<'a>(table: &[u8], mut data: &'a [u8]) -> Vec<(u32, &'a [u8])> {
-    let mut blocks = Vec::new();
-    for entry in table.chunks_exact(BLOCK_LEN) {
-        let length = four(entry, 4) as usize;
-        let (block, rest) = data.split_at(length.min(data.len()));
-        data = rest;
-        if length > 0 {
-            blocks.push((four(entry, 0), block));
-        }
-    }
-    blocks
-}
-
-/// `most` octets at most; what is beyond them is left. What has come out before damage or a cut is given.
-fn decompress(how: Compression, octets: &[u8], most: usize) -> Option<Vec<u8>> {
-    match how {
-        Compression::None => Some(octets.to_vec()),
-        Compression::Zlib => {
-            use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
-            let told = decompress_to_vec_zlib_with_limit(octets, most);
-            Some(told.unwrap_or_else(|error| error.output))
-        }
-        Compression::Zstd => {
-            let decoder = ruzstd::decoding::StreamingDecoder::new(octets).ok()?;
-            let mut block = Vec::new();
-            // What it has read stays in the vector when it fails.
-            let _ = decoder.take(most as u64).read_to_end(&mut block);
-            Some(block)
-        }
-    }
+fn split(table: &[u8], data: u64, length: u64) -> Vec<Block> {
+    let mut begin = data;
+    let block = |entry: &[u8]| {
+        let end = (begin + u64::from(four(entry, 4))).min(length);
+        let octets = std::mem::replace(&mut begin, end)..end;
+        (four(entry, 4) > 0).then(|| Block { first: four(entry, 0), octets })
+    };
+    table.chunks_exact(BLOCK_LEN).filter_map(block).collect()
 }
 
 /// The text of a variable header, up to its zero.

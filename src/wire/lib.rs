@@ -19,4 +19,5 @@ pub mod ptp;
 pub mod rdm;
 pub mod sacn;
 pub mod solusync;
+pub mod stored;
 pub mod time;

@@ -3,15 +3,17 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use wire::capture::Reader;
+use units::{ShowTime, Span, Universe};
+use wire::capture::{Head, Reader, Writer};
 
-use crate::the_box::{Place, TheBox, body, click, exists, noise, program};
+use crate::the_box::{Place, TheBox, body, click, exists, noise, path, program};
 
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("it ended by itself")
@@ -412,7 +414,7 @@ fn sx20_what_leaves_the_box_is_recorded_for_so_long_and_the_show_can_play_it() {
     assert_eq!((&told["lost_frames"], &told["universes"]), (&Value::from(0), &Value::from(1)));
     assert!(told["changes"].as_u64() >= Some(1), "{told}");
     let bytes = std::fs::read(&file).expect("it is written");
-    let mut reader = Reader::new(&bytes).expect("a capture");
+    let mut reader = Reader::new(&bytes[..]).expect("a capture");
     while reader.next_record().expect("no damage").is_some() {}
     assert!(!reader.is_cut());
 
@@ -430,7 +432,7 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     let words = ["record", first.to_str().expect("a plain path"), "--json"];
     let mut recorder =
         the_box.place.downbeat(&words).stdout(Stdio::piped()).spawn().expect("it starts");
-    while !exists(&first) {
+    while !exists(&first) || length_of(&first).0 == Span::ZERO {
         assert!(recorder.try_wait().expect("ours").is_none(), "it records until it is told");
         std::thread::yield_now();
     }
@@ -446,6 +448,76 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     assert_eq!(code(&output), 0);
     let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(told["lost_frames"], Value::from(0));
+    assert!(!length_of(&first).1, "whole records, whenever it ends");
+    let output = the_box.ask(&["record", name, "--inputs", "desk"]);
+    assert!(said(&output).contains("nothing comes in"), "{}", said(&output));
+    let output = the_box.ask(&["record", name, "--inputs", "desk=0"]);
+    assert!(said(&output).contains("inputs are names"), "{}", said(&output));
+}
+
+/// Reads a capture to its end; gives its length, and whether it is cut there.
+fn length_of(file: &Path) -> (Span, bool) {
+    let bytes = std::fs::read(file).expect("it is there");
+    let mut reader = Reader::new(&bytes[..]).expect("a capture");
+    let mut length = Span::ZERO;
+    while let Some(record) = reader.next_record().expect("no damage") {
+        length = record.at();
+    }
+    (length, reader.is_cut())
+}
+
+/// A universe that is never as it was.
+fn restless() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let one = Universe::new(1).expect("a universe");
+    let head = Head { title: String::new(), began: ShowTime::ZERO, universes: vec![one] };
+    let mut writer = Writer::new(head, &mut bytes);
+    for frame in 0..100 {
+        let noise = noise(frame, Universe::SLOTS);
+        let slots = std::array::from_fn(|slot| noise[slot]);
+        let at = ShowTime::ZERO + Span::from_millis(23).times(frame as i64);
+        writer.frame(at, one, &slots, &mut bytes);
+    }
+    bytes
+}
+
+#[test]
+fn sx20_a_full_disk_ends_a_recording_with_a_reason_and_all_that_was_recorded_until_then() {
+    const NAME: &str = "sx20_a_full_disk_…";
+    let place = Place::new();
+    let show = place.path("show.toml");
+    let text = std::fs::read_to_string(&show).expect("ours");
+    std::fs::write(&show, text + PLAYS_IT).expect("ours");
+    std::fs::write(place.path("taken.dbl"), restless()).expect("ours");
+    let the_box = place.run();
+    assert_eq!(code(&the_box.ask(&["fire", "77"])), 0);
+    let (disk, kept) = (the_box.place.path("disk"), the_box.place.path("kept.dbl"));
+    std::fs::create_dir(&disk).expect("ours");
+    let mount = format!("mount -t tmpfs -o size=16k tmpfs {}", disk.display());
+    if !Command::new("unshare")
+        .args(["-m", "sh", "-c", &mount])
+        .status()
+        .is_ok_and(|it| it.success())
+    {
+        println!("skipped: {NAME}: this machine lends nobody a small disk");
+        return;
+    }
+    let record = the_box.place.downbeat(&["record", "full.dbl"]);
+    let words: Vec<_> = record.get_args().map(|it| it.to_string_lossy().into_owned()).collect();
+    let words = words.join("' '").replace("full.dbl", &format!("{}/full.dbl", disk.display()));
+    let (program, from) = (path(), format!("{}/full.dbl", disk.display()));
+    let script = format!(
+        "{mount} && '{}' '{words}'; code=$?; cp {from} {}; exit $code",
+        program.display(),
+        kept.display()
+    );
+    let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output();
+    let output = output.expect("it starts");
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let words = said(&output);
+    assert!(words.contains("No space left") && words.contains("is good"), "{words}");
+    let (length, is_cut) = length_of(&kept);
+    assert!(length > Span::ZERO && !is_cut);
 }
 
 /// A fixture file of the vectors.

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::light::GRID;
-use engine::show::{Finding, MediaInfo, Source, load};
+use engine::light::{GRID, MasterId, Playback, UniversePlan, render};
+use engine::show::{FOOTAGE_MAX, Finding, MasterRef, MediaInfo, Show, Source, load};
 use engine::timecode::{Heard, Source as TimecodeSource};
 use engine::told::{Command, Input};
+use proptest::prelude::*;
 use sim::{Frame, World, WorldSpec};
 use tests::seeds::seeds;
 use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode, Universe};
 use wire::capture::{Head, Writer};
+use wire::stored::Stored;
 
 const PATCH: &str = r#"
 [fixtures]
@@ -22,6 +24,8 @@ name = "main"
 struct Folder {
     show: String,
     files: BTreeMap<&'static str, Vec<u8>>,
+    /// What a recording may take in memory.
+    most: usize,
 }
 
 impl Source for Folder {
@@ -31,15 +35,23 @@ impl Source for Folder {
     fn media(&self, _: &str) -> Result<MediaInfo, String> {
         Err("there is no such file".into())
     }
-    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.files.get(path).cloned().ok_or_else(|| "there is no such file".into())
+    fn capture(&self, path: &str) -> Result<Arc<dyn Stored>, String> {
+        let file = self.files.get(path).cloned().ok_or("there is no such file")?;
+        Ok(Arc::new(file))
+    }
+    fn footage_max(&self) -> usize {
+        self.most
     }
 }
 
 /// A world on a grid instant, with a show of these cues.
 fn world(cues: &str, file: Vec<u8>) -> World {
+    world_with(cues, file, FOOTAGE_MAX)
+}
+
+fn world_with(cues: &str, file: Vec<u8>, most: usize) -> World {
     let files = BTreeMap::from([("captures/a", file)]);
-    let loaded = load("show.toml", &Folder { show: format!("{PATCH}{cues}"), files });
+    let loaded = load("show.toml", &Folder { show: format!("{PATCH}{cues}"), files, most });
     let said: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
     let show = loaded.show.unwrap_or_else(|| panic!("{}", said.join("\n")));
     let mut world = World::new(Arc::new(show), WorldSpec::default());
@@ -216,9 +228,10 @@ fn sx20_a_blackout_takes_a_capture_out_and_a_parked_slot_stays_over_it() {
         let slots = world.universe(3).expect("frames came");
         (slots[0], slots[1])
     };
-    let grand = Command::Master { master: "grand".into(), level: Level::OUT };
-    let (first, second) = shown(&mut world, grand);
-    assert!(first > 0 && first == second, "no master scales it: {first} {second}");
+    let grand = |level| Command::Master { master: "grand".into(), level };
+    let (first, second) = shown(&mut world, grand(Level::OUT));
+    assert!(first == 0 && second > 0, "masters know what is patched: {first} {second}");
+    shown(&mut world, grand(Level::FULL));
     let (what, level) = ("3/2".to_owned(), Some(Level::FULL));
     let (first, second) = shown(&mut world, Command::Park { what: what.clone(), level });
     assert!(first > 0 && first < 255 && second == 255, "{first} {second}");
@@ -226,6 +239,84 @@ fn sx20_a_blackout_takes_a_capture_out_and_a_parked_slot_stays_over_it() {
     assert_eq!(shown(&mut world, Command::Unpark { what: Some(what) }), (0, 0));
     let (first, second) = shown(&mut world, Command::Blackout { on: false });
     assert!(first > 0 && first == second, "it has gone on beneath: {first} {second}");
+    let (what, level) = ("one".to_owned(), Some(Level::FULL));
+    assert_eq!(shown(&mut world, Command::Park { what, level }).0, 255, "a fixture stays, too");
+}
+
+/// Universe 3 as a lamp for each way that masters have of a fixture; recorded, all of it stands at 200.
+const LAMPS: &str = r#"
+    [fixtures]
+    fine = { profile = "generic/dimmer-16", universe = 3, address = 11 }
+    odd = { profile = "generic/dimmer", universe = 3, address = 13, invert = ["dimmer"] }
+    leds = { profile = "generic/rgb", universe = 3, address = 14 }
+    head = { profile = "generic/mover", universe = 3, address = 20 }
+    [masters]
+    front = { of = ["leds", "head"] }
+    [[list]]
+    name = "main"
+    [[list.cue]]
+    number = 1
+    light = { capture = "captures/a", loop = "forever" }
+"#;
+
+fn lamps() -> Show {
+    let mut file = Vec::new();
+    let head = Head { title: "All".into(), began: ShowTime::ZERO, universes: vec![universe(3)] };
+    let mut writer = Writer::new(head, &mut file);
+    writer.frame(ShowTime::ZERO, universe(3), &[200; Universe::SLOTS], &mut file);
+    writer.mark(ShowTime::ZERO + Span::from_secs(1), &mut file);
+    let files = BTreeMap::from([("captures/a", file)]);
+    let loaded = load("show.toml", &Folder { show: LAMPS.into(), files, most: FOOTAGE_MAX });
+    loaded.show.unwrap_or_else(|| panic!("{:?}", loaded.findings))
+}
+
+#[test]
+fn sx20_masters_scale_intensities_of_a_capture_and_leave_heads_where_they_look() {
+    let show = lamps();
+    let capture = show.lists[0].cues[0].light.as_ref().and_then(|light| light.capture.as_ref());
+    let (capture, at) = (capture.expect("the cue has one"), ShowTime::ZERO);
+    let shown = |moved: &[(MasterId, Level)]| {
+        let mut playback = Playback::new(&show);
+        playback.roll(1, 0, at, capture);
+        let half = |(master, level): &(MasterId, Level)| {
+            playback.set_master(*master, at, Span::ZERO, *level);
+        };
+        moved.iter().for_each(half);
+        let mut slots = [0; Universe::SLOTS];
+        render(playback.plan(1).universe(universe(3)).expect("it is there"), at, &mut slots);
+        // 16 bits; inverted; three colours that a virtual dimmer scales; pan, tilt, dimmer, colour; nothing.
+        let of = |number: usize| slots[number - 1];
+        let fine = u16::from_be_bytes([of(11), of(12)]);
+        (fine, of(13), [of(14), of(15), of(16)], [of(20), of(22), of(24), of(25)], of(100))
+    };
+    assert_eq!(shown(&[]), (0xc8c8, 200, [200; 3], [200; 4], 200));
+    let half = Level::from_percent(50.0).expect("in range");
+    let grand = shown(&[(MasterId::GRAND, half)]);
+    assert_eq!(grand, (0x6465, 227, [100; 3], [200, 200, 100, 200], 200));
+    let front = shown(&[(MasterId::from(MasterRef::Own(0)), half), (MasterId::GRAND, half)]);
+    assert_eq!(front, (0x6465, 227, [50; 3], [200, 200, 50, 200], 200));
+    let black = shown(&[(MasterId::BLACKOUT, Level::OUT)]);
+    assert_eq!(black, (0, 255, [0; 3], [200, 200, 0, 200], 0));
+}
+
+#[test]
+fn sx20_s09_a_capture_is_seen_blindly_over_and_over_and_never_goes_live() {
+    let show = lamps();
+    let mut playback = Playback::new(&show);
+    let at = ShowTime::ZERO + Span::from_secs(7);
+    playback.look_blind(at, show.lists[0].cues[0].light.as_ref());
+    let plan = playback.plan(1);
+    let shown = |plan: &UniversePlan, later: i64| {
+        let mut slots = [0; Universe::SLOTS];
+        render(plan, at + Span::from_millis(later), &mut slots);
+        slots
+    };
+    let blind = plan.seen_blindly(universe(3)).expect("it touches that");
+    assert_eq!([0, 100_500].map(|later| shown(blind, later)), [[200; Universe::SLOTS]; 2]);
+    let live = plan.universe(universe(3)).expect("it is patched");
+    assert!(!shown(live, 0).contains(&200));
+    playback.look_blind(at, None);
+    assert!(playback.plan(2).seen_blindly(universe(3)).is_none());
 }
 
 #[test]
@@ -371,7 +462,7 @@ fn sx20_a_capture_that_is_let_go_or_taken_over_runs_no_longer_and_its_sound_goes
         let all = world.glance().running;
         all.iter().map(|it| it.number.to_string()).collect::<Vec<_>>()
     };
-    let mut go = |world: &mut World, span| {
+    let go = |world: &mut World, span| {
         world.go().expect("a cue is on standby");
         world.run(Span::from_millis(span));
     };
@@ -395,4 +486,108 @@ fn sx20_a_capture_that_is_let_go_or_taken_over_runs_no_longer_and_its_sound_goes
         "flashes are over, and the third has nothing to begin with"
     );
     assert_eq!(world.universe(3).expect("frames")[0], 0);
+}
+
+/// Twelve seconds of three universes; the third shows nothing at first, and the second rests for long.
+fn long_night(seed: &[(u16, u8, u16, u8)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let universes = vec![universe(1), universe(2), universe(3)];
+    let head = Head { title: "Night".into(), began: ShowTime::ZERO, universes };
+    let mut writer = Writer::new(head, &mut bytes);
+    let mut slots = [[0; Universe::SLOTS]; 3];
+    for frame in 0..500 {
+        let at = ShowTime::ZERO + GRID.times(frame);
+        slots[0].fill(frame as u8);
+        for (which, level, slot, _) in seed.iter().filter(|it| i64::from(it.0 % 500) == frame) {
+            let of = &mut slots[usize::from(*level % 3)];
+            of[usize::from(*slot) % Universe::SLOTS] = (which ^ slot) as u8;
+        }
+        let number = |index: usize| universe(index as u32 + 1);
+        for index in [0, 1, 2].into_iter().filter(|index| *index < 2 || frame > 200) {
+            writer.frame(at, number(index), &slots[index], &mut bytes);
+        }
+    }
+    writer.mark(ShowTime::ZERO + Span::from_secs(12), &mut bytes);
+    bytes
+}
+
+/// Everything that leaves while such a night is played, a pause in its middle; and what an operator does.
+fn night(file: &[u8], cue: &str, most: usize, waits: &[u8]) -> Vec<Frame> {
+    let cues = format!("[[list.cue]]\nnumber = 1\n{cue}\n[[list.cue]]\nnumber = 2\n{cue}\n");
+    let mut world = world_with(&cues, file.to_vec(), most);
+    let commands = [
+        Command::Go { list: None },
+        Command::Pause,
+        Command::Resume,
+        Command::Go { list: None },
+        Command::Stop,
+    ];
+    for (command, wait) in commands.into_iter().zip(waits) {
+        world.command(command).expect("it can be done");
+        world.run(GRID.times(i64::from(*wait) * 5));
+    }
+    world.frames.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn sx20_what_is_read_while_it_plays_leaves_as_what_was_in_memory_octet_for_octet(
+        seed in proptest::collection::vec(any::<(u16, u8, u16, u8)>(), 0..300),
+        waits in any::<[u8; 5]>(),
+        start in 0..12_000u32,
+        times in 0..4u32,
+    ) {
+        let loops = if times == 0 { "\"forever\"".to_owned() } else { times.to_string() };
+        let cue = format!("light = {{ capture = \"captures/a\", loop = {loops}, start_at = \"{start}ms\", fade_in = \"300ms\" }}");
+        let file = long_night(&seed);
+        let (memory, disk) = (night(&file, &cue, FOOTAGE_MAX, &waits), night(&file, &cue, 0, &waits));
+        prop_assert!(memory == disk, "{} frames and {}", memory.len(), disk.len());
+    }
+}
+
+#[test]
+fn sx20_sequences_that_are_read_while_they_play_leave_as_those_in_memory() {
+    let names = [
+        "plain-2.0-sparse.fseq",
+        "zlib-2.0.fseq",
+        "zstd-2.1-sparse.fseq",
+        "zstd-2.2-300-blocks.fseq",
+    ];
+    for (name, start) in names.into_iter().flat_map(|name| [(name, 0), (name, 130)]) {
+        let cue =
+            format!("light = {{ capture = \"captures/a\", loop = 7, start_at = \"{start}ms\" }}");
+        let of = |most| night(&vector(name), &cue, most, &[40, 3, 10, 30, 5]);
+        let (memory, disk) = (of(FOOTAGE_MAX), of(0));
+        assert!(memory.len() > 10 && memory == disk, "{name} from {start} ms");
+    }
+}
+
+#[test]
+fn sx20_timecode_that_jumps_in_a_long_recording_finds_its_place() {
+    let cue = r#"
+        timecode = { source = "ltc" }
+        [[list.cue]]
+        number = 1
+        timecode = "01:00:00:00"
+        light = { capture = "captures/a", map = { 1 = 3 } }
+        [timecode]
+        rate = "25"
+    "#;
+    let mut world = world_with(cue, long_night(&[]), 0);
+    let frame = Span::from_millis(40);
+    let hour = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame").position();
+    // Far into it, and back nearly to its beginning.
+    for first in [225, 12] {
+        for number in first..first + 50 {
+            let clock = Timecode::at(FrameRate::Fps25, hour + frame.times(number)).clock();
+            let heard = Heard::Frame { clock, drops: false, count: Some(25), at: world.now() };
+            world.tell(Input::Timecode { source: TimecodeSource::Ltc, heard });
+            world.run(frame);
+        }
+        let place = frame.times(first + 49) + frame;
+        let shown = i64::from(world.universe(3).expect("frames came")[0]);
+        let wanted = (place.ns() / GRID.ns()) % 256;
+        assert!((shown - wanted).abs() <= 2, "{shown} at {place}, where {wanted} was recorded");
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::boxfile;
 use engine::fixture::import;
@@ -14,6 +15,7 @@ use engine::show::{
 };
 use proptest::prelude::*;
 use units::Span;
+use wire::stored::Stored;
 
 /// A show folder in memory, with one sound of ten seconds and one of none.
 #[derive(Default)]
@@ -31,7 +33,7 @@ impl Source for Folder {
         };
         Ok(MediaInfo { sha256: "5a".repeat(32), bytes: 44, rate_hz: 48_000, channels: 2, frames })
     }
-    fn capture(&self, path: &str) -> Result<Vec<u8>, String> {
+    fn capture(&self, path: &str) -> Result<Arc<dyn Stored>, String> {
         let bytes = |name: &str| {
             let seeds = tests::seeds::seeds(&["capture", "fseq"]);
             seeds.into_iter().find(|seed| seed.name == name).map(|seed| seed.bytes)
@@ -43,7 +45,8 @@ impl Source for Folder {
             "captures/carol.fseq" => bytes("zstd-2.1-sparse.fseq"),
             _ => None,
         };
-        seed.ok_or_else(|| "there is no such file".into())
+        let seed = seed.ok_or("there is no such file")?;
+        Ok(Arc::new(seed))
     }
     fn media_there(&self) -> Vec<String> {
         vec!["audio/song.wav".into(), "audio/silence.wav".into()]

@@ -6,6 +6,7 @@ use engine::show::{MediaInfo, Source, load};
 use engine::told::Command;
 use units::{ShowTime, Span};
 use wire::capture::{Head, Reader, Record, Writer};
+use wire::stored::Stored;
 
 use super::Target;
 use super::engine::Night;
@@ -39,7 +40,7 @@ pub(super) fn plays(bytes: &[u8]) {
 }
 
 /// Written again, and read again, it shows the same at the same times.
-fn comes_back(mut reader: Reader, head: Head) {
+fn comes_back(mut reader: Reader<&[u8]>, head: Head) {
     let universes = head.universes.clone();
     let mut again = Vec::new();
     let mut writer = Writer::new(head, &mut again);
@@ -62,7 +63,7 @@ fn comes_back(mut reader: Reader, head: Head) {
         assert!(at >= last, "time goes on");
         last = at;
     }
-    let mut reader = Reader::new(&again).expect("our own words");
+    let mut reader = Reader::new(&again[..]).expect("our own words");
     let mut frames = shown.iter();
     while let Some(record) = reader.next_record().expect("our own words") {
         if let Record::Frame { at, index, slots } = record {
@@ -84,7 +85,7 @@ impl Source for Folder<'_> {
     fn media(&self, _: &str) -> Result<MediaInfo, String> {
         Err("there is no such file".into())
     }
-    fn capture(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(self.bytes.to_vec())
+    fn capture(&self, _: &str) -> Result<Arc<dyn Stored>, String> {
+        Ok(Arc::new(self.bytes.to_vec()))
     }
 }

@@ -124,7 +124,12 @@ impl Engine {
     }
 
     /// Visualisers see a cue as it is when everything before it has been played.
-    pub(super) fn blind(&mut self, cue: Option<CueNumber>, from: &str) -> Result<Done, Refusal> {
+    pub(super) fn blind(
+        &mut self,
+        now: ShowTime,
+        cue: Option<CueNumber>,
+        from: &str,
+    ) -> Result<Done, Refusal> {
         let place = match cue {
             Some(cue) => Some(self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?),
             None => None,
@@ -133,7 +138,7 @@ impl Engine {
             format!("cue {} is to be seen blindly", called(cue))
         });
         let light = place.and_then(|(place, _)| tracked(&self.show.lists[place.list], place.index));
-        self.light.look_blind(light.as_ref());
+        self.light.look_blind(now, light.as_ref());
         self.desk.blind = cue;
         self.light_changed = true;
         Ok(self.did(&said, from))

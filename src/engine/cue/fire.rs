@@ -326,7 +326,7 @@ impl Engine {
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;
         self.agenda.add(ends, Event::End { run: target });
-        let mut ended = self.running.iter_mut().filter(|it| it.id == target);
+        let ended = self.running.iter_mut().filter(|it| it.id == target);
         ended.for_each(|it| (it.ends, it.besides) = (Some(ends), Some(ends)));
     }
 

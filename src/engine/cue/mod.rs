@@ -313,7 +313,7 @@ impl Engine {
             Command::Blackout { on } => Ok(self.blackout(now, *on, from)),
             Command::Park { what, level } => self.park(now, what, *level, from),
             Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
-            Command::Blind { cue } => self.blind(*cue, from),
+            Command::Blind { cue } => self.blind(now, *cue, from),
         }
     }
 

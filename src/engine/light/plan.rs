@@ -6,7 +6,8 @@ use units::{ShowTime, Span, Universe};
 
 use super::draw::Drawing;
 use super::master::Faders;
-use super::roll::Roll;
+use super::overlay::Overlay;
+use super::stream::Stream;
 
 /// Frames stand on multiples of this in show time, on all boxes: 43.5 Hz, as ETC's library ticks (rule S5).
 pub const GRID: Span = Span::from_millis(23);
@@ -32,8 +33,8 @@ pub struct UniversePlan {
     pub universe: Universe,
     pub(super) drawing: Arc<Drawing>,
     pub(super) faders: Arc<Faders>,
-    /// The one on top is the last.
-    pub(super) rolls: Arc<[Roll]>,
+    /// What is recorded; none where nothing plays.
+    pub(super) overlay: Option<Arc<Overlay>>,
 }
 
 impl Plan {
@@ -53,6 +54,26 @@ impl Plan {
         found.map(|it| &**it).or_else(|| self.universe(universe))
     }
 
+    /// Long recordings that somebody has to read while they play, each once (`stream`).
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        let mut streams: Vec<Arc<Stream>> = Vec::new();
+        for stream in self.overlays().flat_map(Overlay::streams) {
+            if !streams.iter().any(|it| Arc::ptr_eq(it, stream)) {
+                streams.push(stream.clone());
+            }
+        }
+        streams
+    }
+
+    /// Says to them that the plan will be drawn at `at`.
+    pub fn ask(&self, at: ShowTime) {
+        self.overlays().for_each(|overlay| overlay.ask(self.shown(at)));
+    }
+
+    fn overlays(&self) -> impl Iterator<Item = &Overlay> {
+        self.universes.iter().chain(&self.blind).filter_map(|it| it.overlay.as_deref())
+    }
+
     /// The instant that is shown at `at`: `at` itself, or where a pause stands.
     pub fn shown(&self, at: ShowTime) -> ShowTime {
         self.frozen.map_or(at, |frozen| at.min(frozen))
@@ -70,6 +91,6 @@ impl UniversePlan {
     pub fn is_moving(&self, at: ShowTime) -> bool {
         let moving = |(begin, end): &(ShowTime, ShowTime)| *begin <= at && at < *end + GRID;
         self.drawing.moves.iter().chain(&self.faders.moves).any(moving)
-            || self.rolls.iter().any(|roll| roll.is_moving(at))
+            || self.overlay.iter().any(|overlay| overlay.is_moving(at))
     }
 }

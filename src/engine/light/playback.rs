@@ -11,7 +11,7 @@ use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
 use super::rack::Rack;
 use super::roll::Roll;
-use crate::show::{CaptureCue, LaneId, LightCue, MasterRef, Merge, Show, Timing};
+use crate::show::{CaptureCue, LaneId, LightCue, Loops, MasterRef, Merge, Show, Timing};
 
 /// A cue's claim on lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,11 +119,9 @@ impl Playback {
 
     /// A cue's recording begins at `at`; what its list plays in the same universes ends when this one is whole.
     pub fn roll(&mut self, run: u64, list: usize, at: ShowTime, cue: &CaptureCue) {
-        for (universe, reel) in &cue.footage.reels {
-            let found = self.racks.binary_search_by_key(universe, |it| it.universe);
-            let rack =
-                &mut self.racks[found.expect("every universe that is played is in the show")];
-            let roll = Roll::new(run, list, at, cue, reel.clone());
+        for (universe, roll) in Roll::all(run, list, at, cue) {
+            let index = self.rack(universe);
+            let rack = &mut self.racks[index];
             let before = rack.rolls.iter_mut().filter(|it| it.list == list);
             before.for_each(|it| it.cover(&roll));
             rack.rolls.push(roll);
@@ -198,9 +196,10 @@ impl Playback {
         true
     }
 
-    /// Shows a cue, as it is when its fades are over, where nothing but visualisers looks; none ends that.
-    pub fn look_blind(&mut self, light: Option<&LightCue>) {
-        self.blind = light.map_or_else(Vec::new, |light| self.blind_plans(light));
+    /// Shows a cue, as it is when its fades are over, where nothing but visualisers looks; none ends that. What it has
+    /// of recorded light plays from `at` on, over and over.
+    pub fn look_blind(&mut self, at: ShowTime, light: Option<&LightCue>) {
+        self.blind = light.map_or_else(Vec::new, |light| self.blind_plans(at, light));
     }
 
     /// Every fade ends where it is, recordings by their own fade; what was ordered for later is forgotten.
@@ -285,6 +284,11 @@ impl Playback {
         Owner { rank: self.ranks.get(list).copied().unwrap_or(0), list: list as u16 }
     }
 
+    fn rack(&self, universe: Universe) -> usize {
+        let found = self.racks.binary_search_by_key(&universe, |it| it.universe);
+        found.expect("every universe that is played is in the show")
+    }
+
     fn seat(&self, lane: LaneId) -> Option<(usize, usize)> {
         self.seats.get(lane.fixture as usize)?.get(lane.channel as usize).copied()
     }
@@ -323,12 +327,21 @@ impl Playback {
     }
 
     /// The universes that a cue touches, everything else in them at rest, masters full.
-    fn blind_plans(&self, light: &LightCue) -> Vec<Arc<UniversePlan>> {
+    fn blind_plans(&self, at: ShowTime, light: &LightCue) -> Vec<Arc<UniversePlan>> {
         let mut racks: BTreeMap<usize, Rack> = BTreeMap::new();
+        let at_rest = |index: usize| self.racks[index].at_rest();
         for (lane, goal, _) in claims(light) {
             let Some((index, lane)) = self.seat(lane) else { continue };
-            let rack = racks.entry(index).or_insert_with(|| self.racks[index].at_rest());
+            let rack = racks.entry(index).or_insert_with(|| at_rest(index));
             rack.lanes[lane].0.take(Owner::NOBODY, LONG_AGO, &Timing::default(), goal);
+        }
+        if let Some(capture) = &light.capture {
+            let (loops, fade_in) = (Loops::Forever, Span::ZERO);
+            let capture = CaptureCue { loops, fade_in, ..capture.clone() };
+            for (universe, roll) in Roll::all(0, 0, at, &capture) {
+                let index = self.rack(universe);
+                racks.entry(index).or_insert_with(|| at_rest(index)).rolls.push(roll);
+            }
         }
         let masters = vec![Lane::new(Merge::Ltp, Level::FULL); self.masters.len()];
         let faders = Arc::new(Faders::new(&masters, LONG_AGO));

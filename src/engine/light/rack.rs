@@ -9,6 +9,7 @@ use units::{Level, ShowTime, Slot, Universe};
 use super::draw::{Drawing, Outlet, SETS_FROM};
 use super::lane::Lane;
 use super::master::Faders;
+use super::overlay::Overlay;
 use super::plan::UniversePlan;
 use super::roll::Roll;
 use crate::show::{Channel, Fixture, Merge};
@@ -89,9 +90,10 @@ impl Rack {
     ) -> Arc<UniversePlan> {
         let plan = || {
             let drawing = Drawing::new(&self.lanes, &self.sets, &self.pins, since);
-            let (drawing, rolls) = (Arc::new(drawing), self.rolls.as_slice().into());
-            let (universe, faders) = (self.universe, faders().clone());
-            Arc::new(UniversePlan { universe, drawing, faders, rolls })
+            let (universe, drawing, faders) = (self.universe, Arc::new(drawing), faders().clone());
+            let overlay = || Arc::new(Overlay::new(&self.rolls, &self.lanes, &self.sets));
+            let overlay = (!self.rolls.is_empty()).then(overlay);
+            Arc::new(UniversePlan { universe, drawing, faders, overlay })
         };
         self.drawn.get_or_init(plan).clone()
     }

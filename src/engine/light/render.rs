@@ -10,7 +10,6 @@ use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNS
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
-use super::playback::MasterId;
 use super::wave;
 use crate::show::Response;
 
@@ -37,8 +36,7 @@ pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOT
     }
     desk.dimmers(&drawing.dimmers, at);
     desk.slots(&drawing.slots, at, slots);
-    let blackout = plan.faders.scale(&[MasterId::BLACKOUT.index()], at);
-    plan.rolls.iter().for_each(|roll| roll.draw(at, blackout, slots));
+    plan.overlay.iter().for_each(|overlay| overlay.draw(at, &plan.faders, slots));
     for (slot, octet) in &drawing.pins {
         slots[usize::from(*slot) % Universe::SLOTS] = *octet;
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use units::{ShowTime, Span, Universe};
 
 use super::fade::{FOREVER, Fade, ONE};
-use super::master::{WHOLE, scaled};
 use super::plan::GRID;
+use super::stream::Stream;
 use crate::show::{CaptureCue, Curve, Loops, Reel};
 
 /// A reel of a cue.
@@ -25,14 +25,32 @@ pub struct Roll {
     fade_in: Span,
     fade_out: Span,
     reel: Arc<Reel>,
+    /// Where its frames come from if they are read while it plays, and which of its reels this is.
+    stream: Option<(Arc<Stream>, usize)>,
 }
 
 impl Roll {
-    pub fn new(run: u64, list: usize, at: ShowTime, cue: &CaptureCue, reel: Arc<Reel>) -> Self {
+    /// Every reel of a cue, with the universe it plays in.
+    pub fn all(
+        run: u64,
+        list: usize,
+        at: ShowTime,
+        cue: &CaptureCue,
+    ) -> impl Iterator<Item = (Universe, Self)> {
+        let stream = cue.footage.film.clone().map(|film| Arc::new(Stream::new(film, cue)));
+        cue.footage.reels.iter().enumerate().map(move |(index, (universe, reel))| {
+            let mut roll = Self::new(run, list, at, cue, reel.clone());
+            roll.stream = stream.clone().map(|stream| (stream, index));
+            (*universe, roll)
+        })
+    }
+
+    fn new(run: u64, list: usize, at: ShowTime, cue: &CaptureCue, reel: Arc<Reel>) -> Self {
         let ends = ends(cue, at).unwrap_or(FOREVER);
         let (offset, length) = (cue.offset, cue.footage.length);
         let (fade_in, fade_out) = (cue.fade_in, cue.fade_out);
-        Self { run, list, at, ends, offset, length, fade_in, fade_out, reel }
+        let stream = None;
+        Self { run, list, at, ends, offset, length, fade_in, fade_out, reel, stream }
     }
 
     /// Ends it within `span`, or within its own fade; what ends sooner anyway, or fades already, goes on so.
@@ -87,30 +105,48 @@ impl Roll {
         begins || (self.ends != FOREVER && within(self.ends - self.fade_out, self.fade_out))
     }
 
-    /// Draws it over what is there, as much of it as a blackout leaves. Neither allocates nor waits.
-    pub fn draw(&self, at: ShowTime, blackout: u32, slots: &mut [u8; Universe::SLOTS]) {
-        let weight = self.weight(at);
-        if weight == 0 {
-            return;
-        }
-        for (first, recorded) in self.reel.at(self.place(at)) {
-            let Some(slots) = slots.get_mut(first..first + recorded.len()) else { continue };
-            match (weight, blackout) {
-                (ONE, WHOLE) => slots.copy_from_slice(recorded),
-                _ => slots.iter_mut().zip(recorded).for_each(|(slot, recorded)| {
-                    *slot = mix(*slot, scaled(u32::from(*recorded), blackout) as u8, weight);
-                }),
+    /// What was recorded for `at`, and of which slots. Neither allocates nor waits.
+    pub fn show(
+        &self,
+        at: ShowTime,
+        octets: &mut [u8; Universe::SLOTS],
+        has: &mut [bool; Universe::SLOTS],
+    ) {
+        let mut read = [0; Universe::SLOTS];
+        let gone = at - self.at + self.offset;
+        let frame = match &self.stream {
+            None => self.reel.at(self.within(gone)),
+            Some((stream, index)) => {
+                let length = stream.read(*index, gone, &mut read);
+                &read[..length]
+            }
+        };
+        for (first, recorded) in self.reel.stretch(frame) {
+            let span = first..first + recorded.len();
+            if let Some(octets) = octets.get_mut(span.clone()) {
+                octets.copy_from_slice(recorded);
+                has[span].fill(true);
             }
         }
     }
 
-    /// Where in the file it is.
-    fn place(&self, at: ShowTime) -> Span {
-        let gone = (at - self.at + self.offset).ns();
-        Span::from_ns(gone.rem_euclid(self.length.ns().max(1)))
+    /// What its frames are read by while it plays.
+    pub fn stream(&self) -> Option<&Arc<Stream>> {
+        self.stream.as_ref().map(|(stream, _)| stream)
     }
 
-    fn weight(&self, at: ShowTime) -> u32 {
+    /// Says to its stream that it will be drawn at `at`.
+    pub fn ask(&self, at: ShowTime) {
+        self.stream.iter().for_each(|(stream, _)| stream.ask(at - self.at + self.offset));
+    }
+
+    /// Where in the file it is.
+    fn within(&self, gone: Span) -> Span {
+        Span::from_ns(gone.ns().rem_euclid(self.length.ns().max(1)))
+    }
+
+    /// How much of it is seen, 0 to [`ONE`].
+    pub fn weight(&self, at: ShowTime) -> u32 {
         if at < self.at || at >= self.ends {
             return 0;
         }
@@ -131,9 +167,4 @@ pub fn ends(cue: &CaptureCue, at: ShowTime) -> Option<ShowTime> {
         Loops::Times(times) => Some(at + cue.footage.length.times(times.into()) - cue.offset),
         Loops::Forever => None,
     }
-}
-
-fn mix(under: u8, over: u8, weight: u32) -> u8 {
-    let sum = u64::from(under) * u64::from(ONE - weight) + u64::from(over) * u64::from(weight);
-    ((sum + u64::from(ONE / 2)) / u64::from(ONE)) as u8
 }

@@ -1,12 +1,14 @@
-//! `light = { capture = … }`: recorded light in a cue. Each file is unrolled once for each way it is mapped.
+//! `light = { capture = … }`: recorded light in a cue. Each file is looked through once for each way it is mapped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use units::{Slot, Span, Universe};
 use wire::fseq;
+use wire::stored::Stored;
 
-use super::footage::{self, Footage, Route, Unplayable};
+use super::film::{Film, Route, Unplayable};
+use super::footage::Footage;
 use super::load::{Source, outside, within};
 use super::model::{CaptureCue, Loops};
 use crate::reader::{Node, Read, Report, Table, Value, code, in_range, whole};
@@ -20,7 +22,7 @@ const UNIVERSE_SIZE: u32 = Universe::SLOTS as u32;
 /// Every file that has been named so far.
 pub struct Captures<'a> {
     source: &'a dyn Source,
-    unrolled: BTreeMap<(String, Map), Result<Arc<Footage>, Unplayable>>,
+    found: BTreeMap<(String, Map), Result<Arc<Footage>, Unplayable>>,
 }
 
 /// What goes where.
@@ -37,33 +39,37 @@ enum Map {
 impl<'a> Captures<'a> {
     /// Nothing named yet.
     pub fn new(source: &'a dyn Source) -> Self {
-        Self { source, unrolled: BTreeMap::new() }
+        Self { source, found: BTreeMap::new() }
     }
 
     fn get(&mut self, path: &str, map: Map) -> Result<Arc<Footage>, Unplayable> {
         let source = self.source;
         let key = (path.to_owned(), map);
-        let unroll = || {
-            let bytes = source.capture(path).map_err(Unplayable::File)?;
-            unroll(&bytes, &key.1).map(Arc::new)
+        let find = || {
+            let stored = source.capture(path).map_err(Unplayable::File)?;
+            let film = film(stored, &key.1)?;
+            Footage::new(film, source.footage_max()).map(Arc::new)
         };
-        let known = self.unrolled.get(&key).cloned();
-        let answer = known.unwrap_or_else(unroll);
-        self.unrolled.insert(key, answer.clone());
+        let known = self.found.get(&key).cloned();
+        let answer = known.unwrap_or_else(find);
+        self.found.insert(key, answer.clone());
         answer
     }
 }
 
-fn unroll(bytes: &[u8], map: &Map) -> Result<Footage, Unplayable> {
+fn film(stored: Arc<dyn Stored>, map: &Map) -> Result<Film, Unplayable> {
     let other = |wanted| Err(Unplayable::File(format!("this `map` is for {wanted}")));
-    match (bytes.starts_with(&fseq::MAGIC), map) {
-        (true, Map::Whole(size)) => footage::of_sequence(bytes, &[], *size),
-        (true, Map::Channels(routes)) => footage::of_sequence(bytes, routes, UNIVERSE_SIZE as u16),
+    let mut magic = fseq::MAGIC.map(|_| 0);
+    let told = stored.read_at(0, &mut magic);
+    told.map_err(|error| Unplayable::File(format!("the disk does not give it: {error}")))?;
+    match (magic == fseq::MAGIC, map) {
+        (true, Map::Whole(size)) => Film::of_sequence(stored, &[], *size),
+        (true, Map::Channels(routes)) => Film::of_sequence(stored, routes, UNIVERSE_SIZE as u16),
         (true, Map::Universes(_)) => {
             other("captures; a sequence has channels: map = [{ channel = 1, universe = 1 }]")
         }
-        (false, Map::Whole(_)) => footage::of_capture(bytes, &BTreeMap::new()),
-        (false, Map::Universes(map)) => footage::of_capture(bytes, map),
+        (false, Map::Whole(_)) => Film::of_capture(stored, &BTreeMap::new()),
+        (false, Map::Universes(map)) => Film::of_capture(stored, map),
         (false, Map::Channels(_)) => other("sequences; a capture has universes: map = { 1 = 3 }"),
     }
 }
@@ -95,7 +101,14 @@ pub fn read(light: &Table, captures: &mut Captures) -> Option<CaptureCue> {
             format!("`{file}` was cut off while it was written; {} can be played", footage.length);
         report.warn(node.spot, code::CAPTURE_CUT, message, None);
     }
-    let cue = CaptureCue { file, footage, loops, offset, fade_in, fade_out };
+    let opening = match footage.opening(offset) {
+        Ok(opening) => opening.map(Arc::new),
+        Err(why) => {
+            unplayable(light, node, &file, &Unplayable::File(why));
+            return None;
+        }
+    };
+    let cue = CaptureCue { file, footage, opening, loops, offset, fade_in, fade_out };
     starts_within(light, &cue);
     Some(cue)
 }

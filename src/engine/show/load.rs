@@ -1,8 +1,12 @@
 //! Gathers the files of a show, and puts the show together.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wire::stored::Stored;
 
 use super::captures::Captures;
+use super::footage::FOOTAGE_MAX;
 use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
@@ -18,9 +22,13 @@ pub trait Source {
     fn text(&self, path: &str) -> Result<String, String>;
     /// What is known of a sound file, or why it cannot be played.
     fn media(&self, path: &str) -> Result<MediaInfo, String>;
-    /// The bytes of a recording of light, or why they cannot be had.
-    fn capture(&self, _path: &str) -> Result<Vec<u8>, String> {
+    /// Where the bytes of a recording of light lie, or why they cannot be had.
+    fn capture(&self, _path: &str) -> Result<Arc<dyn Stored>, String> {
         Err("there is no such file".into())
+    }
+    /// What a recording may take in memory; a longer one is read while it plays.
+    fn footage_max(&self) -> usize {
+        FOOTAGE_MAX
     }
     /// Paths of sound files that are there, to suggest one for a name that is not.
     fn media_there(&self) -> Vec<String> {

@@ -12,6 +12,7 @@ mod captures;
 mod cues;
 mod dark;
 mod effects;
+mod film;
 mod footage;
 mod hang;
 mod head;
@@ -35,7 +36,8 @@ mod universes;
 mod values;
 
 pub use crate::reader::{Finding, Severity, json};
-pub use footage::{FOOTAGE_MAX, Footage, Reel};
+pub use film::{Film, Projector, Shown, Unplayable};
+pub use footage::{FOOTAGE_MAX, Footage, Opening, Reel};
 pub use load::{Loaded, Source, load};
 pub use masters::{GRAND, find as find_master};
 pub use model::*;

@@ -17,7 +17,7 @@ use wire::artnet::Key;
 use crate::fixture::attribute;
 use crate::timecode::Source;
 
-use super::footage::Footage;
+use super::footage::{Footage, Opening};
 
 /// A whole show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -632,6 +632,8 @@ pub struct CaptureCue {
     pub file: String,
     /// What is in it, by the universes that it plays in.
     pub footage: Arc<Footage>,
+    /// What is kept of the place where it begins; none if all of it is.
+    pub opening: Option<Arc<Opening>>,
     /// How often.
     pub loops: Loops,
     /// Where in the file it begins.

@@ -25,6 +25,7 @@ use super::{House, Peer, SwitchboardGlance, lamps};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
+use crate::light::ToRecord;
 
 /// The longest command has an id and a list's name.
 const BODY_MAX: usize = 16 << 10;
@@ -303,26 +304,42 @@ async fn rooms(State(house): State<Arc<House>>) -> Json<SwitchboardGlance> {
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {
     let outputs = &house.outputs;
     let (universes, inputs) = (outputs.universes(), outputs.inputs());
-    let lost = outputs.recording_lost();
-    Json(json!({ "universes": universes, "inputs": inputs, "recording_lost_frames": lost }))
+    let (lost, starved) = (outputs.recording_lost(), outputs.playback_starved());
+    Json(json!({ "universes": universes, "inputs": inputs, "recording_lost_frames": lost,
+        "playback_starved_frames": starved }))
 }
 
 #[derive(Debug, Deserialize)]
 struct Recorded {
-    /// Numbers parted by commas; all where there are none.
+    /// Numbers parted by commas.
     universes: Option<String>,
+    /// Names of inputs parted by commas, `=N` behind those that are recorded as universe N.
+    inputs: Option<String>,
+}
+
+impl Recorded {
+    fn read(&self) -> Option<ToRecord> {
+        let parted = |all: &Option<String>| {
+            let all = all.as_deref().unwrap_or_default().split(',').filter(|it| !it.is_empty());
+            all.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let universe = |number: &str| Universe::new(number.parse().ok()?).ok();
+        let input = |words: &String| match words.rsplit_once('=') {
+            Some((name, number)) => Some((name.to_owned(), Some(universe(number)?))),
+            None => Some((words.clone(), None)),
+        };
+        let universes: Option<_> = parted(&self.universes).iter().map(|it| universe(it)).collect();
+        let inputs: Option<_> = parted(&self.inputs).iter().map(input).collect();
+        Some(ToRecord { universes: universes?, inputs: inputs? })
+    }
 }
 
 async fn record(State(house): State<Arc<House>>, Query(asked): Query<Recorded>) -> Response {
-    let numbers = asked.universes.as_deref().unwrap_or_default().split(',');
-    let universe = |number: &str| Universe::new(number.parse().ok()?).ok();
-    let universes: Option<Vec<Universe>> =
-        numbers.filter(|it| !it.is_empty()).map(universe).collect();
-    let Some(universes) = universes else {
-        let message = "universes are numbers from 1 to 63999, parted by commas";
+    let Some(asked) = asked.read() else {
+        let message = "universes are numbers from 1 to 63999, parted by commas; inputs are names, with `=` and such a number";
         return nonsense(StatusCode::BAD_REQUEST, "bad_request", message);
     };
-    match house.outputs.record(&universes) {
+    match house.outputs.record(&asked) {
         Ok(bytes) => {
             let pieces = futures_util::stream::unfold(bytes, async |mut bytes| {
                 let piece = bytes.recv().await?;

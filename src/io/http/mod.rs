@@ -33,7 +33,7 @@ use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
-use units::{ShowTime, Span, Subnet, Universe};
+use units::{ShowTime, Span, Subnet};
 use uuid::Uuid;
 
 pub use crowd::Crowd;
@@ -44,6 +44,7 @@ pub use tls::{Certificates, TlsError};
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
 use crate::journal::Journal;
+use crate::light::ToRecord;
 use crate::ptp::ClockHandle;
 
 /// A file of the page.
@@ -70,11 +71,13 @@ pub trait Outputs: Send + Sync {
     fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done>;
     /// Frames that recordings of light had no room for.
     fn recording_lost(&self) -> u64;
-    /// Records light, as the bytes of a capture, until the receiver is dropped; without universes all of them.
+    /// Frames of recorded light that went out as they were last, since a disk was too slow.
+    fn playback_starved(&self) -> u64;
+    /// Records light, as the bytes of a capture, until the receiver is dropped.
     ///
     /// # Errors
     /// Why not, as a sentence.
-    fn record(&self, universes: &[Universe]) -> Result<mpsc::Receiver<Vec<u8>>, String>;
+    fn record(&self, asked: &ToRecord) -> Result<mpsc::Receiver<Vec<u8>>, String>;
 }
 
 /// What does not change while the box runs.

@@ -32,6 +32,7 @@ use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
 use super::record::{Recording, Tape, Wanted};
+use super::reels::Reels;
 use super::render::{Gauges, Leave, Old, Table, Told, phase_of};
 use crate::clock::BoxClock;
 
@@ -118,6 +119,9 @@ pub(super) struct Edge {
     pub artnet_sync: bool,
     pub heard: Vec<UdpSocket>,
     pub inputs: Inputs,
+    /// The newest of what came in.
+    pub came: Arc<InputTable>,
+    pub reels: Arc<Reels>,
     pub input_names: Vec<String>,
     /// Sockets in the groups of synchronization addresses that sources name.
     pub synchronized: BTreeMap<Universe, Vec<UdpSocket>>,
@@ -240,6 +244,9 @@ impl Edge {
         if self.ends.iter().all(|ends| ends.inputs.slots() > 0)
             && let Some(table) = self.inputs.take_table()
         {
+            let now = self.clock.now();
+            self.recording.iter_mut().for_each(|recording| recording.hear(now, &table));
+            self.came = table.clone();
             self.ends.iter_mut().for_each(|ends| drop(ends.inputs.push(table.clone())));
         }
     }
@@ -291,7 +298,9 @@ impl Edge {
         let wanted = self.seen.lock().expect("watchers do not panic").wanted.take();
         if let Some(wanted) = wanted {
             let (threads, gauges) = (self.ends.len(), self.gauges.clone());
-            let (recording, tapes) = Recording::begin(wanted, &self.title, now, threads, gauges);
+            let (mut recording, tapes) =
+                Recording::begin(wanted, &self.title, now, threads, gauges);
+            recording.hear(now, &self.came);
             self.hand_tapes(tapes.into_iter().map(Some));
             self.recording = Some(recording);
         }
@@ -416,6 +425,7 @@ impl Edge {
 
     fn each_second(&mut self) {
         self.memory.say_failures(self.gauges.failed.load(Relaxed));
+        self.reels.tell();
         self.synchronize();
         let inputs = 0..self.input_names.len();
         let inputs: Vec<_> =

@@ -2,24 +2,26 @@
 
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use engine::light::{GRID, MasterId, Playback, Take};
 use engine::show::{
-    ArtnetOut, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue, LossGoal, Merge,
-    SacnOut, Shape, Show, ShowInput, Target, Timing, UniverseOut, Wave, WaveTarget,
+    ArtnetOut, CaptureCue, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue,
+    LossGoal, MediaInfo, Merge, SacnOut, Shape, Show, ShowInput, Source, Target, Timing,
+    UniverseOut, Wave, WaveTarget,
 };
 use nix::libc;
 use tokio::sync::mpsc::Receiver;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
-use wire::capture::{Reader, Record};
+use wire::capture::{Head, Reader, Record, Writer};
 use wire::sacn::{self, DataFrame, SourceName};
+use wire::stored::Stored;
 
 use super::render::{Came, Lit, THREAD};
-use super::{Light, LightNet, LightSetup};
+use super::{Light, LightNet, LightSetup, ToRecord};
 use crate::clock::BoxClock;
 
 /// Counts what the render thread asks of the heap while somebody watches.
@@ -176,8 +178,10 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let mut playback = Playback::new(&show);
     let mut bytes = [0; 2048];
     receiver.recv(&mut bytes).expect("a first frame");
-    let mut recorded = light.watch().record(&[]).expect("nobody else records");
-    assert!(light.watch().record(&[]).is_err(), "one at a time");
+    let (_, long) = on_a_disk(1);
+    playback.roll(1, 3, clock.now(), &long);
+    let mut recorded = light.watch().record(&ToRecord::default()).expect("nobody else records");
+    assert!(light.watch().record(&ToRecord::default()).is_err(), "one at a time");
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
     WATCHING.store(true, SeqCst);
     node.send_to(&subscription(), controller).expect("loopback takes it");
@@ -190,7 +194,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         wave_on_all(&mut playback, now + Span::from_millis(20));
         // Seen, gone, and seen again.
         let seen = LightCue { timings: vec![Timing::default()], ..look(Level::FULL) };
-        playback.look_blind((round % 3 != 0).then_some(&seen));
+        playback.look_blind(now, (round % 3 != 0).then_some(&seen));
         light.play(playback.plan(1));
         desk.speak(to);
         let length = receiver.recv(&mut bytes).expect("a frame");
@@ -221,7 +225,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
 /// What a recording shows.
 fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
     let capture: Vec<u8> = std::iter::from_fn(|| recorded.try_recv().ok()).flatten().collect();
-    let mut reader = Reader::new(&capture).expect("a capture");
+    let mut reader = Reader::new(&capture[..]).expect("a capture");
     let mut all = Vec::new();
     while let Some(record) = reader.next_record().expect("no damage") {
         if let Record::Frame { index: 0, slots, .. } = record {
@@ -229,6 +233,144 @@ fn frames_of_universe_1(recorded: &mut Receiver<Vec<u8>>) -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+/// A disk that can be made to stand still.
+#[derive(Default)]
+struct StubDisk {
+    bytes: Vec<u8>,
+    stands: Mutex<bool>,
+    moves: Condvar,
+}
+
+impl StubDisk {
+    fn stand(&self, stands: bool) {
+        *self.stands.lock().expect("nobody panics with it") = stands;
+        self.moves.notify_all();
+    }
+}
+
+impl Stored for StubDisk {
+    fn length(&self) -> std::io::Result<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+    fn read_at(&self, at: u64, into: &mut [u8]) -> std::io::Result<usize> {
+        let stands = self.stands.lock().expect("nobody panics with it");
+        drop(self.moves.wait_while(stands, |stands| *stands).expect("nobody panics with it"));
+        // As a disk that has little to give at once.
+        let most = into.len().min(4096);
+        self.bytes.read_at(at, &mut into[..most])
+    }
+}
+
+/// A show with one recording, on that disk.
+struct OneCapture(Arc<StubDisk>);
+
+impl Source for OneCapture {
+    fn text(&self, _: &str) -> Result<String, String> {
+        let cue = "number = 1\nlight = { capture = \"a\", loop = \"forever\" }";
+        Ok(format!("[[list]]\nname = \"main\"\n[[list.cue]]\n{cue}\n"))
+    }
+    fn media(&self, _: &str) -> Result<MediaInfo, String> {
+        Err("there is no sound".into())
+    }
+    fn capture(&self, _: &str) -> Result<Arc<dyn Stored>, String> {
+        Ok(self.0.clone())
+    }
+    fn footage_max(&self) -> usize {
+        0
+    }
+}
+
+/// A recording of a universe that is read while it plays: of frame N all slots are N modulo 251, for 20 s.
+fn on_a_disk(number: u32) -> (Arc<StubDisk>, CaptureCue) {
+    let mut bytes = Vec::new();
+    let universes = vec![universe(number)];
+    let head = Head { title: String::new(), began: ShowTime::ZERO, universes };
+    let mut writer = Writer::new(head, &mut bytes);
+    for frame in 0..870 {
+        let slots: [u8; Universe::SLOTS] = std::array::from_fn(|_| (frame % 251) as u8);
+        writer.frame(ShowTime::ZERO + GRID.times(frame), universe(number), &slots, &mut bytes);
+    }
+    let disk = Arc::new(StubDisk { bytes, ..StubDisk::default() });
+    let show = engine::show::load("show.toml", &OneCapture(disk.clone())).show;
+    let show = show.expect("it can be played");
+    let light = show.lists[0].cues[0].light.as_ref();
+    (disk, light.and_then(|light| light.capture.clone()).expect("the cue has one"))
+}
+
+#[test]
+fn sx20_a_disk_that_stands_still_costs_only_what_is_on_it_and_that_is_in_step_again_when_it_goes() {
+    let receiver = ear(5);
+    let port = receiver.local_addr().expect("it is bound").port();
+    let to = vec![IpAddr::V4(Ipv4Addr::new(127, 0, 0, 5))];
+    let out = || {
+        let sacn = Some(SacnOut { unicast: to.clone(), ..SacnOut::default() });
+        UniverseOut { sacn, ..UniverseOut::default() }
+    };
+    let show = Show { universes: [1, 2].map(|it| (universe(it), out())).into(), ..Show::default() };
+    let net = LightNet { sacn_port: port, ..LightNet::default() };
+    let net = LightNet { address: Some(Ipv4Addr::new(127, 0, 0, 6)), ..net };
+    let clock = BoxClock::free();
+    let mut light = Light::start(LightSetup {
+        show: &show,
+        cid: Uuid::from_u128(1),
+        source_name: "box".into(),
+        net,
+        priority: 100,
+        clock: clock.clone(),
+        chance: 1,
+        kept: None,
+        timecode: Box::new(|_| {}),
+        report: Box::new(|_| {}),
+    })
+    .expect("light begins");
+    let ((slow, first), (_other, second)) = (on_a_disk(1), on_a_disk(2));
+    let began = clock.now().round_up(GRID) + GRID;
+    let mut playback = Playback::new(&show);
+    playback.roll(1, 0, began, &first);
+    playback.roll(2, 1, began, &second);
+    light.play(playback.plan(1));
+    let mut seen = [0_u8; 2];
+    // What is on the wire now, and what was recorded for then, give or take a frame on its way.
+    let mut step = || {
+        let mut bytes = [0; 2048];
+        let length = receiver.recv(&mut bytes).expect("a frame");
+        let Ok(sacn::Packet::Data(data)) = sacn::parse(&bytes[..length]) else { return None };
+        let index = usize::from(data.universe.number() == 2);
+        seen[index] = data.slots[0];
+        let gone = (clock.now() - began).ns().max(0) / GRID.ns() % 870;
+        let is_near = |level: u8| (0..4).any(|ago| (gone - ago).max(0) % 251 == i64::from(level));
+        Some((seen.map(is_near), seen[0]))
+    };
+    let end = std::time::Instant::now() + Duration::from_secs(15);
+    let mut until = |wanted: &mut dyn FnMut(([bool; 2], u8)) -> bool| {
+        while !step().is_some_and(&mut *wanted) {
+            assert!(std::time::Instant::now() < end, "it never came");
+        }
+    };
+    let mut frames = 0;
+    until(&mut |(near, _)| {
+        frames += i32::from(near == [true, true]);
+        frames > 20
+    });
+    slow.stand(true);
+    until(&mut |(near, _)| near == [false, true] && light.watch().playback_starved() > 0);
+    let (mut held, mut alike) = (None, 0);
+    until(&mut |(near, level)| {
+        assert!(near[1], "the other goes on");
+        alike = if held == Some(level) { alike + 1 } else { 0 };
+        held = Some(level);
+        alike > 40
+    });
+    assert_ne!(held, Some(0), "the last frame that came is held");
+    slow.stand(false);
+    frames = 0;
+    until(&mut |(near, _)| {
+        frames += i32::from(near == [true, true]);
+        frames > 20
+    });
+    light.stop();
 }
 
 /// A console whose faders never rest.

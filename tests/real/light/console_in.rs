@@ -10,13 +10,14 @@ use engine::show::{
     TriggerOn,
 };
 use engine::told::Input;
-use io::light::{Light, LightNet, LightSetup};
+use io::light::{Light, LightNet, LightSetup, ToRecord};
 use sacn::packet::{
     AcnRootLayerProtocol, DataPacketDmpLayer, DataPacketFramingLayer, E131RootLayer,
     E131RootLayerData, SynchronizationPacketFramingLayer,
 };
 use units::{PortAddress, Slot, Span};
 use uuid::Uuid;
+use wire::capture::{Reader, Record};
 
 use crate::the_box::{lines_of, program};
 
@@ -394,6 +395,96 @@ fn a_fader_of_a_console_fires_a_cue_of_the_running_program() {
     let _ = child.kill();
     let _ = child.wait();
     assert!(fired, "{said:#?}");
+}
+
+#[test]
+fn sx20_a_console_is_recorded_as_it_arrives() {
+    let net = LightNet { address: Some(loopback(44)), ..free_ports() };
+    let show = with(input(sacn()), loopback(45));
+    let ear = Ear::new(loopback(45), net.sacn_port);
+    let light = begin(&show, &net);
+    let asked = |inputs: &[(&str, Option<u32>)], universes: &[u32]| ToRecord {
+        universes: universes.iter().map(|it| universe(*it)).collect(),
+        inputs: inputs.iter().map(|(name, it)| ((*name).into(), it.map(universe))).collect(),
+    };
+    let refused = |inputs: &[(&str, Option<u32>)], universes: &[u32]| {
+        light.watch().record(&asked(inputs, universes)).expect_err("it cannot be")
+    };
+    assert!(refused(&[("dsek", None)], &[]).contains("there are `desk`"));
+    assert!(refused(&[("desk", Some(1))], &[1]).contains("twice"));
+    let mut bytes = light.watch().record(&asked(&[("desk", None)], &[1])).expect("nobody does");
+    let taker = std::thread::spawn(move || {
+        let mut capture = Vec::new();
+        while let Some(piece) = bytes.blocking_recv() {
+            capture.extend(piece);
+        }
+        capture
+    });
+    let mut desk = Desk::new(2, 100, (loopback(44), net.sacn_port).into());
+    for level in [11, 22, 33] {
+        assert!(until(&ear, SOON, || desk.levels(&[level, 7]), |slots| slots[0] == level));
+    }
+    light.stop();
+    let capture = taker.join().expect("it takes what comes");
+    let mut reader = Reader::new(&capture[..]).expect("a capture");
+    assert_eq!(reader.head().universes, [universe(1), universe(u32::from(DESK_UNIVERSE))]);
+    let mut shown = [vec![], vec![]];
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Frame { index, slots, .. } = record {
+            shown[index].push((slots[0], slots[1]));
+        }
+    }
+    assert_eq!(shown[1], [(11, 7), (22, 7), (33, 7)], "nothing before somebody sends");
+    assert_eq!(shown[0].last(), Some(&(33, 7)), "and what left, mixed with it");
+}
+
+#[test]
+fn sx20_the_program_records_an_art_net_console_alone() {
+    let Some(lan) = Lan::new("sx20_the_program_records_…") else { return };
+    let place = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| place.path().join(name);
+    std::fs::write(file("box.toml"), BOX_FILE).expect("written");
+    std::fs::write(file("show.toml"), SHOW_FILE).expect("written");
+    let mut command = lan.command(Side::Box, &program().get_program().to_string_lossy());
+    command.arg("run").arg(place.path()).arg("--box").arg(file("box.toml"));
+    command.arg("--state").arg(file("state")).arg("--socket").arg(file("socket"));
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let lines = lines_of(child.stdout.take().expect("piped"));
+    let desk = lan.on(Side::Desk, || Ear::new(DESK, 0));
+    let mut send = |level| {
+        let _ = desk.0.send_to(&art_dmx_of(5, level), (BOX, wire::artnet::PORT));
+        desk.hear(Span::from_millis(30));
+    };
+    let end = system_now() + Span::from_secs(20).ns();
+    while !lines.try_iter().any(|line| line.contains("cue 3 began")) {
+        assert!(system_now() < end, "the box never hears the desk");
+        [0, 0, 200].into_iter().for_each(&mut send);
+    }
+    let taken = file("taken.dbl");
+    let mut record = program();
+    record.arg("record").arg(&taken).args(["--inputs", "desk", "--for", "1500ms", "--json"]);
+    record.arg("--socket").arg(file("socket")).stdout(Stdio::piped());
+    let mut record = record.spawn().expect("it starts");
+    while record.try_wait().expect("ours").is_none() {
+        assert!(system_now() < end, "it does not end");
+        [50, 100].into_iter().for_each(&mut send);
+    }
+    let output = record.wait_with_output().expect("it has ended");
+    let _ = child.kill();
+    let _ = child.wait();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!((&told["universes"], &told["lost_frames"]), (&1.into(), &0.into()));
+    let capture = std::fs::read(&taken).expect("it is written");
+    let mut reader = Reader::new(&capture[..]).expect("a capture");
+    assert_eq!(reader.head().universes, [universe(6)], "one more than the port address");
+    let mut levels = std::collections::BTreeSet::new();
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Frame { slots, .. } = record {
+            levels.insert(slots[6]);
+        }
+    }
+    assert!(levels.is_superset(&[50, 100].into()) && !reader.is_cut(), "{levels:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use engine::light::Playback;
 use engine::show::{LightOut, SacnIp, SacnOut, Show, UniverseOut};
 use io::light::{Light, LightNet};
-use units::Span;
+use units::{ShowTime, Span};
 
 use super::evening::ms;
 use super::lan::{BOX_INTERFACE, DESK, Lan, Side, v6};
@@ -66,10 +66,10 @@ fn s09_what_is_seen_blindly_is_a_source_of_its_own_beside_what_is_live() {
     let ear = Ear::new(loopback(1), net.sacn_port);
     let mut light = begin(&show, &net);
     let mut playback = Playback::new(&show);
-    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    playback.look_blind(ShowTime::ZERO, Some(&all_at(&show, 100.0, Span::ZERO)));
     fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_secs(1), 50.0);
     let mut heard = all(&ear, Span::from_millis(1500));
-    playback.look_blind(None);
+    playback.look_blind(ShowTime::ZERO, None);
     light.play(playback.plan(2));
     heard.extend(all(&ear, Span::from_secs(2)));
     let (live, blind) = live_and_blind(&heard);
@@ -96,7 +96,7 @@ fn s08_s09_a_planned_exit_ends_what_is_seen_blindly_too() {
     let ear = Ear::new(loopback(1), net.sacn_port);
     let mut light = begin(&show, &net);
     let mut playback = Playback::new(&show);
-    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    playback.look_blind(ShowTime::ZERO, Some(&all_at(&show, 100.0, Span::ZERO)));
     light.play(playback.plan(1));
     let first = ear.wait_for(SOON, |heard| sacn_data(heard).filter(|data| data.preview));
     assert!(first.is_some_and(|data| !data.terminated));
@@ -113,10 +113,10 @@ fn s09_many_universes_are_seen_blindly_each_in_its_phase() {
     let ear = Ear::new(loopback(1), net.sacn_port);
     let mut light = begin(&show, &net);
     let mut playback = Playback::new(&show);
-    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    playback.look_blind(ShowTime::ZERO, Some(&all_at(&show, 100.0, Span::ZERO)));
     light.play(playback.plan(1));
     let mut heard = all(&ear, Span::from_millis(500));
-    playback.look_blind(None);
+    playback.look_blind(ShowTime::ZERO, None);
     light.play(playback.plan(2));
     heard.extend(all(&ear, Span::from_millis(500)));
     light.stop();
@@ -161,7 +161,7 @@ fn olad_beside_blind(test: &str, settings: &str) {
     while olad.get(1).first() != Some(&0) {
         assert!(system_now() < end, "olad hears nothing");
     }
-    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    playback.look_blind(ShowTime::ZERO, Some(&all_at(&show, 100.0, Span::ZERO)));
     light.play(playback.plan(1));
     for _ in 0..10 {
         let seen = |heard: &Heard| sacn_data(heard).filter(|data| data.preview);
