@@ -321,6 +321,7 @@ impl Engine {
         {
             self.order(Some(run.number), Output::Light, What::Stop { span: fade }, now + wait);
             self.light.stop_roll(target.0, now + wait, fade);
+            self.settle_captures();
             self.light_changed = true;
         }
         self.agenda.retain(|event| !event.belongs_to(target));

@@ -122,7 +122,7 @@ impl Playback {
         for (universe, roll) in Roll::all(run, list, at, cue) {
             let index = self.rack(universe);
             let rack = &mut self.racks[index];
-            let before = rack.rolls.iter_mut().filter(|it| it.list == list);
+            let before = rack.rolls.iter_mut().filter(|it| it.list == list && it.run != run);
             before.for_each(|it| it.cover(&roll));
             rack.rolls.push(roll);
             rack.drawn = OnceLock::new();
@@ -132,11 +132,17 @@ impl Playback {
     /// The recording of a run ends within `span`.
     pub fn stop_roll(&mut self, run: u64, at: ShowTime, span: Span) {
         let at = self.shown(at);
-        self.each_roll(|roll| {
-            if roll.run == run {
-                roll.stop(at, Some(span));
+        for rack in self.racks.iter_mut().filter(|rack| !rack.rolls.is_empty()) {
+            let mut going = vec![run];
+            for roll in rack.rolls.iter_mut().rev() {
+                let above = roll.is_seen_through(at);
+                if going.contains(&roll.run) || above.is_some_and(|it| going.contains(&it)) {
+                    going.push(roll.run);
+                    roll.stop(at, Some(span));
+                }
             }
-        });
+            rack.drawn = OnceLock::new();
+        }
     }
 
     /// When the recordings of each run that has any are over; none if something has to end them.

@@ -20,6 +20,8 @@ pub struct Roll {
     pub list: usize,
     at: ShowTime,
     ends: ShowTime,
+    /// When another run of its list is whole above it, and which.
+    covered: Option<(ShowTime, u64)>,
     offset: Span,
     length: Span,
     fade_in: Span,
@@ -50,27 +52,33 @@ impl Roll {
         let (offset, length) = (cue.offset, cue.footage.length);
         let (fade_in, fade_out) = (cue.fade_in, cue.fade_out);
         let stream = None;
-        Self { run, list, at, ends, offset, length, fade_in, fade_out, reel, stream }
+        let covered = None;
+        Self { run, list, at, ends, covered, offset, length, fade_in, fade_out, reel, stream }
     }
 
     /// Ends it within `span`, or within its own fade; what ends sooner anyway, or fades already, goes on so.
     pub fn stop(&mut self, at: ShowTime, span: Option<Span>) {
         let span = span.unwrap_or(self.fade_out);
+        if self.is_seen_through(at).is_some() {
+            self.covered = None;
+        }
         let fades_already = self.ends != FOREVER && at >= self.ends - self.fade_out;
         if at + span < self.ends && !fades_already {
             (self.ends, self.fade_out) = (at + span, span);
         }
     }
 
-    /// Lies beneath another one from `at` on: nobody sees it any more once that one is whole.
+    /// Lies beneath another one: nobody sees it any more once that one is whole.
     pub fn cover(&mut self, by: &Self) {
-        self.stop_dead(by.at + by.fade_in);
+        let whole = by.at + by.fade_in;
+        if self.covered.is_none_or(|(covered, _)| whole < covered) {
+            self.covered = Some((whole, by.run));
+        }
     }
 
-    fn stop_dead(&mut self, at: ShowTime) {
-        if at < self.ends {
-            (self.ends, self.fade_out) = (at, Span::ZERO);
-        }
+    /// Which run lies above it, and is not whole at `at`: if that one goes, so does this one, and both are seen going.
+    pub fn is_seen_through(&self, at: ShowTime) -> Option<u64> {
+        self.covered.filter(|(whole, _)| at < *whole).map(|(_, run)| run)
     }
 
     /// A pause that lasted `by` and began at `frozen` is over.
@@ -80,12 +88,14 @@ impl Roll {
             if self.ends != FOREVER {
                 self.ends += by;
             }
+            let covered = self.covered.as_mut().filter(|(whole, _)| *whole > frozen);
+            covered.into_iter().for_each(|(whole, _)| *whole += by);
         }
     }
 
     /// When it is over; none if something has to end it.
     pub fn ends(&self) -> Option<ShowTime> {
-        Some(self.ends).filter(|ends| *ends != FOREVER)
+        Some(self.seen_until()).filter(|ends| *ends != FOREVER)
     }
 
     /// Whether it has not begun by then.
@@ -95,7 +105,7 @@ impl Roll {
 
     /// Whether its last frame has been followed by another, so that nothing needs it.
     pub fn is_over(&self, now: ShowTime) -> bool {
-        self.ends != FOREVER && self.ends + GRID <= now
+        self.ends().is_some_and(|ends| ends + GRID <= now)
     }
 
     /// Whether a frame is to be sent whatever is in it: it begins, fades or ends.
@@ -145,9 +155,13 @@ impl Roll {
         Span::from_ns(gone.ns().rem_euclid(self.length.ns().max(1)))
     }
 
+    fn seen_until(&self) -> ShowTime {
+        self.covered.map_or(self.ends, |(whole, _)| whole.min(self.ends))
+    }
+
     /// How much of it is seen, 0 to [`ONE`].
     pub fn weight(&self, at: ShowTime) -> u32 {
-        if at < self.at || at >= self.ends {
+        if at < self.at || at >= self.seen_until() {
             return 0;
         }
         let fade = |at, span| Fade { at, span, curve: Curve::Linear };
