@@ -16,13 +16,14 @@ import { promisify } from "node:util";
 import { capture } from "./capture.js";
 
 const require = createRequire(new URL("../page/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
+const { chromium, firefox } = require("playwright-core");
 export const house = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 export const program = process.env.DOWNBEAT || join(house, "target/debug/downbeat");
 const tools = process.env.DOWNBEAT_TOOLS || join(house, "target/debug/tools");
-const browserPath = process.env.CHROMIUM || "/usr/bin/chromium";
+export const browserPath = process.env.CHROMIUM || "/usr/bin/chromium";
+export const firefoxPath = process.env.FIREFOX || "/usr/bin/firefox-esr";
 
 /** Why the browser tests cannot run here; null where they can. */
 export function whyNot() {
@@ -77,6 +78,13 @@ export function startBrowser(pulse, ...more) {
   });
 }
 
+/** The same of Debian's Firefox, which is driven by WebDriver BiDi, and whose sound stands still without a card. */
+export function startFirefox(pulse) {
+  const firefoxUserPrefs = { "media.autoplay.default": 0, "media.autoplay.blocking_policy": 0 };
+  const env = pulse ? { ...process.env, PULSE_SERVER: pulse.server } : process.env;
+  return firefox.launch({ executablePath: firefoxPath, channel: "moz-firefox", firefoxUserPrefs, env });
+}
+
 /** A phone that was tapped, with an ear, which the page's own security policy would not let in. */
 export async function tapped(browser, port) {
   const page = await open(browser, "/", port, { ear: true });
@@ -106,9 +114,9 @@ export async function startWire(toPort, { datagrams = false, words = [] } = {}) 
 }
 
 /** One `tools proxy`; `order` takes what it reads: `cut`, `heal`, `reset` and more; `account` says what it did. */
-export async function startProxy(toPort, port, words) {
+export async function startProxy(toPort, port, words, host = "127.0.0.1") {
   const scenario = words.includes("--scenario") ? [] : ["--scenario", "clear"];
-  const places = ["--listen", `127.0.0.1:${port}`, "--to", `127.0.0.1:${toPort}`];
+  const places = ["--listen", `${host}:${port}`, "--to", `${host}:${toPort}`];
   const child = spawn(tools, ["proxy", "--json", ...places, ...scenario, ...words], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const line = async () => JSON.parse((await once(lines, "line"))[0]);
