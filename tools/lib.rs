@@ -1,6 +1,7 @@
 //! What the chores share with tests: a network that is bad on purpose, a box that runs, a crowd of phones.
 
 pub mod fleet;
+pub mod native;
 pub mod proxy;
 pub mod running;
 

@@ -204,7 +204,7 @@ fn write_box_file(place: &Path, more: &str) -> Result<([SocketAddr; 2], PathBuf)
     let [http, https] = [address(&listeners[0])?, address(&listeners[1])?];
     let path = place.join("box.toml");
     let text = format!(
-        "[ports]\nhttp = {}\nhttps = {}\nosc = 0\ncluster = 0\nclock = 0\n{more}",
+        "[ports]\nhttp = {}\nhttps = {}\nosc = 0\ncluster = 0\nclock = 0\npeers = 0\n{more}",
         http.port(),
         https.port()
     );

@@ -276,7 +276,42 @@ fn phones(it: &Value) -> String {
         "output within",
         "heard within",
     ];
+    [table(head, &rows), peers(it)]
+        .into_iter()
+        .filter(|it| !it.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Their peer connections; nothing where nobody has one.
+fn peers(it: &Value) -> String {
+    let with_one = rows(&it["phones"]).filter(|phone| phone["peer"].is_object());
+    let rows: Vec<[String; 9]> = with_one.map(peer_row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ["phone", "peer", "since", "round trip", "loss", "in", "out", "carries", "dropped"];
     table(head, &rows)
+}
+
+fn peer_row(phone: &Value) -> [String; 9] {
+    let peer = &phone["peer"];
+    let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
+    let number = |key: &str| peer[key].as_f64();
+    let kilobytes = |key: &str| known(number(key).map(|it| format!("{:.1} kB", it / 1e3)));
+    let track = (peer["track"] == true).then_some("sound");
+    let carries: Vec<&str> = rows(&peer["channels"]).map(text).chain(track).collect();
+    [
+        phone["id"].to_string(),
+        text(&peer["state"]).to_owned(),
+        known(number("state_s").map(|it| format!("{it:.1} s"))),
+        known(number("rtt_ms").map(|it| format!("{it:.1} ms"))),
+        known(number("loss").map(|it| format!("{:.1} %", it * 100.0))),
+        kilobytes("bytes_in"),
+        kilobytes("bytes_out"),
+        carries.join(" "),
+        peer["dropped"].to_string(),
+    ]
 }
 
 fn phone_row(phone: &Value) -> [String; 11] {

@@ -1,6 +1,7 @@
 //! The program: command line and wiring. Never here: logic of its own.
 
 mod address;
+mod broadcast;
 mod cli;
 mod client;
 mod clock;

@@ -21,6 +21,7 @@ use io::http::{
     bind_secure, bind_socket,
 };
 use io::journal::{Account, Event, Journal};
+use io::peers::{Air, Peers, PeersSetup};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,6 +30,7 @@ use units::{ShowTime, Span};
 use uuid::Uuid;
 use wire::solusync::Message;
 
+use crate::broadcast::Broadcast;
 use crate::cli::Globals;
 use crate::keys::Keys;
 use crate::outputs::{Outputs, Rig, Watched};
@@ -83,8 +85,25 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 
     let keeper = keep_clock(globals, &config, node, (clock.clone(), writer), journal.clone())?;
 
+    let peers = match take_peers(&config, clock.clone()) {
+        Ok(peers) => Some(peers),
+        Err(error) => {
+            let port = config.ports.peers;
+            warnings.push(format!("no peer connections (WebRTC), UDP port {port}: {error}"));
+            None
+        }
+    };
+    let air = match peers.as_ref().map(|peers| Air::start(peers.handle())).transpose() {
+        Ok(air) => air,
+        Err(error) => {
+            warnings.push(format!("no live sound to phones: {error}"));
+            None
+        }
+    };
+
     let (gone, engine_gone) = oneshot::channel();
     let stage = Stage {
+        broadcast: Broadcast::new(show.clone(), folder.path.clone(), air),
         clock: clock.clone(),
         keeper: keeper.handle(),
         journal: journal.clone(),
@@ -142,6 +161,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 
 /// Does what the engine decides. Nothing here waits.
 struct Stage {
+    broadcast: Broadcast,
     clock: BoxClock,
     keeper: ClockHandle,
     journal: Arc<Journal>,
@@ -157,6 +177,7 @@ impl Stage {
             Effect::Send { order, at, what } => self.outputs.send(order, at, what),
             Effect::Timecode(course) => self.outputs.play_timecode(course),
             Effect::Listen(listening) => self.outputs.listen(listening),
+            Effect::Air(what) => self.broadcast.play(what),
             Effect::Tell { to, id, message } => {
                 // Without a runtime nobody is left to hear it.
                 let _ = self.words.send((to, id, message));
@@ -201,6 +222,20 @@ fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
             }
         }
     }
+}
+
+/// Peer connections. A port that cannot be had is a loud word, not the end of the show: phones keep to their sockets.
+fn take_peers(config: &BoxConfig, clock: BoxClock) -> std::io::Result<Peers> {
+    Peers::start(PeersSetup {
+        socket: io::peers::bind(config.ports.peers)?,
+        clock,
+        tai_utc: TAI_UTC,
+        limits: limits(config),
+        most: config.limits.peers as usize,
+        interface: config.net.phones.clone(),
+        announce: config.peers.announce.clone(),
+        tell: Box::new(|_, _| {}),
+    })
 }
 
 /// What light and sound report, to the engine.

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub mod clock;
+pub mod peers;
 
 use units::Subnet;
 
 pub use clock::Clock;
+pub use peers::Peers;
 
 use crate::reader::{Entry, Finding, Node, Read, Report, Severity, Spot, Table, code, parse};
 
@@ -38,6 +40,8 @@ pub struct BoxConfig {
     pub clock: Clock,
     /// `[timecode]`
     pub timecode: TimecodePorts,
+    /// `[peers]`
+    pub peers: Peers,
 }
 
 /// Which interface serves whom; none leaves the choice to the routing table.
@@ -68,6 +72,8 @@ pub struct Ports {
     pub cluster: u16,
     /// UDP: questions of other boxes that compare clocks.
     pub clock: u16,
+    /// UDP: peer connections (WebRTC) of all phones.
+    pub peers: u16,
 }
 
 /// How much one phone, or one address, may ask for.
@@ -83,6 +89,8 @@ pub struct Limits {
     pub clock_syncs_total_per_second: u32,
     /// Of one socket (SX-17).
     pub media_controls_per_second: u32,
+    /// Peer connections of all phones together.
+    pub peers: u32,
 }
 
 /// Signalling between phones.
@@ -169,12 +177,13 @@ impl Default for BoxConfig {
             cluster: Cluster::default(),
             clock: Clock::default(),
             timecode: TimecodePorts::default(),
+            peers: Peers::default(),
         }
     }
 }
 impl Default for Ports {
     fn default() -> Self {
-        Self { http: 8080, https: 8443, osc: 53000, cluster: 4001, clock: 4002 }
+        Self { http: 8080, https: 8443, osc: 53000, cluster: 4001, clock: 4002, peers: 4003 }
     }
 }
 impl Default for Limits {
@@ -186,6 +195,7 @@ impl Default for Limits {
             // Two small frames each, some 0.2 ms of air: a fifth of it where one access point has a thousand phones.
             clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
+            peers: 1_000,
         }
     }
 }
@@ -229,8 +239,10 @@ pub fn load(name: &str, text: &str) -> Loaded {
     Loaded { config: sound.then_some(config), findings }
 }
 
-const KEYS: &[&str] =
-    &["name", "net", "ports", "limits", "bloom", "sound", "paths", "cluster", "clock", "timecode"];
+const KEYS: &[&str] = &[
+    "name", "net", "ports", "limits", "bloom", "sound", "paths", "cluster", "clock", "timecode",
+    "peers",
+];
 
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
@@ -247,6 +259,8 @@ fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
         clock: section(&top, "clock", "[clock]", clock::KEYS)
             .map_or_else(Clock::default, |table| clock::read(&table)),
         timecode: timecode(&top),
+        peers: section(&top, "peers", "[peers]", peers::KEYS)
+            .map_or_else(Peers::default, |table| peers::read(&table)),
     }
 }
 
@@ -282,7 +296,7 @@ fn is_interface(name: &str) -> bool {
 
 fn ports(top: &Table) -> Ports {
     let fallback = Ports::default();
-    let keys = &["http", "https", "osc", "cluster", "clock"];
+    let keys = &["http", "https", "osc", "cluster", "clock", "peers"];
     let Some(table) = section(top, "ports", "[ports]", keys) else {
         return fallback;
     };
@@ -293,6 +307,7 @@ fn ports(top: &Table) -> Ports {
         osc: port("osc", fallback.osc),
         cluster: port("cluster", fallback.cluster),
         clock: port("clock", fallback.clock),
+        peers: port("peers", fallback.peers),
     };
     ports_differ(&table, &ports);
     ports
@@ -306,6 +321,7 @@ fn ports_differ(table: &Table, ports: &Ports) {
         ("osc", ports.osc),
         ("cluster", ports.cluster),
         ("clock", ports.clock),
+        ("peers", ports.peers),
     ];
     let mut taken: BTreeMap<u16, &str> = BTreeMap::new();
     for (key, port) in all.into_iter().filter(|&(_, port)| port != 0) {
@@ -328,6 +344,7 @@ fn limits(top: &Table) -> Limits {
         "clock_syncs_per_second",
         "clock_syncs_total_per_second",
         "media_controls_per_second",
+        "peers",
     ];
     let fallback = Limits::default();
     let Some(table) = section(top, "limits", "[limits]", keys) else { return fallback };
@@ -344,6 +361,7 @@ fn limits(top: &Table) -> Limits {
             "media_controls_per_second",
             fallback.media_controls_per_second,
         ),
+        peers: limit("peers", fallback.peers),
     }
 }
 

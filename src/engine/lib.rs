@@ -22,6 +22,7 @@ mod ledger;
 pub mod light;
 pub mod order;
 pub mod pace;
+pub mod peers;
 pub mod phonefile;
 pub mod phones;
 pub mod pool;

@@ -10,7 +10,7 @@ use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
-use crate::show::{ArtnetKey, Sending};
+use crate::show::{ArtnetKey, MediaId, Sending};
 use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
@@ -88,6 +88,21 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cue: Option<CueNumber>,
     },
+    /// Phones with a peer connection hear something on its track, live.
+    Air {
+        /// `tone`, or a track of the show; none ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
+    },
+}
+
+/// What goes out live, on the tracks of peer connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Air {
+    /// A sine, to hear whether anything comes.
+    Tone,
+    /// A file, over and over.
+    Media(MediaId),
 }
 
 /// A command with its name and its sender.
@@ -122,6 +137,12 @@ pub enum Refusal {
     NoSuchCue {
         /// What was asked for.
         cue: CueNumber,
+    },
+    /// Nothing of that name can go on air.
+    #[error("there is no track `{what}`; `tone` is always there")]
+    NoSuchTrack {
+        /// What was asked for.
+        what: String,
     },
     /// No such list.
     #[error("there is no cue list `{list}`")]
@@ -301,6 +322,8 @@ pub enum Effect {
     Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
+    /// Send this on the tracks of peer connections from now on; none is silence.
+    Air(Option<Air>),
     /// Tell phones.
     Tell {
         /// Whom.

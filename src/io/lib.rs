@@ -3,11 +3,13 @@
 pub mod chance;
 pub mod clock;
 pub mod conductor;
+mod datagram;
 pub mod disk;
 pub mod http;
 pub mod journal;
 pub mod light;
 pub mod osc;
+pub mod peers;
 pub mod ptp;
 pub mod sound;
 pub mod timecode;

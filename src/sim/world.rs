@@ -315,7 +315,8 @@ impl World {
                     self.tell(Input::Sent { order, at, evidence: Evidence::Simulated });
                 }
                 // Nobody in this world has a MIDI cable; LTC is in the sound.
-                Effect::Timecode(_) => {}
+                // Peer connections are not simulated here.
+                Effect::Timecode(_) | Effect::Air(_) => {}
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }

@@ -20,4 +20,5 @@ pub mod rdm;
 pub mod sacn;
 pub mod solusync;
 pub mod stored;
+pub mod stun;
 pub mod time;

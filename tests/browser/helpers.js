@@ -38,7 +38,7 @@ export async function startBox(show) {
   const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
   const [http, https, osc, cluster] = await freePorts(4);
   const socket = join(folder, "control.sock");
-  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\nclock = 0\n`;
+  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\nclock = 0\npeers = 0\n`;
   writeFileSync(join(folder, "box.toml"), `${ports}\n[limits]\nconnections_per_address = 100\n`);
   const showFolder = typeof show === "function" ? show(join(folder, "show")) : show;
   const common = ["--box", join(folder, "box.toml"), "--state", join(folder, "state"), "--socket", socket];

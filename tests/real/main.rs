@@ -5,6 +5,7 @@ mod fleet;
 mod fuzz;
 mod light;
 mod microphone;
+mod peers;
 mod program;
 mod proxy;
 mod ptp;

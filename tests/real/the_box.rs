@@ -94,8 +94,9 @@ impl Place {
     /// The box file, with more in it.
     pub fn write_box(&self, more: &str) {
         let Self { http, https, osc, .. } = self;
-        let text =
-            format!("[ports]\nclock = 0\nhttp = {http}\nhttps = {https}\nosc = {osc}\n{more}");
+        let text = format!(
+            "[ports]\nclock = 0\npeers = 0\nhttp = {http}\nhttps = {https}\nosc = {osc}\n{more}"
+        );
         std::fs::write(self.path("box.toml"), text).expect("written");
     }
 

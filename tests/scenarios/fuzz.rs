@@ -51,6 +51,16 @@ fn whatever_datagram_asks_or_tells_the_time_is_refused_or_is_the_same_twice() {
 }
 
 #[test]
+fn sx06_whatever_a_phone_offers_is_refused_or_has_lost_its_candidates() {
+    stands(&targets::peers::TARGET, 2000);
+}
+
+#[test]
+fn sx06_whatever_knocks_for_a_peer_connection_only_a_whole_request_wants_anybody() {
+    stands(&targets::stun::TARGET, 2000);
+}
+
+#[test]
 fn whatever_comes_to_the_osc_port_is_refused_or_is_messages() {
     stands(&targets::osc::TARGET, 2000);
 }

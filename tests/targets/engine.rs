@@ -253,7 +253,11 @@ impl Night {
             Effect::Received(receipt) => drop(serde_json::to_string(&receipt).expect("JSON")),
             Effect::Ordered(order) => drop(serde_json::to_string(&order).expect("JSON")),
             Effect::Said(said) => drop(serde_json::to_string(&said).expect("JSON")),
-            Effect::Sound(_) | Effect::ShowRuns(_) | Effect::Send { .. } | Effect::Timecode(_) => {}
+            Effect::Sound(_)
+            | Effect::ShowRuns(_)
+            | Effect::Send { .. }
+            | Effect::Timecode(_)
+            | Effect::Air(_) => {}
         }
     }
 

@@ -14,11 +14,13 @@ pub mod ltc;
 pub mod media;
 pub mod mtc;
 pub mod osc;
+pub mod peers;
 pub mod phone;
 pub mod rdm;
 pub mod sacn;
 pub mod show;
 pub mod solusync;
+pub mod stun;
 pub mod time;
 
 /// What bytes are thrown at.
@@ -40,6 +42,8 @@ pub const ALL: &[Target] = &[
     solusync::TARGET,
     bloom::TARGET,
     time::TARGET,
+    peers::TARGET,
+    stun::TARGET,
     osc::TARGET,
     sacn::TARGET,
     artnet::TARGET,

@@ -5,6 +5,7 @@
 //! its deed; a cue that starts `now` makes each output wait for its own need only, `together` for the longest.
 
 mod agenda;
+mod air;
 mod bench;
 mod desk;
 mod fire;
@@ -314,6 +315,7 @@ impl Engine {
             Command::Park { what, level } => self.park(now, what, *level, from),
             Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
             Command::Blind { cue } => self.blind(now, *cue, from),
+            Command::Air { what } => self.air(what.as_deref(), from),
         }
     }
 

@@ -129,7 +129,7 @@ fn takes(word: &str) -> &'static [&'static str] {
         "master" => &["master", "level"],
         "blackout" => &["on"],
         "park" => &["what", "level"],
-        "unpark" => &["what"],
+        "unpark" | "air" => &["what"],
         _ => &[],
     }
 }
@@ -204,6 +204,7 @@ fn read(word: &str, body: &[u8]) -> Result<Option<(Option<CommandId>, Command)>,
         "park" => Command::Park { what: what.ok_or_else(|| needed(a_thing))?, level },
         "unpark" => Command::Unpark { what },
         "blind" => Command::Blind { cue },
+        "air" => Command::Air { what },
         _ => return Ok(None),
     };
     match strange {

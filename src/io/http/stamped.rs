@@ -6,23 +6,20 @@
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use nix::cmsg_space;
-use nix::sys::socket::sockopt::{ReceiveTimestampns, UdpGroSegment};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
-use nix::sys::time::TimeSpec;
-use nix::time::ClockId;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::UdpGroSegment;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
-use units::{Moment, MonoTime, Span};
+use units::{MonoTime, Span};
 
-use crate::clock::read;
+use crate::datagram;
 
 /// Senders that are remembered; the one that was silent longest goes first.
 const SENDERS_MAX: usize = 4096;
@@ -76,18 +73,24 @@ impl StampedSocket {
         socket.set_nonblocking(true)?;
         let ears = socket.try_clone()?;
         let quinn = TokioRuntime.wrap_udp_socket(socket)?;
-        setsockopt(&ears, ReceiveTimestampns, &true)?;
+        datagram::ask_for_stamps(&ears)?;
         // Packets that the kernel has glued together would share one stamp.
         let _ = setsockopt(&ears, UdpGroSegment, &false);
         Ok(Self { quinn, ears: tokio::net::UdpSocket::from_std(ears)?, arrivals })
     }
 
     fn receive(&self, buffer: &mut IoSliceMut<'_>) -> io::Result<RecvMeta> {
-        let packet = receive(self.ears.as_raw_fd(), buffer)?;
+        let packet = datagram::receive(self.ears.as_fd(), buffer)?;
         if let Some(stamp) = packet.stamp {
-            self.arrivals.note(packet.meta.addr, monotonic(stamp));
+            self.arrivals.note(packet.from, stamp);
         }
-        Ok(packet.meta)
+        Ok(RecvMeta {
+            addr: packet.from,
+            len: packet.len,
+            stride: packet.len,
+            ecn: EcnCodepoint::from_bits(packet.class),
+            dst_ip: packet.to,
+        })
     }
 }
 
@@ -129,69 +132,6 @@ impl AsyncUdpSocket for StampedSocket {
     fn may_fragment(&self) -> bool {
         self.quinn.may_fragment()
     }
-}
-
-struct Packet {
-    meta: RecvMeta,
-    stamp: Option<TimeSpec>,
-}
-
-fn receive(socket: i32, buffer: &mut IoSliceMut<'_>) -> io::Result<Packet> {
-    let mut room = cmsg_space!(nix::libc::timespec, nix::libc::in6_pktinfo, i32, i32, i32);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let message =
-        recvmsg::<SockaddrStorage>(socket, &mut parts, Some(&mut room), MsgFlags::empty())?;
-    let sender = message.address.and_then(address);
-    let len = message.bytes;
-    let mut packet = Packet {
-        meta: RecvMeta {
-            addr: sender.ok_or_else(|| io::Error::other("a packet without a sender"))?,
-            len,
-            stride: len,
-            ecn: None,
-            dst_ip: None,
-        },
-        stamp: None,
-    };
-    for word in message.cmsgs()? {
-        packet.take(&word);
-    }
-    Ok(packet)
-}
-
-impl Packet {
-    fn take(&mut self, word: &ControlMessageOwned) {
-        let meta = &mut self.meta;
-        match word {
-            ControlMessageOwned::ScmTimestampns(at) => self.stamp = Some(*at),
-            ControlMessageOwned::Ipv4Tos(bits) => meta.ecn = EcnCodepoint::from_bits(*bits),
-            ControlMessageOwned::Ipv6TClass(bits) => {
-                meta.ecn = EcnCodepoint::from_bits(*bits as u8)
-            }
-            ControlMessageOwned::Ipv4PacketInfo(it) => {
-                meta.dst_ip = Some(IpAddr::V4(Ipv4Addr::from(it.ipi_addr.s_addr.to_ne_bytes())));
-            }
-            ControlMessageOwned::Ipv6PacketInfo(it) => {
-                meta.dst_ip = Some(IpAddr::V6(Ipv6Addr::from(it.ipi6_addr.s6_addr)));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn address(it: SockaddrStorage) -> Option<SocketAddr> {
-    let four = it.as_sockaddr_in().map(|it| SocketAddr::from(std::net::SocketAddrV4::from(*it)));
-    four.or_else(|| it.as_sockaddr_in6().map(|it| std::net::SocketAddrV6::from(*it).into()))
-}
-
-/// A stamp of the system's clock, which anybody may set, as a reading of the monotonic one, which nobody can: both
-/// are read now, and the packet is as old on the one as on the other. Only a step within the microseconds between
-/// stamp and reading could fool this, and [`Arrivals::of`] takes no stamp from the future or from long ago.
-fn monotonic(stamp: TimeSpec) -> MonoTime {
-    let (real, mono): (Moment<()>, MonoTime) =
-        (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC));
-    let stamp = Moment::from_ns(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
-    mono - (real - stamp)
 }
 
 #[cfg(test)]

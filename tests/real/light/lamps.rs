@@ -19,7 +19,7 @@ const SHOW: &str = "[show]\ntitle = \"Lamps\"\n[universes.1]\nartnet = { port_ad
     [[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n\
     [[list.cue]]\nnumber = 2\nsend = { artnet = { key = \"macro\", sub = 3 } }\n\
     [[trigger]]\nartnet = { key = \"show\", sub = 5 }\nfires = 2\n";
-const BOX: &str = "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\n[sound]\ndevice = \"none\"\n\
+const BOX: &str = "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\npeers = 0\n[sound]\ndevice = \"none\"\n\
     [net]\nlight = \"stage\"\n";
 /// The plug-ins of `olad` that are wanted, and what is set of them; all others are off.
 const PLUGINS: [(&str, &str); 2] =

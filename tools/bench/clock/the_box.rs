@@ -42,7 +42,7 @@ pub fn prepare(
     fs::create_dir_all(&place)?;
     fs::write(place.join("show.toml"), SHOW)?;
     let text = format!(
-        "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\n[sound]\ndevice = \"none\"\n[clock]\nptp = \"{}\"\n\
+        "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\npeers = 0\n[sound]\ndevice = \"none\"\n[clock]\nptp = \"{}\"\n\
         interfaces = [\"{interface}\"]\ntimestamps = \"software\"\nlog_announce_interval = -2\n\
         log_sync_interval = -4\nlog_delay_interval = -4\n",
         part.word()

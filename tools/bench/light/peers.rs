@@ -51,7 +51,7 @@ pub fn show(folder: &Path, universes: u16) -> io::Result<()> {
 
 /// A box that sends by this interface and disturbs nobody.
 pub fn boxfile(folder: &Path, interface: &str) -> io::Result<()> {
-    let ports = "[ports]\nhttp = 18080\nhttps = 0\nosc = 0\ncluster = 0\nclock = 0\n";
+    let ports = "[ports]\nhttp = 18080\nhttps = 0\nosc = 0\ncluster = 0\nclock = 0\npeers = 0\n";
     fs::write(folder.join("box.toml"), format!("{ports}[net]\nlight = \"{interface}\"\n"))
 }
 
