@@ -1,5 +1,6 @@
 //! What the chores share with tests: a network that is bad on purpose, a box that runs, a crowd of phones.
 
+pub mod caller;
 pub mod fleet;
 pub mod native;
 pub mod proxy;

@@ -361,7 +361,12 @@ fn rooms_table(it: &Value) -> String {
 
 fn room_row(room: &Value) -> [String; 5] {
     let inside = rows(&room["participants"]).count();
-    let kept = if room["kept"] == true { ", kept by the box" } else { "" };
+    let peer = room["peer"]["state"].as_str().unwrap_or("no peer connection");
+    let kept = match room["phone"].as_u64() {
+        Some(phone) => format!(", the box waits for phone {phone}: {peer}"),
+        None if room["kept"] == true => ", kept by the box".to_owned(),
+        None => String::new(),
+    };
     [
         text(&room["room_id"]).to_owned(),
         seconds(&room["age_s"]),

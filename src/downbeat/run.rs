@@ -17,11 +17,11 @@ use engine::{Engine, EngineStart};
 use io::clock::{BoxClock, ClockWriter};
 use io::conductor::{Conductor, EngineHandle};
 use io::http::{
-    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Secure, Switchboard, bind_network,
-    bind_secure, bind_socket,
+    BoxFacts, Certificates, Crowd, Doors, House, PageFile, Peering, Postbox, Secure, Switchboard,
+    bind_network, bind_secure, bind_socket,
 };
 use io::journal::{Account, Event, Journal};
-use io::peers::{Air, Peers, PeersSetup};
+use io::peers::{Air, News, Peers, PeersSetup};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,7 +85,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 
     let keeper = keep_clock(globals, &config, node, (clock.clone(), writer), journal.clone())?;
 
-    let peers = match take_peers(&config, clock.clone()) {
+    let post = Postbox::new(crowd.clone());
+    let peers = match take_peers(&config, clock.clone(), post.clone()) {
         Ok(peers) => Some(peers),
         Err(error) => {
             let port = config.ports.peers;
@@ -125,7 +126,10 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         engine: handle.clone(),
         journal: journal.clone(),
         crowd,
-        board,
+        board: board.clone(),
+        peering: peers.as_ref().map(|peers| {
+            Peering::new(peers.handle(), post, board, config.peers.ice_servers.clone())
+        }),
         clock,
         keeper: keeper.handle(),
         began,
@@ -151,6 +155,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let end = runtime.block_on(wait_for_the_end(signals, &quit, engine_gone));
     drop(keys);
     runtime.block_on(doors.close());
+    drop(peers);
     conductor.stop();
     outputs.stop();
     drop(keeper);
@@ -225,7 +230,7 @@ fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
 }
 
 /// Peer connections. A port that cannot be had is a loud word, not the end of the show: phones keep to their sockets.
-fn take_peers(config: &BoxConfig, clock: BoxClock) -> std::io::Result<Peers> {
+fn take_peers(config: &BoxConfig, clock: BoxClock, post: Arc<Postbox>) -> std::io::Result<Peers> {
     Peers::start(PeersSetup {
         socket: io::peers::bind(config.ports.peers)?,
         clock,
@@ -234,7 +239,7 @@ fn take_peers(config: &BoxConfig, clock: BoxClock) -> std::io::Result<Peers> {
         most: config.limits.peers as usize,
         interface: config.net.phones.clone(),
         announce: config.peers.announce.clone(),
-        tell: Box::new(|_, _| {}),
+        tell: Box::new(move |phone, news: News| post.deliver(phone, news)),
     })
 }
 

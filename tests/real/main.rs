@@ -6,6 +6,7 @@ mod fuzz;
 mod light;
 mod microphone;
 mod peers;
+mod peers_box;
 mod program;
 mod proxy;
 mod ptp;

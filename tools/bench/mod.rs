@@ -14,6 +14,7 @@ mod light_day;
 mod light_render;
 mod net;
 mod pages;
+mod peers;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -34,6 +35,8 @@ pub enum Bench {
     LightDay(light_day::Args),
     /// What drawing a frame of light costs, beside copying it
     LightRender(light_render::Args),
+    /// What peer connections of a crowd cost the box, and what they leave behind
+    Peers(peers::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -45,6 +48,7 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Clock(args) => clock::run(args),
         Bench::Light(args) => light::run(args),
         Bench::Pages(args) => pages::run(args),
+        Bench::Peers(args) => peers::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
         Bench::LightDay(args) => light_day::run(args),

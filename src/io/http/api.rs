@@ -2,6 +2,7 @@
 //!
 //! Free on the control socket. On the network it needs a token, and plain HTTP takes none: 401.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,19 +14,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use engine::glance::Glance;
+use engine::rooms::RoomGlance;
 use engine::show::{Cue, Then};
 use engine::told::{Command, Refusal, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use units::{CommandId, CueNumber, Level, Span, Timecode, Universe};
+use units::{CommandId, CueNumber, Level, PhoneId, Span, Timecode, Universe};
 
-use super::{House, Peer, SwitchboardGlance, lamps};
+use super::crowd::PhoneGlance;
+use super::{House, Peer, Peering, SwitchboardGlance, lamps};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
 use crate::light::ToRecord;
+use crate::peers::PeerGlance;
 
 /// The longest command has an id and a list's name.
 const BODY_MAX: usize = 16 << 10;
@@ -292,14 +296,48 @@ async fn step_clock(State(house): State<Arc<House>>) -> Response {
     Json(json!({ "done": { "said": said, "step_ns": by } })).into_response()
 }
 
+/// A phone, and its peer connection where it has one.
+#[derive(Debug, Serialize)]
+struct WithPeer {
+    #[serde(flatten)]
+    phone: PhoneGlance,
+    peer: Option<PeerGlance>,
+}
+
 async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
+    let mut peers = peers(&house).await;
     let phones = house.crowd.glance();
     let hello = phones.iter().filter(|it| it.hello).count();
+    let phones: Vec<WithPeer> =
+        phones.into_iter().map(|phone| WithPeer { peer: peers.remove(&phone.id), phone }).collect();
     Json(json!({ "sockets": phones.len(), "hello": hello, "phones": phones }))
 }
 
-async fn rooms(State(house): State<Arc<House>>) -> Json<SwitchboardGlance> {
-    Json(house.board.glance())
+/// A room, and the phone that the box made it for.
+#[derive(Debug, Serialize)]
+struct WithPhone {
+    #[serde(flatten)]
+    room: RoomGlance,
+    phone: Option<PhoneId>,
+    peer: Option<PeerGlance>,
+}
+
+async fn rooms(State(house): State<Arc<House>>) -> Json<Value> {
+    let mut peers = peers(&house).await;
+    let phones = house.peering.as_ref().map(Peering::phones_by_room).unwrap_or_default();
+    let SwitchboardGlance { sockets, rooms } = house.board.glance();
+    let rooms = rooms.into_iter().map(|room| {
+        let phone = phones.get(&room.room_id).copied();
+        WithPhone { peer: phone.and_then(|it| peers.remove(&it)), phone, room }
+    });
+    Json(json!({ "sockets": sockets, "rooms": rooms.collect::<Vec<_>>() }))
+}
+
+async fn peers(house: &House) -> BTreeMap<PhoneId, PeerGlance> {
+    match &house.peering {
+        Some(peering) => peering.glance().await,
+        None => BTreeMap::new(),
+    }
 }
 
 async fn universes(State(house): State<Arc<House>>) -> Json<Value> {

@@ -52,6 +52,8 @@ pub(super) struct Counts {
     pub time_datagrams: AtomicU64,
     pub time_datagrams_lead_ns: AtomicU64,
     pub time_datagrams_unanswered: AtomicU64,
+    /// The same on data channels.
+    pub time_channels: AtomicU64,
     pub too_slow: AtomicU64,
     pub refused: [AtomicU64; 6],
 }
@@ -248,6 +250,15 @@ impl Crowd {
         if let Some(seat) = self.seats().get_mut(&phone).filter(|seat| seat.peer.address() == from)
         {
             seat.asked = Some((now, channel));
+        }
+    }
+
+    /// The same on a peer connection, which the phone itself has offered, from whatever address.
+    pub(super) fn note_asked_on_connection(&self, phone: PhoneId) {
+        self.counts.time_channels.fetch_add(1, Ordering::Relaxed);
+        let now = self.clock.now();
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.asked = Some((now, Channel::DataChannel));
         }
     }
 

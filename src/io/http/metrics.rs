@@ -38,6 +38,11 @@ fn text(house: &House) -> String {
     page.counter("messages_total", "messages made for phones", read(&counts.said));
     page.counter("clock_syncs_total", "clock questions answered on /ws", read(&counts.clock_syncs));
     page.counter(
+        "time_channels_total",
+        "clock questions answered on data channels",
+        read(&counts.time_channels),
+    );
+    page.counter(
         "time_datagrams_total",
         "clock questions answered on WebTransport /time",
         read(&counts.time_datagrams),

@@ -13,6 +13,7 @@ mod lamps;
 mod machine;
 mod media;
 mod metrics;
+mod peering;
 mod socket;
 mod stamped;
 mod switchboard;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 
 pub use crowd::Crowd;
 pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket};
+pub use peering::{Peering, Postbox};
 pub use switchboard::{KeptRoom, Place, Switchboard, SwitchboardGlance};
 pub use tls::{Certificates, TlsError};
 
@@ -111,6 +113,8 @@ pub struct House {
     pub crowd: Arc<Crowd>,
     /// Everybody on `/bloom`.
     pub board: Arc<Switchboard>,
+    /// Peer connections; none where their port could not be had.
+    pub peering: Option<Peering>,
     /// The box clock.
     pub clock: BoxClock,
     /// Who keeps it.

@@ -16,10 +16,11 @@ use engine::told::Input;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use units::{PhoneId, ShowTime, WireTime};
 use wire::output::Device;
-use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode, WebTransport};
+use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode, Signaling, WebTransport};
 use wire::time::Channel;
 
 use super::crowd::Ticket;
+use super::peering::Kept;
 use super::socket::{self, End, Heard, Line, Socket};
 use super::{House, Peer};
 use crate::chance;
@@ -60,9 +61,11 @@ async fn attend(
     let visitor = Visitor::new(&house.limits, peer.transport());
     let Ticket { phone, inbox, .. } = ticket;
     let line = Line::new(socket, inbox);
-    let mut seat = Attendance { house, peer, host, line, phone, visitor, greeted: false };
+    let mut seat =
+        Attendance { house, peer, host, line, phone, visitor, greeted: false, kept: None };
     let end = seat.run().await;
-    let Attendance { house, line, greeted, .. } = seat;
+    let Attendance { house, line, greeted, kept, .. } = seat;
+    drop(kept);
     let crowd = house.crowd.clone();
     crowd.leave(phone, peer);
     if greeted {
@@ -82,6 +85,8 @@ struct Attendance {
     phone: PhoneId,
     visitor: Visitor,
     greeted: bool,
+    /// Where it may offer a peer connection, from its `hello` on.
+    kept: Option<Kept>,
 }
 
 impl Attendance {
@@ -144,6 +149,7 @@ impl Attendance {
     async fn welcome(&mut self, device: Option<Device>) -> Result<(), End> {
         let webtransport = self.webtransport();
         let mut welcome = welcome(self.house.facts.node_id, &self.house.show, webtransport);
+        welcome.signaling = self.signaling().map(Box::new);
         welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
         self.tell(&Message::Welcome(welcome)).await?;
         let phone = self.phone;
@@ -152,6 +158,14 @@ impl Attendance {
         let way = way(&self.house.access_points, self.peer.address());
         self.house.engine.tell(Input::PhoneJoined { phone, way });
         Ok(())
+    }
+
+    /// Where this phone may offer a peer connection; the same place whenever it says hello.
+    fn signaling(&mut self) -> Option<Signaling> {
+        let peering = self.house.peering.as_ref()?;
+        let (phone, address) = (self.phone, self.peer.address());
+        let kept = self.kept.get_or_insert_with(|| peering.keep(phone, address));
+        Some(kept.signaling())
     }
 
     /// Where this phone may ask the time in datagrams. It says which phone it is, so that `phones` can tell.

@@ -1,0 +1,153 @@
+//! A phone without a page: its socket on `/ws`, its place on `/bloom`, and a peer connection of the crate `webrtc`.
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::native::{Native, NativeError, PATIENCE};
+
+/// A phone that has called.
+pub struct Caller {
+    /// Its peer connection.
+    pub native: Native,
+    /// What `hello` was answered.
+    pub welcome: Value,
+    bloom: Socket,
+    box_id: String,
+    /// Open as long as this is.
+    _ws: Socket,
+}
+
+/// What went wrong, in a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The peer connection.
+    #[error("the peer connection: {0}")]
+    Native(#[from] NativeError),
+    /// A socket.
+    #[error("the socket: {0}")]
+    Socket(#[from] tokio_tungstenite::tungstenite::Error),
+    /// The network.
+    #[error("could not reach the box: {0}")]
+    Network(#[from] std::io::Error),
+    /// The box said something else, or nothing.
+    #[error("the box did not say {wanted}, but {said}")]
+    Unexpected {
+        /// What was waited for.
+        wanted: &'static str,
+        /// What came last.
+        said: String,
+    },
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+impl Caller {
+    /// Says hello and connects; its packets come from this address.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call(at: SocketAddr, from: &str, track: bool) -> Result<Self, CallError> {
+        let mut caller = Self::arrive(at, from, track).await?;
+        caller.connect().await?;
+        Ok(caller)
+    }
+
+    /// Says hello and goes to the room, where it may offer.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn arrive(at: SocketAddr, from: &str, track: bool) -> Result<Self, CallError> {
+        let mut ws = dial(at, "/ws").await?;
+        say(&mut ws, &hello()).await?;
+        let welcome = hear(&mut ws, "hello").await?;
+        let named = |key: &str| welcome["signaling"][key].as_str().map(str::to_owned);
+        let unnamed =
+            || CallError::Unexpected { wanted: "where to offer", said: welcome.to_string() };
+        let room = named("room_id").ok_or_else(unnamed)?;
+        let box_id = named("participant_id").ok_or_else(unnamed)?;
+        let mut bloom = dial(at, "/bloom").await?;
+        say(&mut bloom, &json!({ "type": "JoinRoom", "room_id": room })).await?;
+        hear(&mut bloom, "RoomParticipants").await?;
+        let native = Native::new(from, track).await?;
+        Ok(Self { native, welcome, bloom, box_id, _ws: ws })
+    }
+
+    /// Offers, and waits until all channels are open.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn connect(&mut self) -> Result<(), CallError> {
+        let offer = self.native.offer().await?;
+        let answer = self.exchange(&offer).await?;
+        self.native.accept(&answer).await?;
+        Ok(self.native.opened().await?)
+    }
+
+    /// An offer for its answer.
+    ///
+    /// # Errors
+    /// [`CallError::Socket`], [`CallError::Unexpected`].
+    pub async fn exchange(&mut self, offer: &str) -> Result<String, CallError> {
+        let offer = json!({ "type": "Offer", "to": self.box_id, "sdp": offer });
+        say(&mut self.bloom, &offer).await?;
+        let answer = hear(&mut self.bloom, "Answer").await?;
+        Ok(answer["sdp"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// An offer that nobody waits for.
+    ///
+    /// # Errors
+    /// [`CallError::Socket`].
+    pub async fn throw(&mut self, offer: &str) -> Result<(), CallError> {
+        say(&mut self.bloom, &json!({ "type": "Offer", "to": self.box_id, "sdp": offer })).await
+    }
+}
+
+fn hello() -> Value {
+    json!({
+        "type": "hello",
+        "header": {
+            "id": "7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a11", "timestamp": 1.5,
+            "node_id": "7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a12", "sequence": 1,
+        },
+        "protocol_version": "0.1.0",
+        "node_type": "client",
+    })
+}
+
+async fn dial(at: SocketAddr, path: &str) -> Result<Socket, CallError> {
+    let stream = TcpStream::connect(at).await?;
+    stream.set_nodelay(true)?;
+    let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
+    let url = format!("ws://{at}{path}");
+    Ok(client_async_with_config(url, stream, Some(config)).await?.0)
+}
+
+async fn say(socket: &mut Socket, message: &Value) -> Result<(), CallError> {
+    Ok(socket.send(Message::text(message.to_string())).await?)
+}
+
+/// The next message of that type; others pass by, refusals do not.
+async fn hear(socket: &mut Socket, wanted: &'static str) -> Result<Value, CallError> {
+    let unexpected = |said: String| CallError::Unexpected { wanted, said };
+    let heard = async {
+        while let Some(frame) = socket.next().await {
+            let Message::Text(text) = frame? else { continue };
+            let message: Value = serde_json::from_str(&text).unwrap_or_default();
+            match message["type"].as_str() {
+                Some(kind) if kind == wanted => return Ok(message),
+                Some("error" | "Error") => return Err(unexpected(text.to_string())),
+                _ => {}
+            }
+        }
+        Err(unexpected("goodbye".to_owned()))
+    };
+    timeout(PATIENCE, heard).await.unwrap_or_else(|_| Err(unexpected("nothing".to_owned())))
+}
