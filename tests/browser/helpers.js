@@ -6,6 +6,7 @@
 import { spawn, execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync, existsSync } from "node:fs";
 import { once } from "node:events";
+import { request as requestTo } from "node:http";
 import { createRequire } from "node:module";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -33,13 +34,14 @@ export function whyNot() {
   return null;
 }
 
-/** A running box: `{ port, securePort, go(), stop() }`. */
-export async function startBox(show) {
+/** A running box: `{ port, securePort, go(), stop() }`; `peers` is its port for peer connections, or it takes any,
+ * `more` goes to the end of its box file. */
+export async function startBox(show, { peers = 0, more = "" } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
   const [http, https, osc, cluster] = await freePorts(4);
   const socket = join(folder, "control.sock");
-  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\nclock = 0\npeers = 0\n`;
-  writeFileSync(join(folder, "box.toml"), `${ports}\n[limits]\nconnections_per_address = 100\n`);
+  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\nclock = 0\npeers = ${peers}\n`;
+  writeFileSync(join(folder, "box.toml"), `${ports}\n[limits]\nconnections_per_address = 100\n${more}`);
   const showFolder = typeof show === "function" ? show(join(folder, "show")) : show;
   const common = ["--box", join(folder, "box.toml"), "--state", join(folder, "state"), "--socket", socket];
   const child = spawn(program, [...common, "--simulate", "run", showFolder], { stdio: ["ignore", "pipe", "pipe"] });
@@ -56,6 +58,7 @@ export async function startBox(show) {
     securePort: https,
     command,
     go: () => command("go"),
+    order: (word, fields) => post(socket, `/api/v1/${word}`, JSON.stringify(fields)),
     said: () => said,
     async stop() {
       child.kill("SIGTERM");
@@ -63,6 +66,15 @@ export async function startBox(show) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Over the control socket, which asks for no token. */
+async function post(socketPath, path, body) {
+  const request = requestTo({ socketPath, path, method: "POST", headers: { "content-type": "application/json" } });
+  request.end(body);
+  const [answer] = await once(request, "response");
+  answer.resume();
+  if (answer.statusCode !== 200) throw new Error(`${path} was answered with ${answer.statusCode}`);
 }
 
 /** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given;
@@ -205,7 +217,7 @@ export async function until(what, check, seconds = 20) {
   }
 }
 
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer());
   await Promise.all(servers.map((server) => new Promise((done) => { server.listen(0, "127.0.0.1", done); })));
   const ports = servers.map((server) => server.address().port);
