@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use engine::light::{GRID, MasterId, Plan, Playback, Take, render};
+use engine::light::{Desk, GRID, MasterId, Plan, Playback, Take};
 use engine::show::{
     Channel, Curve, Fixture, LaneId, LightCue, Merge, Shape, Show, Target, Timing, UniverseOut,
     Wave, WaveTarget,
@@ -72,10 +72,11 @@ pub fn run(args: &Args) -> ExitCode {
             "  {what}: ordered and drawn up in {:.0} ms",
             began.elapsed().as_secs_f64() * 1e3
         );
+        let mut desk = Desk::default();
         rows.push(row(what, args, |frame| {
             let at = at(0.1) + GRID.times(i64::from(frame));
             for (universe, slots) in plan.universes.iter().zip(&mut wire) {
-                render(universe, at, slots);
+                desk.draw(universe, at, slots);
             }
             black_box(&wire);
         }));

@@ -293,6 +293,8 @@ impl Lane {
     }
 
     fn push(&mut self, it: Move) {
+        // A lane has one move as a rule, and a show has more than a million lanes.
+        self.moves.reserve_exact(1);
         let place = self.moves.partition_point(|other| other.fade.at <= it.fade.at);
         self.moves.insert(place, it);
     }

@@ -36,6 +36,6 @@ mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};
 pub use playback::{MasterId, Playback, Take};
-pub use render::{priorities, render};
+pub use render::{Desk, priorities, render};
 pub(crate) use roll::ends;
 pub use stream::{Feeder, Stream};

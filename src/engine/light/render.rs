@@ -4,42 +4,35 @@
 //! virtual dimmers, the slots, what is recorded, what is parked; where nothing moves and nothing scales, octets are
 //! copied.
 
-use units::{Level, ShowTime, Universe};
+use units::{Level, ShowTime, Span, Universe};
 
 use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNSCALED, octet};
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
 use super::wave;
-use crate::show::Response;
+use crate::show::{Response, Wave};
 
 /// More than a universe can have: a set of masters, or a virtual dimmer, for every slot and both.
 const SCALES_MAX: usize = 2 * Universe::SLOTS;
 
-/// What a frame is reckoned in; on the stack.
-struct Desk {
+/// What a frame is reckoned in. A thread that draws many universes keeps one: to clear it costs as much as half of what
+/// it is for.
+#[derive(Debug, Clone)]
+pub struct Desk {
     scales: [u32; SCALES_MAX],
     levels: [u16; Universe::SLOTS],
-    octets: [u8; Universe::SLOTS],
 }
 
-/// Draws a universe as it stands at `at` (already through [`super::Plan::shown`]). Slots without a lane are left alone.
+impl Default for Desk {
+    fn default() -> Self {
+        Self { scales: [WHOLE; SCALES_MAX], levels: [0; Universe::SLOTS] }
+    }
+}
+
+/// As [`Desk::draw`], at a desk of its own.
 pub fn render(plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
-    let drawing: &Drawing = &plan.drawing;
-    let mut desk = Desk {
-        scales: [WHOLE; SCALES_MAX],
-        levels: [0; Universe::SLOTS],
-        octets: [0; Universe::SLOTS],
-    };
-    for (scale, set) in desk.scales[usize::from(SETS_FROM)..].iter_mut().zip(&drawing.sets) {
-        *scale = plan.faders.scale(set, at);
-    }
-    desk.dimmers(&drawing.dimmers, at);
-    desk.slots(&drawing.slots, at, slots);
-    plan.overlay.iter().for_each(|overlay| overlay.draw(at, &plan.faders, slots));
-    for (slot, octet) in &drawing.pins {
-        slots[usize::from(*slot) % Universe::SLOTS] = *octet;
-    }
+    Desk::default().draw(plan, at, slots);
 }
 
 /// The priority of each slot (rule S13): `priority` where the show has something to say, 0 elsewhere.
@@ -52,7 +45,28 @@ pub fn priorities(plan: &UniversePlan, priority: u8) -> [u8; Universe::SLOTS] {
 }
 
 impl Desk {
+    /// Draws a universe as it stands at `at` (already through [`super::Plan::shown`]). Slots without a lane are left
+    /// alone.
+    pub fn draw(&mut self, plan: &UniversePlan, at: ShowTime, slots: &mut [u8; Universe::SLOTS]) {
+        let drawing: &Drawing = &plan.drawing;
+        let sets = self.scales[usize::from(SETS_FROM)..].iter_mut();
+        for (scale, set) in sets.zip(&drawing.sets) {
+            *scale = plan.faders.scale(set, at);
+        }
+        self.dimmers(&drawing.dimmers, at);
+        self.slots(&drawing.slots, at, slots);
+        plan.overlay.iter().for_each(|overlay| overlay.draw(at, &plan.faders, slots));
+        for (slot, octet) in &drawing.pins {
+            slots[usize::from(*slot) % Universe::SLOTS] = *octet;
+        }
+    }
+
     fn dimmers(&mut self, layer: &Layer, at: ShowTime) {
+        if layer.runs.is_empty() && layer.odd.is_empty() {
+            return;
+        }
+        // What no dimmer scales now may be what one of another universe scaled.
+        self.scales[..usize::from(SETS_FROM)].fill(WHOLE);
         for run in layer.runs.iter().filter(|run| is_on(run.times, at)) {
             let count = self.reckon(run, at);
             for (place, level) in run.places.iter().zip(&self.levels[..count]) {
@@ -71,13 +85,13 @@ impl Desk {
         for run in layer.runs.iter().filter(|run| is_on(run.times, at)) {
             if at >= run.fade.end() && self.is_whole(&run.scaling) {
                 place(run, &run.done, slots);
+            } else if let Some(slots) = in_a_row(run, slots) {
+                self.octets(run, at, slots);
             } else {
-                let count = self.reckon(run, at);
-                let drawn = self.octets.iter_mut().zip(&self.levels[..count]);
-                drawn.for_each(|(drawn, level)| *drawn = octet(*level));
-                let flipped = self.octets.iter_mut().zip(&run.flips);
-                flipped.for_each(|(drawn, flip)| *drawn ^= flip);
-                place(run, &self.octets[..count], slots);
+                let mut octets = [0; Universe::SLOTS];
+                let octets = &mut octets[..run.from.len().min(Universe::SLOTS)];
+                self.octets(run, at, octets);
+                place(run, octets, slots);
             }
         }
         let mut memory = Memory::default();
@@ -85,6 +99,19 @@ impl Desk {
             let level = self.odd(odd, &layer.parts, at, &mut memory);
             put(odd, level, slots);
         }
+    }
+
+    /// The octets of a run's lanes.
+    fn octets(&mut self, run: &Run, at: ShowTime, octets: &mut [u8]) {
+        if self.is_whole(&run.scaling) {
+            blend_octets(octets, &run.from, &run.to, sixteen(run.fade.weight(at)));
+        } else {
+            let count = self.reckon(run, at);
+            let drawn = octets.iter_mut().zip(&self.levels[..count]);
+            drawn.for_each(|(drawn, level)| *drawn = octet(*level));
+        }
+        let flipped = octets.iter_mut().zip(&run.flips);
+        flipped.for_each(|(drawn, flip)| *drawn ^= flip);
     }
 
     fn is_whole(&self, scaling: &Scaling) -> bool {
@@ -118,7 +145,9 @@ impl Desk {
     fn odd(&self, odd: &Odd, parts: &[Part], at: ShowTime, memory: &mut Memory) -> Level {
         let parts = &parts[odd.first as usize..][..odd.parts as usize];
         let wide = odd.width > 1;
-        let highest = parts.iter().map(|part| memory.level(part, wide, at)).max().unwrap_or(0);
+        let levels = parts.iter().enumerate();
+        let levels = levels.map(|(place, part)| memory.level(place, part, wide, at));
+        let highest = levels.max().unwrap_or(0);
         let by = match odd.scaled_by {
             UNSCALED => WHOLE,
             by => self.scales[usize::from(by) % SCALES_MAX],
@@ -132,26 +161,48 @@ fn is_on(times: Times, at: ShowTime) -> bool {
     times.0 <= at && at < times.1
 }
 
-/// The last fade that was asked for: neighbours have the same.
+/// How many parts of an odd one are remembered; as many lists seldom share a lane.
+const REMEMBERED: usize = 4;
+
+/// What the parts of the last odd one were asked for, each by its place: neighbours are shared by the same lists, whose
+/// fades and effects they have in common.
 #[derive(Default)]
 struct Memory {
-    last: Option<(Fade, u32)>,
+    fades: [Option<(Fade, u32)>; REMEMBERED],
+    turns: [Option<(Span, ShowTime, u32)>; REMEMBERED],
 }
 
 impl Memory {
-    fn level(&mut self, part: &Part, wide: bool, at: ShowTime) -> u32 {
-        let weight = match self.last {
-            Some((fade, weight)) if fade == part.fade => weight,
-            _ => part.fade.weight(at),
-        };
-        self.last = Some((part.fade, weight));
-        let to = part.wave.as_ref().map(|(it, since)| wave::level(it, *since, at));
+    /// The level of a part, which is the `place`th of its odd one.
+    fn level(&mut self, place: usize, part: &Part, wide: bool, at: ShowTime) -> u32 {
+        let weight = self.weight(place, &part.fade, at);
+        let to = part.wave.as_ref().map(|(wave, since)| {
+            let turn = self.turn(place, wave, *since, at);
+            wave::level_of(wave, turn)
+        });
         if wide {
             let to = to.unwrap_or(Level::from_bits(part.to));
             super::fade::blend(Level::from_bits(part.from), to, weight).bits()
         } else {
             let to = to.map_or(part.to, |to| u32::from(to.sixteen()));
             blend(part.from, to, sixteen(weight))
+        }
+    }
+
+    fn weight(&mut self, place: usize, fade: &Fade, at: ShowTime) -> u32 {
+        let remembered = &mut self.fades[place % REMEMBERED];
+        match remembered {
+            Some((of, weight)) if of == fade => *weight,
+            _ => remembered.insert((*fade, fade.weight(at))).1,
+        }
+    }
+
+    /// Where in its cycle an effect is, its own phase apart.
+    fn turn(&mut self, place: usize, wave: &Wave, since: ShowTime, at: ShowTime) -> u32 {
+        let remembered = &mut self.turns[place % REMEMBERED];
+        match remembered {
+            Some((period, from, turn)) if (*period, *from) == (wave.period, since) => *turn,
+            _ => remembered.insert((wave.period, since, wave::turn(wave.period, since, at))).2,
         }
     }
 }
@@ -168,9 +219,25 @@ fn blend_all(levels: &mut [u16], from: &[u16], to: &[u16], weight: u32) {
         return;
     };
     for ((level, from), to) in levels.iter_mut().zip(from).zip(to) {
-        let from = u32::from(*from) * u32::from(keep);
-        *level = ((from + u32::from(*to) * u32::from(part) + WHOLE / 2) >> 16) as u16;
+        *level = between(*from, *to, keep, part);
     }
+}
+
+/// As [`blend_all`], and the nearest octets of that.
+fn blend_octets(octets: &mut [u8], from: &[u16], to: &[u16], weight: u32) {
+    let (Ok(keep), Ok(part)) = (u16::try_from(WHOLE - weight), u16::try_from(weight)) else {
+        let levels = if weight == 0 { from } else { to };
+        octets.iter_mut().zip(levels).for_each(|(drawn, level)| *drawn = octet(*level));
+        return;
+    };
+    for ((drawn, from), to) in octets.iter_mut().zip(from).zip(to) {
+        *drawn = octet(between(*from, *to, keep, part));
+    }
+}
+
+fn between(from: u16, to: u16, keep: u16, part: u16) -> u16 {
+    let from = u32::from(from) * u32::from(keep);
+    ((from + u32::from(to) * u32::from(part) + WHOLE / 2) >> 16) as u16
 }
 
 /// Between two levels of sixteen bits; the sum stays below 2^32.
@@ -183,11 +250,16 @@ fn narrow(level: u16, scale: u32) -> u16 {
     ((u32::from(level) * scale + WHOLE / 2) >> 16) as u16
 }
 
-fn place(run: &Run, octets: &[u8], slots: &mut [u8; Universe::SLOTS]) {
+/// The slots of a run whose places follow on each other.
+fn in_a_row<'a>(run: &Run, slots: &'a mut [u8; Universe::SLOTS]) -> Option<&'a mut [u8]> {
     let first = run.places.first().map_or(0, |first| usize::from(*first));
-    match slots.get_mut(first..first + octets.len()) {
-        Some(slots) if run.in_a_row => slots.copy_from_slice(octets),
-        _ => {
+    slots.get_mut(first..first + run.from.len()).filter(|_| run.in_a_row)
+}
+
+fn place(run: &Run, octets: &[u8], slots: &mut [u8; Universe::SLOTS]) {
+    match in_a_row(run, slots) {
+        Some(slots) => slots.copy_from_slice(octets),
+        None => {
             for (place, octet) in run.places.iter().zip(octets) {
                 slots[usize::from(*place) % Universe::SLOTS] = *octet;
             }

@@ -1,21 +1,26 @@
 //! Effects: levels that go up and down as a function of show time, in whole numbers like everything that is drawn.
 
-use units::{Level, ShowTime};
+use units::{Level, ShowTime, Span};
 
 use super::fade::{ONE, blend};
 use crate::show::{Shape, Wave};
 
 /// Where an effect stands at `at`, whose time counts from `since`.
 pub fn level(wave: &Wave, since: ShowTime, at: ShowTime) -> Level {
-    let share = share(&wave.shape, turn(wave, since, at));
+    level_of(wave, turn(wave.period, since, at))
+}
+
+/// Where an effect stands when its time is so far in its cycle; its phase comes on top.
+pub fn level_of(wave: &Wave, turn: u32) -> Level {
+    let share = share(&wave.shape, wave.phase.wrapping_add(turn));
     blend(wave.low, wave.high, share)
 }
 
-/// Where in its cycle it is, a share of 2^32.
-fn turn(wave: &Wave, since: ShowTime, at: ShowTime) -> u32 {
-    let period = wave.period.ns().max(1);
+/// How much of its cycle has gone at `at`, a share of 2^32.
+pub fn turn(period: Span, since: ShowTime, at: ShowTime) -> u32 {
+    let period = period.ns().max(1);
     let gone = (at - since).ns().rem_euclid(period) as u128;
-    wave.phase.wrapping_add(((gone << 32) / period as u128) as u32)
+    ((gone << 32) / period as u128) as u32
 }
 
 /// What the shape gives there, 0 to [`ONE`].
