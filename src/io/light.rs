@@ -33,7 +33,7 @@ use engine::light::input::{Inputs, Mixer, Settings};
 use engine::light::parts::{self, Frames};
 use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
-use engine::light::{Plan, Playback, priorities};
+use engine::light::{Desk, Plan, Playback, priorities};
 use engine::show::{Sending, Show, ShowInput, UniverseOut};
 use engine::timecode::{Heard, Source};
 use engine::told::Input;
@@ -56,7 +56,7 @@ use kept::Keeper;
 use memory::Memory;
 use net::Interface;
 pub use net::LightNet;
-use outbox::Address;
+use outbox::{Address, Way};
 pub use record::ToRecord;
 use record::Wanted;
 use reels::Reels;
@@ -183,7 +183,8 @@ impl Light {
             let mine = (thread as u16..phases).step_by(threads).collect();
             let ways = sockets.ways(&setup.net, interface.as_ref())?;
             let own = Own { phases: mine, phases_in_all: phases, ways, ends: render_ends };
-            renders.push(render(&setup, interface.is_some(), own, gauges.clone()));
+            let to = |to| sockets.address(&setup.net, interface.as_ref(), to);
+            renders.push(render(&setup, interface.is_some(), &to, own, gauges.clone()));
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
         let (errands, asked) = mpsc::channel();
@@ -356,24 +357,37 @@ struct Own {
     ends: RenderEnds,
 }
 
-fn render(setup: &LightSetup, multicast: bool, own: Own, gauges: Arc<Gauges>) -> Render {
-    let mut lit = lit(setup, multicast);
+fn render(
+    setup: &LightSetup,
+    multicast: bool,
+    address: &dyn Fn(SocketAddr) -> Address,
+    own: Own,
+    gauges: Arc<Gauges>,
+) -> Render {
+    let mut lit = lit(setup, multicast, address);
     for it in &mut lit {
         it.phase = render::phase_of(it.universe, own.phases_in_all);
     }
     lit.retain(|it| own.phases.contains(&it.phase));
     lit.sort_by_key(|it| it.phase);
+    let synchronizer = setup.show.light.sacn_sync.map(|universe| {
+        let stream = SacnSync::new(setup.cid, universe);
+        let to = everywhere(setup, multicast, universe.number());
+        Synchronizer::new(stream, to.into_iter().map(address).collect())
+    });
+    let mut ways = own.ways;
+    let used = lit.iter().filter_map(|it| it.sacn.as_ref()).flat_map(|(_, to)| to);
+    let used = used.chain(synchronizer.iter().flat_map(|it| &it.to)).map(Address::way);
+    let used: Vec<Way> = used.collect();
+    ways.sacn.retain(|(way, _)| used.contains(way));
     Render {
         clock: setup.clock.clone(),
         phases: own.phases,
         phases_in_all: own.phases_in_all,
         lit,
-        ways: own.ways,
-        synchronizer: setup.show.light.sacn_sync.map(|address| {
-            let stream = SacnSync::new(setup.cid, address);
-            let to = everywhere(setup, multicast, address.number());
-            Synchronizer::new(stream, to.into_iter().map(Address::from).collect())
-        }),
+        ways,
+        desk: Desk::default(),
+        synchronizer,
         plan: Playback::new(setup.show).plan(0),
         table: Arc::new(Table {
             subscribers: vec![Vec::new(); setup.show.universes.len()],
@@ -472,6 +486,8 @@ struct Sockets {
     sacn_v6: Option<Arc<UdpSocket>>,
     artnet: Option<Arc<UdpSocket>>,
     heard: Vec<UdpSocket>,
+    /// Whether what goes to groups is put on the cable as it is.
+    by_cable: bool,
 }
 
 impl Sockets {
@@ -491,8 +507,16 @@ impl Sockets {
         let sacn_v6 = by_v6(interface.is_some() && show.light.sacn_ip.v6())
             .then(|| net::sacn_out_v6(interface).map_err(socket("sACN over IPv6")).map(Arc::new))
             .transpose()?;
+        let by_cable = net::cable(net, interface).map(|it| it.is_some()).unwrap_or_else(|why| {
+            tracing::info!(
+                "sACN takes the kernel's way to its groups, which costs more than twice as much ({why}): grant \
+                 CAP_NET_RAW if universes are many"
+            );
+            false
+        });
         warn_of_silent_universes(setup, interface, warnings);
         Ok(Self {
+            by_cable,
             sacn: Arc::new(sacn),
             sacn_v6,
             artnet: open_artnet(setup, interface, warnings)?.map(Arc::new),
@@ -500,13 +524,34 @@ impl Sockets {
         })
     }
 
-    /// For a render thread: a socket of its own for sACN, since the kernel's stamps come back by it.
+    /// For a render thread: sockets of its own for sACN, since the kernel's stamps come back by them.
     fn ways(&self, net: &LightNet, interface: Option<&Interface>) -> Result<Ways, LightError> {
-        let sacn = net::sacn_out(net, interface).map_err(|it| LightError::Socket("sACN", it))?;
+        let socket = |error| LightError::Socket("sACN", error);
+        let v6 = self.sacn_v6.as_ref().map(|it| it.try_clone()).transpose().map_err(socket)?;
+        let v4 = net::sacn_out(net, interface).map_err(socket)?;
+        let cable = match self.by_cable {
+            true => net::cable(net, interface).map_err(socket)?,
+            false => None,
+        };
         // Where the kernel does not stamp, that was said when the first was opened.
-        let _ = outbox::allow_stamps(&sacn);
-        let (sacn_v6, artnet) = (self.sacn_v6.clone(), self.artnet.clone());
-        Ok(Ways { sacn, sacn_v6, artnet })
+        let _ = outbox::allow_stamps(&v4);
+        let _ = cable.as_ref().map(outbox::allow_stamps);
+        let v6 = v6.map(|it| (Way::V6, it.into()));
+        let cable = cable.map(|it| (Way::Cable, it));
+        let sacn = v6.into_iter().chain([(Way::V4, v4.into())]).chain(cable).collect();
+        Ok(Ways { sacn, artnet: self.artnet.clone() })
+    }
+
+    /// Where that is for [`Ways`]. What is put on the cable bears the port that discovery leaves by.
+    fn address(&self, net: &LightNet, interface: Option<&Interface>, to: SocketAddr) -> Address {
+        let port = self.sacn.local_addr().map(|it| it.port()).unwrap_or(net.sacn_port);
+        let on_cable = match (interface, to.ip()) {
+            (Some(interface), IpAddr::V4(group)) if self.by_cable => {
+                net::on_cable(net, interface, port, group)
+            }
+            _ => None,
+        };
+        on_cable.unwrap_or(to.into())
     }
 }
 
@@ -592,7 +637,7 @@ fn warn_of_silent_universes(
     }
 }
 
-fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
+fn lit(setup: &LightSetup, multicast: bool, address: &dyn Fn(SocketAddr) -> Address) -> Vec<Lit> {
     let at_rest = Playback::new(setup.show).plan(0);
     let name = SourceName::new(&setup.source_name);
     let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
@@ -614,11 +659,11 @@ fn lit(setup: &LightSetup, multicast: bool) -> Vec<Lit> {
             stream.set_preview(sacn.preview);
             let groups = groups(setup, multicast && sacn.multicast, universe.number());
             let all = groups.chain(sacn.unicast.iter().copied());
-            let to = |to| Address::from(SocketAddr::new(to, setup.net.sacn_port));
+            let to = |to| address(SocketAddr::new(to, setup.net.sacn_port));
             (stream, all.map(to).collect())
         });
         let blind = || BlindStream::new(setup.cid, &setup.source_name, *universe);
-        lit.blind = out.sacn.is_some().then(blind);
+        lit.blind = out.sacn.is_some().then(|| Box::new(blind()));
         lit.artnet = port_address(out).map(ArtnetStream::new);
         lit
     };

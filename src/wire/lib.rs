@@ -22,3 +22,5 @@ pub mod solusync;
 pub mod stored;
 pub mod stun;
 pub mod time;
+#[cfg(not(target_arch = "wasm32"))] // a page has no cable
+pub mod udp;

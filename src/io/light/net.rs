@@ -5,15 +5,21 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use engine::show::SacnIp;
 use if_addrs::{IfAddr, get_if_addrs};
+use nix::ifaddrs::getifaddrs;
+use nix::libc;
+use nix::sys::socket::{LinkAddr, SockaddrLike};
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Universe;
+use wire::udp::{Head, ethernet_group};
 use wire::{artnet, sacn};
 
 use super::LightError;
+use super::outbox::Address;
 
 /// Where light leaves and listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub(super) struct Interface {
     pub address: Ipv4Addr,
     pub mask: Ipv4Addr,
     pub mac: [u8; 6],
+    /// Whether groups have Ethernet addresses there.
+    pub is_ethernet: bool,
     /// What the kernel calls it; 0 if it does not tell.
     pub index: u32,
 }
@@ -68,8 +76,11 @@ impl Interface {
             have.dedup();
             return Err(LightError::NoInterface { name: name.to_string(), have: have.join(", ") });
         };
-        let mac = hardware_address(name);
-        Ok(Self { name: name.to_string(), address, mask, mac, index })
+        let link = link(name);
+        let is_ethernet = link.is_some_and(|it| it.hatype() == libc::ARPHRD_ETHER);
+        // Zero if the kernel does not tell (rule A7).
+        let mac = link.and_then(|it| it.addr()).unwrap_or_default();
+        Ok(Self { name: name.to_string(), address, mask, mac, is_ethernet, index })
     }
 
     /// Where a poll reaches everybody on the lighting network, and nobody else (rule A2).
@@ -79,12 +90,9 @@ impl Interface {
     }
 }
 
-/// Zero if the kernel does not tell (rule A7).
-fn hardware_address(name: &str) -> [u8; 6] {
-    let text =
-        std::fs::read_to_string(format!("/sys/class/net/{name}/address")).unwrap_or_default();
-    let mut octets = text.trim().split(':').map(|it| u8::from_str_radix(it, 16).unwrap_or(0));
-    std::array::from_fn(|_| octets.next().unwrap_or(0))
+fn link(name: &str) -> Option<LinkAddr> {
+    let mut all = getifaddrs().ok()?.filter(|it| it.interface_name == name);
+    all.find_map(|it| it.address?.as_link_addr().copied())
 }
 
 /// As far as a lighting network with routers between its parts reaches; ETC's library uses the same.
@@ -119,6 +127,48 @@ pub(super) fn sacn_out_v6(interface: Option<&Interface>) -> io::Result<UdpSocket
         socket.set_multicast_loop_v6(true)?;
     }
     Ok(socket.into())
+}
+
+/// Puts what goes to groups on the interface's cable as it is. The kernel's own way finds route and neighbour anew for
+/// every datagram, at more than twice the cost, and four times beyond the thousand groups that its table of neighbours
+/// has room for. None where groups have no Ethernet addresses, or receivers on this machine are to hear.
+///
+/// # Errors
+/// Mostly that the right to it (`CAP_NET_RAW`) is missing.
+pub(super) fn cable(net: &LightNet, interface: Option<&Interface>) -> io::Result<Option<OwnedFd>> {
+    if net.here || !interface.is_some_and(|it| it.is_ethernet && it.index > 0) {
+        return Ok(None);
+    }
+    // Of protocol 0 nothing comes in.
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    Ok(Some(socket.into()))
+}
+
+/// Where on the cable a group is, for what leaves by `port`; none of what is no group.
+pub(super) fn on_cable(
+    net: &LightNet,
+    interface: &Interface,
+    port: u16,
+    group: Ipv4Addr,
+) -> Option<Address> {
+    let from = SocketAddrV4::new(net.address.unwrap_or(interface.address), port);
+    let head = Head::new(from, SocketAddrV4::new(group, net.sacn_port), MULTICAST_TTL as u8);
+    let [a, b, c, d, e, f] = ethernet_group(group);
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: (libc::ETH_P_IP as u16).to_be(),
+        sll_ifindex: interface.index as i32,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr: [a, b, c, d, e, f, 0, 0],
+    };
+    let length = size_of_val(&address) as libc::socklen_t;
+    #[expect(unsafe_code, reason = "nix makes no address of a link from its parts")]
+    // SAFETY: it is of the family and the length that are asked for, and is copied.
+    let link = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
+    link.filter(|_| group.is_multicast()).map(|link| Address::Cable(link, head))
 }
 
 /// Hears these universes: all that is sent to their groups on the interface, and what comes by unicast there. Without
@@ -241,6 +291,7 @@ mod tests {
             address: Ipv4Addr::new(10, 1, 2, 3),
             mask: Ipv4Addr::new(255, 255, 0, 0),
             mac: [0; 6],
+            is_ethernet: true,
             index: 2,
         };
         assert_eq!(interface.broadcast(), Some(Ipv4Addr::new(10, 1, 255, 255)));

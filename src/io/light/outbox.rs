@@ -5,16 +5,17 @@
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, TimestampingFlag, Timestamps,
-    cmsg_space, recvmsg, setsockopt, sockopt::Timestamping,
+    ControlMessageOwned, LinkAddr, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike,
+    TimestampingFlag, Timestamps, cmsg_space, recvmsg, setsockopt, sockopt::Timestamping,
 };
 use units::{Moment, Span};
+use wire::udp::{HEAD_LEN, Head};
 
 /// Datagrams a system call: enough to make the call cheap, little enough for the stack.
 const BATCH: usize = 64;
@@ -26,20 +27,65 @@ type StampRoom = [u8; cmsg_space::<Timestamps>() + cmsg_space::<[u8; 64]>()];
 pub(super) enum System {}
 
 /// Where a datagram goes, as the kernel has it.
-pub(super) type Address = SockaddrStorage;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Address {
+    V4(SockaddrIn),
+    V6(SockaddrIn6),
+    /// Onto the cable, with heads of our own.
+    Cable(LinkAddr, Head),
+}
 
-/// Whether it leaves by the socket for IPv6.
-pub(super) fn is_ipv6(address: &Address) -> bool {
-    address.as_sockaddr_in6().is_some()
+/// By which kind of socket it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    V4,
+    V6,
+    Cable,
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(address.into()),
+            SocketAddr::V6(address) => Self::V6(address.into()),
+        }
+    }
+}
+
+impl Address {
+    pub fn way(&self) -> Way {
+        match self {
+            Self::V4(_) => Way::V4,
+            Self::V6(_) => Way::V6,
+            Self::Cable(..) => Way::Cable,
+        }
+    }
+
+    fn name(&self) -> (*const libc::sockaddr, libc::socklen_t) {
+        match self {
+            Self::V4(it) => (it.as_ptr(), it.len()),
+            Self::V6(it) => (it.as_ptr(), it.len()),
+            Self::Cable(it, _) => (it.as_ptr(), it.len()),
+        }
+    }
+}
+
+/// A datagram that waits to leave.
+#[derive(Clone, Copy)]
+struct Letter<'a> {
+    /// What stands before it, where the kernel does not write that.
+    head: Option<Head>,
+    bytes: &'a [u8],
+    to: &'a Address,
 }
 
 /// Gathers datagrams, and sends them in batches.
 pub(super) struct Outbox<'a> {
-    letters: [Option<(&'a [u8], &'a Address)>; BATCH],
+    letters: [Option<Letter<'a>>; BATCH],
     count: usize,
-    socket: &'a UdpSocket,
+    socket: Option<BorrowedFd<'a>>,
     /// What came of them so far.
-    pub sent: Sent,
+    sent: Sent,
 }
 
 /// What came of a frame's datagrams.
@@ -50,47 +96,46 @@ pub(super) struct Sent {
 }
 
 impl<'a> Outbox<'a> {
-    pub fn new(socket: &'a UdpSocket) -> Self {
-        Self { letters: [None; BATCH], count: 0, socket, sent: Sent::default() }
+    pub fn new() -> Self {
+        Self { letters: [None; BATCH], count: 0, socket: None, sent: Sent::default() }
     }
 
-    /// One more datagram, by the socket that [`Self::by`] named last. The last one given is held back until the end.
-    pub fn push(&mut self, bytes: &'a [u8], to: &'a Address) {
-        if self.count == BATCH {
-            self.flush(BATCH);
-        }
-        self.letters[self.count] = Some((bytes, to));
-        self.count += 1;
-    }
-
-    /// What comes next leaves by this socket.
-    pub fn by(&mut self, socket: &'a UdpSocket) {
-        if self.socket.as_raw_fd() != socket.as_raw_fd() {
+    /// One more datagram, by this socket. The last one given is held back until the end.
+    pub fn push(&mut self, socket: BorrowedFd<'a>, bytes: &'a [u8], to: &'a Address) {
+        let same = self.socket.is_some_and(|it| it.as_raw_fd() == socket.as_raw_fd());
+        if !same || self.count == BATCH {
             self.flush(self.count);
-            self.socket = socket;
         }
+        let head = match to {
+            Address::Cable(_, head) => Some(head.for_payload(bytes)),
+            _ => None,
+        };
+        self.socket = Some(socket);
+        self.letters[self.count] = Some(Letter { head, bytes, to });
+        self.count += 1;
     }
 
     /// Sends what is left; the last datagram gets a time stamp from the kernel, if one was sent and `stamped` is set.
     pub fn finish(mut self, stamped: bool) -> (Sent, Option<Moment<System>>) {
-        if self.count == 0 || !stamped {
+        let Some(socket) = self.socket.filter(|_| self.count > 0 && stamped) else {
             self.flush(self.count);
             return (self.sent, None);
-        }
+        };
         self.flush(self.count - 1);
         // Stamps that came too late for their frame are of no use to this one.
-        while read_stamp(self.socket).is_some() {}
-        ask_for_stamps(self.socket, true);
+        while read_stamp(socket).is_some() {}
+        ask_for_stamps(socket, true);
         self.flush(self.count);
-        ask_for_stamps(self.socket, false);
-        (self.sent, read_stamp(self.socket))
+        ask_for_stamps(socket, false);
+        (self.sent, read_stamp(socket))
     }
 
     /// Sends the first `count`; those behind move up.
     fn flush(&mut self, count: usize) {
+        let Some(socket) = self.socket else { return };
         let mut done = 0;
         while done < count {
-            match send_many(self.socket, &self.letters[done..count]) {
+            match send_many(socket, &self.letters[done..count]) {
                 Ok(left) => {
                     self.sent.left += left as u64;
                     done += left;
@@ -114,13 +159,13 @@ impl<'a> Outbox<'a> {
 }
 
 /// From now on the kernel may be asked for stamps on this socket.
-pub(super) fn allow_stamps(socket: &UdpSocket) -> nix::Result<()> {
+pub(super) fn allow_stamps(socket: &impl AsFd) -> nix::Result<()> {
     setsockopt(socket, Timestamping, &stamps(false))
 }
 
-fn ask_for_stamps(socket: &UdpSocket, on: bool) {
+fn ask_for_stamps(socket: BorrowedFd, on: bool) {
     // A kernel that allowed it at the start allows it still; without, there is no stamp, and that is said.
-    let _ = setsockopt(socket, Timestamping, &stamps(on));
+    let _ = setsockopt(&socket, Timestamping, &stamps(on));
 }
 
 fn stamps(on: bool) -> TimestampingFlag {
@@ -130,7 +175,7 @@ fn stamps(on: bool) -> TimestampingFlag {
 }
 
 /// The oldest stamp that the kernel has for this socket.
-fn read_stamp(socket: &UdpSocket) -> Option<Moment<System>> {
+fn read_stamp(socket: BorrowedFd) -> Option<Moment<System>> {
     let mut room: StampRoom = [0; _];
     let mut nothing: [IoSliceMut; 0] = [];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -149,29 +194,36 @@ fn read_stamp(socket: &UdpSocket) -> Option<Moment<System>> {
     unsafe_code,
     reason = "nix tells how many left only by reading addresses that sending never wrote"
 )]
-fn send_many(socket: &UdpSocket, letters: &[Option<(&[u8], &Address)>]) -> Result<usize, Errno> {
-    let mut parts = [const { MaybeUninit::<libc::iovec>::zeroed() }; BATCH];
-    let mut heads = [const { MaybeUninit::<libc::mmsghdr>::zeroed() }; BATCH];
+fn send_many(socket: BorrowedFd, letters: &[Option<Letter>]) -> Result<usize, Errno> {
+    let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; BATCH];
+    let mut envelopes = [const { MaybeUninit::<libc::mmsghdr>::zeroed() }; BATCH];
     let mut count = 0;
-    for (bytes, to) in letters.iter().flatten() {
-        let part = parts[count].write(libc::iovec {
-            iov_base: bytes.as_ptr().cast_mut().cast(),
-            iov_len: bytes.len(),
-        });
+    for letter in letters.iter().flatten() {
+        let (name, name_len) = letter.to.name();
+        // Without a head of our own the first part is left out.
+        let own = usize::from(letter.head.is_some());
+        let head = letter.head.as_ref().map_or(std::ptr::null(), |head| head.bytes().as_ptr());
+        let parts = parts[count].write([
+            libc::iovec { iov_base: head.cast_mut().cast(), iov_len: HEAD_LEN },
+            libc::iovec {
+                iov_base: letter.bytes.as_ptr().cast_mut().cast(),
+                iov_len: letter.bytes.len(),
+            },
+        ]);
         // SAFETY: zero is a valid value of every field of the header.
-        let head = unsafe { heads[count].assume_init_mut() };
-        head.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
-        head.msg_hdr.msg_namelen = to.len();
-        head.msg_hdr.msg_iov = part;
-        head.msg_hdr.msg_iovlen = 1;
+        let envelope = unsafe { envelopes[count].assume_init_mut() };
+        envelope.msg_hdr.msg_name = name.cast_mut().cast();
+        envelope.msg_hdr.msg_namelen = name_len;
+        envelope.msg_hdr.msg_iov = parts[1 - own..].as_mut_ptr();
+        envelope.msg_hdr.msg_iovlen = (1 + own) as _;
         count += 1;
     }
-    // SAFETY: the first `count` headers are written, and what they point to lives until the call is over; the kernel
+    // SAFETY: the first `count` envelopes are written, and what they point to lives until the call is over; the kernel
     // writes nothing but their lengths.
     let left = unsafe {
         libc::sendmmsg(
             socket.as_raw_fd(),
-            heads.as_mut_ptr().cast(),
+            envelopes.as_mut_ptr().cast(),
             count as libc::c_uint,
             libc::MSG_DONTWAIT,
         )

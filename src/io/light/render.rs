@@ -8,6 +8,7 @@
 
 use std::net::UdpSocket;
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -16,7 +17,7 @@ use engine::light::blind::BlindStream;
 use engine::light::input::{InputTable, Mixer};
 use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
-use engine::light::{GRID, Plan, UniversePlan, render};
+use engine::light::{Desk, GRID, Plan, UniversePlan};
 use engine::order::Evidence;
 use nix::libc;
 use nix::sys::time::TimeSpec;
@@ -25,13 +26,14 @@ use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
 use wire::artnet;
 
-use super::outbox::{Address, Outbox, Sent, System, is_ipv6};
+use super::outbox::{Address, Outbox, Sent, System, Way};
 use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
 /// Frames are drawn so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a development
-/// build, and it is less than a phase, so that one phase has left before the next is drawn.
-const HEAD_START: Span = Span::from_micros(1200);
+/// build. It is a phase, so that one is drawn as soon as the one before it has left: the thread sleeps once a phase, and
+/// to wake costs as much as to send ten packets.
+const HEAD_START: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Up to this many universes leave together: about 0.4 ms of packets.
 const TOGETHER_MAX: usize = 128;
 /// From the last levels of a frame to the synchronization packet that makes them visible (rule S10): every receiver has
@@ -133,7 +135,8 @@ pub(super) struct Lit {
     pub sacn: Option<(SacnStream, Vec<Address>)>,
     pub artnet: Option<ArtnetStream>,
     /// To where its sACN goes.
-    pub blind: Option<BlindStream>,
+    /// In a place of its own, since it is seldom looked at.
+    pub blind: Option<Box<BlindStream>>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
     /// What comes in.
@@ -144,6 +147,8 @@ pub(super) struct Lit {
     sacn_due: bool,
     artnet_due: bool,
     blind_due: bool,
+    /// Whether somebody looks at it blindly, or has, and is still owed goodbyes.
+    looked_at: bool,
 }
 
 impl Lit {
@@ -161,18 +166,26 @@ impl Lit {
             sacn_due: false,
             artnet_due: false,
             blind_due: false,
+            looked_at: false,
         }
     }
 
     /// Draws its frame and says what is in it, with what came in.
-    pub fn draw(&mut self, plan: &Plan, came: &Came, subscribed: bool, at: ShowTime) -> Slots {
+    pub fn draw(
+        &mut self,
+        desk: &mut Desk,
+        plan: &Plan,
+        came: &Came,
+        subscribed: bool,
+        at: ShowTime,
+    ) -> Slots {
         let shown = plan.shown(at);
         let lively = self.fresh || self.constant;
         let mut motion = if lively { Motion::Lively } else { Motion::Still };
         // A slot that no lane has is dark: again so when a recording, or who parked it, lets it go.
         let mut slots = [0; Universe::SLOTS];
         if let Some(drawn) = plan.universe_at(self.index, self.universe) {
-            render(drawn, shown, &mut slots);
+            desk.draw(drawn, shown, &mut slots);
             if plan.frozen.is_none() && drawn.is_moving(shown) {
                 motion = Motion::Lively;
             }
@@ -187,16 +200,20 @@ impl Lit {
     }
 
     /// Draws what is seen blindly at `at`, none if nobody looks; a pause of the show is none of it.
-    fn draw_blind(&mut self, plan: Option<&UniversePlan>, at: ShowTime) {
+    fn draw_blind(&mut self, desk: &mut Desk, plan: Option<&UniversePlan>, at: ShowTime) {
+        if plan.is_none() && !self.looked_at {
+            return;
+        }
         let Some(blind) = &mut self.blind else { return };
         let lively = plan.is_some_and(|plan| self.constant || plan.is_moving(at));
         let motion = if lively { Motion::Lively } else { Motion::Still };
         let slots = plan.map(|plan| {
             let mut slots = [0; Universe::SLOTS];
-            render(plan, at, &mut slots);
+            desk.draw(plan, at, &mut slots);
             slots
         });
         self.blind_due = blind.show(slots.as_ref(), motion, at);
+        self.looked_at = plan.is_some() || self.blind_due;
     }
 }
 
@@ -208,15 +225,14 @@ pub(super) struct Came<'a> {
 
 /// The sockets that light leaves by.
 pub(super) struct Ways {
-    pub sacn: UdpSocket,
-    pub sacn_v6: Option<Arc<UdpSocket>>,
+    /// sACN's, each once, those that the kernel stamps last.
+    pub sacn: Vec<(Way, OwnedFd)>,
     pub artnet: Option<Arc<UdpSocket>>,
 }
 
 impl Ways {
-    /// sACN's, IPv4 last; with whether it is IPv6.
-    fn sacn(&self) -> impl Iterator<Item = (&UdpSocket, bool)> {
-        self.sacn_v6.iter().map(|it| (&**it, true)).chain([(&self.sacn, false)])
+    fn sacn(&self) -> impl Iterator<Item = (Way, BorrowedFd<'_>)> {
+        self.sacn.iter().map(|(way, socket)| (*way, socket.as_fd()))
     }
 }
 
@@ -245,6 +261,7 @@ pub(super) struct Render {
     /// By their phases.
     pub lit: Vec<Lit>,
     pub ways: Ways,
+    pub desk: Desk,
     pub synchronizer: Option<Synchronizer>,
     pub plan: Arc<Plan>,
     pub table: Arc<Table>,
@@ -323,7 +340,7 @@ impl Render {
     fn preview(&mut self, phase: u16, at: ShowTime) {
         let span = self.span(phase);
         for lit in &mut self.lit[span] {
-            lit.draw_blind(self.plan.seen_blindly(lit.universe), at);
+            lit.draw_blind(&mut self.desk, self.plan.seen_blindly(lit.universe), at);
         }
         self.post_blind(phase);
     }
@@ -404,7 +421,7 @@ impl Render {
         let span = self.span(phase);
         for lit in &mut self.lit[span] {
             let subscribed = !self.table.subscribers[lit.index].is_empty();
-            let slots = lit.draw(&self.plan, &came, subscribed, at);
+            let slots = lit.draw(&mut self.desk, &self.plan, &came, subscribed, at);
             if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
                 let taken = Taken { at, universe: lit.universe, slots };
                 let is_lost = u64::from(tape.push(taken).is_err());
@@ -415,8 +432,7 @@ impl Render {
 
     /// When the last packet of the phase left, and how we know; none if the rules ask for none.
     fn send(&mut self, phase: u16, last_phase: bool) -> Option<(ShowTime, Evidence)> {
-        let artnet = |lit: &Lit| lit.phase == phase && lit.artnet_due;
-        self.unsynced |= self.lit.iter().any(artnet);
+        self.unsynced |= self.lit[self.span(phase)].iter().any(|lit| lit.artnet_due);
         let (sent, stamp) = self.post(phase, last_phase && self.unsynced);
         self.unsynced &= !last_phase;
         let now = self.clock.now();
@@ -443,40 +459,36 @@ impl Render {
         let Some(it) = self.synchronizer.as_mut().filter(|it| it.waited_for) else { return };
         it.waited_for = false;
         let bytes = it.stream.datagram();
-        let mut outbox = Outbox::new(&self.ways.sacn);
-        for (socket, v6) in self.ways.sacn() {
-            outbox.by(socket);
-            it.to.iter().filter(|to| is_ipv6(to) == v6).for_each(|to| outbox.push(bytes, to));
+        let mut outbox = Outbox::new();
+        for (way, socket) in self.ways.sacn() {
+            let to = it.to.iter().filter(|to| to.way() == way);
+            to.for_each(|to| outbox.push(socket, bytes, to));
         }
         let (sent, _) = outbox.finish(false);
         self.gauges.failed.fetch_add(sent.failed, Relaxed);
     }
 
-    /// Art-Net first and sACN over IPv4 last: its socket bears the kernel's stamps. ArtSync stands behind the last ArtDmx
-    /// of a frame (rule A13).
+    /// Art-Net first and what the kernel stamps last. ArtSync stands behind the last ArtDmx of a frame (rule A13).
     fn post(&self, phase: u16, sync: bool) -> (Sent, Option<Moment<System>>) {
-        let mut outbox = Outbox::new(&self.ways.sacn);
+        let mut outbox = Outbox::new();
         let due = || self.lit[self.span(phase)].iter();
-        if let Some(socket) = &self.ways.artnet {
-            outbox.by(socket);
+        if let Some(socket) = self.ways.artnet.as_ref().map(|it| it.as_fd()) {
             for lit in due().filter(|lit| lit.artnet_due) {
-                let subscribers = &self.table.subscribers[lit.index];
+                let to = &self.table.subscribers[lit.index];
                 let stream = lit.artnet.iter().map(ArtnetStream::bytes);
-                stream.for_each(|bytes| subscribers.iter().for_each(|to| outbox.push(bytes, to)));
+                stream.for_each(|bytes| to.iter().for_each(|to| outbox.push(socket, bytes, to)));
             }
             let told = self.table.sync.iter().filter(|_| sync);
-            told.for_each(|to| outbox.push(&artnet::SYNC, to));
+            told.for_each(|to| outbox.push(socket, &artnet::SYNC, to));
         }
         let mut stamped = false;
-        let all_v4 = self.ways.sacn_v6.is_none();
-        for (socket, v6) in self.ways.sacn() {
-            outbox.by(socket);
+        for (way, socket) in self.ways.sacn() {
             let due = due().filter(|lit| lit.sacn_due);
             for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
                 for bytes in stream.datagrams() {
-                    for to in to.iter().filter(|to| all_v4 || is_ipv6(to) == v6) {
-                        outbox.push(bytes, to);
-                        stamped = !v6;
+                    for to in to.iter().filter(|to| to.way() == way) {
+                        outbox.push(socket, bytes, to);
+                        stamped = way != Way::V6;
                     }
                 }
             }
@@ -485,14 +497,13 @@ impl Render {
     }
 
     fn post_blind(&self, phase: u16) {
-        let mut outbox = Outbox::new(&self.ways.sacn);
-        for (socket, v6) in self.ways.sacn() {
-            outbox.by(socket);
+        let mut outbox = Outbox::new();
+        for (way, socket) in self.ways.sacn() {
             for lit in self.lit[self.span(phase)].iter().filter(|lit| lit.blind_due) {
                 let to = lit.sacn.iter().flat_map(|(_, to)| to);
-                for to in to.filter(|to| is_ipv6(to) == v6) {
-                    let datagrams = lit.blind.iter().flat_map(BlindStream::datagrams);
-                    datagrams.for_each(|bytes| outbox.push(bytes, to));
+                for to in to.filter(|to| to.way() == way) {
+                    let datagrams = lit.blind.iter().flat_map(|it| it.datagrams());
+                    datagrams.for_each(|bytes| outbox.push(socket, bytes, to));
                 }
             }
         }
@@ -507,7 +518,7 @@ impl Render {
                 lit.artnet_due = false;
                 lit.sacn_due = lit.sacn.is_some();
                 lit.sacn.iter_mut().for_each(|(stream, _)| stream.say_goodbye());
-                lit.draw_blind(None, instant);
+                lit.draw_blind(&mut self.desk, None, instant);
             }
             for index in 0..self.phases.len() {
                 let phase = self.phases[index];

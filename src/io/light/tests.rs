@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use engine::light::{GRID, MasterId, Playback, Take};
+use engine::light::{Desk, GRID, MasterId, Playback, Take};
 use engine::show::{
     ArtnetOut, CaptureCue, Channel, Curve, Fixture, InputFrom, InputMerge, LaneId, LightCue,
     LossGoal, MediaInfo, Merge, SacnOut, Shape, Show, ShowInput, Source, Target, Timing,
@@ -411,7 +411,7 @@ fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
     let began = std::time::Instant::now();
     for frame in 0..40 {
         let at = ShowTime::ZERO + GRID.times(frame);
-        lit.draw(&plan, &Came { table: &Vec::new(), at }, false, at);
+        lit.draw(&mut Desk::default(), &plan, &Came { table: &Vec::new(), at }, false, at);
     }
     let each = began.elapsed() / 40;
     println!("a universe of 512 moving dimmers is drawn in {each:?}");
@@ -428,7 +428,7 @@ fn a_slot_without_a_fixture_is_dark_again_when_nobody_holds_it_any_more() {
         playback.park_slot(universe(1), slot, value);
         let at = ShowTime::ZERO;
         let came = Came { table: &Vec::new(), at };
-        lit.draw(&playback.plan(1), &came, false, at)[slot.index()]
+        lit.draw(&mut Desk::default(), &playback.plan(1), &came, false, at)[slot.index()]
     };
     assert_eq!([shown(Some(200)), shown(None)], [200, 0]);
 }

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use engine::light::Playback;
+use engine::order::Evidence;
 use engine::show::{LightOut, SacnIp, SacnOut, Show, UniverseOut};
-use io::light::{Light, LightNet};
+use engine::told::Input;
+use io::light::{Light, LightNet, LightSetup};
 use units::{ShowTime, Span};
 
 use super::evening::ms;
-use super::lan::{BOX_INTERFACE, DESK, Lan, Side, v6};
+use super::lan::{BOX, BOX_INTERFACE, DESK, Lan, Side, v6};
 use super::olad::{Olad, Way};
 use super::rig::*;
 use crate::the_box::TheBox;
@@ -309,6 +311,43 @@ fn s16_constant_output_has_every_frame_of_the_grid_while_nothing_moves() {
     let sent = all(&ear, Span::from_secs(1)).iter().filter_map(sacn_data).count();
     light.stop();
     assert!((40..=45).contains(&sent), "{sent} packets in a second, 43 are the grid's");
+}
+
+/// What an ordinary socket hears of a fade in a group, from where, and how the box knew when it left.
+fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, Vec<Evidence>) {
+    let interface = Some(BOX_INTERFACE.into());
+    let net = LightNet { interface, here, ..free_ports() };
+    let show = show([(258, sacn_multicast())]);
+    let group = "239.255.1.2".parse().expect("a group");
+    let ear = lan.on(Side::Desk, || Ear::new(group, net.sacn_port));
+    ear.0.join_multicast_v4(&group, &DESK).expect("its interface takes members");
+    let (told, report) = keep();
+    let setup = LightSetup { report, ..setup(&show, &net) };
+    let mut light = lan.on(Side::Box, || Light::start(setup)).expect("it begins");
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_millis(500), 100.0);
+    let heard = all(&ear, Span::from_secs(1));
+    light.stop();
+    let frames = told.lock().expect("it has ended").iter().filter_map(|it| match it {
+        Input::LightFrame(frame) => Some(frame.evidence),
+        _ => None,
+    });
+    (heard, frames.collect())
+}
+
+#[test]
+fn what_is_put_on_the_cable_is_heard_as_what_the_kernel_sends_and_is_stamped_alike() {
+    let Some(lan) = Lan::new("what_is_put_on_the_cable_…") else { return };
+    for here in [false, true] {
+        let (heard, frames) = heard_in_a_group(&lan, here);
+        let data: Vec<_> = heard.iter().filter_map(sacn_data).collect();
+        assert!(data.windows(2).all(|it| it[1].sequence == it[0].sequence.wrapping_add(1)));
+        let levels: Vec<_> = data.iter().map(|data| data.values[1]).collect();
+        assert!(levels.is_sorted() && levels.last() == Some(&255), "{levels:?}");
+        assert!(heard.iter().all(|it| it.from.ip() == BOX && it.from.port() > 0));
+        let stamped = frames.iter().filter(|it| **it == Evidence::KernelTransmit).count();
+        assert!(stamped * 10 > frames.len() * 9, "{stamped} of {} frames", frames.len());
+    }
 }
 
 #[test]
