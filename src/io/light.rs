@@ -364,27 +364,33 @@ fn render(
     own: Own,
     gauges: Arc<Gauges>,
 ) -> Render {
-    let mut lit = lit(setup, multicast, address);
-    for it in &mut lit {
+    let mut all = lit(setup, multicast, address);
+    for (it, _) in &mut all {
         it.phase = render::phase_of(it.universe, own.phases_in_all);
     }
-    lit.retain(|it| own.phases.contains(&it.phase));
-    lit.sort_by_key(|it| it.phase);
+    all.retain(|(it, _)| own.phases.contains(&it.phase));
+    all.sort_by_key(|(it, _)| it.phase);
+    let (mut lit, mut to) = (Vec::with_capacity(all.len()), Vec::new());
+    for (mut it, addresses) in all {
+        it.to = to.len()..to.len() + addresses.len();
+        to.extend(addresses);
+        lit.push(it);
+    }
     let synchronizer = setup.show.light.sacn_sync.map(|universe| {
         let stream = SacnSync::new(setup.cid, universe);
         let to = everywhere(setup, multicast, universe.number());
         Synchronizer::new(stream, to.into_iter().map(address).collect())
     });
     let mut ways = own.ways;
-    let used = lit.iter().filter_map(|it| it.sacn.as_ref()).flat_map(|(_, to)| to);
-    let used = used.chain(synchronizer.iter().flat_map(|it| &it.to)).map(Address::way);
-    let used: Vec<Way> = used.collect();
+    let used = to.iter().chain(synchronizer.iter().flat_map(|it| &it.to));
+    let used: Vec<Way> = used.map(Address::way).collect();
     ways.sacn.retain(|(way, _)| used.contains(way));
     Render {
         clock: setup.clock.clone(),
         phases: own.phases,
         phases_in_all: own.phases_in_all,
         lit,
+        to,
         ways,
         desk: Desk::default(),
         synchronizer,
@@ -637,14 +643,19 @@ fn warn_of_silent_universes(
     }
 }
 
-fn lit(setup: &LightSetup, multicast: bool, address: &dyn Fn(SocketAddr) -> Address) -> Vec<Lit> {
+/// Every universe, and where its sACN goes.
+fn lit(
+    setup: &LightSetup,
+    multicast: bool,
+    address: &dyn Fn(SocketAddr) -> Address,
+) -> Vec<(Lit, Vec<Address>)> {
     let at_rest = Playback::new(setup.show).plan(0);
     let name = SourceName::new(&setup.source_name);
     let lit = |(index, (universe, out)): (usize, (&Universe, &UniverseOut))| {
         let mut lit = Lit::new(*universe, index);
         lit.constant = setup.show.light.constant;
         lit.mixer = Mixer::new(setup.show, *universe);
-        lit.sacn = out.sacn.as_ref().map(|sacn| {
+        let sacn = out.sacn.as_ref().map(|sacn| {
             let drawn = at_rest.universe(*universe).filter(|_| sacn.per_address);
             let priorities = drawn.map(|plan| {
                 let mut priorities = priorities(plan, setup.priority);
@@ -662,10 +673,12 @@ fn lit(setup: &LightSetup, multicast: bool, address: &dyn Fn(SocketAddr) -> Addr
             let to = |to| address(SocketAddr::new(to, setup.net.sacn_port));
             (stream, all.map(to).collect())
         });
+        let (sacn, to) = sacn.unzip();
+        lit.sacn = sacn;
         let blind = || BlindStream::new(setup.cid, &setup.source_name, *universe);
         lit.blind = out.sacn.is_some().then(|| Box::new(blind()));
         lit.artnet = port_address(out).map(ArtnetStream::new);
-        lit
+        (lit, to.unwrap_or_default())
     };
     setup.show.universes.iter().enumerate().map(lit).collect()
 }

@@ -172,6 +172,15 @@ impl Drawing {
     }
 }
 
+impl Drawing {
+    /// A word of every line of memory that it takes most of.
+    pub fn touch(&self) -> u64 {
+        let times = self.moves.first().map_or(0, |(begin, _)| begin.ns() as u64);
+        let set = self.sets.first().and_then(|set| set.first()).map_or(0, |it| u64::from(*it));
+        self.slots.runs.iter().fold(times ^ set, |sum, run| sum ^ run.touch())
+    }
+}
+
 impl Outlet {
     /// One slot, or a virtual dimmer, whose level leaves as it is.
     fn is_plain(&self) -> bool {
@@ -250,6 +259,13 @@ impl Run {
         if let Scaling::Each(scales) = &mut self.scaling {
             scales.extend(outlet.scaled_by);
         }
+    }
+
+    fn touch(&self) -> u64 {
+        const LINE: usize = 64 / size_of::<u16>();
+        let levels = self.from.iter().step_by(LINE).chain(self.to.iter().step_by(LINE));
+        let first = self.places.first().map_or(0, |place| u64::from(*place));
+        levels.fold(first, |sum, level| sum ^ u64::from(*level))
     }
 
     fn finish(&mut self) {

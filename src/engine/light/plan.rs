@@ -86,6 +86,12 @@ fn find(plans: &[Arc<UniversePlan>], universe: Universe) -> Option<&UniversePlan
 }
 
 impl UniversePlan {
+    /// Reads of everything that drawing reads a little, and so brings it near: of many universes nothing is near when its
+    /// turn comes, and a processor waits for several at once only if it is asked for them at once.
+    pub fn touch(&self) -> u64 {
+        self.drawing.touch()
+    }
+
     /// Whether a fade runs at `at`, or began or ended within the frame before it: then a frame is to be sent, even if
     /// its octets are those of the last one, so that every order has a packet that carries it.
     pub fn is_moving(&self, at: ShowTime) -> bool {

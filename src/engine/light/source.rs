@@ -124,6 +124,11 @@ impl SacnStream {
         }
         self.due || self.priorities.iter().any(|it| it.due)
     }
+    /// Reads of its packet a little, and so brings it near.
+    pub fn touch(&self) -> u64 {
+        let lines = self.frame.slots().iter().step_by(64);
+        lines.fold(0, |sum, octet| sum ^ u64::from(*octet))
+    }
     /// Turns the last frame into a goodbye; send it, [`GOODBYES`] times in all (rule S8).
     pub fn say_goodbye(&mut self) {
         self.frame.set_options(sacn::Options { terminated: true, ..self.options });

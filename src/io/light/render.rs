@@ -6,6 +6,7 @@
 //!
 //! *Phase*: a share of the grid; with many universes each leaves in its own, so that they do not leave as one burst.
 
+use std::hint::black_box;
 use std::net::UdpSocket;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,6 +42,9 @@ const TOGETHER_MAX: usize = 128;
 const SYNC_DELAY: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Phases of the grid beyond that: 1.4 ms each, for 250 universes where there are 4,000.
 const PHASES: u16 = 16;
+/// Universes that are brought near together: enough that waiting for memory is shared, and little enough for the nearest
+/// of it.
+const FETCHED: usize = 8;
 /// Where the thread stands among real-time threads, 1 to 99: above sound's decoding, below the kernel's own at 50.
 const RT_PRIORITY: i32 = 45;
 
@@ -132,7 +136,9 @@ pub(super) struct Lit {
     pub universe: Universe,
     /// Its place among all universes of the show.
     pub index: usize,
-    pub sacn: Option<(SacnStream, Vec<Address>)>,
+    pub sacn: Option<SacnStream>,
+    /// Where that goes, among all addresses of the thread.
+    pub to: Range<usize>,
     pub artnet: Option<ArtnetStream>,
     /// To where its sACN goes.
     /// In a place of its own, since it is seldom looked at.
@@ -157,6 +163,7 @@ impl Lit {
             universe,
             index,
             sacn: None,
+            to: 0..0,
             artnet: None,
             blind: None,
             constant: false,
@@ -168,6 +175,13 @@ impl Lit {
             blind_due: false,
             looked_at: false,
         }
+    }
+
+    /// Has what [`Self::draw`] reads brought near.
+    fn fetch(&self, plan: &Plan) {
+        let drawn = plan.universe_at(self.index, self.universe).map(UniversePlan::touch);
+        let sent = self.sacn.as_ref().map(SacnStream::touch);
+        black_box((drawn, sent));
     }
 
     /// Draws its frame and says what is in it, with what came in.
@@ -192,7 +206,7 @@ impl Lit {
         }
         self.fresh = false;
         self.mixer.mix(came.table, came.at, &mut slots);
-        self.sacn_due = self.sacn.as_mut().is_some_and(|(it, _)| it.show(&slots, motion, at));
+        self.sacn_due = self.sacn.as_mut().is_some_and(|it| it.show(&slots, motion, at));
         // Without a subscriber there is nothing to send, nor to count (rule A8).
         let artnet = self.artnet.as_mut().filter(|_| subscribed);
         self.artnet_due = artnet.is_some_and(|it| it.show(&slots, motion, at));
@@ -260,6 +274,9 @@ pub(super) struct Render {
     pub phases_in_all: u16,
     /// By their phases.
     pub lit: Vec<Lit>,
+    /// To where sACN goes, in the order in which it leaves: to look for each in a place of its own took longer than to
+    /// send it.
+    pub to: Vec<Address>,
     pub ways: Ways,
     pub desk: Desk,
     pub synchronizer: Option<Synchronizer>,
@@ -419,7 +436,13 @@ impl Render {
         let heard = self.steady.show(self.clock.mono(at));
         let came = Came { table: &self.inputs, at: heard };
         let span = self.span(phase);
-        for lit in &mut self.lit[span] {
+        for index in span.clone() {
+            // A few ahead at a time, so that the processor waits for all of them at once.
+            if (index - span.start).is_multiple_of(FETCHED) {
+                let end = span.end.min(index + FETCHED);
+                self.lit[index..end].iter().for_each(|lit| lit.fetch(&self.plan));
+            }
+            let lit = &mut self.lit[index];
             let subscribed = !self.table.subscribers[lit.index].is_empty();
             let slots = lit.draw(&mut self.desk, &self.plan, &came, subscribed, at);
             if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
@@ -483,9 +506,9 @@ impl Render {
         }
         let mut stamped = false;
         for (way, socket) in self.ways.sacn() {
-            let due = due().filter(|lit| lit.sacn_due);
-            for (stream, to) in due.filter_map(|lit| lit.sacn.as_ref()) {
-                for bytes in stream.datagrams() {
+            for lit in due().filter(|lit| lit.sacn_due) {
+                let to = &self.to[lit.to.clone()];
+                for bytes in lit.sacn.iter().flat_map(SacnStream::datagrams) {
                     for to in to.iter().filter(|to| to.way() == way) {
                         outbox.push(socket, bytes, to);
                         stamped = way != Way::V6;
@@ -500,8 +523,7 @@ impl Render {
         let mut outbox = Outbox::new();
         for (way, socket) in self.ways.sacn() {
             for lit in self.lit[self.span(phase)].iter().filter(|lit| lit.blind_due) {
-                let to = lit.sacn.iter().flat_map(|(_, to)| to);
-                for to in to.filter(|to| to.way() == way) {
+                for to in self.to[lit.to.clone()].iter().filter(|to| to.way() == way) {
                     let datagrams = lit.blind.iter().flat_map(|it| it.datagrams());
                     datagrams.for_each(|bytes| outbox.push(socket, bytes, to));
                 }
@@ -517,7 +539,7 @@ impl Render {
             for lit in &mut self.lit {
                 lit.artnet_due = false;
                 lit.sacn_due = lit.sacn.is_some();
-                lit.sacn.iter_mut().for_each(|(stream, _)| stream.say_goodbye());
+                lit.sacn.iter_mut().for_each(SacnStream::say_goodbye);
                 lit.draw_blind(&mut self.desk, None, instant);
             }
             for index in 0..self.phases.len() {

@@ -328,11 +328,13 @@ fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, Vec<Evidence>) {
     fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_millis(500), 100.0);
     let heard = all(&ear, Span::from_secs(1));
     light.stop();
-    let frames = told.lock().expect("it has ended").iter().filter_map(|it| match it {
+    let told = told.lock().expect("it has ended");
+    let frames = told.iter().filter_map(|it| match it {
         Input::LightFrame(frame) => Some(frame.evidence),
         _ => None,
     });
-    (heard, frames.collect())
+    let frames = frames.collect();
+    (heard, frames)
 }
 
 #[test]
