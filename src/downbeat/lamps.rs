@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use engine::light::rdm::SUB_DEVICES_MAX;
 use serde_json::{Value, json};
 use wire::rdm::parameter::{ALL, Parameter};
 
@@ -31,11 +32,16 @@ pub enum Rdm {
 Examples:
   downbeat rdm get 7a70:ffffff00 device_info
   downbeat rdm get 7a70:ffffff00 sensor_value 1 --json | jq .values.present
+  downbeat rdm get 7a70:ffffff00 dmx_start_address --sub-device 1-24
   downbeat rdm get 7a70:ffffff00 0x8001      a maker's own, answered in hexadecimal digits")]
     Get(Asked),
-    /// Tell a device
+    /// Tell a device, or many
     #[command(after_help = "\
+To `all`, or to all of a maker as 7a70:ffffffff, is said once and nobody answers.
+
 Examples:
+  downbeat rdm set all identify_device off
+  downbeat rdm set 7a70:ffffff00 identify_device on --sub-device all
   downbeat rdm set 7a70:ffffff00 identify_device on
   downbeat rdm set 7a70:ffffff00 dmx_start_address 101
   downbeat rdm set 7a70:ffffff00 device_label \"Front left\"")]
@@ -46,18 +52,43 @@ Examples:
 
 #[derive(Debug, Clone, Args)]
 pub struct Asked {
-    /// The device, as `rdm list` has it
+    /// The device, as `rdm list` has it; what is set may be for `all`
     uid: String,
     /// What, by its name or its number
     parameter: String,
     /// What the parameter takes
     #[arg(allow_negative_numbers = true)]
     values: Vec<String>,
-    /// One of its sub-devices, from 1
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    sub_device: u16,
+    /// One of its sub-devices, from 1, or some of them; what is set may be for `all`
+    #[arg(long, value_name = "N|N-N|all", default_value = "0", value_parser = sub_devices)]
+    sub_device: SubDevices,
     #[command(flatten)]
     show: Show,
+}
+
+/// The first, and how many where some are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SubDevices(u16, Option<u16>);
+
+/// What means all of them (E1.20 section 6.2.9).
+const ALL_SUB_DEVICES: u16 = 0xffff;
+
+fn sub_devices(text: &str) -> Result<SubDevices, String> {
+    let number = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|it| *it <= SUB_DEVICES_MAX)
+            .ok_or_else(|| format!("a number to {SUB_DEVICES_MAX}, two of them as 1-24, or `all`"))
+    };
+    match text.split_once('-') {
+        None if text == "all" => Ok(SubDevices(ALL_SUB_DEVICES, None)),
+        None => Ok(SubDevices(number(text)?, None)),
+        Some((first, last)) => {
+            let (first, last) = (number(first)?, number(last)?);
+            let count = (last + 1).checked_sub(first).filter(|count| *count > 0);
+            count.map(|count| SubDevices(first, Some(count))).ok_or("the first comes first".into())
+        }
+    }
 }
 
 /// Whatever is asked of lamps.
@@ -84,8 +115,10 @@ fn ask(
     words: fn(&Value) -> String,
 ) -> Result<(), Refused> {
     let Asked { uid, parameter, values, sub_device, show } = asked;
+    let SubDevices(first, count) = sub_device;
     let body = json!({
-        "uid": uid, "parameter": parameter, "values": values, "sub_device": sub_device,
+        "uid": uid, "parameter": parameter, "values": values,
+        "sub_device": first, "sub_devices": count,
     });
     show_answer(&client.post(path, &body)?, show.json, words)
 }
@@ -104,12 +137,23 @@ fn devices(it: &Value) -> String {
     table(["device", "universe", "port address", "node"], &rows)
 }
 
-/// In the order of the standard, which the document's keys are not in.
 fn values(it: &Value) -> String {
+    if it["sub_devices"].is_array() {
+        let said = |it: &Value, number: &str| {
+            let fields = fields(&it["values"], number).into_iter();
+            fields.map(|[name, value]| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        };
+        return each(it, said);
+    }
     let number = text(&it["number"]);
+    table([text(&it["uid"]), parameter(it)], &fields(&it["values"], number))
+}
+
+/// In the order of the standard, which the document's keys are not in.
+fn fields(values: &Value, number: &str) -> Vec<[String; 2]> {
     let fields = Parameter::named(number).map_or(&[][..], |parameter| parameter.answer);
     let row = |(name, _): &(&str, _)| {
-        let value = &it["values"][*name];
+        let value = &values[*name];
         let list = || rows(value).map(text).collect::<Vec<_>>().join(" ");
         let words = match value {
             Value::String(text) => text.clone(),
@@ -119,15 +163,28 @@ fn values(it: &Value) -> String {
         };
         [(*name).to_owned(), words]
     };
-    table(
-        [text(&it["uid"]), it["parameter"].as_str().unwrap_or(number)],
-        &fields.iter().map(row).collect::<Vec<_>>(),
-    )
+    fields.iter().map(row).collect()
 }
 
 fn done(it: &Value) -> String {
-    let parameter = it["parameter"].as_str().unwrap_or_else(|| text(&it["number"]));
-    format!("{}: {parameter} is set", text(&it["uid"]))
+    match it["sub_devices"].is_array() {
+        true => each(it, |_, _| "is set".to_owned()),
+        false => format!("{}: {} is set", text(&it["uid"]), parameter(it)),
+    }
+}
+
+/// A line for each sub-device; what one refuses is said there.
+fn each(it: &Value, said: impl Fn(&Value, &str) -> String) -> String {
+    let number = text(&it["number"]);
+    let row = |it: &Value| {
+        let refused = it["refused"]["message"].as_str();
+        [it["sub_device"].to_string(), refused.map_or_else(|| said(it, number), str::to_owned)]
+    };
+    table(["sub-device", parameter(it)], &rows(&it["sub_devices"]).map(row).collect::<Vec<_>>())
+}
+
+fn parameter(it: &Value) -> &str {
+    it["parameter"].as_str().unwrap_or_else(|| text(&it["number"]))
 }
 
 fn parameters() -> String {
@@ -141,4 +198,19 @@ fn parameters() -> String {
     };
     let rows: Vec<_> = ALL.iter().map(row).collect();
     table(["parameter", "number", "get takes", "set takes"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_devices_are_one_some_or_all_and_nothing_else() {
+        assert_eq!(sub_devices("3"), Ok(SubDevices(3, None)));
+        assert_eq!(sub_devices("1-24"), Ok(SubDevices(1, Some(24))));
+        assert_eq!(sub_devices("all"), Ok(SubDevices(0xffff, None)));
+        for wrong in ["513", "2-1", "-", "1-", "some", "1-513"] {
+            assert!(sub_devices(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -75,6 +75,8 @@ pub struct Uid {
 }
 
 impl Uid {
+    /// Every device of every maker (section 5.3).
+    pub const ALL: Self = Self { maker: u16::MAX, device: u32::MAX };
     /// From its six octets.
     pub fn from_octets([a, b, c, d, e, f]: [u8; 6]) -> Self {
         Self { maker: u16::from_be_bytes([a, b]), device: u32::from_be_bytes([c, d, e, f]) }
@@ -88,6 +90,11 @@ impl Uid {
     pub fn is_broadcast(self) -> bool {
         self.device == u32::MAX
     }
+    /// Whether what is sent to it is for that device: `ffff:ffffffff` is for all, `7a70:ffffffff` for a maker's.
+    pub fn means(self, device: Self) -> bool {
+        let maker = self.maker == u16::MAX || self.maker == device.maker;
+        if self.is_broadcast() { maker } else { self == device }
+    }
 }
 
 impl fmt::Display for Uid {
@@ -96,7 +103,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// Not `mmmm:dddddddd`.
+/// Not `mmmm:dddddddd`, nor `all`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no UID: write it as 7a70:ffffff00, four and eight hexadecimal digits")]
 pub struct NoUid(String);
@@ -104,6 +111,9 @@ pub struct NoUid(String);
 impl FromStr for Uid {
     type Err = NoUid;
     fn from_str(text: &str) -> Result<Self, NoUid> {
+        if text == "all" {
+            return Ok(Self::ALL);
+        }
         let no = || NoUid(text.to_owned());
         let digits = |part: &str, count: usize| {
             let right = part.len() == count && part.bytes().all(|it| it.is_ascii_hexdigit());

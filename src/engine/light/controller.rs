@@ -181,8 +181,7 @@ impl Controller {
             Ok(Packet::Nzs(_) | Packet::DiagData(_)) => {}
             Ok(Packet::TodData(part)) => self.rdm.handle_table(now, &part, address),
             Ok(Packet::Rdm(packet)) => self.rdm.handle_message(now, &packet, address),
-            // Whoever sends this sends ArtRdm as well.
-            Ok(Packet::RdmSub(_)) => {}
+            Ok(Packet::RdmSub(sub)) => self.rdm.handle_several(now, &sub, address),
             Ok(Packet::Sync | Packet::TimeCode(_) | Packet::Other(_)) | Err(_) => {}
         }
     }

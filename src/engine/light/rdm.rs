@@ -6,16 +6,19 @@
 //! somebody else, never, in pieces without end) costs one question its answer and nothing more.
 
 mod line;
+mod several;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
 use units::{PortAddress, ShowTime, Span};
-use wire::artnet::{RdmPacket, TodData, tod_flush, tod_requests};
+use wire::artnet::{RdmPacket, RdmSub, TodData, tod_flush, tod_requests};
 use wire::rdm::{Class, Message, Uid, nack_reason};
 
 use line::Line;
+pub use several::Answers;
+use several::Round;
 pub use table::Row;
 use table::Table;
 
@@ -23,6 +26,10 @@ use table::Table;
 const TABLE_WITHIN: Span = Span::from_secs(1);
 /// A search of a full line takes some seconds.
 const SEARCH_WITHIN: Span = Span::from_secs(5);
+/// A node that knows ArtRdmSub answers within it.
+const AT_ONCE_WITHIN: Span = Span::from_secs(1);
+/// Sub-devices of a device (section 5.4 of E1.20).
+pub const SUB_DEVICES_MAX: u16 = 512;
 /// Questions that wait at most; nobody types faster.
 const QUESTIONS_MAX: usize = 256;
 
@@ -34,8 +41,21 @@ pub enum Ask {
         /// Nodes are to search their lines anew.
         anew: bool,
     },
-    /// A question to one device.
+    /// A question to one device; what is set may be for many.
     Question(Question),
+    /// The same question to several sub-devices of one device.
+    Several(Several),
+}
+
+/// A question to several sub-devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    /// To the first of them.
+    pub first: Question,
+    /// How many, 1 to [`SUB_DEVICES_MAX`].
+    pub count: u16,
+    /// Whether the parameter is two octets, so that they may be asked at once.
+    pub is_word: bool,
 }
 
 /// A question to a device.
@@ -58,8 +78,10 @@ pub struct Question {
 pub enum Done {
     /// Who is there, in the order of their lines.
     Table(Vec<Row>),
-    /// The answer's data, pieces put together.
+    /// The answer's data, pieces put together; nothing where many were told, who do not answer.
     Answer(Result<Vec<u8>, RdmFailure>),
+    /// What each of several said.
+    Several(Answers),
 }
 
 /// Why there is no answer.
@@ -68,6 +90,9 @@ pub enum RdmFailure {
     /// No node has it in its table.
     #[error("no node knows {0}: `downbeat rdm list --search` makes them look for it")]
     Unknown(Uid),
+    /// No node has any of those in its table.
+    #[error("no node knows any such device: `downbeat rdm list --search` makes them look")]
+    Nobody,
     /// Asked three times, or put off for too long.
     #[error("{0} does not answer")]
     Silent(Uid),
@@ -94,7 +119,10 @@ pub struct Rdm {
     lines: BTreeMap<(PortAddress, Ipv4Addr), Line>,
     lists: Vec<(u64, ShowTime)>,
     /// Questions to devices that are in no table, until one has come.
-    unknown: Vec<(u64, ShowTime, Question)>,
+    unknown: Vec<(u64, ShowTime, Ask)>,
+    rounds: Vec<Round>,
+    /// Counts what is sent to many.
+    transaction: u8,
     letters: VecDeque<(Option<Ipv4Addr>, Vec<u8>)>,
     done: VecDeque<(u64, Done)>,
     last: u64,
@@ -110,6 +138,8 @@ impl Rdm {
             lines: BTreeMap::new(),
             lists: Vec::new(),
             unknown: Vec::new(),
+            rounds: Vec::new(),
+            transaction: 0,
             letters: VecDeque::new(),
             done: VecDeque::new(),
             last: 0,
@@ -119,14 +149,17 @@ impl Rdm {
     /// Takes what an operator asks; the number under which [`Self::poll_done`] answers.
     pub fn ask(&mut self, now: ShowTime, ask: Ask) -> u64 {
         self.last += 1;
+        let id = self.last;
         match ask {
             Ask::List { anew } => self.list(now, anew),
-            Ask::Question(_) if self.waiting() >= QUESTIONS_MAX => {
-                self.fail(self.last, RdmFailure::Busy)
+            _ if self.waiting() >= QUESTIONS_MAX => self.fail(id, RdmFailure::Busy),
+            ask if self.begin(now, id, &ask) => self.collect(now),
+            ask => {
+                self.ask_for_tables();
+                self.unknown.push((id, now + TABLE_WITHIN, ask));
             }
-            Ask::Question(question) => self.question(now, question),
         }
-        self.last
+        id
     }
 
     /// A node tells of its table.
@@ -147,12 +180,18 @@ impl Rdm {
         self.collect(now);
     }
 
+    /// A node answers for several sub-devices.
+    pub fn handle_several(&mut self, now: ShowTime, sub: &RdmSub, from: Ipv4Addr) {
+        self.rounds.iter_mut().for_each(|round| round.handle(sub, from));
+        self.collect(now);
+    }
+
     /// Time has come this far.
     pub fn tick(&mut self, now: ShowTime) {
         let due: Vec<_> = self.unknown.extract_if(.., |(_, due, _)| *due <= now).collect();
-        for (id, _, question) in due {
-            if !self.line_up(id, &question) {
-                self.fail(id, RdmFailure::Unknown(question.uid));
+        for (id, _, ask) in due {
+            if !self.begin(now, id, &ask) {
+                self.fail_of(id, &ask);
             }
         }
         for (id, _) in self.lists.extract_if(.., |(_, due)| *due <= now) {
@@ -181,12 +220,52 @@ impl Rdm {
         self.lists.push((self.last, now + within));
     }
 
-    fn question(&mut self, now: ShowTime, question: Question) {
-        if self.line_up(self.last, &question) {
-            return self.collect(now);
+    /// False if nobody has whom it is for.
+    fn begin(&mut self, now: ShowTime, id: u64, ask: &Ask) -> bool {
+        match ask {
+            Ask::List { .. } => true,
+            Ask::Question(question) if question.uid.is_broadcast() => self.tell_many(id, question),
+            Ask::Question(question) => self.line_up(id, question),
+            Ask::Several(several) => self.begin_round(now, id, several),
         }
-        self.ask_for_tables();
-        self.unknown.push((self.last, now + TABLE_WITHIN, question));
+    }
+
+    /// To every line where one of them hangs. Nobody answers (section 6.2 of E1.20).
+    fn tell_many(&mut self, id: u64, question: &Question) -> bool {
+        let lines = self.table.lines_of(question.uid);
+        self.transaction = self.transaction.wrapping_add(1);
+        let message = Message {
+            to: question.uid,
+            from: self.own,
+            transaction: self.transaction,
+            kind: 1,
+            waiting: 0,
+            sub_device: question.sub_device,
+            class: question.class,
+            parameter: question.parameter,
+            data: &question.data,
+        };
+        match message.emit() {
+            None => self.fail(id, RdmFailure::TooLong),
+            Some(_) if lines.is_empty() => return false,
+            Some(message) => {
+                let packet = |port_address| RdmPacket { port_address, message: &message }.emit();
+                self.letters
+                    .extend(lines.into_iter().map(|(port, node)| (Some(node), packet(port))));
+                self.done.push_back((id, Done::Answer(Ok(Vec::new()))));
+            }
+        }
+        true
+    }
+
+    fn begin_round(&mut self, now: ShowTime, id: u64, several: &Several) -> bool {
+        let Some((_, node)) = self.table.find(several.first.uid) else { return false };
+        let at_once = several.is_word.then_some((node, now + AT_ONCE_WITHIN));
+        if at_once.is_some() {
+            self.letters.push_back((Some(node), Round::packet(several).emit()));
+        }
+        self.rounds.push(Round::new(id, several.clone(), at_once));
+        true
     }
 
     /// Puts a question to the line where its device hangs; false if nobody has it.
@@ -204,21 +283,54 @@ impl Rdm {
     }
 
     fn waiting(&self) -> usize {
-        self.unknown.len() + self.lines.values().map(Line::waiting).sum::<usize>()
+        let lined_up = self.lines.values().map(Line::waiting).sum::<usize>();
+        self.unknown.len() + self.rounds.len() + lined_up
     }
 
     /// Brings in what the lines have to send and to say.
     fn collect(&mut self, now: ShowTime) {
+        self.ask_rounds(now);
         for (&(port_address, node), line) in &mut self.lines {
             line.tick(now);
             for message in std::mem::take(&mut line.messages) {
                 let packet = RdmPacket { port_address, message: &message };
                 self.letters.push_back((Some(node), packet.emit()));
             }
-            let done = std::mem::take(&mut line.done).into_iter();
-            self.done.extend(done.map(|(id, answer)| (id, Done::Answer(answer))));
+            for (id, answer) in std::mem::take(&mut line.done) {
+                match self.rounds.iter_mut().find(|round| round.waits_for == Some(id)) {
+                    Some(round) => round.answer(answer),
+                    None => self.done.push_back((id, Done::Answer(answer))),
+                }
+            }
         }
         self.lines.retain(|_, line| line.waiting() > 0);
+        let done = self.rounds.extract_if(.., |round| round.is_done());
+        self.done.extend(done.map(|round| (round.id, Done::Several(round.answers()))));
+    }
+
+    /// Whoever of several has its turn is asked.
+    fn ask_rounds(&mut self, now: ShowTime) {
+        let mut rounds = std::mem::take(&mut self.rounds);
+        for round in &mut rounds {
+            let Some(question) = round.next(now) else { continue };
+            self.last += 1;
+            match self.line_up(self.last, &question) {
+                true => round.waits_for = Some(self.last),
+                false => round.answer(Err(RdmFailure::Unknown(question.uid))),
+            }
+        }
+        self.rounds = rounds;
+    }
+
+    fn fail_of(&mut self, id: u64, ask: &Ask) {
+        match ask {
+            Ask::List { .. } => {}
+            Ask::Question(it) if it.uid.is_broadcast() => self.fail(id, RdmFailure::Nobody),
+            Ask::Question(Question { uid, .. })
+            | Ask::Several(Several { first: Question { uid, .. }, .. }) => {
+                self.fail(id, RdmFailure::Unknown(*uid));
+            }
+        }
     }
 
     fn fail(&mut self, id: u64, why: RdmFailure) {

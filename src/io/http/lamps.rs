@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use engine::light::rdm::{Ask, Done, Question, RdmFailure, Row};
+use engine::light::rdm::{Answers, Ask, Done, Question, RdmFailure, Row, SUB_DEVICES_MAX, Several};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -37,6 +37,9 @@ pub(super) struct Asked {
     values: Vec<String>,
     #[serde(default)]
     sub_device: u16,
+    /// How many from there on; none: that one alone.
+    #[serde(default)]
+    sub_devices: Option<u16>,
 }
 
 pub(super) async fn list(State(house): State<Arc<House>>, body: Bytes) -> Response {
@@ -46,7 +49,7 @@ pub(super) async fn list(State(house): State<Arc<House>>, body: Bytes) -> Respon
     };
     match ask(&house, Ask::List { anew: list.search }).await {
         Ok(Done::Table(rows)) => Json(devices(&house, &rows)).into_response(),
-        Ok(Done::Answer(_)) => unreachable!("a list is answered by a table"),
+        Ok(_) => unreachable!("a list is answered by a table"),
         Err(refused) => refused,
     }
 }
@@ -94,9 +97,17 @@ async fn question(house: &House, body: &[u8], class: Class) -> Response {
         Ok(understood) => understood,
         Err(why) => return wrong(&why),
     };
-    match ask(house, Ask::Question(question)).await {
+    let asks = match asked.sub_devices {
+        None => Ask::Question(question),
+        Some(count) => {
+            let is_word = parameter.is_word() && (class == Class::Get || question.data.len() == 2);
+            Ask::Several(Several { first: question, count, is_word })
+        }
+    };
+    match ask(house, asks).await {
         Ok(Done::Answer(Ok(data))) => answer(&asked, &parameter, class, &data),
         Ok(Done::Answer(Err(why))) => refuse(code(why), &why.to_string()),
+        Ok(Done::Several(answers)) => several(&asked, &parameter, class, answers),
         Ok(Done::Table(_)) => unreachable!("a question is answered by an answer"),
         Err(refused) => refused,
     }
@@ -104,6 +115,16 @@ async fn question(house: &House, body: &[u8], class: Class) -> Response {
 
 fn understand(asked: &Asked, class: Class) -> Result<(Parameter, Question), String> {
     let uid: Uid = asked.uid.parse().map_err(|error| format!("{error}"))?;
+    if uid.is_broadcast() && (class != Class::Set || asked.sub_devices.is_some()) {
+        return Err(
+            "many devices at once do not answer: they can be told, by `set`, and no more".into()
+        );
+    }
+    let last =
+        u32::from(asked.sub_device) + u32::from(asked.sub_devices.unwrap_or(1)).saturating_sub(1);
+    if asked.sub_devices.is_some_and(|count| count == 0 || last > u32::from(SUB_DEVICES_MAX)) {
+        return Err(format!("sub-devices go from 1 to {SUB_DEVICES_MAX}"));
+    }
     let parameter = Parameter::named(&asked.parameter).ok_or_else(|| {
         format!(
             "there is no parameter `{}`; one of a maker's own goes by its number",
@@ -124,25 +145,56 @@ fn understand(asked: &Asked, class: Class) -> Result<(Parameter, Question), Stri
 
 /// A device that answers what its parameter does not hold has been heard all the same.
 fn answer(asked: &Asked, parameter: &Parameter, class: Class, data: &[u8]) -> Response {
-    let octets: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
-    let values = match class {
-        Class::Set => Ok(Map::new()),
-        _ => read(parameter.answer, data).map(|reading| {
-            reading.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-        }),
-    };
-    match values {
-        Ok(values) => Json(json!({
-            "uid": asked.uid.to_lowercase(),
-            "sub_device": asked.sub_device,
-            "parameter": if parameter.name.is_empty() { None } else { Some(parameter.name) },
-            "number": format!("{:#06x}", parameter.id),
-            "values": Value::Object(values),
-            "data": octets,
-        }))
-        .into_response(),
-        Err(why) => refuse("strange_answer", &format!("{} answers {octets}: {why}", asked.uid)),
+    match values(parameter, class, data) {
+        Ok(values) => {
+            let mut document = about(asked, parameter);
+            document["sub_device"] = json!(asked.sub_device);
+            document["values"] = Value::Object(values);
+            document["data"] = json!(hexadecimal(data));
+            Json(document).into_response()
+        }
+        Err(why) => refuse("strange_answer", &format!("{} answers {why}", asked.uid)),
     }
+}
+
+/// One that refuses does not hide what the others say.
+fn several(asked: &Asked, parameter: &Parameter, class: Class, answers: Answers) -> Response {
+    let refused = |code: &str, message: String| json!({ "code": code, "message": message });
+    let row = |(sub_device, answer): (u16, Result<Vec<u8>, RdmFailure>)| {
+        let data = answer.as_deref().map(hexadecimal).ok();
+        let read = match &answer {
+            Ok(data) => {
+                values(parameter, class, data).map_err(|why| refused("strange_answer", why))
+            }
+            Err(why) => Err(refused(code(*why), why.to_string())),
+        };
+        let refused = read.as_ref().err().cloned();
+        json!({ "sub_device": sub_device, "values": read.ok(), "data": data, "refused": refused })
+    };
+    let mut document = about(asked, parameter);
+    document["sub_devices"] = answers.into_iter().map(row).collect();
+    Json(document).into_response()
+}
+
+fn about(asked: &Asked, parameter: &Parameter) -> Value {
+    json!({
+        "uid": asked.uid.to_lowercase(),
+        "parameter": if parameter.name.is_empty() { None } else { Some(parameter.name) },
+        "number": format!("{:#06x}", parameter.id),
+    })
+}
+
+fn values(parameter: &Parameter, class: Class, data: &[u8]) -> Result<Map<String, Value>, String> {
+    if class == Class::Set {
+        return Ok(Map::new());
+    }
+    let reading = read(parameter.answer, data);
+    let reading = reading.map_err(|why| format!("{}: {why}", hexadecimal(data)))?;
+    Ok(reading.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn hexadecimal(data: &[u8]) -> String {
+    data.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 async fn ask(house: &House, ask: Ask) -> Result<Done, Response> {
@@ -157,7 +209,7 @@ fn refuse(code: &str, message: &str) -> Response {
 
 fn code(why: RdmFailure) -> &'static str {
     match why {
-        RdmFailure::Unknown(_) => "unknown_device",
+        RdmFailure::Unknown(_) | RdmFailure::Nobody => "unknown_device",
         RdmFailure::Silent(_) => "silent",
         RdmFailure::Nack(..) => "refused_by_device",
         RdmFailure::TooMuch(_) | RdmFailure::TooLong => "too_long",
@@ -171,7 +223,13 @@ mod tests {
 
     fn asked(uid: &str, parameter: &str, values: &[&str]) -> Asked {
         let values = values.iter().map(|it| (*it).to_owned()).collect();
-        Asked { uid: uid.into(), parameter: parameter.into(), values, sub_device: 0 }
+        Asked {
+            uid: uid.into(),
+            parameter: parameter.into(),
+            values,
+            sub_device: 0,
+            sub_devices: None,
+        }
     }
 
     #[test]
@@ -193,5 +251,12 @@ mod tests {
             assert!(why.contains(says), "{why}");
         }
         assert!(understand(&asked("lamp", "device_info", &[]), Class::Get).is_err());
+        let (_, question) = understand(&asked("all", "identify_device", &["off"]), Class::Set)
+            .expect("all may be told");
+        assert_eq!(question.uid, Uid::ALL);
+        assert!(understand(&asked("7a70:ffffffff", "device_info", &[]), Class::Get).is_err());
+        let beyond =
+            Asked { sub_device: 500, sub_devices: Some(14), ..asked(lamp, "device_info", &[]) };
+        assert!(understand(&beyond, Class::Get).is_err());
     }
 }

@@ -188,6 +188,22 @@ impl RdmPacket<'_> {
     }
 }
 
+impl RdmSub {
+    /// Writes it; its values are its sender's affair.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut bytes = vec![0; field::SUB_VALUES];
+        begin_versioned(&mut bytes, op::RDM_SUB);
+        bytes[field::RDM_VERSION] = RDM_VERSION;
+        bytes[field::SUB_UID].copy_from_slice(&self.uid.octets());
+        bytes[field::SUB_CLASS] = self.class;
+        bytes[field::SUB_PARAMETER].copy_from_slice(&self.parameter.to_be_bytes());
+        bytes[field::SUB_DEVICE].copy_from_slice(&self.sub_device.to_be_bytes());
+        bytes[field::SUB_COUNT].copy_from_slice(&self.count.to_be_bytes());
+        self.values.iter().for_each(|value| bytes.extend(value.to_be_bytes()));
+        bytes
+    }
+}
+
 pub(super) fn parse_rdm_sub(bytes: &[u8]) -> Result<RdmSub, ArtnetError> {
     let head = at(bytes, 0..field::SUB_VALUES)?;
     let (class, count) = (head[field::SUB_CLASS], word(head, field::SUB_COUNT));
@@ -260,6 +276,7 @@ mod tests {
         assert_eq!(sub.values, [1, 0xffff]);
         bytes[field::SUB_CLASS] = 0x20;
         assert!(matches!(parse(&bytes), Ok(Packet::RdmSub(sub)) if sub.values.is_empty()));
+        assert_eq!(sub.emit()[12..], [&[1], &bytes[13..21], &[0x21], &bytes[22..]].concat());
     }
 
     proptest! {

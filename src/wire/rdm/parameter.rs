@@ -214,6 +214,11 @@ impl Parameter {
         let known = ALL.iter().find(|it| it.id == id);
         known.map_or(Self { id, ..UNKNOWN }, Self::copy)
     }
+    /// Whether it is two octets, as ArtRdmSub carries them, asked for with none.
+    pub fn is_word(&self) -> bool {
+        let word = |(_, kind): &Field| matches!(kind, Word | Number | Signed);
+        self.ask == Some(&[]) && matches!(self.answer, [field] if word(field))
+    }
     fn copy(&self) -> Self {
         Self { ..*self }
     }

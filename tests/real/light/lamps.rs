@@ -3,7 +3,7 @@
 //!
 //! Nothing of `olad` is ours: it answers with the tables, timers and refusals of Open Lighting's own responders, one of
 //! which puts every set off for 400 ms. What it does not do: it broadcasts its tables however they are asked for, leaves
-//! the bind index out, and never sends a table in parts (it has seven devices).
+//! the bind index out, never sends a table in parts (it has seven devices), and does not know ArtRdmSub.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -297,6 +297,29 @@ fn a19_olads_devices_are_found_asked_and_told_through_its_art_net_port() {
     stage.json(&["set", &slow, "identify_device", "on"]);
     assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
     assert_eq!(stage.value(&slow, "identify_device", "identify"), true);
+
+    // To all it is said once: the first identifies still, and so does the slow one.
+    let said = stage.json(&["set", "all", "identify_device", "off"]);
+    assert_eq!((&said["uid"], &said["values"]), (&"all".into(), &serde_json::json!({})));
+    for lamp in [&dummy, &slow] {
+        let end = Instant::now() + PATIENCE;
+        while stage.value(lamp, "identify_device", "identify") == true {
+            assert!(Instant::now() < end, "{lamp} was not told");
+        }
+    }
+
+    // Each sub-device has an address of its own; one that is not there hides nothing of the others.
+    let rack = lamp(&lamps, "OLA Dimmer");
+    let some = |words: &[&str]| {
+        let words = [words, &["--sub-device", "3-5"]].concat();
+        stage.json(&words)["sub_devices"].as_array().expect("a list").clone()
+    };
+    let told = some(&["set", &rack, "dmx_start_address", "77"]);
+    assert_eq!((&told[0]["sub_device"], &told[0]["refused"]), (&3.into(), &Value::Null));
+    let asked = some(&["get", &rack, "dmx_start_address"]);
+    let starts = asked[..2].iter().map(|it| &it["values"]["start_address"]);
+    assert_eq!(starts.collect::<Vec<_>>(), [77, 77]);
+    assert_eq!(asked[2]["refused"]["code"], "refused_by_device", "{asked:?}");
 
     for (words, says) in [
         (["set", &dummy, "dmx_start_address", "600"], "the value is out of its range"),

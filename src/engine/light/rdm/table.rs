@@ -112,6 +112,12 @@ impl Table {
         latest.map(|((port, node, _), _)| (*port, *node))
     }
 
+    /// The lines where any of those hangs.
+    pub fn lines_of(&self, uid: Uid) -> BTreeSet<(PortAddress, Ipv4Addr)> {
+        let meant = self.devices.keys().filter(|(_, _, it)| uid.means(*it));
+        meant.map(|(port, node, _)| (*port, *node)).collect()
+    }
+
     pub fn rows(&self) -> Vec<Row> {
         let row = |(&(port_address, node, uid), device): (&_, &Device)| Row {
             uid,

@@ -88,7 +88,7 @@ impl Hall {
         let done = std::iter::from_fn(|| self.rdm.poll_done());
         let answer = |(_, done)| match done {
             Done::Answer(answer) => Some(answer),
-            Done::Table(_) => None,
+            Done::Table(_) | Done::Several(_) => None,
         };
         done.filter_map(answer).collect()
     }
@@ -99,7 +99,7 @@ impl Hall {
         let done = std::iter::from_fn(|| self.rdm.poll_done());
         let rows = done.filter_map(|(_, done)| match done {
             Done::Table(rows) => Some(rows),
-            Done::Answer(_) => None,
+            Done::Answer(_) | Done::Several(_) => None,
         });
         rows.last().expect("a table").iter().map(|row| (row.uid, row.node)).collect()
     }
@@ -309,5 +309,129 @@ proptest! {
         hall.wait(21_000);
         prop_assert_eq!(hall.answers().len(), 1);
         prop_assert_eq!(hall.rdm.waiting(), 0);
+    }
+}
+
+const START: u16 = 0x00f0;
+
+fn several(class: Class, data: &[u8], is_word: bool) -> Ask {
+    let data = data.to_vec();
+    let first = Question { uid: LAMP, sub_device: 3, class, parameter: START, data };
+    Ask::Several(Several { first, count: 2, is_word })
+}
+
+impl Hall {
+    /// Everything for several at once that was sent since the last look.
+    fn asked_at_once(&mut self) -> Vec<RdmSub> {
+        let letters = std::iter::from_fn(|| self.rdm.poll());
+        let read = |(to, bytes): (Option<Ipv4Addr>, Vec<u8>)| match artnet::parse(&bytes) {
+            Ok(Packet::RdmSub(sub)) if to == Some(NODE) => Some(sub),
+            _ => None,
+        };
+        letters.filter_map(read).collect()
+    }
+
+    fn answers_of_several(&mut self) -> Option<Answers> {
+        match self.rdm.poll_done()? {
+            (_, Done::Several(answers)) => Some(answers),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a19_several_sub_devices_are_asked_at_once_and_a_node_that_can_answers_for_all() {
+    let mut hall = Hall::with_lamp();
+    hall.ask(several(Class::Get, &[], true));
+    let asked = hall.asked_at_once();
+    let get = RdmSub {
+        uid: LAMP,
+        class: 0x20,
+        parameter: START,
+        sub_device: 3,
+        count: 2,
+        values: vec![],
+    };
+    assert_eq!(asked.as_slice(), std::slice::from_ref(&get));
+    let says = RdmSub { class: 0x21, values: vec![101, 0x0203], ..get };
+    for strange in [
+        RdmSub { count: 3, values: vec![1; 3], ..says.clone() },
+        RdmSub { uid: OTHER, ..says.clone() },
+        RdmSub { class: 0x31, values: vec![], ..says.clone() },
+    ] {
+        hall.rdm.handle_several(hall.now, &strange, NODE);
+    }
+    hall.rdm.handle_several(hall.now, &says, SECOND);
+    assert_eq!(hall.answers_of_several(), None, "none of these answers it");
+    hall.rdm.handle_several(hall.now, &says, NODE);
+    let answers = vec![(3, Ok(vec![0, 101])), (4, Ok(vec![2, 3]))];
+    assert_eq!(hall.answers_of_several(), Some(answers));
+    hall.wait(3000);
+    assert!(hall.asked().is_empty() && hall.answers_of_several().is_none(), "nothing more to ask");
+}
+
+#[test]
+fn a19_several_are_set_at_once_to_one_value() {
+    let mut hall = Hall::with_lamp();
+    hall.ask(several(Class::Set, &[1, 2], true));
+    let asked = hall.asked_at_once();
+    assert_eq!((asked[0].class, asked[0].values.as_slice()), (0x30, &[0x0102, 0x0102][..]));
+    let says = RdmSub { class: 0x31, values: vec![], ..asked[0].clone() };
+    hall.rdm.handle_several(hall.now, &says, NODE);
+    assert_eq!(hall.answers_of_several(), Some(vec![(3, Ok(vec![])), (4, Ok(vec![]))]));
+}
+
+#[test]
+fn a19_a_node_that_does_not_answer_for_several_is_asked_for_each_and_a_refusal_is_of_one_alone() {
+    let mut hall = Hall::with_lamp();
+    hall.ask(several(Class::Get, &[], true));
+    hall.wait(900);
+    assert!(hall.asked().is_empty(), "it may still answer");
+    hall.wait(200);
+    let [(transaction, START)] = hall.asked()[..] else { panic!("one at a time") };
+    hall.says(LAMP, transaction, (2, Class::Got, START, &[0, 9]));
+    hall.wait(20);
+    let [(transaction, START)] = hall.asked()[..] else { panic!("then the next") };
+    hall.says(LAMP, transaction, (0, Class::Got, START, &[0, 7]));
+    let answers = vec![(3, Err(RdmFailure::Nack(LAMP, 9))), (4, Ok(vec![0, 7]))];
+    assert_eq!(hall.answers_of_several(), Some(answers));
+}
+
+#[test]
+fn a19_what_is_no_word_is_asked_one_by_one_and_a_silent_device_only_for_the_first() {
+    let mut hall = Hall::with_lamp();
+    hall.ask(several(Class::Get, &[], false));
+    hall.wait(4000);
+    assert_eq!(hall.asked().len(), 3, "three tries");
+    let silent = || Err(RdmFailure::Silent(LAMP));
+    assert_eq!(hall.answers_of_several(), Some(vec![(3, silent()), (4, silent())]));
+}
+
+#[test]
+fn a19_what_is_for_all_goes_to_every_line_with_such_a_device_and_is_answered_by_nobody() {
+    let mut hall = Hall::new();
+    let on = |uid| {
+        let data = vec![1];
+        Ask::Question(Question { uid, sub_device: 0, class: Class::Set, parameter: 0x1000, data })
+    };
+    hall.ask(on(Uid::ALL));
+    hall.wait(1100);
+    assert_eq!(hall.answers(), [Err(RdmFailure::Nobody)]);
+    hall.asked();
+    hall.tells(&part(2, 0, &[LAMP, OTHER]), NODE);
+    hall.tells(&part(1, 0, &[Uid { maker: 0x1234, device: 5 }]), SECOND);
+    for (uid, lines) in [
+        (Uid::ALL, vec![NODE, SECOND]),
+        (Uid { maker: LAMP.maker, ..Uid::ALL }, vec![NODE]),
+        (Uid { maker: 0x1234, ..Uid::ALL }, vec![SECOND]),
+    ] {
+        hall.ask(on(uid));
+        let letters: Vec<_> = std::iter::from_fn(|| hall.rdm.poll()).collect();
+        let to: Vec<_> = letters.iter().filter_map(|(to, _)| *to).collect();
+        assert_eq!(to, lines);
+        let Ok(Packet::Rdm(packet)) = artnet::parse(&letters[0].1) else { panic!("ArtRdm") };
+        let message = Message::parse(packet.message).expect("our own words");
+        assert_eq!((message.to, message.class, message.data), (uid, Class::Set, &[1][..]));
+        assert_eq!(hall.answers(), [Ok(vec![])], "at once");
     }
 }
