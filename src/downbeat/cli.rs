@@ -113,6 +113,64 @@ Examples:
     /// Put a cue on standby
     #[command(after_help = "Example:\n  downbeat goto 1")]
     Goto(CueOrder),
+    /// A cue list lets go of its light
+    #[command(after_help = "Examples:\n  downbeat release\n  downbeat release --list balcony")]
+    Release(ListOrder),
+    /// Set a master, in percent, at once
+    #[command(after_help = "\
+`grand` is over everything; the show's own masters go by their names. `downbeat status` shows who is not at full.
+
+Examples:
+  downbeat master grand 80
+  downbeat master front 0")]
+    Master {
+        /// Its name
+        name: String,
+        /// 0 to 100
+        level: f64,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Every intensity goes out at once, or comes back
+    #[command(after_help = "Examples:\n  downbeat blackout\n  downbeat blackout off")]
+    Blackout {
+        /// On, or off
+        #[arg(value_enum, default_value_t = Switch::On)]
+        switch: Switch,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Hold something where it stands, or at a level in percent, whatever cues and masters say
+    #[command(after_help = "\
+Examples:
+  downbeat park front.red 80       an attribute of a fixture
+  downbeat park haze 0             a fixture's intensity
+  downbeat park 1/17 50            a slot of a universe
+  downbeat park front.pan          where it stands")]
+    Park {
+        /// FIXTURE, FIXTURE.ATTRIBUTE or UNIVERSE/SLOT
+        what: String,
+        /// 0 to 100 [default: where it stands]
+        level: Option<f64>,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Let go of what was parked, or of everything
+    #[command(after_help = "Examples:\n  downbeat unpark front.red\n  downbeat unpark")]
+    Unpark {
+        /// As it was parked [default: everything]
+        what: Option<String>,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Show a cue to visualisers alone (sACN with the preview bit), or end that
+    #[command(after_help = "Examples:\n  downbeat blind 2.5\n  downbeat blind          ends it")]
+    Blind {
+        /// The cue's number [default: none]
+        cue: Option<CueNumber>,
+        #[command(flatten)]
+        order: Order,
+    },
     /// Let phones calibrate themselves by chirps for ten minutes
     #[command(after_help = "\
 The box chirps through its loudspeaker, so do it before doors. It needs `[sound] microphone` in the box file, and a
@@ -229,6 +287,15 @@ pub enum Format {
     Json,
 }
 
+/// Whether it is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
 /// What commands that do something take.
 #[derive(Debug, Clone, Args)]
 pub struct Order {
@@ -312,6 +379,33 @@ mod tests {
         };
         assert_eq!((import(&["--list"]), import(&["--into", "show"])), (Ok(()), Ok(())));
         assert_eq!((import(&[]), import(&["--list", "--into", "show"])), (Err(2), Err(2)));
+    }
+
+    #[test]
+    fn words_for_light_take_what_they_need_and_json_and_id_like_all_orders() {
+        let takes = |words: &str| {
+            Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.exit_code()).is_ok()
+        };
+        for right in [
+            "downbeat master grand 80 --json",
+            "downbeat blackout off --id x",
+            "downbeat park 1/17",
+            "downbeat park front.red 12.5",
+            "downbeat unpark",
+            "downbeat blind 2.5",
+            "downbeat blind --json",
+            "downbeat release --list balcony",
+        ] {
+            assert!(takes(right), "{right}");
+        }
+        for wrong in [
+            "downbeat master grand",
+            "downbeat blackout dim",
+            "downbeat park",
+            "downbeat blind soon",
+        ] {
+            assert!(!takes(wrong), "{wrong}");
+        }
     }
 
     #[test]

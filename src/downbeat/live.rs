@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use units::Span;
 
-use crate::cli::{Command, CueOrder, Globals, ListOrder, Order};
+use crate::cli::{Command, CueOrder, Globals, ListOrder, Order, Switch};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
@@ -24,6 +24,26 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Calibrate(it) => order(&client, "calibrate", it, &[]),
         Command::Fire(it) => order(&client, "fire", &it.order, &fields_of_cue(it)),
         Command::Goto(it) => order(&client, "goto", &it.order, &fields_of_cue(it)),
+        Command::Release(it) => order(&client, "release", &it.order, &fields_of_list(it)),
+        Command::Master { name, level, order: it } => {
+            order(&client, "master", it, &[("master", json!(name)), ("level", json!(level))])
+        }
+        Command::Blackout { switch, order: it } => {
+            order(&client, "blackout", it, &[("on", json!(*switch == Switch::On))])
+        }
+        Command::Park { what, level, order: it } => {
+            let level = level.map(|level| ("level", json!(level)));
+            let what = ("what", json!(what));
+            order(&client, "park", it, &[what].into_iter().chain(level).collect::<Vec<_>>())
+        }
+        Command::Unpark { what, order: it } => {
+            let what: Vec<_> = what.iter().map(|what| ("what", json!(what))).collect();
+            order(&client, "unpark", it, &what)
+        }
+        Command::Blind { cue, order: it } => {
+            let cue: Vec<_> = cue.iter().map(|cue| ("cue", json!(cue))).collect();
+            order(&client, "blind", it, &cue)
+        }
         Command::Status(it) => show(&client, "status", it.json, status),
         Command::Cues(it) => show(&client, "cues", it.json, cues),
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
@@ -157,7 +177,9 @@ fn status(it: &Value) -> String {
         format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
+    lines.extend(rows(&it["light"]["inputs"]).map(input_line));
     lines.extend(timecode(show));
+    lines.extend(rows(&it["light"]["universes"]).flat_map(foreign_lines));
     if !simulated.is_empty() {
         lines.push(format!("SIMULATED: {}", simulated.join(", ")));
     }
@@ -170,6 +192,9 @@ fn status(it: &Value) -> String {
     let parked: Vec<&str> = rows(&show["parked"]).map(text).collect();
     if !parked.is_empty() {
         lines.push(format!("PARKED   {}", parked.join(", ")));
+    }
+    if !show["blind"].is_null() {
+        lines.push(format!("BLIND    {}", text(&show["blind"])));
     }
     let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
     lines.extend(
@@ -195,6 +220,29 @@ fn status(it: &Value) -> String {
         lines.push(table(["running", "left"], &running));
     }
     lines.join("\n")
+}
+
+/// Whether somebody sends an input, and who.
+fn input_line(it: &Value) -> String {
+    let sources: Vec<String> = rows(&it["sources"]).map(source).collect();
+    let from = if sources.is_empty() { "nobody".to_owned() } else { sources.join(", ") };
+    format!("input    {} {}, from {from}", text(&it["input"]), text(&it["state"]))
+}
+
+/// Who sends an input: Art-Net gives no name.
+fn source(it: &Value) -> String {
+    let who = it["name"].as_str().unwrap_or("Art-Net");
+    format!("{who} {} at {}", text(&it["address"]), it["priority"])
+}
+
+/// A line for each who sends on a universe of ours: receivers may obey them.
+fn foreign_lines(it: &Value) -> impl Iterator<Item = String> {
+    rows(&it["foreign"]).map(|other| {
+        let who = format!("{} at {}", text(&other["name"]), text(&other["address"]));
+        let priority = other["priority"].as_u64();
+        let priority = priority.map(|it| format!(", priority {it}")).unwrap_or_default();
+        format!("FOREIGN  {who} sends universe {} too{priority}", it["universe"])
+    })
 }
 
 /// What is chased, a line a list, and what is sent.
@@ -425,13 +473,8 @@ fn input_rows(it: &Value) -> Vec<[String; 6]> {
         let (input, state) = (text(&it["input"]).to_owned(), text(&it["state"]).to_owned());
         [input, from.clone(), to.clone(), state, source, heard]
     };
-    let sources: Vec<_> = rows(&it["sources"])
-        .map(|source| {
-            let who = source["name"].as_str().unwrap_or("Art-Net");
-            let (address, priority) = (text(&source["address"]), &source["priority"]);
-            row(format!("{who} {address} at {priority}"), span(&source["age_ns"]))
-        })
-        .collect();
+    let sources: Vec<_> =
+        rows(&it["sources"]).map(|it| row(source(it), span(&it["age_ns"]))).collect();
     if sources.is_empty() { vec![row("nobody".to_owned(), "-".to_owned())] } else { sources }
 }
 
@@ -586,6 +629,33 @@ universe  sent by others too  address   priority
         assert_eq!(unknown[4..], ["unknown"; 7]);
         assert_eq!(row(json!(0.0), json!(0.092))[7], "+0.00 ms, sigma 0.09");
         assert_eq!(row(json!(-1.234), json!(0.145))[7], "-1.23 ms, sigma 0.14");
+    }
+
+    #[test]
+    fn status_says_who_sends_inputs_and_who_else_sends_our_universes() {
+        let said = status(&json!({
+            "box": {}, "show": {}, "clock": {}, "phones": {},
+            "light": {
+                "universes": [{ "universe": 1, "foreign": [
+                    { "name": "Desk", "address": "10.0.0.9", "priority": 110 },
+                    { "name": "Art-Net", "address": "10.0.0.8", "priority": null },
+                ] }],
+                "inputs": [
+                    { "input": "desk", "state": "live", "sources": [
+                        { "name": "Desk", "address": "10.0.0.9", "priority": 100, "age_ns": 5 },
+                    ] },
+                    { "input": "buttons", "state": "lost", "sources": [] },
+                ],
+            },
+        }));
+        for line in [
+            "input    desk live, from Desk 10.0.0.9 at 100",
+            "input    buttons lost, from nobody",
+            "FOREIGN  Desk at 10.0.0.9 sends universe 1 too, priority 110",
+            "FOREIGN  Art-Net at 10.0.0.8 sends universe 1 too",
+        ] {
+            assert!(said.lines().any(|it| it == line), "{line} in {said}");
+        }
     }
 
     #[test]

@@ -104,6 +104,43 @@ fn a_go_from_the_command_line_fires_and_the_story_tells() {
 }
 
 #[test]
+fn masters_blackout_park_release_and_blind_go_by_words_and_status_shows_them() {
+    let the_box = TheBox::start();
+    let does = |words: &[&str], says: &str| {
+        let output = the_box.ask(words);
+        assert_eq!(code(&output), 0, "{words:?}: {}", said(&output));
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(printed.contains(says), "{words:?}: {printed}");
+    };
+    does(&["master", "grand", "42.5"], "42.5");
+    does(&["blackout"], "blackout");
+    does(&["park", "par.red", "80"], "par.red");
+    does(&["park", "1/3"], "1/3");
+    does(&["blind", "3"], "3");
+    let show = the_box.ask_json(&["status"])["show"].clone();
+    assert_eq!(show["masters"][0], serde_json::json!({ "name": "grand", "level_percent": 42.5 }));
+    assert_eq!((&show["blackout"], &show["blind"]), (&true.into(), &"3".into()), "{show}");
+    assert_eq!(show["parked"], serde_json::json!(["par.red", "1/3"]));
+    let words = the_box.ask(&["status"]).stdout;
+    let words = String::from_utf8_lossy(&words).into_owned();
+    for line in ["BLACKOUT", "PARKED   par.red, 1/3", "BLIND    3", "master   grand at 42.5%"] {
+        assert!(words.contains(line), "{words}");
+    }
+    does(&["unpark", "1/3"], "1/3");
+    does(&["unpark"], "");
+    does(&["blackout", "off"], "blackout");
+    does(&["blind"], "");
+    does(&["release", "--list", "balcony"], "balcony");
+    let show = the_box.ask_json(&["status"])["show"].clone();
+    assert_eq!(
+        (&show["blackout"], &show["parked"], &show["blind"]),
+        (&false.into(), &serde_json::json!([]), &Value::Null)
+    );
+    let refused = the_box.ask(&["master", "nobody", "10"]);
+    assert_eq!((code(&refused), said(&refused).contains("no master `nobody`")), (1, true));
+}
+
+#[test]
 fn a_refusal_is_a_sentence_and_exit_1() {
     let the_box = TheBox::start();
     let output = the_box.ask(&["fire", "99"]);
