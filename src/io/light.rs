@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use engine::clock::Overlay;
-use engine::light::blind::BlindStream;
+use engine::light::blind::{BlindDiscovery, BlindStream};
 use engine::light::controller::{Controller, ControllerSetup, Reach};
 use engine::light::discover::Discovery;
 use engine::light::input::{Inputs, Mixer, Settings};
@@ -127,6 +127,8 @@ pub struct Light {
     reels: Arc<Reels>,
     /// To each thread that sends.
     plans: Vec<Producer<Arc<Plan>>>,
+    /// The universes that are seen blindly.
+    blind: Vec<Universe>,
     errands: mpsc::Sender<Errand>,
     watch: LightWatch,
     warnings: Vec<String>,
@@ -208,12 +210,18 @@ impl Light {
             })?);
         }
         let watch = LightWatch { gauges, seen, about, inputs, clock, steady, reels: reels.clone() };
-        Ok(Self { reels, plans, errands, watch, warnings, timecode, threads })
+        let blind = Vec::new();
+        Ok(Self { reels, plans, blind, errands, watch, warnings, timecode, threads })
     }
 
     /// Shows this from the next frame on. Never waits.
     pub fn play(&mut self, plan: Arc<Plan>) {
         self.reels.play(&plan);
+        let blind: Vec<Universe> = plan.blind.iter().map(|it| it.universe).collect();
+        if blind != self.blind {
+            self.blind.clone_from(&blind);
+            let _ = self.errands.send(Errand::LookBlind(blind));
+        }
         for plans in &mut self.plans {
             if plans.push(plan.clone()).is_err() {
                 tracing::error!("light has not taken a plan for {PLANS} plans: a thread is stuck");
@@ -443,6 +451,7 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         universes: setup.show.universes.iter().map(port_addresses).collect(),
         artnet: sockets.artnet.map(|it| (it, Controller::new(controller, now))),
         artnet_port: setup.net.artnet_port,
+        sacn: sacn.iter().copied().collect(),
         artnet_sync: setup.show.artnet_sync,
         heard: sockets.heard,
         inputs,
@@ -451,6 +460,7 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
         synchronized: BTreeMap::new(),
         join: Box::new(join),
+        blind: BlindDiscovery::new(setup.cid, &setup.source_name),
         discovery: Discovery::new(setup.cid, name, sacn, now),
         discover_to: everywhere(&setup, interface.is_some(), sacn::DISCOVERY_UNIVERSE),
         discover_by: sockets.sacn,

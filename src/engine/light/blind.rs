@@ -12,6 +12,7 @@ use units::{ShowTime, Universe};
 use uuid::Uuid;
 use wire::sacn::SourceName;
 
+use super::discover::Discovery;
 use super::source::{GOODBYES, Motion, SacnStream};
 
 /// No show sends at so little: its `priority` is 1 at least.
@@ -28,8 +29,7 @@ pub struct BlindStream {
 impl BlindStream {
     /// Of the box that has this id and name; silent.
     pub fn new(cid: Uuid, name: &str, universe: Universe) -> Self {
-        let name = SourceName::new(&format!("Blind: {name}"));
-        let mut stream = SacnStream::new(blind_cid(cid), name, PRIORITY, universe);
+        let mut stream = SacnStream::new(blind_cid(cid), blind_name(name), PRIORITY, universe);
         stream.set_preview(true);
         Self { stream, seen: false, goodbyes: 0 }
     }
@@ -62,6 +62,42 @@ impl BlindStream {
     }
 }
 
+/// Universe discovery for that source (rule S11): it lists what somebody looks at, and tells nothing while nobody does.
+#[derive(Debug, Clone)]
+pub struct BlindDiscovery {
+    cid: Uuid,
+    name: SourceName,
+    told: Option<(Vec<Universe>, Discovery)>,
+}
+
+impl BlindDiscovery {
+    /// Of the box that has this id and name.
+    pub fn new(cid: Uuid, name: &str) -> Self {
+        Self { cid: blind_cid(cid), name: blind_name(name), told: None }
+    }
+    /// Those universes are seen blindly from `now` on. When nobody looks any more an empty list is said once.
+    pub fn look(&mut self, now: ShowTime, universes: Vec<Universe>) {
+        let told = self.told.as_ref().map_or(&[][..], |(told, _)| told);
+        if told != universes {
+            let list = Discovery::new(self.cid, self.name, universes.iter().copied(), now);
+            self.told = Some((universes, list));
+        }
+    }
+    /// The pages to send now.
+    pub fn tick(&mut self, now: ShowTime) -> Vec<Vec<u8>> {
+        let Some((universes, list)) = &mut self.told else { return Vec::new() };
+        let pages = list.tick(now).to_vec();
+        if universes.is_empty() && !pages.is_empty() {
+            self.told = None;
+        }
+        pages
+    }
+}
+
+fn blind_name(name: &str) -> SourceName {
+    SourceName::new(&format!("Blind: {name}"))
+}
+
 /// The box's own id with its last bit turned: as lasting as that, and nobody else's.
 fn blind_cid(cid: Uuid) -> Uuid {
     Uuid::from_u128(cid.as_u128() ^ 1)
@@ -70,6 +106,8 @@ fn blind_cid(cid: Uuid) -> Uuid {
 #[cfg(test)]
 mod tests {
     use wire::sacn;
+
+    use units::Span;
 
     use super::*;
     use crate::light::GRID;
@@ -94,6 +132,33 @@ mod tests {
             }
         }
         sent
+    }
+
+    #[test]
+    fn s11_what_is_seen_blindly_is_listed_while_it_is_and_an_empty_list_ends_it() {
+        let mut discovery = BlindDiscovery::new(Uuid::from_u128(2), "box");
+        let listed = |discovery: &mut BlindDiscovery, secs| {
+            let pages = discovery.tick(ShowTime::ZERO + Span::from_secs(secs));
+            let list = |page: &Vec<u8>| match sacn::parse(page) {
+                Ok(sacn::Packet::Discovery(page)) => {
+                    assert_eq!(page.cid, Uuid::from_u128(3));
+                    page.universes().map(Universe::number).collect::<Vec<_>>()
+                }
+                other => panic!("{other:?}"),
+            };
+            pages.iter().map(list).collect::<Vec<_>>()
+        };
+        let at = |secs| ShowTime::ZERO + Span::from_secs(secs);
+        let universe = |number| Universe::new(number).expect("a universe");
+        assert!(listed(&mut discovery, 0).is_empty());
+        discovery.look(at(1), vec![universe(1), universe(4)]);
+        assert_eq!(listed(&mut discovery, 1), [[1, 4]]);
+        discovery.look(at(5), vec![universe(1), universe(4)]);
+        assert!(listed(&mut discovery, 5).is_empty(), "another cue of the same universes");
+        assert_eq!(listed(&mut discovery, 11), [[1, 4]]);
+        discovery.look(at(12), vec![]);
+        assert_eq!(listed(&mut discovery, 12), [[0_u16; 0]]);
+        assert!(listed(&mut discovery, 60).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use units::{Level, ShowTime, Slot, Span, Universe};
 
-use super::fade::LONG_AGO;
+use super::fade::{Fade, LONG_AGO};
 use super::lane::{Goal, Lane, Owner};
 use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
@@ -55,6 +55,8 @@ pub struct Playback {
     racks: Vec<Rack>,
     /// By fixture and channel: which rack, and which of its lanes.
     seats: Vec<Vec<(usize, usize)>>,
+    /// Of each fixture.
+    kin: Vec<Kin>,
     /// Priorities of the lists.
     ranks: Vec<i16>,
     masters: Vec<Lane>,
@@ -80,6 +82,7 @@ impl Playback {
         Self {
             racks,
             seats,
+            kin: kin(show),
             ranks: show.lists.iter().map(|list| i16::from(list.priority)).collect(),
             masters: masters(show),
             blind: Vec::new(),
@@ -111,9 +114,22 @@ impl Playback {
                     && self.stays_dark(id.fixture, take.at, timing.delay);
                 let timing = if marked { &Timing::default() } else { timing };
                 if let Some(lane) = self.lane_mut(id).filter(|lane| lane.merge == merge) {
+                    let lights = merge == Merge::Htp && goal != Goal::Level(Level::OUT);
                     lane.take(owner, take.at, timing, goal);
+                    if lights {
+                        let (at, span) = (take.at + timing.delay, timing.fade);
+                        self.lit_again(id.fixture, Fade { at, span, curve: timing.curve });
+                    }
                 }
             }
+        }
+    }
+
+    /// What of a lamp waits for the dark goes to its rest with the light.
+    fn lit_again(&mut self, fixture: u32, fade: Fade) {
+        let cells = self.kin.get(fixture as usize).into_iter().flat_map(|it| &it.cells);
+        for fixture in std::iter::once(fixture).chain(cells.copied().collect::<Vec<_>>()) {
+            self.each_of(fixture, Merge::Ltp, |lane| lane.rest_with(fade));
         }
     }
 
@@ -155,10 +171,16 @@ impl Playback {
         ends
     }
 
-    /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
+    /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest. A lamp that
+    /// goes out keeps its colour and its place until it is dark.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
         let (owner, at) = (self.owner(list), self.shown(at));
         self.each_busy(|lane| lane.release(owner, at, span));
+        for fixture in 0..self.seats.len() as u32 {
+            if self.is_dark(fixture, at + span) {
+                self.each_of(fixture, Merge::Ltp, |lane| lane.rest_late(at));
+            }
+        }
         self.each_roll(|roll| {
             if roll.list == list {
                 roll.stop(at, Some(span));
@@ -277,13 +299,28 @@ impl Playback {
         delay == Span::ZERO || self.is_dark(fixture, at + delay - Span::from_ns(1))
     }
 
-    /// Whether it has intensities and all are out.
+    /// Whether nothing of it shines: its own intensities are out, or those of the fixture whose cell it is. One without
+    /// any is dark when all its cells are.
     fn is_dark(&self, fixture: u32, at: ShowTime) -> bool {
+        let Some(kin) = self.kin.get(fixture as usize) else { return false };
+        let out = |fixture: u32| self.intensities_out(fixture, at);
+        match (out(fixture), kin.whole.and_then(out)) {
+            (Some(true), _) | (_, Some(true)) => true,
+            (None, None) => {
+                !kin.cells.is_empty() && kin.cells.iter().all(|cell| out(*cell) == Some(true))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all its intensities are out; none if it has none.
+    fn intensities_out(&self, fixture: u32, at: ShowTime) -> Option<bool> {
         let seats = self.seats.get(fixture as usize).into_iter().flatten();
         let lanes = seats.map(|(rack, lane)| (&self.racks[*rack], *lane));
         let mut dimmers =
             lanes.filter(|(rack, lane)| rack.lanes[*lane].0.merge == Merge::Htp).peekable();
-        dimmers.peek().is_some() && dimmers.all(|(rack, lane)| rack.is_out(lane, at))
+        dimmers.peek()?;
+        Some(dimmers.all(|(rack, lane)| rack.is_out(lane, at)))
     }
 
     fn owner(&self, list: usize) -> Owner {
@@ -304,6 +341,18 @@ impl Playback {
         let rack = &mut self.racks[rack];
         rack.drawn = OnceLock::new();
         Some(&mut rack.lanes[index].0)
+    }
+
+    /// Every lane of a fixture that is shared like that.
+    fn each_of(&mut self, fixture: u32, merge: Merge, mut change: impl FnMut(&mut Lane)) {
+        for (rack, index) in self.seats.get(fixture as usize).into_iter().flatten() {
+            let rack = &mut self.racks[*rack];
+            let lane = &mut rack.lanes[*index].0;
+            if lane.merge == merge && !lane.is_idle() {
+                change(lane);
+                rack.drawn = OnceLock::new();
+            }
+        }
     }
 
     fn each_busy(&mut self, mut change: impl FnMut(&mut Lane)) {
@@ -353,6 +402,28 @@ impl Playback {
         let faders = Arc::new(Faders::new(&masters, LONG_AGO));
         racks.values().map(|rack| rack.plan(|| &faders, LONG_AGO)).collect()
     }
+}
+
+/// The fixture that one is a cell of, and its own cells, by their indices.
+#[derive(Debug, Clone, Default)]
+struct Kin {
+    whole: Option<u32>,
+    cells: Vec<u32>,
+}
+
+/// A cell is named after its fixture, `bar.3`.
+fn kin(show: &Show) -> Vec<Kin> {
+    let names = show.fixtures.iter().enumerate().map(|(index, it)| (it.name.as_str(), index));
+    let by_name: BTreeMap<&str, usize> = names.collect();
+    let mut kin = vec![Kin::default(); show.fixtures.len()];
+    for (index, fixture) in show.fixtures.iter().enumerate() {
+        let whole = fixture.name.rsplit_once('.').and_then(|(whole, _)| by_name.get(whole));
+        if let Some(&whole) = whole {
+            kin[index].whole = Some(whole as u32);
+            kin[whole].cells.push(index as u32);
+        }
+    }
+    kin
 }
 
 /// What a cue wants of which lanes.

@@ -4,13 +4,14 @@
 //! frame reports. It may allocate, lock and log, as the render thread may not.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, mpsc};
 
 use engine::clock::Overlay;
+use engine::light::blind::BlindDiscovery;
 use engine::light::controller::{Controller, Subscriber};
 use engine::light::discover::Discovery;
 use engine::light::input::{InputSource, InputState, InputTable, Inputs};
@@ -115,6 +116,8 @@ pub(super) struct Edge {
     pub universes: Vec<(Universe, Option<PortAddress>)>,
     pub artnet: Option<(Arc<UdpSocket>, Controller)>,
     pub artnet_port: u16,
+    /// Those that leave as sACN.
+    pub sacn: BTreeSet<Universe>,
     /// Whether nodes are told when a frame is whole (rule A13).
     pub artnet_sync: bool,
     pub heard: Vec<UdpSocket>,
@@ -127,6 +130,8 @@ pub(super) struct Edge {
     pub synchronized: BTreeMap<Universe, Vec<UdpSocket>>,
     pub join: Join,
     pub discovery: Discovery,
+    /// The same of what is seen blindly.
+    pub blind: BlindDiscovery,
     pub discover_by: Arc<UdpSocket>,
     pub discover_by_v6: Option<Arc<UdpSocket>>,
     pub discover_to: Vec<SocketAddr>,
@@ -166,6 +171,8 @@ pub(super) struct EdgeEnds {
 pub(super) enum Errand {
     /// Say this to the lighting network, then.
     Send { order: OrderId, at: ShowTime, what: Sending },
+    /// Visualisers see these universes from now on.
+    LookBlind(Vec<Universe>),
     /// Ask lamps this.
     Rdm { ask: rdm::Ask, answer: oneshot::Sender<rdm::Done> },
 }
@@ -319,7 +326,7 @@ impl Edge {
     }
 
     fn speak(&mut self, now: ShowTime) {
-        for page in self.discovery.tick(now) {
+        for page in self.discovery.tick(now).iter().chain(&self.blind.tick(now)) {
             for to in &self.discover_to {
                 let v6 = self.discover_by_v6.as_ref().filter(|_| to.is_ipv6());
                 // The next one comes in 10 s; a link that is down is told of by the frames.
@@ -347,6 +354,11 @@ impl Edge {
         while let Ok(errand) = self.errands.try_recv() {
             match errand {
                 Errand::Send { order, at, what } => self.waiting.push(Waiting { order, at, what }),
+                Errand::LookBlind(universes) => {
+                    let now = self.steady.show(self.clock.mono_now());
+                    let sent = |it: &Universe| self.sacn.contains(it);
+                    self.blind.look(now, universes.into_iter().filter(sent).collect());
+                }
                 Errand::Rdm { ask, answer } => self.ask_rdm(ask, answer),
             }
         }

@@ -92,6 +92,30 @@ fn s09_what_is_seen_blindly_is_a_source_of_its_own_beside_what_is_live() {
 }
 
 #[test]
+fn s09_s11_what_is_seen_blindly_is_listed_by_its_own_source_and_an_empty_list_ends_it() {
+    let net = free_ports();
+    let show = show([1, 2].map(|it| (it, sacn_to(&[loopback(1)]))));
+    let ear = Ear::new(loopback(1), net.sacn_port);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    // The packet's own id is behind the preamble (E1.31 section 5.6), which the oracle has read by then.
+    let list = |heard: &Heard| sacn_discovery(heard).map(|it| (heard.bytes[22..38].to_vec(), it));
+    let listed = |live: bool| {
+        let of =
+            move |heard: &Heard| list(heard).filter(|(cid, _)| (cid == CID.as_bytes()) == live);
+        ear.wait_for(SOON, of).expect("a list").1
+    };
+    assert_eq!(listed(true), [1, 2]);
+    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    light.play(playback.plan(1));
+    assert!(!listed(false).is_empty());
+    playback.look_blind(None);
+    light.play(playback.plan(2));
+    assert_eq!(listed(false), [0_u16; 0]);
+    light.stop();
+}
+
+#[test]
 fn s08_s09_a_planned_exit_ends_what_is_seen_blindly_too() {
     let net = free_ports();
     let show = asks(LightOut::default(), SacnOut::default());
