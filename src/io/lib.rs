@@ -5,6 +5,8 @@ pub mod clock;
 pub mod conductor;
 mod datagram;
 pub mod disk;
+#[cfg(test)]
+mod heap;
 pub mod http;
 pub mod journal;
 pub mod light;

@@ -1,6 +1,6 @@
-//! Timecode on real cables: libltc as the other party, alsa-lib's `file` device, pseudo-terminals, two boxes.
+//! Timecode on real cables: libltc and mido as the other parties, alsa-lib's `file` device, pseudo-terminals, two boxes.
 //!
-//! Needs: alsa-lib, a C compiler and libltc (`tools/setup --tests`); the built program.
+//! Needs: alsa-lib, a C compiler, libltc and Debian's mido (`tools/setup --tests`); the built program.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -263,6 +263,142 @@ fn cable() -> Cable {
     tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).expect("it is raw");
     let path = std::fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd()));
     Cable { ours: pty.master.into(), path: path.expect("it has a name"), _kept: pty.slave }
+}
+
+/// mido, for which Debian's own Python is needed.
+fn mido(words: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real/timecode/midi.py");
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(script).args(words);
+    command
+}
+
+/// What MTC can say, with frames in a second and the two bits on the wire.
+const MIDI_RATES: [(FrameRate, &str, u8); 4] = [
+    (FrameRate::Fps24, "24", 0),
+    (FrameRate::Fps25, "25", 1),
+    (FrameRate::Drop29_97, "30", 2),
+    (FrameRate::Fps30, "30", 3),
+];
+
+/// Shortly before the tenth minute: minutes with and without dropped numbers lie on both sides.
+fn near_ten_minutes(rate: FrameRate) -> Timecode {
+    Timecode::zero(rate).plus(10 * 60 * i64::from(rate.count()) - 2100)
+}
+
+fn words_of(it: Timecode) -> [String; 4] {
+    let Clock { hours, minutes, seconds, frames } = it.clock();
+    [hours, minutes, seconds, frames].map(|it| it.to_string())
+}
+
+/// A line of mido's: how it was told, and what.
+fn told_by_mido(line: &str) -> (bool, Clock, u8) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let number = |index: usize| words[index].parse().expect("a number");
+    let [hours, minutes, seconds, frames] = [1, 2, 3, 4].map(number);
+    (words[0] == "full", Clock { hours, minutes, seconds, frames }, number(5))
+}
+
+#[test]
+fn mtc_that_mido_writes_is_heard_frame_exactly_at_all_four_rates() {
+    for (rate, fps, code) in MIDI_RATES {
+        let from = near_ten_minutes(rate);
+        let [h, m, s, f] = words_of(from);
+        let code = code.to_string();
+        let bytes = mido(&["write", &h, &m, &s, &f, fps, &code, "4200"]).output().expect("it runs");
+        assert!(bytes.status.success(), "tools/setup --tests brings mido: {bytes:?}");
+        // A quarter of a frame apart, as on a cable that is as good as can be.
+        let at = |byte: usize| {
+            units::ShowTime::ZERO + Span::from_ns(rate.frame().ns() * (byte as i64 / 2) / 4)
+        };
+        let mut listener = wire::mtc::Listener::default();
+        let bytes = bytes.stdout.iter().enumerate();
+        let heard: Vec<_> = bytes.filter_map(|(n, byte)| listener.hear(*byte, at(n))).collect();
+        assert_eq!(heard.len(), 2100, "{rate}");
+        for (turn, reading) in heard.into_iter().enumerate() {
+            let timecode = from.plus(2 * turn as i64);
+            let began = units::ShowTime::ZERO + Span::from_ns(rate.frame().ns() * 2 * turn as i64);
+            let wire::mtc::Reading::Frame { timecode: said, at } = reading else {
+                panic!("{rate}: {reading:?}")
+            };
+            assert_eq!(said, timecode, "{rate}");
+            assert!((at - began).abs() < Span::from_micros(2), "{rate}: {timecode} {}", at - began);
+        }
+    }
+}
+
+#[test]
+fn mtc_that_we_write_is_heard_frame_exactly_by_mido_at_all_four_rates() {
+    for (rate, _, code) in MIDI_RATES {
+        let from = near_ten_minutes(rate);
+        let turns = (0..2100).map(|turn| from.plus(2 * turn));
+        let quarters =
+            turns.clone().flat_map(|it| (0..8).map(move |piece| wire::mtc::quarter(it, piece)));
+        let mut bytes: Vec<u8> = quarters.flatten().collect();
+        bytes.extend(wire::mtc::full(from));
+        let mut hearing = mido(&["hear"]);
+        let mut hearing =
+            hearing.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut input = hearing.stdin.take().expect("piped");
+        let writer = std::thread::spawn(move || input.write_all(&bytes));
+        let lines = String::from_utf8(hearing.wait_with_output().expect("it ends").stdout);
+        writer.join().expect("no panic").expect("it takes all");
+        let told: Vec<_> = lines.expect("text").lines().map(told_by_mido).collect();
+        let quarters = turns.map(|it| (false, it.clock(), code));
+        assert!(told.iter().copied().eq(quarters.chain([(true, from.clock(), code)])), "{rate}");
+    }
+}
+
+#[test]
+fn mtc_that_a_box_sends_over_a_cable_is_heard_by_mido() {
+    let cable = cable();
+    let mut place = Place::new();
+    write(&place, "show.toml", leading("mtc = true"));
+    let sound = "[sound]\ndevice = \"simulated\"\n[timecode]\n";
+    place.write_box(&format!("{sound}midi_out = \"{}\"\n", cable.path.display()));
+    place.alsa = Some("/usr/share/alsa/alsa.conf".into());
+    let mut the_box = place.run();
+    let mut hearing = mido(&["hear"]);
+    let hearing = hearing.stdin(cable.ours).stdout(Stdio::piped()).spawn().expect("it runs");
+    assert!(the_box.ask(&["go"]).status.success());
+    the_box.wait_for_line("cue 2 began");
+    the_box.signal(Signal::SIGTERM);
+    the_box.wait_for_the_end();
+    drop(cable._kept);
+    let lines = hearing.wait_with_output().expect("it ends with the cable").stdout;
+    let told = String::from_utf8(lines).expect("text");
+    let told: Vec<_> = told.lines().map(told_by_mido).filter(|(full, ..)| !full).collect();
+    assert!(told.len() > 25 * 5 / 2, "{} of six seconds", told.len());
+    let number = |(_, clock, code): &(bool, Clock, u8)| {
+        assert_eq!(*code, 1, "25 frames a second");
+        Timecode::new(FrameRate::Fps25, *clock).expect("a frame")
+    };
+    let first = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame");
+    assert!(number(&told[0]) <= first.plus(2), "{:?}", told[0]);
+    assert!(told.windows(2).all(|pair| number(&pair[1]) == number(&pair[0]).plus(2)), "{told:?}");
+}
+
+#[test]
+fn a_box_chases_mtc_that_mido_plays() {
+    let cable = cable();
+    let mut place = Place::new();
+    write(&place, "show.toml", chasing("mtc"));
+    let sound = "[sound]\ndevice = \"simulated\"\n[timecode]\n";
+    place.write_box(&format!("{sound}midi_in = \"{}\"\n", cable.path.display()));
+    place.alsa = Some("/usr/share/alsa/alsa.conf".into());
+    let mut the_box = place.run();
+    // mido plays into our end; the box has the other one.
+    let mut played = mido(&["play", "1", "0", "0", "0", "25", "1", "150"]);
+    let mut played = played.stdout(cable.ours).spawn().expect("it runs");
+    the_box.wait_for_line("cue 4 began (timecode)");
+    let apart = Span::from_ns(begins(&the_box, "4") - begins(&the_box, "2"));
+    // Bytes tremble on a busy machine.
+    assert!((apart - Span::from_secs(2)).abs() < Span::from_millis(15), "{apart}");
+    let status = the_box.ask_json(&["status"]);
+    let chase = &status["show"]["lists"][0]["timecode"];
+    assert_eq!((&chase["source"], &chase["rate"]), (&"mtc".into(), &"25".into()), "{chase}");
+    let _ = played.kill();
+    let _ = played.wait();
 }
 
 /// Two boxes, a MIDI cable between them: one leads, the other chases.

@@ -12,6 +12,7 @@ mod go;
 mod light;
 mod light_day;
 mod light_render;
+mod ltc;
 mod net;
 mod pages;
 mod peers;
@@ -37,6 +38,8 @@ pub enum Bench {
     LightRender(light_render::Args),
     /// What peer connections of a crowd cost the box, and what they leave behind
     Peers(peers::Args),
+    /// What LTC costs to render as sound, beside libltc
+    Ltc(ltc::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -53,6 +56,7 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::ClockWasm(args) => clock_wasm::run(args),
         Bench::LightDay(args) => light_day::run(args),
         Bench::LightRender(args) => light_render::run(args),
+        Bench::Ltc(args) => ltc::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }

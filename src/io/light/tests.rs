@@ -1,8 +1,6 @@
 //! What the render thread promises: it leaves the heap alone, and draws within its head start. Needs loopback.
 
-use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -12,7 +10,6 @@ use engine::show::{
     LossGoal, MediaInfo, Merge, SacnOut, Shape, Show, ShowInput, Source, Target, Timing,
     UniverseOut, Wave, WaveTarget,
 };
-use nix::libc;
 use tokio::sync::mpsc::Receiver;
 use units::{Level, PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
@@ -23,44 +20,7 @@ use wire::stored::Stored;
 use super::render::{Came, Lit, THREAD};
 use super::{Light, LightNet, LightSetup, ToRecord};
 use crate::clock::BoxClock;
-
-/// Counts what the render thread asks of the heap while somebody watches.
-struct Watched;
-
-static WATCHING: AtomicBool = AtomicBool::new(false);
-static ASKED: AtomicU64 = AtomicU64::new(0);
-
-fn note() {
-    if WATCHING.load(SeqCst) && is_render_thread() {
-        ASKED.fetch_add(1, SeqCst);
-    }
-}
-
-#[expect(unsafe_code, reason = "only the kernel can be asked for a name without the heap")]
-fn is_render_thread() -> bool {
-    let mut name = [0_u8; 16];
-    // SAFETY: the kernel writes sixteen octets at most.
-    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
-    name.starts_with(THREAD.as_bytes()) && name[THREAD.len()] == 0
-}
-
-#[expect(unsafe_code, reason = "the heap's contract is the system's own, which is called")]
-// SAFETY: every call goes on to the system's heap unchanged.
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: as the caller promised.
-        unsafe { Heap.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: as the caller promised.
-        unsafe { Heap.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static HEAP: Watched = Watched;
+use crate::heap;
 
 fn universe(number: u32) -> Universe {
     Universe::new(number).expect("a universe")
@@ -183,7 +143,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let mut recorded = light.watch().record(&ToRecord::default()).expect("nobody else records");
     assert!(light.watch().record(&ToRecord::default()).is_err(), "one at a time");
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
-    WATCHING.store(true, SeqCst);
+    heap::watch(THREAD);
     node.send_to(&subscription(), controller).expect("loopback takes it");
     let (mut previews, mut left) = (0, Vec::new());
     for round in 0..40 {
@@ -212,8 +172,8 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
         mixed += i32::from(light.watch().inputs()[0].state == "live");
     }
     let got = node.recv(&mut bytes).expect("a frame for the node");
-    WATCHING.store(false, SeqCst);
-    assert_eq!((ASKED.load(SeqCst), got), (0, wire::artnet::DMX_LEN));
+    let asked = heap::asked();
+    assert_eq!((asked, got), (0, wire::artnet::DMX_LEN));
     assert!(previews > 5, "{previews} packets of what is seen blindly");
     let lost = light.watch().recording_lost();
     light.stop();
