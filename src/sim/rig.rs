@@ -1,9 +1,13 @@
-//! The simulated lighting network: every universe, rendered on the grid, kept where it changed.
+//! The simulated lighting network: every universe, rendered on the grid, mixed with what consoles send, kept where it
+//! changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::light::input::{InputTable, Mixer};
 use engine::light::{Feeder, GRID, Plan, render};
 use engine::order::Evidence;
+use engine::show::Show;
 use engine::told::FrameReport;
 use units::{ShowTime, Universe};
 
@@ -24,15 +28,30 @@ pub struct Rig {
     plan: Arc<Plan>,
     /// A disk that takes no time.
     feeders: Vec<Feeder>,
+    /// Of universes that something comes into.
+    mixers: BTreeMap<Universe, Mixer>,
+    inputs: Arc<InputTable>,
     next: ShowTime,
     shown: Vec<Frame>,
 }
 
 impl Rig {
     /// Dark; the first frame is on the first grid instant from `start` on.
-    pub fn new(start: ShowTime) -> Self {
-        let (plan, feeders) = (Arc::default(), Vec::new());
-        Self { plan, feeders, next: start.round_up(GRID), shown: Vec::new() }
+    pub fn new(show: &Show, start: ShowTime) -> Self {
+        let mixers = show.universes.keys().map(|it| (*it, Mixer::new(show, *it)));
+        Self {
+            plan: Arc::default(),
+            feeders: Vec::new(),
+            mixers: mixers.filter(|(_, mixer)| !mixer.is_empty()).collect(),
+            inputs: Arc::default(),
+            next: start.round_up(GRID),
+            shown: Vec::new(),
+        }
+    }
+
+    /// This is what comes in from now on.
+    pub fn bring_in(&mut self, inputs: Arc<InputTable>) {
+        self.inputs = inputs;
     }
 
     /// Renders by this from now on.
@@ -62,9 +81,12 @@ impl Rig {
         self.feeders.iter_mut().for_each(|it| drop(it.feed()));
         let universes = self.plan.universes.clone();
         let changed = universes.iter().filter_map(|drawn| {
-            let mut slots = Box::new([0; Universe::SLOTS]);
+            let (universe, mut slots) = (drawn.universe, Box::new([0; Universe::SLOTS]));
             render(drawn, shown, &mut slots);
-            self.show(Frame { instant, universe: drawn.universe, slots })
+            if let Some(mixer) = self.mixers.get_mut(&universe) {
+                mixer.mix(&self.inputs, instant, &mut slots);
+            }
+            self.show(Frame { instant, universe, slots })
         });
         let changed = changed.collect();
         (changed, FrameReport { instant, plan, left: instant, evidence: Evidence::Simulated })

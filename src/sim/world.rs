@@ -1,9 +1,11 @@
 //! One box, its outputs and the phones in the hall, in virtual time.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use engine::calibrate::Listening;
 use engine::glance::Glance;
+use engine::light::input::Inputs;
 use engine::order::{Evidence, Order, Receipt};
 use engine::show::Show;
 use engine::sound::Pcm;
@@ -77,6 +79,7 @@ pub struct World {
     now: ShowTime,
     seed: u64,
     rig: Rig,
+    inputs: Inputs,
     card: Option<SimCard>,
     hall: Hall,
     ear: Ear,
@@ -97,7 +100,8 @@ impl World {
             engine: Engine::new(show.clone(), start),
             now: spec.start,
             seed: spec.seed,
-            rig: Rig::new(spec.start),
+            rig: Rig::new(&show, spec.start),
+            inputs: Inputs::new(&show, Uuid::nil(), [], spec.start),
             card: None,
             hall: Hall::new(show, spec.seed, spec.start),
             ear: Ear::new(spec.seed),
@@ -288,8 +292,28 @@ impl World {
         news.into_iter().for_each(|input| self.tell(input));
     }
 
+    /// A console sends this by sACN; it is shown from the next frame on.
+    pub fn hear_sacn(&mut self, datagram: &[u8], from: IpAddr) {
+        self.inputs.handle_sacn(self.now, datagram, from);
+    }
+
+    /// The same by Art-Net.
+    pub fn hear_artnet(&mut self, datagram: &[u8], from: Ipv4Addr) {
+        self.inputs.handle_artnet(self.now, datagram, from);
+    }
+
+    /// What has come from consoles until now.
+    fn bring_in(&mut self) {
+        self.inputs.tick(self.now);
+        while let Some(trigger) = self.inputs.take_crossed() {
+            self.tell(Input::Crossed { trigger });
+        }
+        self.inputs.take_table().into_iter().for_each(|table| self.rig.bring_in(table));
+    }
+
     fn frame(&mut self, at: ShowTime) {
         self.now = at;
+        self.bring_in();
         let (changed, report) = self.rig.frame();
         self.frames.extend(changed);
         self.tell(Input::LightFrame(report));

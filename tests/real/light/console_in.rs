@@ -156,6 +156,62 @@ fn s12_s13_what_comes_by_unicast_is_mixed_slot_by_slot_by_its_priorities() {
     light.stop();
 }
 
+/// What the first slot shows when it is another than `than` at last, and when that left.
+fn next_level(ear: &Ear, than: u8, mut again: impl FnMut()) -> (u8, i64) {
+    let end = system_now() + SOON.ns();
+    while system_now() < end {
+        again();
+        let other = |heard: &Heard| sacn_data(heard).filter(|data| data.values[1] != than);
+        if let Some(data) = ear.wait_for(Span::from_millis(40), other) {
+            return (data.values[1], data.at);
+        }
+    }
+    panic!("it stays at {than}");
+}
+
+#[test]
+fn s13_s14_a_universe_is_sampled_before_it_is_shown_and_who_comes_later_is_waited_for() {
+    let net = LightNet { address: Some(loopback(45)), ..free_ports() };
+    let show = with(input(sacn()), loopback(46));
+    let ear = Ear::new(loopback(46), net.sacn_port);
+    let sampling = Span::from_millis(1_400).ns();
+    let to = (loopback(45), net.sacn_port).into();
+    let desk = |cid, priority| Desk::new(cid, priority, to);
+    let (mut low, mut high, mut late, mut sure) =
+        (desk(2, 90), desk(3, 110), desk(4, 150), desk(5, 160));
+
+    let began = system_now();
+    let light = begin(&show, &net);
+    // The lower one speaks first: without the sampling it would flash.
+    let mut two = || {
+        low.levels(&[255]);
+        high.levels(&[100]);
+    };
+    let (level, at) = next_level(&ear, 0, &mut two);
+    assert_eq!(level, 100, "the first that is seen is what all of them add up to");
+    assert!(at - began > sampling, "{} ns", at - began);
+
+    // It may yet say which slots are its own.
+    let began = system_now();
+    let (level, at) = next_level(&ear, 100, || {
+        two();
+        late.levels(&[50]);
+    });
+    assert_eq!(level, 50);
+    assert!(at - began > sampling, "{} ns", at - began);
+
+    // One that says so counts at once.
+    let began = system_now();
+    let (level, at) = next_level(&ear, 50, || {
+        late.levels(&[50]);
+        sure.priorities(&[200]);
+        sure.levels(&[77]);
+    });
+    assert_eq!(level, 77);
+    assert!(at - began < sampling, "{} ns", at - began);
+    light.stop();
+}
+
 #[test]
 fn s12_multicast_comes_in_over_ipv4_and_over_ipv6() {
     let Some(lan) = Lan::new("s12_multicast_…") else { return };
