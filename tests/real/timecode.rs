@@ -4,12 +4,15 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use serde_json::Value;
@@ -253,16 +256,21 @@ struct Cable {
     ours: File,
     path: PathBuf,
     /// While it is open the other end can be opened and closed.
-    _kept: std::os::fd::OwnedFd,
+    _kept: File,
 }
 
+/// Whoever is started meanwhile does not keep it plugged: both ends close with those who hold them here.
 fn cable() -> Cable {
-    let pty = openpty(None, None).expect("a pseudo-terminal");
-    let mut settings = tcgetattr(&pty.slave).expect("its settings");
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC);
+    let master = master.expect("a pseudo-terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("it is ours");
+    let path: PathBuf = ptsname_r(&master).expect("it has a name").into();
+    let kept = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&path);
+    let kept = kept.expect("the other end");
+    let mut settings = tcgetattr(&kept).expect("its settings");
     cfmakeraw(&mut settings);
-    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).expect("it is raw");
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd()));
-    Cable { ours: pty.master.into(), path: path.expect("it has a name"), _kept: pty.slave }
+    tcsetattr(&kept, SetArg::TCSANOW, &settings).expect("it is raw");
+    Cable { ours: File::from(OwnedFd::from(master)), path, _kept: kept }
 }
 
 /// mido, for which Debian's own Python is needed.
