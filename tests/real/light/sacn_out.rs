@@ -106,10 +106,10 @@ fn s09_s11_what_is_seen_blindly_is_listed_by_its_own_source_and_an_empty_list_en
         ear.wait_for(SOON, of).expect("a list").1
     };
     assert_eq!(listed(true), [1, 2]);
-    playback.look_blind(Some(&all_at(&show, 100.0, Span::ZERO)));
+    playback.look_blind(ShowTime::ZERO, Some(&all_at(&show, 100.0, Span::ZERO)));
     light.play(playback.plan(1));
     assert!(!listed(false).is_empty());
-    playback.look_blind(None);
+    playback.look_blind(ShowTime::ZERO, None);
     light.play(playback.plan(2));
     assert_eq!(listed(false), [0_u16; 0]);
     light.stop();
