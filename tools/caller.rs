@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -20,8 +21,23 @@ pub struct Caller {
     pub welcome: Value,
     bloom: Socket,
     box_id: String,
-    /// Open as long as this is.
-    _ws: Socket,
+    _ws: Awake,
+}
+
+/// The socket on `/ws`, whose pings have to be answered; closed when this is dropped.
+struct Awake(JoinHandle<()>);
+
+impl Awake {
+    fn new(mut ws: Socket) -> Self {
+        // The library answers pings when it is read.
+        Self(tokio::spawn(async move { while ws.next().await.is_some_and(|it| it.is_ok()) {} }))
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What went wrong, in a sentence.
@@ -76,7 +92,7 @@ impl Caller {
         say(&mut bloom, &json!({ "type": "JoinRoom", "room_id": room })).await?;
         hear(&mut bloom, "RoomParticipants").await?;
         let native = Native::new(from, track).await?;
-        Ok(Self { native, welcome, bloom, box_id, _ws: ws })
+        Ok(Self { native, welcome, bloom, box_id, _ws: Awake::new(ws) })
     }
 
     /// Offers, and waits until all channels are open.
