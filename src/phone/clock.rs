@@ -239,8 +239,7 @@ impl Clock {
             Verdict::Misfit => self.doubt(),
             Verdict::OtherWay => {
                 self.begin_way(self.suspects.since());
-                let suspects = std::mem::take(&mut self.suspects);
-                suspects.rows().for_each(|row| self.keep(row));
+                self.keep_suspects();
             }
         }
     }
@@ -292,14 +291,17 @@ impl Clock {
     /// window belongs in it, and the whole is put in question.
     fn doubt(&mut self) {
         self.let_go();
-        let suspects = std::mem::take(&mut self.suspects);
-        for row in suspects.rows() {
-            self.keep(row);
-        }
-        self.rows.make_contiguous().sort_unstable_by(|one, other| one.at.total_cmp(&other.at));
+        self.keep_suspects();
         self.lows = Lows::default();
         self.next_review = FIRST_REVIEW;
         self.is_new_way = true;
+    }
+
+    /// They are older than the newest of the others.
+    fn keep_suspects(&mut self) {
+        let suspects = std::mem::take(&mut self.suspects);
+        suspects.rows().for_each(|row| self.keep(row));
+        self.rows.make_contiguous().sort_unstable_by(|one, other| one.at.total_cmp(&other.at));
     }
 
     /// The rows will be others: nothing that was begun on them can be ended.

@@ -109,12 +109,13 @@ impl Peer {
     /// The page says how it stands.
     pub(crate) fn handle_link(&mut self, now: MonoTime, link: PeerLink, chance: &mut Chance) {
         self.phase = match (self.phase, link) {
-            (
-                Phase::Opening { .. } | Phase::Up { .. } | Phase::Down { .. },
-                PeerLink::Connected,
-            ) => {
+            (Phase::Opening { .. } | Phase::Up { .. }, PeerLink::Connected) => {
                 self.failures = 0;
                 Phase::Up { doubted: None }
+            }
+            // Until a question is answered, those that were not still count.
+            (Phase::Down { since, .. }, PeerLink::Connected) => {
+                Phase::Down { since, next: Step::Probe, at: now }
             }
             (Phase::Up { .. }, PeerLink::Disconnected) => down(now),
             (Phase::Opening { .. } | Phase::Up { .. } | Phase::Down { .. }, PeerLink::Closed) => {
@@ -138,7 +139,7 @@ impl Peer {
     /// A question on it was answered.
     pub(crate) fn handle_answered(&mut self) {
         if matches!(self.phase, Phase::Up { .. } | Phase::Down { .. }) {
-            self.phase = Phase::Up { doubted: None };
+            (self.phase, self.failures) = (Phase::Up { doubted: None }, 0);
         }
     }
 
@@ -277,6 +278,19 @@ mod tests {
     }
 
     #[test]
+    fn a_way_that_was_found_is_asked_on_before_another_is_looked_for() {
+        let mut phone = Phone::up();
+        phone.link(10_000, Disconnected);
+        assert_eq!(phone.wishes(10_000, 10_500), [(10_000, Wish::Restart)]);
+        phone.link(11_000, Connected);
+        // The questions of before are still unanswered.
+        phone.peer.handle_mute(at(11_000));
+        assert_eq!(phone.wishes(11_000, 12_000), [(11_000, Wish::Probe)]);
+        phone.peer.handle_answered();
+        assert_eq!(phone.wishes(12_000, 3_600_000), []);
+    }
+
+    #[test]
     fn a_phone_that_was_told_of_a_room_offers_once_within_a_second() {
         let mut phone = Phone::told();
         let wishes = phone.wishes(0, 14_000);
@@ -313,7 +327,9 @@ mod tests {
         phone.link(10_000, Disconnected);
         assert_eq!(phone.wishes(10_000, 11_000).len(), 1);
         phone.link(11_000, Connected);
-        assert_eq!(phone.wishes(11_000, 20_000), []);
+        assert_eq!(phone.wishes(11_000, 11_500), [(11_000, Wish::Probe)]);
+        phone.peer.handle_answered();
+        assert_eq!(phone.wishes(11_500, 20_000), []);
         phone.link(20_000, Disconnected);
         assert_eq!(phone.wishes(20_000, 22_100).len(), 2);
         phone.peer.handle_answered();

@@ -175,7 +175,7 @@ impl Lane {
         let losses = self.spec.losses;
         let bad = losses.bad();
         let stays = (1.0 - 1.0 / losses.run.max(1.0)).max(bad);
-        let begins = bad * (1.0 - stays) / (1.0 - bad).max(1e-9);
+        let begins = if bad < 1.0 { bad * (1.0 - stays) / (1.0 - bad) } else { 1.0 };
         self.is_bad = self.fates.share() < if self.is_bad { stays } else { begins };
         self.fates.share() < if self.is_bad { losses.dense } else { losses.stray }
     }

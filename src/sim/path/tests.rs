@@ -109,6 +109,18 @@ fn losses_by_gilbert_and_elliott_are_dense_in_bad_whiles_and_stray_outside() {
 }
 
 #[test]
+fn where_all_is_to_be_lost_nothing_arrives() {
+    for (share, dense) in [(1.0, 1.0), (0.5, 0.5)] {
+        let mut lossy = scenario("clear");
+        lossy.up.losses = Losses { share, run: 1.0, dense, stray: 0.0 };
+        let mut path = path(&lossy, Carriage::Datagrams, 6);
+        let lost = (0..2_000).filter(|_| path.judge(BEGIN, Direction::Up, 100) == Verdict::Drop);
+        let lost = lost.count() as f64 / 2_000.0;
+        assert!((lost - share).abs() < 0.05, "{lost} for {share}");
+    }
+}
+
+#[test]
 fn datagrams_come_twice_as_often_as_asked_and_streams_never() {
     let mut echoing = scenario("clear");
     echoing.up.duplicate = 0.1;
