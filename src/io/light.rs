@@ -162,8 +162,10 @@ impl Light {
         let interface = setup.net.interface.as_deref().map(Interface::find).transpose()?;
         let mut warnings = Vec::new();
         let sockets = Sockets::open(&setup, interface.as_ref(), &mut warnings)?;
-        let settings = setup.kept.as_deref().map(|path| kept::read(path, &mut warnings));
-        let keeper = setup.kept.clone().map(Keeper::start).transpose()?;
+        let (settings, keeper) = match &setup.kept {
+            Some(path) => kept::open(path, &mut warnings)?,
+            None => Default::default(),
+        };
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let universes = &setup.show.universes;
         let about = universes.iter().map(|(it, out)| about(*it, out, &setup)).collect();
@@ -197,7 +199,7 @@ impl Light {
             errands: asked,
             gauges: gauges.clone(),
             seen: seen.clone(),
-            settings: settings.unwrap_or_default(),
+            settings,
             keeper,
             reels: reels.clone(),
         };
@@ -474,7 +476,6 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         seen,
         memory: Memory::default(),
         keeper,
-        unkept: false,
         title: setup.show.title.clone(),
         recording: None,
         waiting: Vec::new(),

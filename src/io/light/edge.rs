@@ -146,8 +146,6 @@ pub(super) struct Edge {
     pub memory: Memory,
     /// Keeps what ArtAddress sets.
     pub keeper: Option<Keeper>,
-    /// Whether something was set that it has not taken yet.
-    pub unkept: bool,
     pub title: String,
     pub recording: Option<Recording>,
     pub waiting: Vec<Waiting>,
@@ -191,7 +189,7 @@ impl Edge {
             self.listen();
             let now = self.steady.show(self.clock.mono_now());
             self.bring_in(now);
-            self.keep();
+            self.keep(now);
             self.drain();
             self.record();
             self.speak(now);
@@ -204,8 +202,7 @@ impl Edge {
         }
         // What left before the end belongs to a recording.
         self.record();
-        let last = self.unkept.then(|| self.inputs.settings().clone());
-        self.keeper.into_iter().for_each(|keeper| keeper.end(last.clone()));
+        self.keeper.into_iter().for_each(|keeper| keeper.end(self.inputs.unkept().cloned()));
     }
 
     fn listen(&mut self) {
@@ -258,11 +255,12 @@ impl Edge {
         }
     }
 
-    /// What was set is handed to the disk; while that is busy, the next turn tries again.
-    fn keep(&mut self) {
-        self.unkept |= self.inputs.take_programmed();
-        let Some(keeper) = self.keeper.as_ref().filter(|_| self.unkept) else { return };
-        self.unkept = !keeper.keep(self.inputs.settings());
+    /// What was set is handed to the disk.
+    fn keep(&mut self, now: ShowTime) {
+        let Some(keeper) = &self.keeper else { return };
+        if self.inputs.poll_settings(now).is_some_and(|settings| keeper.keep(settings)) {
+            self.inputs.settings_kept();
+        }
     }
 
     /// Joins the groups of the synchronization addresses that sources name now, and leaves those of others.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use units::{PortAddress, ShowTime, Slot, Universe};
+use units::{PortAddress, ShowTime, Slot, Span, Universe};
 use uuid::Uuid;
 use wire::artnet::{self, Command, Failsafe, GoodOutput, Packet};
 
@@ -34,6 +34,9 @@ pub const PRIORITY: u8 = 100;
 
 /// The bind index of the first port address that comes in; 0 is all of them (rule A6).
 pub const FIRST_BIND: u8 = 1;
+
+/// A disk is given what ArtAddress sets so often at most; anybody can set as fast as they like.
+const KEEP_EVERY: Span = Span::from_secs(1);
 
 /// Every input as it is now, in the order of the show file; whoever has one may keep it.
 pub type InputTable = Vec<Arc<InputFrame>>;
@@ -108,7 +111,9 @@ pub struct Inputs {
     crossed: VecDeque<usize>,
     changed: bool,
     settings: Settings,
-    programmed: bool,
+    /// Whether it is another than what was kept last, and from when on it may be kept again.
+    unkept: bool,
+    keep_at: ShowTime,
     /// As they were told last.
     told: BTreeMap<PortAddress, PortState>,
 }
@@ -150,7 +155,8 @@ impl Inputs {
             crossed: VecDeque::new(),
             changed: true,
             settings: Settings::default(),
-            programmed: false,
+            unkept: false,
+            keep_at: now,
             told: BTreeMap::new(),
         }
     }
@@ -162,14 +168,24 @@ impl Inputs {
         self
     }
 
-    /// What ArtAddress has set.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// What ArtAddress has set, if it is to be kept now: whenever it changes, but at most once in [`KEEP_EVERY`], until
+    /// it is said to be [kept](Self::settings_kept).
+    pub fn poll_settings(&mut self, now: ShowTime) -> Option<&Settings> {
+        if !self.unkept || now < self.keep_at {
+            return None;
+        }
+        self.keep_at = now + KEEP_EVERY;
+        Some(&self.settings)
     }
 
-    /// Whether it has set anything else since this was last asked.
-    pub fn take_programmed(&mut self) -> bool {
-        std::mem::take(&mut self.programmed)
+    /// Whoever keeps has taken what was polled last.
+    pub fn settings_kept(&mut self) {
+        self.unkept = false;
+    }
+
+    /// What is not kept yet, however soon; for the end.
+    pub fn unkept(&self) -> Option<&Settings> {
+        self.unkept.then_some(&self.settings)
     }
 
     /// How the port addresses are, if that is another since this was last asked.
@@ -215,7 +231,7 @@ impl Inputs {
         for port in meant {
             let input = self.inputs.iter().find(|it| it.spec.from == InputFrom::Artnet(port));
             let levels = input.and_then(|it| it.port.as_ref()).and_then(Port::merged);
-            self.programmed |= self.settings.set(port, command, levels);
+            self.unkept |= self.settings.set(port, command, levels);
             for input in self.inputs.iter_mut().filter(|it| it.spec.from == InputFrom::Artnet(port))
             {
                 input.program(command, &self.settings);
@@ -408,7 +424,6 @@ impl InputFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use units::Span;
     use wire::artnet::DmxFrame;
     use wire::sacn::{DataFrame, SourceName};
 
@@ -522,7 +537,7 @@ mod tests {
     fn a17_a_scene_is_recorded_of_what_is_sent_and_shown_when_that_is_lost() {
         let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
         art_address(&mut inputs, 0, FIRST_BIND, 0x0c);
-        assert!(!inputs.take_programmed(), "there was nothing to record");
+        assert_eq!(inputs.poll_settings(at(0)), None, "there was nothing to record");
         dmx(&mut inputs, 0, 9);
         art_address(&mut inputs, 1, FIRST_BIND, 0x0c);
         art_address(&mut inputs, 2, FIRST_BIND, 0x0b);
@@ -543,15 +558,41 @@ mod tests {
         let mut inputs = listening(specs.to_vec());
         art_address(&mut inputs, 0, FIRST_BIND + 1, 8);
         art_address(&mut inputs, 0, FIRST_BIND + 1, 0x10);
-        assert!(inputs.take_programmed() && !inputs.take_programmed());
-        let kept = inputs.settings().clone();
+        let kept = inputs.poll_settings(at(0)).cloned().expect("it is new");
         let mut inputs = listening(specs.to_vec()).with_settings(kept);
-        assert!(!inputs.take_programmed(), "it is kept already");
+        assert_eq!(inputs.unkept(), None, "it is kept already");
         let ports = inputs.take_ports().expect("they were never told");
         let of = |raw| ports[&port_address(raw)];
         assert_eq!((of(5).failsafe, of(5).good.latest), (Failsafe::Zero, false));
         assert_eq!((of(6).failsafe, of(6).good.latest), (Failsafe::Hold, true));
         assert_eq!(inputs.take_ports(), None);
+    }
+
+    #[test]
+    fn a17_however_fast_it_is_set_it_is_kept_once_a_second_and_the_last_at_the_end() {
+        let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
+        let mut kept = Vec::new();
+        for ms in 0..2_500 {
+            art_address(&mut inputs, ms, FIRST_BIND, if ms % 2 == 0 { 0x10 } else { 0x50 });
+            if inputs.poll_settings(at(ms)).is_some() {
+                inputs.settings_kept();
+                kept.push(ms);
+            }
+        }
+        assert_eq!(kept, [0, 1_000, 2_000]);
+        let last = inputs.unkept().expect("it was set since").of(port_address(5));
+        assert_eq!(last.merge, Some(SenderMerge::Htp));
+    }
+
+    #[test]
+    fn a17_settings_that_a_busy_disk_did_not_take_are_offered_again() {
+        let mut inputs = listening(vec![spec(InputFrom::Artnet(port_address(5)))]);
+        art_address(&mut inputs, 0, FIRST_BIND, 0x10);
+        assert!(inputs.poll_settings(at(0)).is_some(), "but it was not taken");
+        assert!(inputs.poll_settings(at(999)).is_none(), "nobody copies it every turn meanwhile");
+        assert!(inputs.poll_settings(at(1_000)).is_some());
+        inputs.settings_kept();
+        assert!(inputs.poll_settings(at(9_000)).is_none() && inputs.unkept().is_none());
     }
 
     #[test]
