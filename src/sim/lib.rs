@@ -11,6 +11,7 @@ mod day;
 mod dial;
 mod ear;
 mod edge;
+mod feeders;
 mod hall;
 mod light_day;
 mod line;

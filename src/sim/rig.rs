@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::light::input::{InputTable, Mixer};
-use engine::light::{Feeder, GRID, Plan, render};
+use engine::light::{GRID, Plan, render};
 use engine::order::Evidence;
 use engine::show::Show;
 use engine::told::FrameReport;
 use units::{ShowTime, Universe};
+
+use super::feeders::Feeders;
 
 /// A universe as it looked from an instant on.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +28,7 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct Rig {
     plan: Arc<Plan>,
-    /// A disk that takes no time.
-    feeders: Vec<Feeder>,
+    feeders: Feeders,
     /// Of universes that something comes into.
     mixers: BTreeMap<Universe, Mixer>,
     inputs: Arc<InputTable>,
@@ -41,7 +42,7 @@ impl Rig {
         let mixers = show.universes.keys().map(|it| (*it, Mixer::new(show, *it)));
         Self {
             plan: Arc::default(),
-            feeders: Vec::new(),
+            feeders: Feeders::default(),
             mixers: mixers.filter(|(_, mixer)| !mixer.is_empty()).collect(),
             inputs: Arc::default(),
             next: start.round_up(GRID),
@@ -56,13 +57,7 @@ impl Rig {
 
     /// Renders by this from now on.
     pub fn play(&mut self, plan: Arc<Plan>) {
-        let streams = plan.streams();
-        self.feeders.retain(|it| streams.iter().any(|stream| Arc::ptr_eq(stream, it.stream())));
-        for stream in streams {
-            if !self.feeders.iter().any(|it| Arc::ptr_eq(&stream, it.stream())) {
-                self.feeders.push(Feeder::new(stream));
-            }
-        }
+        self.feeders.play(&plan);
         self.plan = plan;
     }
 
@@ -76,9 +71,7 @@ impl Rig {
         let instant = self.next;
         self.next += GRID;
         let (shown, plan) = (self.plan.shown(instant), self.plan.serial);
-        self.plan.ask(instant);
-        // A file that fails shows what it showed last.
-        self.feeders.iter_mut().for_each(|it| drop(it.feed()));
+        self.feeders.feed(&self.plan, instant);
         let universes = self.plan.universes.clone();
         let changed = universes.iter().filter_map(|drawn| {
             let (universe, mut slots) = (drawn.universe, Box::new([0; Universe::SLOTS]));

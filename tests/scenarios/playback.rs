@@ -613,6 +613,7 @@ fn for_hours_of_every_kind_of_cue_no_slot_steps_further_than_its_fade_allows_on_
         let report = day.report();
         assert!(report.worst_step <= STEP_ALLOWED, "seed {seed}: {report:?}");
         assert!(report.moving > report.frames / 4, "seed {seed}: {report:?}");
+        assert!(report.filmed > 0 && report.taped > 0, "seed {seed}: {report:?}");
         assert_eq!(report.differing, 0, "seed {seed}: {report:?}");
     }
 }

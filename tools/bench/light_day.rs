@@ -58,12 +58,13 @@ pub fn run(args: &Args) -> ExitCode {
     } else {
         report.print();
     }
-    ExitCode::from(u8::from(day.worst_step > STEP_ALLOWED || day.differing > 0))
+    let unseen = day.filmed == 0 || day.taped == 0;
+    ExitCode::from(u8::from(day.worst_step > STEP_ALLOWED || day.differing > 0 || unseen))
 }
 
 impl Report {
     fn print(&self) {
-        let LightReport { frames, orders, worst_step, worst_at, differing, moving } = self.day;
+        let LightReport { frames, orders, worst_step, worst_at, differing, moving, .. } = self.day;
         println!(
             "{} h of light, seed {}, in {:.0} s, load {}",
             self.hours, self.seed, self.took_s, self.load
@@ -72,6 +73,10 @@ impl Report {
         println!(
             "worst step of a slot that only fades: {worst_step} of 255 ({} allowed), slot {} after {} ms",
             self.step_allowed, worst_at.0, worst_at.1
+        );
+        println!(
+            "recorded light was seen in {} frames, what timecode brings of it in {}",
+            self.day.filmed, self.day.taped
         );
         println!("frames in which a second box drew another octet: {differing}");
     }
