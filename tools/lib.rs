@@ -4,6 +4,8 @@ pub mod caller;
 pub mod fleet;
 pub mod native;
 pub mod proxy;
+#[cfg(feature = "rooms")]
+pub mod rooms;
 pub mod running;
 
 use units::{Moment, MonoTime};

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, HandshakeError, Message, WebSocket, client};
+use tools::rooms::{Load, through_channels, through_rooms};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -309,6 +310,22 @@ fn hearer(nth: usize) -> usize {
 
 fn ids(people: &[(Caller, String)]) -> Vec<String> {
     people.iter().map(|(_, id)| id.clone()).collect()
+}
+
+#[test]
+fn bl09_fifty_rooms_of_eight_lose_no_word_beside_a_flood_of_rooms_either() {
+    let lasts = Duration::from_secs(2);
+    let load = Load { rooms: 50, messages_per_second: 50.0, lasts, flooders: 0 };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let bare = runtime.block_on(through_channels(load));
+    for flooders in [0, 32] {
+        let figures = runtime.block_on(through_rooms(Load { flooders, ..load }));
+        assert!(figures.said > 4_000, "{}", figures.said);
+        assert_eq!(figures.hops.len() as u64, figures.said);
+        let (p95, ratio) =
+            (figures.hop(0.95), figures.hop(0.95).secs_f64() / bare.hop(0.95).secs_f64());
+        println!("{flooders} flooders: p95 {p95}, {ratio:.1} of bare channels");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod ltc;
 mod net;
 mod pages;
 mod peers;
+#[cfg(feature = "rooms")]
+mod rooms;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -40,6 +42,9 @@ pub enum Bench {
     Peers(peers::Args),
     /// What LTC costs to render as sound, beside libltc
     Ltc(ltc::Args),
+    /// What a hop through the rooms of Bloom costs, beside bare channels and beside a flood
+    #[cfg(feature = "rooms")]
+    Rooms(rooms::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -57,6 +62,8 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::LightDay(args) => light_day::run(args),
         Bench::LightRender(args) => light_render::run(args),
         Bench::Ltc(args) => ltc::run(args),
+        #[cfg(feature = "rooms")]
+        Bench::Rooms(args) => rooms::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }
