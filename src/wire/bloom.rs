@@ -9,16 +9,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub Uuid);
+        pub struct $name(#[serde(deserialize_with = "hyphenated")] pub Uuid);
         impl $name {
             /// A uuid v4 of 128 bits of chance (BL-11).
             pub fn from_chance(chance: u128) -> Self {
@@ -32,8 +33,9 @@ macro_rules! ids {
         }
         impl FromStr for $name {
             type Err = uuid::Error;
+            /// With its hyphens and nothing around it, in letters of any size (RFC 9562, 4).
             fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                text.parse().map(Self)
+                text.parse().map(|it: Hyphenated| Self(it.into_uuid()))
             }
         }
     )*};
@@ -44,6 +46,11 @@ ids! {
     RoomId;
     /// One socket in the rooms; a phone that reconnects is another participant.
     ParticipantId;
+}
+
+fn hyphenated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Hyphenated::into_uuid).map_err(D::Error::custom)
 }
 
 /// What a participant says. Ids are text here: one that nobody has, whatever it looks like, is not found.
@@ -144,6 +151,15 @@ impl Request {
     pub fn emit(&self) -> String {
         serde_json::to_string(self).expect("every field has a JSON form")
     }
+    /// What is carried as it is, of those that carry anything.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Offer { sdp: text, .. }
+            | Self::Answer { sdp: text, .. }
+            | Self::IceCandidate { candidate: text, .. } => Some(text),
+            Self::CreateRoom {} | Self::JoinRoom { .. } | Self::LeaveRoom {} => None,
+        }
+    }
     /// The word for it, for logs.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -161,5 +177,14 @@ impl Event {
     /// As it goes over the socket.
     pub fn emit(&self) -> String {
         serde_json::to_string(self).expect("every field has a JSON form")
+    }
+    /// Which participant says it; none is the box.
+    pub fn speaker(&self) -> Option<ParticipantId> {
+        match self {
+            Self::Offer { from, .. }
+            | Self::Answer { from, .. }
+            | Self::IceCandidate { from, .. } => Some(*from),
+            _ => None,
+        }
     }
 }
