@@ -1,6 +1,6 @@
 //! Bloom without a socket: the document's own list of tests, and what holds whoever says what (BL-01 to BL-11).
 
-use engine::rooms::{Most, Rooms, Standing};
+use engine::rooms::{Most, Rooms, Standing, Unheard};
 use proptest::prelude::*;
 use serde_json::Value;
 use tests::seeds::seeds;
@@ -299,6 +299,85 @@ fn when_the_house_is_full_who_comes_is_told_so_and_who_is_there_goes_on() {
     assert_eq!(code(&foyer.people[1].take()), Some(ErrorCode::Internal));
     foyer.ask(1, join(foyer.made.expect("the first one's")));
     assert_eq!(foyer.rooms.glance(foyer.now)[0].participants.len(), 2);
+}
+
+/// Somebody from there has created a room and left it.
+fn leaves_a_room(rooms: &mut Rooms, now: MonoTime, chance: u128, from: &str) -> Option<RoomId> {
+    let id = ParticipantId::from_chance(chance << 64);
+    let from = Some(from.parse().expect("an address"));
+    rooms.enter(now, id, from, Standing::Full).expect("there is a place for all");
+    rooms.handle(now, id, create(), || chance << 96);
+    let room = rooms.room_of(id);
+    rooms.leave(now, id);
+    room
+}
+
+#[test]
+fn a_machine_with_many_addresses_turns_over_its_own_rooms_and_shuts_nobody_out() {
+    let mut rooms = Rooms::new(Most { sockets: 2, rooms: 8, rooms_per_address: 4 });
+    let at = |ms| THEN + Span::from_millis(ms);
+    let honest = leaves_a_room(&mut rooms, THEN, 1, "2001:db8:0:1::1").expect("a room");
+    for nth in 2..500 {
+        let address = format!("2001:db8::{nth:x}");
+        let room = leaves_a_room(&mut rooms, at(nth as i64), nth, &address);
+        assert!(room.is_some(), "{nth}");
+    }
+    let there =
+        |rooms: &Rooms| rooms.glance(at(500)).iter().map(|it| it.room_id).collect::<Vec<_>>();
+    assert!(there(&rooms).contains(&honest) && rooms.count() == 8);
+    let other = leaves_a_room(&mut rooms, at(500), 500, "10.0.0.1").expect("a room");
+    assert!([honest, other].iter().all(|it| there(&rooms).contains(it)));
+    let ended = std::iter::from_fn(|| rooms.poll_ended()).count();
+    assert_eq!(ended, 500 - 8, "each that was given up is told of");
+}
+
+#[test]
+fn bl05_what_one_cannot_take_is_dropped_and_its_speaker_told_but_a_word_of_the_room_costs_the_place()
+ {
+    let (mut foyer, room_id) = together(3, 3);
+    let [a, b, c] = ids(&foyer)[..] else { panic!("three") };
+    let offered = Event::Offer { from: a, sdp: "v=0".to_owned() };
+    assert_eq!(foyer.rooms.handle_unheard(foyer.now, b, &offered), Unheard::Dropped);
+    let word = foyer.rooms.poll().expect("a word");
+    assert_eq!((word.to.ids(), code(&[word.event])), (&[a][..], Some(ErrorCode::Internal)));
+    assert_eq!(foyer.rooms.room_of(b), Some(room_id), "it stays");
+    let came = Event::PeerConnected { participant_id: c };
+    assert_eq!(foyer.rooms.handle_unheard(foyer.now, b, &came), Unheard::Left(Some(room_id)));
+    let word = foyer.rooms.poll().expect("a word");
+    assert_eq!(word.to.ids(), [a, c]);
+    assert_eq!(word.event, Event::PeerDisconnected { participant_id: b });
+}
+
+#[test]
+fn bl06_a_description_that_is_too_long_is_refused_and_the_longest_is_not() {
+    let (mut foyer, _) = together(2, 2);
+    let to = foyer.people[1].id.to_string();
+    for (octets, reaches) in [(32 << 10, true), ((32 << 10) + 1, false)] {
+        let text = "x".repeat(octets);
+        for request in [
+            Request::Offer { to: to.clone(), sdp: text.clone() },
+            Request::Answer { to: to.clone(), sdp: text.clone() },
+            Request::IceCandidate { to: to.clone(), candidate: text.clone() },
+        ] {
+            foyer.say(0, &request.emit());
+            let refused = code(&foyer.people[0].take());
+            assert_eq!(refused, (!reaches).then_some(ErrorCode::InvalidPayload));
+            assert_eq!(foyer.people[1].take().len(), usize::from(reaches));
+        }
+    }
+}
+
+#[test]
+fn bl11_ids_have_hyphens_and_nothing_else() {
+    let (mut foyer, room_id) = together(2, 1);
+    let id = room_id.0;
+    let forms = [id.simple().to_string(), id.braced().to_string(), id.urn().to_string()];
+    for room_id in forms {
+        foyer.ask(1, Request::JoinRoom { room_id });
+        assert_eq!(code(&foyer.people[1].take()), Some(ErrorCode::InvalidPayload));
+    }
+    foyer.ask(1, Request::JoinRoom { room_id: id.to_string().to_uppercase() });
+    assert_eq!(foyer.rooms.room_of(foyer.people[1].id), Some(room_id));
 }
 
 /// The box, and what it hears.

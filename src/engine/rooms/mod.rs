@@ -8,7 +8,11 @@
 //!
 //! A room that nobody has said, joined or left anything in for a minute ends. A room that everybody has left is such
 //! a one: phones that lost their Wi-Fi together find it again. What that may cost is bounded: an address has so many
-//! rooms, and for one more its emptiest is given up, so that a flood of rooms turns over its own.
+//! rooms, and for one more the one of its own that has been empty longest is given up, so that a flood of rooms turns
+//! over its own. When the house has all its rooms, the [`Network`] with most empty ones gives one up.
+//!
+//! What one participant says to another is dropped where that one has no place for it, and who said it is told
+//! (BL-05: nothing is queued). Who has no place for a word of the room itself has lost track of it, and leaves.
 //!
 //! **The box as a participant.** [`Rooms::keep`] makes a room around a participant of the box's own: a phone joins by
 //! the id that `/ws` tells it, [`Rooms::handle`] takes what the box says, and words to that participant are handed out
@@ -16,8 +20,10 @@
 //! channel where other participants have a socket (`io::http::Switchboard::keep`).
 
 mod access;
+mod network;
 mod rate;
 mod session;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -27,7 +33,11 @@ use units::{MonoTime, Span};
 use wire::bloom::{ErrorCode, Event, ParticipantId, Request, RoomId};
 
 pub use access::{Standing, Unauthorized, standing};
+pub use network::Network;
 pub use session::{Refusal, Session};
+pub use warnings::Warnings;
+
+use network::Empties;
 
 /// Participants of a room that somebody creates (BL-04).
 const CREATED_MOST: usize = 8;
@@ -63,9 +73,11 @@ pub struct Rooms {
     sockets: usize,
     created: usize,
     created_from: BTreeMap<IpAddr, BTreeSet<RoomId>>,
+    empties: Empties,
     /// When to look whether a room is idle: never later than it would be.
     looks: BTreeSet<(MonoTime, RoomId)>,
     words: VecDeque<Word>,
+    ended: VecDeque<RoomId>,
 }
 
 #[derive(Debug)]
@@ -126,6 +138,15 @@ impl Hearers {
     }
 }
 
+/// What comes of a word for which a hearer had no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheard {
+    /// Nothing but that: who said it is told.
+    Dropped,
+    /// The hearer has left, out of this room if it was in one.
+    Left(Option<RoomId>),
+}
+
 /// There is no place for one more participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
@@ -140,8 +161,10 @@ impl Rooms {
             sockets: 0,
             created: 0,
             created_from: BTreeMap::new(),
+            empties: Empties::default(),
             looks: BTreeSet::new(),
             words: VecDeque::new(),
+            ended: VecDeque::new(),
         }
     }
 
@@ -218,14 +241,47 @@ impl Rooms {
         }
     }
 
-    /// When to call [`Rooms::handle_time`] again; never while there is no room.
-    pub fn next_wake(&self) -> Option<MonoTime> {
-        self.looks.first().map(|&(look, _)| look)
+    /// A hearer had no place for something, which it will never hear.
+    pub fn handle_unheard(
+        &mut self,
+        now: MonoTime,
+        hearer: ParticipantId,
+        event: &Event,
+    ) -> Unheard {
+        if let Some(speaker) = event.speaker() {
+            let words = "dropped: whom it is for has not read what came before";
+            let event = Refusal::new(ErrorCode::Internal, words).event();
+            self.words.push_back(Word { to: Hearers::One(speaker), event });
+            return Unheard::Dropped;
+        }
+        let room = self.room_of(hearer);
+        self.leave(now, hearer);
+        Unheard::Left(room)
     }
 
     /// What is to be said, in this order.
     pub fn poll(&mut self) -> Option<Word> {
         self.words.pop_front()
+    }
+
+    /// Rooms that have ended, for logs.
+    pub fn poll_ended(&mut self) -> Option<RoomId> {
+        self.ended.pop_front()
+    }
+
+    /// Which room a request is about, as far as there is one already.
+    pub fn room_meant(&self, from: ParticipantId, request: &Request) -> Option<RoomId> {
+        self.room_of(from).or_else(|| match request {
+            Request::JoinRoom { room_id } => {
+                room_id.parse().ok().filter(|it| self.rooms.contains_key(it))
+            }
+            _ => None,
+        })
+    }
+
+    /// How many rooms there are.
+    pub fn count(&self) -> usize {
+        self.rooms.len()
     }
 
     /// Which room a participant is in.
@@ -286,7 +342,8 @@ impl Rooms {
         Ok(())
     }
 
-    /// An address that has all its rooms gives up the one that has been empty longest.
+    /// An address that has all its rooms gives up the one that has been empty longest, and so does, when the house has
+    /// all, whoever has most empty ones.
     fn make_place(&mut self, from: Option<IpAddr>) -> Result<(), Refusal> {
         let theirs = from.and_then(|address| self.created_from.get(&address));
         if let Some(theirs) = theirs.filter(|it| it.len() >= self.most.rooms_per_address) {
@@ -299,7 +356,9 @@ impl Rooms {
             })?);
         }
         if self.created >= self.most.rooms {
-            return Err(Refusal::new(ErrorCode::Internal, "this box has no place for more rooms"));
+            self.end(self.empties.spare().ok_or_else(|| {
+                Refusal::new(ErrorCode::Internal, "this box has no place for more rooms")
+            })?);
         }
         Ok(())
     }
@@ -356,6 +415,9 @@ impl Rooms {
 
     fn admit(&mut self, now: MonoTime, room_id: RoomId, id: ParticipantId) {
         let room = self.rooms.get_mut(&room_id).expect("the room is there");
+        if let Some(network) = room.network() {
+            self.empties.remove(network, room.touched, room_id);
+        }
         room.participants.push(id);
         room.touched = now;
         let participant = self.participants.get_mut(&id).expect("the participant is there");
@@ -368,6 +430,9 @@ impl Rooms {
         let room = self.rooms.get_mut(&room_id).expect("who is in a room is in one that is there");
         room.participants.retain(|it| *it != id);
         room.touched = now;
+        if let Some(network) = room.network().filter(|_| room.participants.is_empty()) {
+            self.empties.insert(network, now, room_id);
+        }
         let is_over = matches!(room.origin, Origin::Kept(keeper) if keeper == id);
         self.tell(room_id, Event::PeerDisconnected { participant_id: id });
         if is_over {
@@ -381,9 +446,11 @@ impl Rooms {
     /// Everybody in it is told that all have left.
     fn end(&mut self, room_id: RoomId) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
+        self.ended.push_back(room_id);
         self.looks.remove(&(room.look, room_id));
         if let Origin::Created(from) = room.origin {
             self.created -= 1;
+            self.empties.remove(Network::of(from), room.touched, room_id);
             self.forget_created(from, room_id);
         }
         for id in &room.participants {
@@ -434,6 +501,14 @@ impl Room {
     fn new(now: MonoTime, origin: Origin, most: usize) -> Self {
         let participants = Vec::new();
         Self { origin, most, participants, since: now, touched: now, look: now, messages: 0 }
+    }
+
+    /// Whose it is, if somebody created it.
+    fn network(&self) -> Option<Network> {
+        match self.origin {
+            Origin::Created(from) => Some(Network::of(from)),
+            Origin::Kept(_) => None,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! One socket's own part: how often it may speak, and whether it speaks Bloom (BL-06, BL-08).
 
-use units::{MonoTime, Span};
+use units::MonoTime;
 use wire::bloom::{self, ErrorCode, Event, Request};
 
 use super::rate::{MESSAGES_MAX, Rate, Verdict};
 use crate::phones::shortened;
 
-/// A log that a flood fills is no log: so long after a warning about a socket comes the next.
-const WARN_EVERY: Span = Span::from_secs(60);
+/// Octets of a session description or a candidate. Descriptions of browsers have some thousand; longer ones would
+/// take the place of others' in the queue of whoever is to read them.
+const TEXT_MAX: usize = 32 << 10;
 
 /// Why not, in the protocol's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,7 @@ impl Refusal {
 #[derive(Debug, Default)]
 pub struct Session {
     rate: Rate,
-    warned: Option<MonoTime>,
-    warns: bool,
+    has_shut: bool,
 }
 
 impl Session {
@@ -47,8 +47,15 @@ impl Session {
     pub fn hear(&mut self, now: MonoTime, text: &str) -> Result<Request, Refusal> {
         self.count(now)?;
         // serde quotes what it did not like; the answer must not grow with the question.
-        bloom::parse_request(text)
-            .map_err(|error| Refusal::invalid(shortened(&error.to_string(), 200)))
+        let request = bloom::parse_request(text)
+            .map_err(|error| Refusal::invalid(shortened(&error.to_string(), 200)))?;
+        match request.text() {
+            Some(text) if text.len() > TEXT_MAX => {
+                let words = format!("an sdp or candidate has at most {TEXT_MAX} octets");
+                Err(Refusal::invalid(words))
+            }
+            _ => Ok(request),
+        }
     }
 
     /// A binary frame that came: this protocol is text, and the socket stays.
@@ -57,9 +64,9 @@ impl Session {
         counted.unwrap_or_else(|| Refusal::invalid("messages are text, not binary"))
     }
 
-    /// Whether the last refusal is worth a line in the log; once asked, no longer.
-    pub fn take_warning(&mut self) -> bool {
-        std::mem::take(&mut self.warns)
+    /// Whether the last refusal began a second in which all is dropped; once asked, no longer.
+    pub fn take_shut(&mut self) -> bool {
+        std::mem::take(&mut self.has_shut)
     }
 
     fn count(&mut self, now: MonoTime) -> Result<(), Refusal> {
@@ -67,9 +74,7 @@ impl Session {
         if verdict == Verdict::Pass {
             return Ok(());
         }
-        if self.warned.is_none_or(|last| now - last >= WARN_EVERY) {
-            (self.warned, self.warns) = (Some(now), true);
-        }
+        self.has_shut = verdict == Verdict::Shut;
         let words = format!("at most {MESSAGES_MAX} messages a second: wait for one");
         Err(Refusal::new(ErrorCode::RateLimited, words))
     }

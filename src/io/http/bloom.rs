@@ -84,14 +84,12 @@ async fn attend(
 }
 
 async fn converse(line: &mut Line, place: &mut Place) -> End {
+    // Always read on: a flood is to be dropped in its own second (BL-08), not kept for the next.
     loop {
-        let too_much = match line.hear().await {
+        match line.hear().await {
             Ok(Heard::Text(text)) => place.say(&text),
             Ok(Heard::Binary) => place.say_binary(),
             Err(end) => return end,
-        };
-        if too_much {
-            line.hush();
         }
     }
 }

@@ -86,15 +86,20 @@ fn text(house: &House) -> String {
 }
 
 fn rooms(page: &mut Page, board: &Switchboard) {
-    let (counts, glance) = (board.counts(), board.glance());
+    let counts = board.counts();
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    page.gauge("bloom_sockets", "sockets on /bloom", glance.sockets);
-    page.gauge("rooms", "rooms of signalling", glance.rooms.len());
+    page.gauge("bloom_sockets", "sockets on /bloom", board.attending());
+    page.gauge("rooms", "rooms of signalling", board.rooms());
     page.counter("bloom_messages_total", "messages understood on /bloom", read(&counts.said));
     page.counter(
         "bloom_too_slow_total",
         "sockets on /bloom closed since they could not keep up",
         read(&counts.too_slow),
+    );
+    page.counter(
+        "bloom_dropped_total",
+        "messages on /bloom dropped since whom they were for had not read what came before",
+        read(&counts.dropped),
     );
     page.head("bloom_refused_total", "refusals on /bloom", "counter");
     for ((_, code), count) in switchboard::CODES.iter().zip(&counts.refused) {

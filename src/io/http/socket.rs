@@ -118,7 +118,7 @@ pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
     let octets = Arc::new(AtomicUsize::new(0));
     let kick = Arc::new(Notify::new());
     let inbox = Inbox { words: waiting, octets: octets.clone(), kick: kick.clone() };
-    (Outbox { words, octets, octets_max: most.octets, kick }, inbox)
+    (Outbox { words, octets, most, kick }, inbox)
 }
 
 /// Where words for a socket are left.
@@ -126,18 +126,33 @@ pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
 pub(super) struct Outbox {
     words: mpsc::Sender<Utf8Bytes>,
     octets: Arc<AtomicUsize>,
-    octets_max: usize,
+    most: Waiting,
     kick: Arc<Notify>,
 }
 
 impl Outbox {
     /// Whether the socket keeps up; one that does not is told to go.
     pub(super) fn offer(&self, text: Utf8Bytes) -> bool {
-        let octets = text.len();
-        let before = self.octets.fetch_add(octets, Ordering::Relaxed);
-        let taken = before + octets <= self.octets_max && self.words.try_send(text).is_ok();
+        let taken = self.put(text, self.most);
         if !taken {
             self.kick.notify_one();
+        }
+        taken
+    }
+
+    /// Whether there was a place for what the socket can do without: half of the queue is for what it cannot.
+    pub(super) fn offer_spare(&self, text: Utf8Bytes) -> bool {
+        self.put(text, Waiting { words: self.most.words / 2, octets: self.most.octets / 2 })
+    }
+
+    fn put(&self, text: Utf8Bytes, most: Waiting) -> bool {
+        let (octets, words) = (text.len(), self.words.max_capacity() - self.words.capacity());
+        let reserved = self.octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+            Some(before + octets).filter(|after| *after <= most.octets && words < most.words)
+        });
+        let taken = reserved.is_ok() && self.words.try_send(text).is_ok();
+        if reserved.is_ok() && !taken {
+            self.octets.fetch_sub(octets, Ordering::Relaxed);
         }
         taken
     }
@@ -199,11 +214,12 @@ impl Line {
         Self { socket, inbox, kick, beat, heard: Instant::now(), hush: None }
     }
 
-    /// The next text or binary frame, as soon as the program has it. While it waits, words that others have left are
-    /// said.
+    /// The next text or binary frame. Words that wait for the socket are said before: who does not read them is not
+    /// heard, either.
     pub(super) async fn hear(&mut self) -> Result<Heard, End> {
         loop {
             let next = tokio::select! {
+                biased;
                 () = self.kick.notified() => Next::Kicked,
                 _ = self.beat.tick() => Next::Beat,
                 word = self.inbox.next() => Next::Say(word),
@@ -342,6 +358,20 @@ mod tests {
         let (small, _inbox) = queue(Waiting { words: 9, octets: 100 });
         let text: Utf8Bytes = "a".repeat(60).into();
         assert_eq!([0; 2].map(|_| small.offer(text.clone())), [true, false]);
+    }
+
+    #[tokio::test]
+    async fn what_can_be_spared_leaves_half_of_the_queue_and_takes_nobody_s_place() {
+        let (outbox, mut inbox) = queue(Waiting { words: 8, octets: 100 });
+        let text: Utf8Bytes = "a".repeat(30).into();
+        assert_eq!([0; 3].map(|_| outbox.offer_spare(text.clone())), [true, false, false]);
+        assert_eq!([0; 3].map(|_| outbox.offer_spare("a".into())), [true; 3]);
+        assert!(!outbox.offer_spare("a".into()), "half of the words");
+        assert!(outbox.offer("a".repeat(60).into()), "what was refused took no place");
+        for _ in 0..5 {
+            assert!(inbox.next().await.is_some());
+        }
+        assert!(outbox.offer_spare(text), "there is room again");
     }
 
     #[tokio::test]

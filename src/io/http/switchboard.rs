@@ -1,7 +1,8 @@
 //! Everybody on `/bloom`: how what one participant says reaches another.
 //!
-//! `engine::rooms` decides who hears what; here each participant has a queue of its own, and one whose queue is full
-//! cannot keep up and leaves, without anybody else waiting for it. A word for many is written as JSON once.
+//! `engine::rooms` decides who hears what, and what comes of a word that finds a queue full; here each participant has
+//! a queue of its own, and nobody waits for anybody. Half of it is for the words of the room, so that nothing that
+//! others say can take their place. A word for many is written as JSON once.
 //!
 //! **The box as a participant.** [`Switchboard::keep`] makes a room around the box: [`KeptRoom`] is its place in it,
 //! with a channel where others have a socket. Its id is told to one phone, which joins by it; dropping the place ends
@@ -11,12 +12,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use engine::phones::{Doorkeeper, Limits, Transport};
 use engine::rooms::{
-    self, Full, Hearers, Most, Refusal, RoomGlance, Rooms, Session, Standing, Unauthorized, Word,
+    self, Full, Most, Refusal, RoomGlance, Rooms, Session, Standing, Unauthorized, Unheard,
+    Warnings, Word,
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -29,11 +31,11 @@ use super::socket::{Inbox, Outbox, Waiting, queue};
 use crate::chance;
 use crate::clock::BoxClock;
 
-/// Seven others who all say as much as they may fill it in a second and a half; long session descriptions are the
-/// reason for the octets.
-const WAITING: Waiting = Waiting { words: 256, octets: 256 << 10 };
+/// Half of it has place for four of the longest session descriptions and for all that seven others may say in three
+/// seconds; the other for some hundred comings and goings.
+const WAITING: Waiting = Waiting { words: 1024, octets: 256 << 10 };
 
-/// Events that may wait for the box's own end of a room.
+/// Events that may wait for the box's own end of a room; half of them are the room's own, as for sockets.
 const KEPT_WAITING: usize = 256;
 
 /// How often rooms are looked at for being idle.
@@ -54,17 +56,19 @@ pub struct Switchboard {
 pub(super) struct Counts {
     pub said: AtomicU64,
     pub too_slow: AtomicU64,
+    pub dropped: AtomicU64,
     pub refused: [AtomicU64; CODES.len()],
 }
 
 struct State {
     rooms: Rooms,
     ears: BTreeMap<ParticipantId, Ear>,
+    warnings: Warnings,
 }
 
 /// Where a participant hears.
 enum Ear {
-    Socket(Outbox),
+    Socket(Arc<Outbox>),
     Channel(mpsc::Sender<Event>),
 }
 
@@ -92,7 +96,11 @@ impl Switchboard {
             clock,
             token,
             door: Mutex::new(Doorkeeper::new(limits.signalling_per_address)),
-            state: Mutex::new(State { rooms, ears: BTreeMap::new() }),
+            state: Mutex::new(State {
+                rooms,
+                ears: BTreeMap::new(),
+                warnings: Warnings::default(),
+            }),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -129,11 +137,13 @@ impl Switchboard {
             let words = "this box has no place for more participants".to_owned();
             return Err(self.refuse_entry(ErrorCode::Internal, words));
         }
+        let outbox = Arc::new(outbox);
+        let (replies, inbox) = (Arc::downgrade(&outbox), Some(inbox));
         state.ears.insert(id, Ear::Socket(outbox));
         drop(state);
         let attending = Attending::new(self);
         let (board, session) = (self.clone(), Session::default());
-        Ok(Place { board, id, from, inbox: Some(inbox), session, attending })
+        Ok(Place { board, id, from, inbox, replies, session, attending })
     }
 
     fn refuse_entry(&self, code: ErrorCode, message: String) -> Event {
@@ -160,9 +170,9 @@ impl Switchboard {
         let _inside = span.enter();
         self.counts.said.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state();
-        let before = state.rooms.room_of(from);
+        let meant = state.rooms.room_meant(from, &request);
         state.rooms.handle(now, from, request, chance::bits);
-        let room = before.or_else(|| state.rooms.room_of(from));
+        let room = meant.or_else(|| state.rooms.room_of(from));
         self.deliver(&mut state, now);
         drop(state);
         if let Some(room) = room {
@@ -201,25 +211,54 @@ impl Switchboard {
         while let Some(word) = state.rooms.poll() {
             self.carry(state, now, &word);
         }
+        while let Some(room) = state.rooms.poll_ended() {
+            let span = tracing::info_span!(parent: None, "bloom", room_id = %room, kind = "ended");
+            span.in_scope(|| tracing::debug!("the room has ended"));
+        }
     }
 
-    /// Who cannot take it has lost its place.
     fn carry(&self, state: &mut State, now: MonoTime, word: &Word) {
         if let Event::Error { code, .. } = word.event {
             self.count_refused(code);
         }
         for late in carry(&state.ears, word) {
-            self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
-            state.ears.remove(&late);
-            state.rooms.leave(now, late);
+            self.unheard(state, now, late, &word.event);
         }
     }
 
-    /// Behind what it was told before, so that it knows which of its messages is meant.
-    fn refuse(&self, now: MonoTime, id: ParticipantId, refusal: Refusal) {
+    fn unheard(&self, state: &mut State, now: MonoTime, late: ParticipantId, event: &Event) {
+        match state.rooms.handle_unheard(now, late, event) {
+            Unheard::Dropped => {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(to = %late, "dropped: it has not read what came before");
+            }
+            Unheard::Left(room) => {
+                self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
+                state.ears.remove(&late);
+                let span = tracing::info_span!(
+                    parent: None, "bloom", participant_id = %late, room_id = Empty, kind = "too_slow"
+                );
+                if let Some(room) = room {
+                    span.record("room_id", display(room));
+                }
+                span.in_scope(|| tracing::debug!("it did not keep up and has lost its place"));
+            }
+        }
+    }
+
+    /// A socket had no place for the answer to its own words.
+    fn lose(&self, id: ParticipantId, answer: &Event) {
+        let now = self.clock.mono_now();
         let mut state = self.state();
-        self.carry(&mut state, now, &Word { to: Hearers::One(id), event: refusal.event() });
+        self.unheard(&mut state, now, id, answer);
         self.deliver(&mut state, now);
+    }
+
+    fn warn(&self, now: MonoTime, id: ParticipantId, from: Option<IpAddr>) {
+        let is_due = self.state().warnings.is_due(now, from);
+        if is_due {
+            tracing::warn!(participant_id = %id, "too many messages: dropping them for a second");
+        }
     }
 
     fn leave_door(&self, from: Option<IpAddr>) {
@@ -244,6 +283,11 @@ impl Switchboard {
         self.attending.load(Ordering::Relaxed)
     }
 
+    /// How many rooms there are.
+    pub(super) fn rooms(&self) -> usize {
+        self.state().rooms.count()
+    }
+
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -266,11 +310,16 @@ impl Switchboard {
 /// Those who could not take it.
 fn carry(ears: &BTreeMap<ParticipantId, Ear>, word: &Word) -> Vec<ParticipantId> {
     let mut written: Option<Utf8Bytes> = None;
+    let can_be_spared = word.event.speaker().is_some();
     let mut takes = |ear: &Ear| match ear {
         Ear::Socket(outbox) => {
-            outbox.offer(written.get_or_insert_with(|| word.event.emit().into()).clone())
+            let text = written.get_or_insert_with(|| word.event.emit().into()).clone();
+            if can_be_spared { outbox.offer_spare(text) } else { outbox.offer(text) }
         }
-        Ear::Channel(channel) => channel.try_send(word.event.clone()).is_ok(),
+        Ear::Channel(channel) => {
+            let has_place = !can_be_spared || channel.capacity() > KEPT_WAITING / 2;
+            has_place && channel.try_send(word.event.clone()).is_ok()
+        }
     };
     let hearers = word.to.ids().iter();
     hearers.filter(|id| ears.get(id).is_some_and(|ear| !takes(ear))).copied().collect()
@@ -292,6 +341,9 @@ pub struct Place {
     id: ParticipantId,
     from: Option<IpAddr>,
     inbox: Option<Inbox>,
+    /// Where refusals are left, behind what it was told before and without a look at the rooms: a flood of nonsense
+    /// makes nobody wait. Gone when it has lost its place.
+    replies: Weak<Outbox>,
     session: Session,
     attending: Arc<Attending>,
 }
@@ -329,33 +381,32 @@ impl Place {
         self.attending.clone()
     }
 
-    /// A text that it says. Whether that was one too many.
-    pub fn say(&mut self, text: &str) -> bool {
+    /// A text that it says.
+    pub fn say(&mut self, text: &str) {
         let now = self.board.clock.mono_now();
         match self.session.hear(now, text) {
-            Ok(request) => {
-                self.board.handle(now, self.id, request);
-                false
-            }
+            Ok(request) => self.board.handle(now, self.id, request),
             Err(refusal) => self.refuse(now, refusal),
         }
     }
 
-    /// A binary frame that it sends. Whether that was one too many.
-    pub(super) fn say_binary(&mut self) -> bool {
+    /// A binary frame that it sends.
+    pub(super) fn say_binary(&mut self) {
         let now = self.board.clock.mono_now();
         let refusal = self.session.hear_binary(now);
-        self.refuse(now, refusal)
+        self.refuse(now, refusal);
     }
 
-    fn refuse(&mut self, now: MonoTime, refusal: Refusal) -> bool {
-        let code = refusal.code;
-        if self.session.take_warning() {
-            tracing::warn!(participant_id = %self.id, "too many messages: dropping them for a second");
+    fn refuse(&mut self, now: MonoTime, refusal: Refusal) {
+        if self.session.take_shut() {
+            self.board.warn(now, self.id, self.from);
         }
-        // One that does not read what it is told has soon lost its place.
-        self.board.refuse(now, self.id, refusal);
-        code == ErrorCode::RateLimited
+        self.board.count_refused(refusal.code);
+        let event = refusal.event();
+        let replies = self.replies.upgrade();
+        if replies.is_some_and(|it| !it.offer(event.emit().into())) {
+            self.board.lose(self.id, &event);
+        }
     }
 }
 
