@@ -106,34 +106,6 @@ impl Stage {
     }
 }
 
-#[test]
-fn a_released_lamp_keeps_its_colour_and_place_until_it_is_dark() {
-    let mut stage = Stage::new();
-    stage.cue(0, 0.0, 0.0, &[(DIMMER, 100.0), (RED, 80.0), (PAN, 100.0)]);
-    stage.playback.release(0, at(1.0), secs(2.0));
-    let shows = |stage: &Stage, time| [DIMMER, RED, PAN].map(|it| stage.shows(it, time));
-    assert_eq!(shows(&stage, 2.0), [128, 204, 255]);
-    assert_eq!(shows(&stage, 2.99), [1, 204, 255]);
-    assert_eq!(shows(&stage, 3.0), [0, 0, 128], "nobody sees it turn");
-    stage.playback.forget(at(4.0));
-    assert_eq!(shows(&stage, 5.0), [0, 0, 128]);
-}
-
-#[test]
-fn a_released_lamp_that_another_lights_goes_to_its_rest_where_it_can_be_seen_without_a_jump() {
-    let mut held = Stage::new();
-    held.cue(1, 0.0, 0.0, &[(DIMMER, 60.0)]).cue(0, 0.0, 0.0, &[(DIMMER, 100.0), (RED, 80.0)]);
-    held.playback.release(0, at(1.0), secs(2.0));
-    assert_eq!([1.0, 2.0, 3.0].map(|time| held.shows(RED, time)), [204, 102, 0], "it stays lit");
-
-    let mut caught = Stage::new();
-    caught.cue(0, 0.0, 0.0, &[(DIMMER, 100.0), (RED, 80.0)]);
-    caught.playback.release(0, at(1.0), secs(2.0));
-    caught.cue(1, 2.0, 1.0, &[(DIMMER, 100.0)]);
-    let red = [2.0, 2.5, 3.0, 4.0].map(|time| caught.shows(RED, time));
-    assert_eq!(red, [204, 102, 0, 0], "it is lit again before it is dark");
-}
-
 /// A bar with a dimmer and two cells of one colour without any.
 fn bar() -> Show {
     let fixture = |name: &str, first, channel| Fixture {
@@ -172,9 +144,6 @@ fn cells_that_only_their_fixture_dims_are_marked_while_that_is_dark() {
     let second = cue(&[(2, 0.0)]);
     stage.playback.take(&Take { list: 0, at: at(5.0), light: &second });
     assert_eq!(stage.slots(6.0)[..3], [255, 51, 128], "one that is seen fades");
-    stage.playback.release(0, at(10.0), secs(2.0));
-    assert_eq!(stage.slots(11.0)[..3], [128, 51, 0], "and goes out as it is");
-    assert_eq!(stage.slots(12.0)[..3], [0, 255, 255]);
 }
 
 #[test]

@@ -210,9 +210,7 @@ fn a_cue_releases_another_list_in_its_time() {
         "{TWO_LISTS}\n[[list.cue]]\nnumber = 202\nrelease = [{{ list = \"main\", time = \"4s\" }}]\n"
     ));
     desk.go().run(0.1).go_on("beside").run(0.1).go_on("beside").run(1.0);
-    assert_eq!(desk.slots([11, 15]), [51, 191], "a quarter of the way out, in its place");
-    desk.run(3.1);
-    assert_eq!(desk.slots([11, 15]), [128, 0], "it turns in the dark");
+    assert_eq!(desk.slots([11, 12]), [0x46, 0x66], "a quarter of the way to its rest");
 }
 
 const MASTERS: &str = r##"
@@ -390,7 +388,7 @@ fn a_lamp_without_a_dimmer_is_chased_faded_released_and_blacked_out_by_its_virtu
     desk.tell(Command::Blackout { on: true });
     assert_eq!(desk.slot(3), 0);
     desk.tell(Command::Blackout { on: false }).release("main").run(0.5);
-    assert_eq!(desk.slots([3, 4]), [102, 0], "it goes out in its colour");
+    assert_eq!(desk.slots([3, 4]), [102, 51], "dimmer and colour go to their rest");
 }
 
 #[test]

@@ -169,27 +169,6 @@ impl Lane {
         self.chain(at);
     }
 
-    /// What falls to its rest from `at` on stays instead, and is at rest at once when it would have been: its lamp is
-    /// dark by then, and nobody sees it change.
-    pub fn rest_late(&mut self, at: ShowTime) {
-        let rest = self.rest;
-        let falls = |it: &&mut Move| {
-            it.owner == Owner::NOBODY && it.fade.at == at && it.to == Goal::Level(rest)
-        };
-        let Some(it) = self.moves.iter_mut().find(falls) else { return };
-        let late = Move { fade: Fade::cut(it.fade.end()), ..it.clone() };
-        (it.fade, it.to) = (Fade::cut(at), Goal::Level(it.from));
-        self.push(late);
-    }
-
-    /// What waits to be at rest goes there by this fade, since its lamp is lit again before it is dark.
-    pub fn rest_with(&mut self, fade: Fade) {
-        let waits = |it: &Move| it.owner == Owner::NOBODY && it.fade.at > fade.at;
-        let Some(index) = self.moves.iter().position(waits) else { return };
-        let it = self.moves.remove(index);
-        self.push(Move { fade, ..it });
-    }
-
     /// Those who are seen now begin at `level`, where the lamp stands.
     fn fall_back(&mut self, level: Level, fade: Fade) {
         let heirs = self.seen(fade.at);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use units::{Level, ShowTime, Slot, Span, Universe};
 
-use super::fade::{Fade, LONG_AGO};
+use super::fade::LONG_AGO;
 use super::lane::{Goal, Lane, Owner};
 use super::master::Faders;
 use super::plan::{Plan, UniversePlan};
@@ -114,22 +114,9 @@ impl Playback {
                     && self.stays_dark(id.fixture, take.at, timing.delay);
                 let timing = if marked { &Timing::default() } else { timing };
                 if let Some(lane) = self.lane_mut(id).filter(|lane| lane.merge == merge) {
-                    let lights = merge == Merge::Htp && goal != Goal::Level(Level::OUT);
                     lane.take(owner, take.at, timing, goal);
-                    if lights {
-                        let (at, span) = (take.at + timing.delay, timing.fade);
-                        self.lit_again(id.fixture, Fade { at, span, curve: timing.curve });
-                    }
                 }
             }
-        }
-    }
-
-    /// What of a lamp waits for the dark goes to its rest with the light.
-    fn lit_again(&mut self, fixture: u32, fade: Fade) {
-        let cells = self.kin.get(fixture as usize).into_iter().flat_map(|it| &it.cells);
-        for fixture in std::iter::once(fixture).chain(cells.copied().collect::<Vec<_>>()) {
-            self.each_of(fixture, Merge::Ltp, |lane| lane.rest_with(fade));
         }
     }
 
@@ -171,16 +158,10 @@ impl Playback {
         ends
     }
 
-    /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest. A lamp that
-    /// goes out keeps its colour and its place until it is dark.
+    /// A list lets go of everything: whoever is beneath takes it back within `span`, else it goes to rest.
     pub fn release(&mut self, list: usize, at: ShowTime, span: Span) {
         let (owner, at) = (self.owner(list), self.shown(at));
         self.each_busy(|lane| lane.release(owner, at, span));
-        for fixture in 0..self.seats.len() as u32 {
-            if self.is_dark(fixture, at + span) {
-                self.each_of(fixture, Merge::Ltp, |lane| lane.rest_late(at));
-            }
-        }
         self.each_roll(|roll| {
             if roll.list == list {
                 roll.stop(at, Some(span));
@@ -341,18 +322,6 @@ impl Playback {
         let rack = &mut self.racks[rack];
         rack.drawn = OnceLock::new();
         Some(&mut rack.lanes[index].0)
-    }
-
-    /// Every lane of a fixture that is shared like that.
-    fn each_of(&mut self, fixture: u32, merge: Merge, mut change: impl FnMut(&mut Lane)) {
-        for (rack, index) in self.seats.get(fixture as usize).into_iter().flatten() {
-            let rack = &mut self.racks[*rack];
-            let lane = &mut rack.lanes[*index].0;
-            if lane.merge == merge && !lane.is_idle() {
-                change(lane);
-                rack.drawn = OnceLock::new();
-            }
-        }
     }
 
     fn each_busy(&mut self, mut change: impl FnMut(&mut Lane)) {
