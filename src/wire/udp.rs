@@ -124,7 +124,7 @@ mod tests {
     fn verifies(head: &Head, payload: &[u8]) -> bool {
         let add = |sum: u32, pair: &[u8]| {
             let pair = u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-            (sum + pair & 0xffff) + (sum + pair >> 16)
+            ((sum + pair) & 0xffff) + ((sum + pair) >> 16)
         };
         let bytes = head.bytes();
         let ip = bytes[..20].chunks(2).fold(0, add);
