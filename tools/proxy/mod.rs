@@ -309,10 +309,13 @@ impl Office {
         }
     }
 
-    /// Waits until whatever goes through here now breaks.
-    async fn reset(&self) {
+    /// Waits until whatever goes through here now breaks. It counts from this call on, not from when it is first
+    /// awaited: an order that comes between the two is meant for this connection, too.
+    fn reset(&self) -> impl Future<Output = ()> + use<> {
         let mut orders = self.desk.orders.subscribe();
         let resets = orders.borrow().resets;
-        let _ = orders.wait_for(|orders| orders.resets != resets).await;
+        async move {
+            let _ = orders.wait_for(|orders| orders.resets != resets).await;
+        }
     }
 }
