@@ -9,7 +9,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flate2::bufread::ZlibDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
@@ -213,13 +213,40 @@ impl Sequence {
 /// Reads frames one by one. Memory is needed for one, and for what their compression looks back on.
 pub struct Frames {
     sequence: Arc<Sequence>,
-    file: Arc<dyn Stored>,
+    file: Arc<Watched>,
     /// The frame that comes next.
     next: u32,
     /// What it is read from, and the first frame that is not in it.
     open: Option<(Unpacking, u32)>,
     block: usize,
     frame: Vec<u8>,
+}
+
+/// Remembers that the disk failed: a decoder that hears of it takes the file to be damaged.
+struct Watched {
+    file: Arc<dyn Stored>,
+    failed: OnceLock<io::ErrorKind>,
+}
+
+impl Watched {
+    fn unread(&self) -> Option<FseqError> {
+        self.failed.get().copied().map(FseqError::Unread)
+    }
+}
+
+impl Stored for Watched {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(at, into);
+        if let Some(kind) = read.as_ref().err().map(io::Error::kind)
+            && kind != io::ErrorKind::Interrupted
+        {
+            self.failed.get_or_init(|| kind);
+        }
+        read
+    }
 }
 
 /// A block that is read.
@@ -234,6 +261,7 @@ impl Frames {
     pub fn new(sequence: Arc<Sequence>, file: Arc<dyn Stored>, first: u32) -> Self {
         let block = sequence.block_of(first).saturating_sub(1);
         let frame = vec![0; sequence.frame_len];
+        let file = Arc::new(Watched { file, failed: OnceLock::new() });
         Self { sequence, file, next: first, open: None, block, frame }
     }
 
@@ -261,7 +289,7 @@ impl Frames {
         };
         // Damage ends a block as a cut does.
         if there.unwrap_or(0) < self.frame.len() {
-            return Err(self.short());
+            return Err(self.file.unread().unwrap_or_else(|| self.short()));
         }
         self.next += 1;
         Ok(Some(&self.frame))
@@ -290,7 +318,8 @@ impl Frames {
             Compression::Zlib => Unpacking::Zlib(Box::new(ZlibDecoder::new(octets))),
             _ => {
                 let decoder = StreamingDecoder::new(octets);
-                Unpacking::Zstd(Box::new(decoder.map_err(|_| FseqError::Block(self.block))?))
+                let damaged = |_| self.file.unread().unwrap_or(FseqError::Block(self.block));
+                Unpacking::Zstd(Box::new(decoder.map_err(damaged)?))
             }
         };
         self.block += 1;

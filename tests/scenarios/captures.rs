@@ -1,6 +1,8 @@
 //! Recorded light: what was captured plays back, in step with show time.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use engine::light::{GRID, MasterId, Playback, UniversePlan, render};
@@ -12,6 +14,7 @@ use sim::{Frame, World, WorldSpec};
 use tests::seeds::seeds;
 use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode, Universe};
 use wire::capture::{Head, Writer};
+use wire::fseq;
 use wire::stored::Stored;
 
 const PATCH: &str = r#"
@@ -343,30 +346,38 @@ fn sx20_a_jump_to_a_cue_with_a_capture_brings_both_it_and_what_tracks_into_the_c
     assert!(slots[4] > 0, "it plays");
 }
 
-#[test]
-fn sx20_timecode_that_begins_in_the_middle_brings_a_capture_in_in_its_middle() {
-    let cue = r#"
-        timecode = { source = "ltc" }
-        [[list.cue]]
-        number = 1
-        timecode = "01:00:00:00"
-        light = { capture = "captures/a", map = { 1 = 3 } }
-        [timecode]
-        rate = "25"
-    "#;
-    let mut world = world(cue, ramp());
-    let (began, frame) = (world.now(), Span::from_millis(40));
+/// A list that chases a tape; its recording begins with the tape's first hour.
+const CHASED: &str = r#"
+    timecode = { source = "ltc" }
+    [[list.cue]]
+    number = 1
+    timecode = "01:00:00:00"
+    light = { capture = "captures/a", map = { 1 = 3 } }
+    [timecode]
+    rate = "25"
+"#;
+const TAPE_FRAME: Span = Span::from_millis(40);
+
+/// Frames of the tape, counted from its first hour.
+fn play_tape(world: &mut World, frames: Range<i64>) {
     let hour = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame").position();
-    for number in 12..23 {
-        let clock = Timecode::at(FrameRate::Fps25, hour + frame.times(number)).clock();
+    for number in frames {
+        let clock = Timecode::at(FrameRate::Fps25, hour + TAPE_FRAME.times(number)).clock();
         let heard = Heard::Frame { clock, drops: false, count: Some(25), at: world.now() };
         world.tell(Input::Timecode { source: TimecodeSource::Ltc, heard });
-        world.run(frame);
+        world.run(TAPE_FRAME);
     }
+}
+
+#[test]
+fn sx20_timecode_that_begins_in_the_middle_brings_a_capture_in_in_its_middle() {
+    let mut world = world(CHASED, ramp());
+    let began = world.now();
+    play_tape(&mut world, 12..23);
     let shown: Vec<_> =
         frames(&world, 3, began).into_iter().filter(|(_, slots)| slots[0] > 0).collect();
     assert!(shown.len() > 2, "{} frames", shown.len());
-    let place = |at: Span| at + frame.times(12);
+    let place = |at: Span| at + TAPE_FRAME.times(12);
     assert!(shown.iter().all(|(at, slots)| slots[0] == at_step(place(*at))));
     assert_eq!(world.glance().running.len(), 1);
     world.run(Span::from_millis(200));
@@ -466,6 +477,43 @@ fn sx20_a_sequence_that_is_cut_or_lies_is_refused_with_what_is_wrong() {
     }
 }
 
+/// A disk that fails from a place on.
+struct Failing(Vec<u8>, u64);
+
+impl Stored for Failing {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let most = self.1.saturating_sub(at) as usize;
+        match most.min(into.len()) {
+            0 => Err(io::ErrorKind::StaleNetworkFileHandle.into()),
+            most => self.0.read_at(at, &mut into[..most]),
+        }
+    }
+}
+
+#[test]
+fn sx20_a_disk_that_fails_is_not_taken_for_a_damaged_sequence() {
+    let read = |file: Arc<dyn Stored>, sequence: &Arc<fseq::Sequence>| {
+        let mut frames = fseq::Frames::new(sequence.clone(), file, 0);
+        while frames.next_frame()?.is_some() {}
+        Ok(())
+    };
+    let unread = fseq::FseqError::Unread(io::ErrorKind::StaleNetworkFileHandle);
+    for name in ["plain-2.0.fseq", "zlib-2.0.fseq", "fpp-zstd-2.0.fseq"] {
+        let whole = vector(name);
+        let sequence = Arc::new(fseq::parse(&whole).expect("it is whole"));
+        assert_eq!(read(Arc::new(whole.clone()), &sequence), Ok(()), "{name}");
+        assert_eq!(fseq::parse(&Failing(whole.clone(), 9)), Err(unread.clone()), "{name}");
+        let data = u64::from(u16::from_le_bytes([whole[4], whole[5]]));
+        for place in [0, 1, 20].map(|further| data + further) {
+            let failing = Arc::new(Failing(whole.clone(), place));
+            assert_eq!(read(failing, &sequence), Err(unread.clone()), "{name} from {place} on");
+        }
+    }
+}
+
 #[test]
 fn sx20_channels_of_a_sequence_go_where_the_show_sends_them_and_leave_other_slots_alone() {
     let cues = r#"
@@ -483,6 +531,24 @@ fn sx20_channels_of_a_sequence_go_where_the_show_sends_them_and_leave_other_slot
     // Channel 600, from 0, stands at 600 modulo 256.
     assert_eq!((third[510], third[511], fourth[0], fourth[1]), (88, 89, 90, 91));
     assert_eq!((third[0], third[100], third[101], third[102]), (255, 10, 11, 0));
+}
+
+#[test]
+fn sx20_a_route_that_begins_beyond_its_size_goes_on_in_universes_of_that_size() {
+    let cue = r#"
+        [[list.cue]]
+        number = 1
+        light = { capture = "captures/a", universe_size = 510, map = [
+            { channel = 1, count = 514, universe = 3, slot = 512 },
+        ] }
+    "#;
+    let mut world = world(cue, vector("fpp-zstd-2.2.fseq"));
+    world.go().expect("the sequence");
+    world.run(GRID);
+    let [third, fourth, fifth] = [3, 4, 5].map(|it| world.universe(it).expect("it is sent"));
+    // Channel C, from 0, stands at C modulo 256.
+    assert_eq!((third[510], third[511], fourth[0], fourth[509]), (0, 0, 1, 254));
+    assert_eq!((fourth[510], fifth[0], fifth[2], fifth[3]), (0, 255, 1, 0));
 }
 
 fn vector(name: &str) -> Vec<u8> {
@@ -619,27 +685,11 @@ fn sx20_sequences_that_are_read_while_they_play_leave_as_those_in_memory() {
 
 #[test]
 fn sx20_timecode_that_jumps_in_a_long_recording_finds_its_place() {
-    let cue = r#"
-        timecode = { source = "ltc" }
-        [[list.cue]]
-        number = 1
-        timecode = "01:00:00:00"
-        light = { capture = "captures/a", map = { 1 = 3 } }
-        [timecode]
-        rate = "25"
-    "#;
-    let mut world = world_with(cue, long_night(&[]), 0);
-    let frame = Span::from_millis(40);
-    let hour = Timecode::parse("01:00:00:00", FrameRate::Fps25).expect("a frame").position();
+    let mut world = world_with(CHASED, long_night(&[]), 0);
     // Far into it, and back nearly to its beginning.
     for first in [225, 12] {
-        for number in first..first + 50 {
-            let clock = Timecode::at(FrameRate::Fps25, hour + frame.times(number)).clock();
-            let heard = Heard::Frame { clock, drops: false, count: Some(25), at: world.now() };
-            world.tell(Input::Timecode { source: TimecodeSource::Ltc, heard });
-            world.run(frame);
-        }
-        let place = frame.times(first + 49) + frame;
+        play_tape(&mut world, first..first + 50);
+        let place = TAPE_FRAME.times(first + 50);
         let shown = i64::from(world.universe(3).expect("frames came")[0]);
         let wanted = (place.ns() / GRID.ns()) % 256;
         assert!((shown - wanted).abs() <= 2, "{shown} at {place}, where {wanted} was recorded");

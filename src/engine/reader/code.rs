@@ -29,7 +29,7 @@ codes! {
     UNKNOWN_WORD = "unknown-word";
     /// A key that does nothing where it stands (warning).
     NO_EFFECT = "no-effect";
-    /// Two keys that say where one sound comes from.
+    /// Two things that say where one comes from.
     TWO_SOURCES = "two-sources";
     /// A name that is given twice.
     DUPLICATE_NAME = "duplicate-name";

@@ -11,7 +11,7 @@ use super::film::{Film, Route, Unplayable};
 use super::footage::Footage;
 use super::load::{Source, outside, within};
 use super::model::{CaptureCue, Loops};
-use crate::reader::{Node, Read, Report, Table, Value, code, in_range, whole};
+use crate::reader::{Entry, Node, Read, Report, Table, Value, code, in_range, whole};
 
 /// Keys of `light` that only a capture has.
 const KEYS: &[&str] = &["map", "universe_size", "loop", "start_at"];
@@ -158,7 +158,7 @@ fn map(light: &Table) -> Option<Map> {
         }
         _ => {
             let entries = light.entries("map", "a table { 1 = 3 }, or a list of channels");
-            let pair = |entry: &crate::reader::Entry| {
+            let pair = |entry: &Entry| {
                 let from = entry
                     .key
                     .parse()
@@ -170,10 +170,29 @@ fn map(light: &Table) -> Option<Map> {
                 }
                 Some((from.ok()?, universe(light.report, &entry.node)?))
             };
-            let pairs: Option<BTreeMap<_, _>> = entries.iter().map(pair).collect();
-            pairs.filter(|it| !it.is_empty()).map(Map::Universes)
+            let pairs: Option<Vec<_>> = entries.iter().map(pair).collect();
+            let apart = apart(light.report, entries, pairs?)?;
+            (!apart.is_empty()).then_some(Map::Universes(apart))
         }
     }
+}
+
+/// Two universes in one would take turns by the frame: lamps would flicker between them.
+fn apart(
+    report: &Report,
+    entries: &[Entry],
+    pairs: Vec<(Universe, Universe)>,
+) -> Option<BTreeMap<Universe, Universe>> {
+    let mut taken = BTreeMap::new();
+    for (entry, (from, to)) in entries.iter().zip(&pairs) {
+        if let Some(other) = taken.insert(to, from) {
+            let message = format!("universes {other} and {from} cannot both play in universe {to}");
+            let help = "map them to two universes, or leave one out".to_owned();
+            report.error(entry.node.spot, code::TWO_SOURCES, message, Some(help));
+            return None;
+        }
+    }
+    Some(pairs.into_iter().collect())
 }
 
 fn universe(report: &Report, node: &Node) -> Option<Universe> {

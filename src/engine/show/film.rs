@@ -350,7 +350,9 @@ fn split(
 ) -> Result<(), Unplayable> {
     let (mut channel, end) = (route.channel, route.channel.saturating_add(route.count));
     let (mut number, mut slot) = (u32::from(route.universe.number()), route.slot.index());
-    let size = usize::from(route.universe_size).max(slot + 1);
+    // Whoever says a slot beyond the size means it; the universes after it are as large as the others.
+    let whole = usize::from(route.universe_size);
+    let mut size = whole.max(slot + 1);
     while channel < end {
         let universe = Universe::new(number).map_err(|_| Unplayable::Beyond)?;
         let room = (size - slot).min((end - channel) as usize);
@@ -366,7 +368,7 @@ fn split(
         channel += count as u32;
         slot += count;
         if slot == size {
-            (number, slot) = (number + 1, 0);
+            (number, slot, size) = (number + 1, 0, whole);
         }
     }
     Ok(())
