@@ -171,6 +171,20 @@ Examples:
         #[command(flatten)]
         order: Order,
     },
+    /// Let phones with a peer connection hear something live, or end that
+    #[command(after_help = "\
+A file sounds once it has been read, over and over; `status` says what is on air.
+
+Examples:
+  downbeat air tone       a sine of 997 Hz, to hear whether anything comes
+  downbeat air overture   a name from `[tracks]` of the show file
+  downbeat air            ends it")]
+    Air {
+        /// `tone`, or a track of the show [default: nothing]
+        what: Option<String>,
+        #[command(flatten)]
+        order: Order,
+    },
     /// Let phones calibrate themselves by chirps for ten minutes
     #[command(after_help = "\
 The box chirps through its loudspeaker, so do it before doors. It needs `[sound] microphone` in the box file, and a
@@ -394,6 +408,8 @@ mod tests {
             "downbeat unpark",
             "downbeat blind 2.5",
             "downbeat blind --json",
+            "downbeat air tone --id x",
+            "downbeat air",
             "downbeat release --list balcony",
         ] {
             assert!(takes(right), "{right}");
@@ -403,6 +419,7 @@ mod tests {
             "downbeat blackout dim",
             "downbeat park",
             "downbeat blind soon",
+            "downbeat air one two",
         ] {
             assert!(!takes(wrong), "{wrong}");
         }

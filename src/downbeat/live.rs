@@ -36,10 +36,8 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
             let what = ("what", json!(what));
             order(&client, "park", it, &[what].into_iter().chain(level).collect::<Vec<_>>())
         }
-        Command::Unpark { what, order: it } => {
-            let what: Vec<_> = what.iter().map(|what| ("what", json!(what))).collect();
-            order(&client, "unpark", it, &what)
-        }
+        Command::Unpark { what, order: it } => order(&client, "unpark", it, &fields_of_what(what)),
+        Command::Air { what, order: it } => order(&client, "air", it, &fields_of_what(what)),
         Command::Blind { cue, order: it } => {
             let cue: Vec<_> = cue.iter().map(|cue| ("cue", json!(cue))).collect();
             order(&client, "blind", it, &cue)
@@ -70,6 +68,10 @@ type Field = (&'static str, Value);
 
 fn fields_of_list(it: &ListOrder) -> Vec<Field> {
     it.list.iter().map(|list| ("list", json!(list))).collect()
+}
+
+fn fields_of_what(what: &Option<String>) -> Vec<Field> {
+    what.iter().map(|what| ("what", json!(what))).collect()
 }
 
 fn fields_of_cue(it: &CueOrder) -> Vec<Field> {
@@ -195,6 +197,9 @@ fn status(it: &Value) -> String {
     }
     if !show["blind"].is_null() {
         lines.push(format!("BLIND    {}", text(&show["blind"])));
+    }
+    if let Some(what) = show["on_air"].as_str() {
+        lines.push(format!("ON AIR   {what}"));
     }
     let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
     lines.extend(

@@ -81,7 +81,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         clock: clock.clone(),
         simulate: globals.simulate,
     };
-    let outputs = Arc::new(Outputs::start(&rig, reports)?);
+    let outputs = Arc::new(Outputs::start(&rig, reports.clone())?);
 
     let keeper = keep_clock(globals, &config, node, (clock.clone(), writer), journal.clone())?;
 
@@ -94,17 +94,19 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
             None
         }
     };
-    let air = match peers.as_ref().map(|peers| Air::start(peers.handle())).transpose() {
-        Ok(air) => air,
-        Err(error) => {
+    let air = match &peers {
+        Some(peers) => Air::start(peers.handle()).map_err(|error| {
             warnings.push(format!("no live sound to phones: {error}"));
-            None
-        }
+            error.to_string()
+        }),
+        None => Err("the box takes no peer connections".to_owned()),
     };
+    let broadcast = Broadcast::start((show.clone(), folder.path.clone()), air, reports)
+        .map_err(|error| Refused(format!("could not start live sound: {error}")))?;
 
     let (gone, engine_gone) = oneshot::channel();
     let stage = Stage {
-        broadcast: Broadcast::new(show.clone(), folder.path.clone(), air),
+        broadcast,
         clock: clock.clone(),
         keeper: keeper.handle(),
         journal: journal.clone(),

@@ -32,6 +32,8 @@ pub struct Glance {
     pub parked: Vec<String>,
     /// The cue that visualisers see; none if nobody looks blindly.
     pub blind: Option<CueNumber>,
+    /// What phones hear live on their tracks, as it was named; none if nothing.
+    pub on_air: Option<String>,
 }
 
 /// A master.

@@ -265,6 +265,13 @@ pub enum Input {
         /// What it said.
         heard: Heard,
     },
+    /// What [`Effect::Air`] asked for cannot sound; nothing does.
+    NotOnAir {
+        /// What it was.
+        what: Air,
+        /// A sentence.
+        why: String,
+    },
     /// A phone says what it is, and how far off it sounds.
     PhoneCalibrated {
         /// Its socket.
@@ -382,6 +389,13 @@ pub enum Said {
         why: String,
         /// Who asked.
         by: String,
+    },
+    /// What was to be heard live cannot be, and nothing is.
+    NotOnAir {
+        /// As it was named.
+        what: String,
+        /// A sentence.
+        why: String,
     },
     /// What the box clock has to say.
     Clock {

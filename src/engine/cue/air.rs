@@ -3,22 +3,38 @@
 use units::TrackId;
 
 use crate::Engine;
-use crate::told::{Air, Done, Effect, Refusal};
+use crate::told::{Air, Done, Effect, Refusal, Said};
+
+/// What is on air, and what it was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OnAir {
+    what: Air,
+    pub(super) name: String,
+}
 
 impl Engine {
     /// Something goes on air, in place of what was; nothing ends it.
     pub(super) fn air(&mut self, what: Option<&str>, from: &str) -> Result<Done, Refusal> {
         let air = what.map(|what| self.find_air(what)).transpose()?;
         let said = what.map_or("nothing is on air".to_owned(), |what| format!("{what} is on air"));
-        self.effects.push_back(Effect::Air(air));
+        self.effects.push_back(Effect::Air(air.as_ref().map(|it| it.what)));
+        self.on_air = air;
         Ok(self.did(&said, from))
     }
 
-    fn find_air(&self, what: &str) -> Result<Air, Refusal> {
-        if what == "tone" {
-            return Ok(Air::Tone);
+    /// It could not go on air, and nothing sounds. What was asked for since is not meant.
+    pub(super) fn not_on_air(&mut self, what: Air, why: String) {
+        if let Some(it) = self.on_air.take_if(|it| it.what == what) {
+            self.say(Said::NotOnAir { what: it.name, why });
         }
-        let media = self.show.tracks.get(&TrackId(what.to_owned()));
-        media.map(|&media| Air::Media(media)).ok_or(Refusal::NoSuchTrack { what: what.to_owned() })
+    }
+
+    fn find_air(&self, what: &str) -> Result<OnAir, Refusal> {
+        let name = what.to_owned();
+        let media = || self.show.tracks.get(&TrackId(name.clone())).map(|&media| Air::Media(media));
+        match if what == "tone" { Some(Air::Tone) } else { media() } {
+            Some(what) => Ok(OnAir { what, name }),
+            None => Err(Refusal::NoSuchTrack { what: name }),
+        }
     }
 }

@@ -81,6 +81,7 @@ pub struct Engine {
     show_runs: bool,
     light: light::Playback,
     desk: desk::Desk,
+    on_air: Option<air::OnAir>,
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
@@ -167,6 +168,7 @@ impl Engine {
             show_runs: false,
             light: light::Playback::new(&show),
             desk: desk::Desk::default(),
+            on_air: None,
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
@@ -253,6 +255,7 @@ impl Engine {
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
             Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
             Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
+            Input::NotOnAir { what, why } => self.not_on_air(what, why),
         }
         self.settle(now);
     }
@@ -290,6 +293,7 @@ impl Engine {
             blackout: self.desk.is_black(),
             parked: self.desk.parked(),
             blind: self.desk.seen_blindly(),
+            on_air: self.on_air.as_ref().map(|it| it.name.clone()),
         }
     }
 
