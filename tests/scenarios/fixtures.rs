@@ -277,6 +277,22 @@ fn cells_of_a_bar_are_lit_by_themselves_and_together() {
 }
 
 #[test]
+fn cells_are_those_of_one_fixture_and_not_what_has_a_dot_in_its_name() {
+    let kinds = "[profiles.bar]\nchannels = [\"strobe\", \"red@1\", \"red@2\"]\n\
+        [profiles.bare]\nchannels = [\"red@1\", \"red@2\"]\n";
+    let patched = "front = { profile = \"generic/dimmer\", universe = 1, address = 1 }\n\
+        bar = { profile = \"bar\", universe = 1, address = 11 }\n\
+        \"bar.3\" = { profile = \"generic/dimmer\", universe = 1, address = 21 }\n\
+        bare = { profile = \"bare\", universe = 1, address = 31 }";
+    let show = staged(kinds, patched, "{ front = 20 }");
+    let cells: Vec<_> = show.fixtures.iter().map(|it| (it.name.as_str(), it.cell_of)).collect();
+    let of_bar = [("bar", None), ("bar.1", Some(1)), ("bar.2", Some(1)), ("bar.3", None)];
+    assert_eq!(cells[0], ("front", None));
+    assert_eq!(cells[1..5], of_bar);
+    assert_eq!(cells[5..], [("bare.1", None), ("bare.2", None)], "nothing is the whole one's own");
+}
+
+#[test]
 fn twenty_four_bits_reach_the_wire() {
     let show = staged(
         "[profiles.fine]\nchannels = [\"dimmer/24\"]\n",

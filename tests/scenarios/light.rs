@@ -38,6 +38,7 @@ fn small_stage() -> Show {
         name: "mover".into(),
         universe: universe(),
         address: slot(1),
+        cell_of: None,
         channels: vec![
             channel("dimmer", &[0], Merge::Htp, Level::OUT),
             channel("red", &[1], Merge::Ltp, Level::OUT),
@@ -108,42 +109,55 @@ impl Stage {
 
 /// A bar with a dimmer and two cells of one colour without any.
 fn bar() -> Show {
-    let fixture = |name: &str, first, channel| Fixture {
+    let fixture = |name: &str, first, cell_of, channel| Fixture {
         name: name.into(),
         universe: universe(),
         address: slot(first),
+        cell_of,
         channels: vec![channel],
     };
     let red = || channel("red", &[0], Merge::Ltp, percent(100.0));
     let fixtures = vec![
-        fixture("bar", 1, channel("dimmer", &[0], Merge::Htp, Level::OUT)),
-        fixture("bar.1", 2, red()),
-        fixture("bar.2", 3, red()),
+        fixture("bar", 1, None, channel("dimmer", &[0], Merge::Htp, Level::OUT)),
+        fixture("bar.1", 2, Some(0), red()),
+        fixture("bar.2", 3, Some(0), red()),
     ];
     Show { fixtures, ..small_stage() }
+}
+
+/// The first channels of fixtures to levels, within 2 s.
+fn first_channels(levels: &[(u32, f64)]) -> LightCue {
+    let target = |&(fixture, level): &(u32, f64)| Target {
+        lane: LaneId { fixture, channel: 0 },
+        level: percent(level),
+        timing: 0,
+    };
+    LightCue {
+        targets: levels.iter().map(target).collect(),
+        timings: vec![Timing { fade: secs(2.0), ..Timing::default() }],
+        ..LightCue::default()
+    }
 }
 
 #[test]
 fn cells_that_only_their_fixture_dims_are_marked_while_that_is_dark() {
     let mut stage = Stage { playback: Playback::new(&bar()) };
-    let cue = |levels: &[(u32, f64)]| LightCue {
-        targets: levels
-            .iter()
-            .map(|&(fixture, level)| Target {
-                lane: LaneId { fixture, channel: 0 },
-                level: percent(level),
-                timing: 0,
-            })
-            .collect(),
-        timings: vec![Timing { fade: secs(2.0), ..Timing::default() }],
-        ..LightCue::default()
-    };
-    let first = cue(&[(0, 100.0), (1, 20.0)]);
+    let first = first_channels(&[(0, 100.0), (1, 20.0)]);
     stage.playback.take(&Take { list: 0, at: at(0.0), light: &first });
     assert_eq!(stage.slots(1.0)[..3], [128, 51, 255], "it comes up in its colour");
-    let second = cue(&[(2, 0.0)]);
+    let second = first_channels(&[(2, 0.0)]);
     stage.playback.take(&Take { list: 0, at: at(5.0), light: &second });
     assert_eq!(stage.slots(6.0)[..3], [255, 51, 128], "one that is seen fades");
+}
+
+#[test]
+fn fixtures_whose_names_look_like_cells_are_no_cells_and_do_not_jump_when_the_other_is_dark() {
+    let mut show = bar();
+    show.fixtures.iter_mut().for_each(|it| it.cell_of = None);
+    let mut stage = Stage { playback: Playback::new(&show) };
+    let cue = first_channels(&[(0, 100.0), (1, 20.0)]);
+    stage.playback.take(&Take { list: 0, at: at(0.0), light: &cue });
+    assert_eq!(stage.slots(1.0)[..3], [128, 153, 255]);
 }
 
 #[test]
@@ -365,6 +379,7 @@ fn odd_stage() -> Show {
         name: "par".into(),
         universe: universe(),
         address: slot(1),
+        cell_of: None,
         channels: vec![
             channel("dimmer", &[], Merge::Htp, Level::OUT),
             dimmed("red", 0),

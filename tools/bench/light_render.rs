@@ -197,6 +197,7 @@ fn show(universes: u32) -> Show {
         name: number.to_string(),
         universe: universe(number),
         address: Slot::new(1).expect("a slot"),
+        cell_of: None,
         channels: (0..512).map(channel).collect(),
     };
     Show {

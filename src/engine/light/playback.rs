@@ -380,16 +380,12 @@ struct Kin {
     cells: Vec<u32>,
 }
 
-/// A cell is named after its fixture, `bar.3`.
 fn kin(show: &Show) -> Vec<Kin> {
-    let names = show.fixtures.iter().enumerate().map(|(index, it)| (it.name.as_str(), index));
-    let by_name: BTreeMap<&str, usize> = names.collect();
     let mut kin = vec![Kin::default(); show.fixtures.len()];
     for (index, fixture) in show.fixtures.iter().enumerate() {
-        let whole = fixture.name.rsplit_once('.').and_then(|(whole, _)| by_name.get(whole));
-        if let Some(&whole) = whole {
-            kin[index].whole = Some(whole as u32);
-            kin[whole].cells.push(index as u32);
+        if let Some(whole) = fixture.cell_of {
+            kin[index].whole = Some(whole);
+            kin[whole as usize].cells.push(index as u32);
         }
     }
     kin

@@ -278,6 +278,8 @@ pub struct Fixture {
     pub universe: Universe,
     /// Its first slot.
     pub address: Slot,
+    /// Index of the fixture whose cell it is. Its name does not tell: a fixture of its own may have a dot in its name.
+    pub cell_of: Option<u32>,
     /// What its slots do.
     pub channels: Vec<Channel>,
 }

@@ -77,7 +77,10 @@ impl Patch {
     /// The whole fixture and its cells, each a fixture to looks.
     fn hang(&mut self, placed: Placed) -> Vec<usize> {
         let first = self.fixtures.len();
+        // Where nothing is the whole fixture's own there is no such piece.
+        let whole = placed.pieces.first().filter(|(cell, _)| cell.is_none()).map(|_| first as u32);
         for (cell, channels) in placed.pieces {
+            let cell_of = whole.filter(|_| cell.is_some());
             let name = match cell {
                 Some(cell) => {
                     let name = format!("{}.{cell}", placed.name);
@@ -87,7 +90,7 @@ impl Patch {
                 None => placed.name.clone(),
             };
             let (universe, address) = (placed.universe, placed.address);
-            self.fixtures.push(Fixture { name, universe, address, channels });
+            self.fixtures.push(Fixture { name, universe, address, cell_of, channels });
         }
         (first..self.fixtures.len()).collect()
     }

@@ -76,6 +76,7 @@ fn dimmers(number: u32) -> Fixture {
         name: format!("dimmers {number}"),
         universe: universe(number),
         address: Slot::new(1).expect("a slot"),
+        cell_of: None,
         channels: (0..512).map(channel).collect(),
     }
 }

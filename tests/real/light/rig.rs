@@ -65,6 +65,7 @@ pub fn show(universes: impl IntoIterator<Item = (u32, UniverseOut)>) -> Show {
         name: format!("dimmer {universe}"),
         universe: *universe,
         address: Slot::new(1).expect("a slot"),
+        cell_of: None,
         channels: vec![Channel {
             attribute: "dimmer".into(),
             offsets: vec![0],
