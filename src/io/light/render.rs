@@ -140,8 +140,7 @@ pub(super) struct Lit {
     /// Where that goes, among all addresses of the thread.
     pub to: Range<usize>,
     pub artnet: Option<ArtnetStream>,
-    /// To where its sACN goes.
-    /// In a place of its own, since it is seldom looked at.
+    /// What is seen blindly, in a place of its own, since it is seldom looked at.
     pub blind: Option<Box<BlindStream>>,
     /// Every frame is sent (rule S16).
     pub constant: bool,
