@@ -522,7 +522,9 @@ impl Sockets {
         }
         let by_v6 = |group: bool| group || unicast(show).any(|address| address.is_ipv6());
         let sacn_v6 = by_v6(interface.is_some() && show.light.sacn_ip.v6())
-            .then(|| net::sacn_out_v6(interface).map_err(socket("sACN over IPv6")).map(Arc::new))
+            .then(|| {
+                net::sacn_out_v6(net, interface).map_err(socket("sACN over IPv6")).map(Arc::new)
+            })
             .transpose()?;
         let by_cable = net::cable(net, interface).map(|it| it.is_some()).unwrap_or_else(|why| {
             tracing::info!(

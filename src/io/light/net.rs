@@ -119,12 +119,12 @@ pub(super) fn sacn_out(net: &LightNet, interface: Option<&Interface>) -> io::Res
 }
 
 /// Sends sACN over IPv6: by multicast by the interface, and to those who are named.
-pub(super) fn sacn_out_v6(interface: Option<&Interface>) -> io::Result<UdpSocket> {
+pub(super) fn sacn_out_v6(net: &LightNet, interface: Option<&Interface>) -> io::Result<UdpSocket> {
     let socket = udp(Domain::IPV6)?;
     if let Some(interface) = interface {
         socket.set_multicast_if_v6(interface.index)?;
         socket.set_multicast_hops_v6(MULTICAST_TTL)?;
-        socket.set_multicast_loop_v6(true)?;
+        socket.set_multicast_loop_v6(net.here || interface.address.is_loopback())?;
     }
     Ok(socket.into())
 }
