@@ -120,9 +120,12 @@ fn understand(asked: &Asked, class: Class) -> Result<(Parameter, Question), Stri
             "many devices at once do not answer: they can be told, by `set`, and no more".into()
         );
     }
-    let last =
-        u32::from(asked.sub_device) + u32::from(asked.sub_devices.unwrap_or(1)).saturating_sub(1);
-    if asked.sub_devices.is_some_and(|count| count == 0 || last > u32::from(SUB_DEVICES_MAX)) {
+    // 0 is the device itself.
+    let is_several = |count| {
+        let last = u32::from(asked.sub_device) + u32::from(count) - 1;
+        asked.sub_device > 0 && last <= u32::from(SUB_DEVICES_MAX)
+    };
+    if asked.sub_devices.is_some_and(|count| count == 0 || !is_several(count)) {
         return Err(format!("sub-devices go from 1 to {SUB_DEVICES_MAX}"));
     }
     let parameter = Parameter::named(&asked.parameter).ok_or_else(|| {
@@ -255,8 +258,12 @@ mod tests {
             .expect("all may be told");
         assert_eq!(question.uid, Uid::ALL);
         assert!(understand(&asked("7a70:ffffffff", "device_info", &[]), Class::Get).is_err());
-        let beyond =
-            Asked { sub_device: 500, sub_devices: Some(14), ..asked(lamp, "device_info", &[]) };
-        assert!(understand(&beyond, Class::Get).is_err());
+        let several = |sub_device, count| {
+            let info = asked(lamp, "device_info", &[]);
+            let asked = Asked { sub_device, sub_devices: Some(count), ..info };
+            understand(&asked, Class::Get).is_ok()
+        };
+        assert_eq!([several(1, 512), several(500, 13)], [true; 2]);
+        assert_eq!([several(500, 14), several(0, 4), several(3, 0)], [false; 3]);
     }
 }
