@@ -1,10 +1,12 @@
 //! Light between cues: fades, sharing by HTP and LTP, pauses, panics, sixteen bits. What a slot shows is what a
 //! receiver would get.
 
-use engine::light::{GRID, MasterId, Playback, Take, render};
+use engine::light::{Desk, GRID, MasterId, Playback, Take, render};
 use engine::show::{
     Channel, Curve, Fixture, LaneId, LightCue, Merge, Response, Show, Target, Timing, UniverseOut,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
 use units::{Level, ShowTime, Slot, Span, Universe};
 
 /// A dimmer on slot 1, a colour on slot 2, a 16-bit pan on slots 3 and 4 that rests in the middle.
@@ -366,6 +368,51 @@ fn two_boxes_with_the_same_takes_send_the_same_octets_at_the_same_instants() {
         (0..200).map(move |frame| stage.slots(GRID.times(frame).secs_f64())).collect::<Vec<_>>()
     };
     assert_eq!(played(), played());
+}
+
+/// As many pars in each universe as its number says, and beside them a universe of a bare dimmer.
+fn crowd() -> Show {
+    let par = |number: u32, place: u32| Fixture {
+        universe: Universe::new(number).expect("a universe"),
+        address: slot(1 + 10 * place),
+        ..odd_stage().fixtures[0].clone()
+    };
+    let pars = (2..=4).flat_map(|number| (0..number).map(move |place| par(number, place)));
+    let fixtures: Vec<Fixture> = small_stage().fixtures.into_iter().chain(pars).collect();
+    let universes = fixtures.iter().map(|it| (it.universe, UniverseOut::default())).collect();
+    Show { fixtures, universes, ..small_stage() }
+}
+
+proptest! {
+    #[test]
+    fn a_desk_that_has_drawn_other_universes_draws_what_a_fresh_one_does(
+        acts in vec((0..4_u8, 0..10_u32, 0..6_u32, 0..=100_u32, 0..100_u32), 1..40),
+    ) {
+        let mut playback = Playback::new(&crowd());
+        for (kind, fixture, channel, level, tenths) in acts {
+            let (lane, level) = (LaneId { fixture, channel }, percent(f64::from(level)));
+            let begins = at(f64::from(tenths) / 10.0);
+            match kind {
+                0 | 1 => {
+                    let timing = Timing { fade: secs(2.0), ..Timing::default() };
+                    let targets = vec![Target { lane, level, timing: 0 }];
+                    let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
+                    playback.take(&Take { list: kind.into(), at: begins, light: &light });
+                }
+                2 => playback.set_master(MasterId::GRAND, begins, secs(1.0), level),
+                _ => playback.park(lane, (tenths % 2 == 0).then_some(level)),
+            }
+        }
+        let (plan, mut desk) = (playback.plan(1), Desk::default());
+        for tenths in 0..120 {
+            for universe in &plan.universes {
+                let (mut used, mut fresh) = ([0; Universe::SLOTS], [0; Universe::SLOTS]);
+                desk.draw(universe, at(f64::from(tenths) / 10.0), &mut used);
+                render(universe, at(f64::from(tenths) / 10.0), &mut fresh);
+                prop_assert_eq!(used, fresh);
+            }
+        }
+    }
 }
 
 /// A par with a virtual dimmer over red and green, a shutter that is inverted, a focus of 24 bits, and a lamp with a

@@ -61,12 +61,9 @@ impl Desk {
         }
     }
 
+    /// The stretches of a lane cover all of time, so every scale that the slots ask for is written here, whatever
+    /// another universe has left there.
     fn dimmers(&mut self, layer: &Layer, at: ShowTime) {
-        if layer.runs.is_empty() && layer.odd.is_empty() {
-            return;
-        }
-        // What no dimmer scales now may be what one of another universe scaled.
-        self.scales[..usize::from(SETS_FROM)].fill(WHOLE);
         for run in layer.runs.iter().filter(|run| is_on(run.times, at)) {
             let count = self.reckon(run, at);
             for (place, level) in run.places.iter().zip(&self.levels[..count]) {
