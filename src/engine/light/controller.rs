@@ -296,6 +296,9 @@ impl Controller {
         let before = std::mem::replace(&mut self.taken, ports);
         let others = |port: &PortAddress| self.taken.get(port) != before.get(port);
         let changed: BTreeSet<_> = self.setup.takes.iter().copied().filter(others).collect();
+        if changed.is_empty() {
+            return;
+        }
         let meant =
             |reply: &PollReply| reply.ports.iter().any(|it| changed.contains(&it.address()));
         self.tell_of_change(now, meant);
