@@ -28,7 +28,7 @@ use units::{OrderId, PortAddress, ShowTime, Span, Universe};
 use wire::artnet::Trigger;
 
 use super::glance::{Foreign, NodeGlance};
-use super::kept::Keeper;
+use super::kept::{self, Keeper};
 use super::memory::Memory;
 use super::net::v4;
 use super::outbox::Address;
@@ -202,7 +202,8 @@ impl Edge {
         }
         // What left before the end belongs to a recording.
         self.record();
-        self.keeper.into_iter().for_each(|keeper| keeper.end(self.inputs.unkept().cloned()));
+        let last = self.inputs.unkept().cloned();
+        self.keeper.into_iter().for_each(|keeper| keeper.end(last.clone(), kept::END));
     }
 
     fn listen(&mut self) {

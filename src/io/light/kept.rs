@@ -1,7 +1,7 @@
 //! What ArtAddress has set, on disk (rule A17): read at the start, written whole when it has changed.
 //!
 //! A disk may take its time, so a thread of its own writes; meanwhile only the newest waits. What the disk refuses is
-//! tried again until it is written or another is set. A file that stands there and can neither be read nor be put aside
+//! tried again until it is written or another is set; at the end it is waited for no longer than [`END`]. A file that stands there and can neither be read nor be put aside
 //! is never written over.
 
 use std::io::{self, ErrorKind};
@@ -20,6 +20,9 @@ use crate::disk;
 const MODE: u32 = 0o644;
 /// A full disk is given time to be cleared.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a planned exit waits for a disk that stands still: a busy card has written by then, and systemd has not yet
+/// lost its patience.
+pub(super) const END: Duration = Duration::from_secs(2);
 
 /// What was set on an earlier day, and who keeps what is set today; nobody does where the old could be lost by it.
 pub(super) fn open(
@@ -79,13 +82,17 @@ pub(super) struct Keeper {
 
 impl Keeper {
     fn start(path: PathBuf) -> Result<Self, LightError> {
+        Self::writing(move |settings| {
+            let written = disk::write_whole(&path, settings.emit().as_bytes(), MODE);
+            written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
+        })
+    }
+
+    fn writing(
+        write: impl FnMut(&Settings) -> Result<(), String> + Send + 'static,
+    ) -> Result<Self, LightError> {
         let (newest, given) = mpsc::sync_channel(1);
-        let thread = spawn("light settings", move || {
-            write_each(&given, RETRY, |settings| {
-                let written = disk::write_whole(&path, settings.emit().as_bytes(), MODE);
-                written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
-            });
-        })?;
+        let thread = spawn("light settings", move || write_each(&given, RETRY, write))?;
         Ok(Self { newest, thread })
     }
 
@@ -94,12 +101,20 @@ impl Keeper {
         self.newest.try_send(settings.clone()).is_ok()
     }
 
-    /// Waits until the last is written, or was refused once more.
-    pub fn end(self, last: Option<Settings>) {
-        // A thread that has ended by a panic writes nothing more.
-        last.into_iter().for_each(|last| drop(self.newest.send(last)));
-        drop(self.newest);
-        drop::<thread::Result<()>>(self.thread.join());
+    /// Waits until the last is written, or was refused once more, but no longer than that: a disk that stands still is
+    /// no reason to keep a box from its restart.
+    pub fn end(self, last: Option<Settings>, within: Duration) {
+        let (ended, end) = mpsc::channel::<()>();
+        let ending = spawn("light settings end", move || {
+            let _until_it_is_over = ended;
+            // A thread that has ended by a panic writes nothing more.
+            last.into_iter().for_each(|last| drop(self.newest.send(last)));
+            drop(self.newest);
+            drop::<thread::Result<()>>(self.thread.join());
+        });
+        if ending.is_err() || end.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("what ArtAddress has set last may be lost: the disk stands still");
+        }
     }
 }
 
@@ -204,6 +219,22 @@ mod tests {
         });
         assert_eq!((tries, read(&path, &mut Vec::new())), (3, Ok(Settings::default())));
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_holds_up_no_exit_and_has_the_last_when_it_goes() {
+        let (go, stands) = mpsc::channel::<()>();
+        let (wrote, written) = mpsc::channel();
+        let keeper = Keeper::writing(move |settings| {
+            let _ = stands.recv();
+            wrote.send(settings.clone()).map_err(|_| "nobody looks".into())
+        });
+        let (keeper, settings) = (keeper.expect("a thread"), Settings::default());
+        assert!(keeper.keep(&settings), "one is on its way to the disk");
+        keeper.end(Some(settings.clone()), Duration::ZERO);
+        assert!(written.try_recv().is_err(), "it stands still");
+        drop(go);
+        assert_eq!(written.iter().collect::<Vec<_>>(), [settings.clone(), settings]);
     }
 
     #[test]
