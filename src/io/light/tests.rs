@@ -1,4 +1,4 @@
-//! What the render thread promises: it leaves the heap alone, and draws within its head start. Needs loopback.
+//! What the render thread promises: it leaves the heap alone, and draws without asking its lanes. Needs loopback.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,6 +24,22 @@ use crate::heap;
 
 fn universe(number: u32) -> Universe {
     Universe::new(number).expect("a universe")
+}
+
+/// A setup that says nothing special.
+fn setup<'a>(show: &'a Show, net: LightNet, clock: &BoxClock) -> LightSetup<'a> {
+    LightSetup {
+        show,
+        cid: Uuid::from_u128(1),
+        source_name: "box".into(),
+        net,
+        priority: 100,
+        kept: None,
+        clock: clock.clone(),
+        chance: 1,
+        timecode: Box::new(|_| {}),
+        report: Box::new(|_| {}),
+    }
 }
 
 /// Two universes full of dimmers: one unicast as sACN, one for an Art-Net node.
@@ -123,19 +139,7 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     let (to, mut desk) = ((here, net.sacn_port), StubDesk::new());
     let show = full_stage();
     let clock = BoxClock::free();
-    let mut light = Light::start(LightSetup {
-        show: &show,
-        cid: Uuid::from_u128(1),
-        source_name: "box".into(),
-        net,
-        priority: 100,
-        kept: None,
-        clock: clock.clone(),
-        chance: 1,
-        timecode: Box::new(|_| {}),
-        report: Box::new(|_| {}),
-    })
-    .expect("light begins");
+    let mut light = Light::start(setup(&show, net, &clock)).expect("light begins");
     let mut playback = Playback::new(&show);
     let mut bytes = [0; 2048];
     receiver.recv(&mut bytes).expect("a first frame");
@@ -273,19 +277,7 @@ fn sx20_a_disk_that_stands_still_costs_only_what_is_on_it_and_that_is_in_step_ag
     let net = LightNet { sacn_port: port, ..LightNet::default() };
     let net = LightNet { address: Some(Ipv4Addr::new(127, 0, 0, 6)), ..net };
     let clock = BoxClock::free();
-    let mut light = Light::start(LightSetup {
-        show: &show,
-        cid: Uuid::from_u128(1),
-        source_name: "box".into(),
-        net,
-        priority: 100,
-        clock: clock.clone(),
-        chance: 1,
-        kept: None,
-        timecode: Box::new(|_| {}),
-        report: Box::new(|_| {}),
-    })
-    .expect("light begins");
+    let mut light = Light::start(setup(&show, net, &clock)).expect("light begins");
     let ((slow, first), (_other, second)) = (on_a_disk(1), on_a_disk(2));
     let began = clock.now().round_up(GRID) + GRID;
     let mut playback = Playback::new(&show);
@@ -362,21 +354,33 @@ fn subscription() -> Vec<u8> {
     reply.emit().to_vec()
 }
 
+/// The least that one of several tries took: what the machine has to do besides is not meant.
+fn least(mut tried: impl FnMut(ShowTime)) -> Duration {
+    let try_once = |frame| {
+        let began = std::time::Instant::now();
+        tried(ShowTime::ZERO + GRID.times(frame));
+        began.elapsed()
+    };
+    (0..40).map(try_once).min().expect("there were some")
+}
+
 #[test]
-fn a_full_universe_is_drawn_in_a_small_part_of_the_head_start() {
+fn a_full_universe_is_drawn_in_a_small_part_of_what_it_takes_to_ask_its_lanes_one_by_one() {
     let show = full_stage();
     let mut playback = Playback::new(&show);
     take_all(&mut playback, 0, ShowTime::ZERO, Level::FULL);
     let plan = playback.plan(1);
-    let mut lit = Lit::new(universe(1), 0);
-    let began = std::time::Instant::now();
-    for frame in 0..40 {
-        let at = ShowTime::ZERO + GRID.times(frame);
-        lit.draw(&mut Desk::default(), &plan, &Came { table: &Vec::new(), at }, false, at);
-    }
-    let each = began.elapsed() / 40;
-    println!("a universe of 512 moving dimmers is drawn in {each:?}");
-    assert!(each < Duration::from_micros(500), "{each:?}");
+    let (mut lit, mut desk) = (Lit::new(universe(1), 0), Desk::default());
+    let drawn = least(|at| {
+        let came = Came { table: &Vec::new(), at };
+        std::hint::black_box(lit.draw(&mut desk, &plan, &came, false, at));
+    });
+    let asked = least(|at| {
+        let lane = |channel| playback.level(LaneId { fixture: 0, channel }, at);
+        std::hint::black_box((0..512).map(lane).collect::<Vec<_>>());
+    });
+    println!("512 moving dimmers are drawn in {drawn:?}, and asked in {asked:?}");
+    assert!(drawn * 4 < asked, "{drawn:?} and {asked:?}");
 }
 
 #[test]
