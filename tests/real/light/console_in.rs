@@ -2,7 +2,9 @@
 //! read off the packets that it sends itself.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::Receiver;
 
 use artnet_protocol::{ArtCommand, Output};
 use engine::show::{
@@ -418,39 +420,66 @@ fn a_slot_that_crosses_a_level_is_told_of_once() {
 }
 
 /// A box whose `light0` is its lighting interface, and that has neither sound nor a fixed port.
-const BOX_FILE: &str = "[ports]\nhttp = 0\nhttps = 0\nosc = 0\n[sound]\ndevice = \"none\"\n[clock]\n\
+const BOX_FILE: &str = "[ports]\nhttp = 0\nhttps = 0\nosc = 0\nclock = 0\npeers = 0\n[sound]\ndevice = \"none\"\n[clock]\n\
     ptp = \"off\"\n[net]\nlight = \"light0\"\n";
 const SHOW_FILE: &str = "[inputs.desk]\nport_address = 5\n[[trigger]]\ninput = \"desk\"\nslot = 7\n\
     fires = 3\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 3\nphones = { text = \"go\" }\n";
 
+/// The program with that show on a machine of its own, as long as this lives.
+struct Program {
+    place: tempfile::TempDir,
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Program {
+    fn start(lan: &Lan) -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| place.path().join(name);
+        std::fs::write(file("box.toml"), BOX_FILE).expect("written");
+        std::fs::write(file("show.toml"), SHOW_FILE).expect("written");
+        let mut command = lan.command(Side::Box, &program().get_program().to_string_lossy());
+        command.arg("run").arg(place.path()).arg("--box").arg(file("box.toml"));
+        command.arg("--state").arg(file("state")).arg("--socket").arg(file("socket"));
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let lines = lines_of(child.stdout.take().expect("piped"));
+        Self { place, child, lines }
+    }
+    fn file(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+    /// Moves the fader past its level, again and again, until the program says that it fired its cue.
+    fn is_fired_by(&self, desk: &Ear) -> bool {
+        let end = system_now() + Span::from_secs(20).ns();
+        let mut fired = false;
+        while !fired && system_now() < end {
+            [0, 0, 200].into_iter().for_each(|level| send_to_program(desk, level));
+            fired = self.lines.try_iter().any(|it| it.contains("cue 3 began (input desk)"));
+        }
+        fired
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A frame of the desk; the ear's silence is the clock.
+fn send_to_program(desk: &Ear, level: u8) {
+    let _ = desk.0.send_to(&art_dmx_of(5, level), (BOX, wire::artnet::PORT));
+    desk.hear(Span::from_millis(60));
+}
+
 #[test]
 fn a_fader_of_a_console_fires_a_cue_of_the_running_program() {
     let Some(lan) = Lan::new("a_fader_of_a_console_…") else { return };
-    let place = tempfile::tempdir().expect("a folder");
-    let file = |name: &str| place.path().join(name);
-    std::fs::write(file("box.toml"), BOX_FILE).expect("written");
-    std::fs::write(file("show.toml"), SHOW_FILE).expect("written");
-    let mut command = lan.command(Side::Box, &program().get_program().to_string_lossy());
-    command.arg("run").arg(place.path()).arg("--box").arg(file("box.toml"));
-    command.arg("--state").arg(file("state")).arg("--socket").arg(file("socket"));
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    let lines = lines_of(child.stdout.take().expect("piped"));
-    let (desk, quiet) = lan.on(Side::Desk, || (Ear::new(DESK, 0), Ear::new(DESK, 0)));
-    let end = system_now() + Span::from_secs(20).ns();
-    let mut fired = false;
-    let mut said = Vec::new();
-    while !fired && system_now() < end {
-        for level in [0, 0, 200] {
-            let _ = desk.0.send_to(&art_dmx_of(5, level), (BOX, wire::artnet::PORT));
-            quiet.hear(Span::from_millis(60));
-        }
-        said.extend(lines.try_iter());
-        fired = said.iter().any(|line| line.contains("cue 3 began (input desk)"));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    assert!(fired, "{said:#?}");
+    let program = Program::start(&lan);
+    let desk = lan.on(Side::Desk, || Ear::new(DESK, 0));
+    assert!(program.is_fired_by(&desk));
 }
 
 #[test]
@@ -497,38 +526,20 @@ fn sx20_a_console_is_recorded_as_it_arrives() {
 #[test]
 fn sx20_the_program_records_an_art_net_console_alone() {
     let Some(lan) = Lan::new("sx20_the_program_records_…") else { return };
-    let place = tempfile::tempdir().expect("a folder");
-    let file = |name: &str| place.path().join(name);
-    std::fs::write(file("box.toml"), BOX_FILE).expect("written");
-    std::fs::write(file("show.toml"), SHOW_FILE).expect("written");
-    let mut command = lan.command(Side::Box, &program().get_program().to_string_lossy());
-    command.arg("run").arg(place.path()).arg("--box").arg(file("box.toml"));
-    command.arg("--state").arg(file("state")).arg("--socket").arg(file("socket"));
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    let lines = lines_of(child.stdout.take().expect("piped"));
+    let running = Program::start(&lan);
     let desk = lan.on(Side::Desk, || Ear::new(DESK, 0));
-    let mut send = |level| {
-        let _ = desk.0.send_to(&art_dmx_of(5, level), (BOX, wire::artnet::PORT));
-        desk.hear(Span::from_millis(30));
-    };
-    let end = system_now() + Span::from_secs(20).ns();
-    while !lines.try_iter().any(|line| line.contains("cue 3 began")) {
-        assert!(system_now() < end, "the box never hears the desk");
-        [0, 0, 200].into_iter().for_each(&mut send);
-    }
-    let taken = file("taken.dbl");
+    assert!(running.is_fired_by(&desk), "the box never hears the desk");
+    let taken = running.file("taken.dbl");
     let mut record = program();
     record.arg("record").arg(&taken).args(["--inputs", "desk", "--for", "1500ms", "--json"]);
-    record.arg("--socket").arg(file("socket")).stdout(Stdio::piped());
+    record.arg("--socket").arg(running.file("socket")).stdout(Stdio::piped());
     let mut record = record.spawn().expect("it starts");
+    let end = system_now() + Span::from_secs(20).ns();
     while record.try_wait().expect("ours").is_none() {
         assert!(system_now() < end, "it does not end");
-        [50, 100].into_iter().for_each(&mut send);
+        [50, 100].into_iter().for_each(|level| send_to_program(&desk, level));
     }
     let output = record.wait_with_output().expect("it has ended");
-    let _ = child.kill();
-    let _ = child.wait();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!((&told["universes"], &told["lost_frames"]), (&1.into(), &0.into()));
     let capture = std::fs::read(&taken).expect("it is written");
