@@ -50,7 +50,7 @@ use crate::clock::BoxClock;
 use crate::timecode::ArtnetWay;
 use edge::{Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
-    ArtnetGlance, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
+    ArtnetGlance, By, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
 };
 use kept::Keeper;
 use memory::Memory;
@@ -168,7 +168,10 @@ impl Light {
         };
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let universes = &setup.show.universes;
-        let about = universes.iter().map(|(it, out)| about(*it, out, &setup)).collect();
+        let to = |to| sockets.address(&setup.net, interface.as_ref(), to);
+        let about = universes.iter();
+        let about = about.map(|(it, out)| about_of(&setup, interface.is_some(), &to, *it, out));
+        let about = about.collect();
         let gauges = Arc::new(Gauges::new(universes.len()));
         let inputs: Arc<[ShowInput]> = setup.show.inputs.clone().into();
         let phases = render::phases(universes.len());
@@ -187,7 +190,6 @@ impl Light {
             let mine = (thread as u16..phases).step_by(threads).collect();
             let ways = sockets.ways(&setup.net, interface.as_ref())?;
             let own = Own { phases: mine, phases_in_all: phases, ways, ends: render_ends };
-            let to = |to| sockets.address(&setup.net, interface.as_ref(), to);
             renders.push(render(&setup, interface.is_some(), &to, own, gauges.clone()));
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
@@ -526,7 +528,11 @@ impl Sockets {
                 net::sacn_out_v6(net, interface).map_err(socket("sACN over IPv6")).map(Arc::new)
             })
             .transpose()?;
-        let by_cable = net::cable(net, interface).map(|it| it.is_some()).unwrap_or_else(|why| {
+        let cable = match multicasts_v4(show) {
+            true => net::cable(net, interface),
+            false => Ok(None),
+        };
+        let by_cable = cable.map(|it| it.is_some()).unwrap_or_else(|why| {
             tracing::info!(
                 "sACN takes the kernel's way to its groups, which costs more than twice as much ({why}): grant \
                  CAP_NET_RAW if universes are many"
@@ -762,13 +768,24 @@ fn timecode_way(
     Some(ArtnetWay { socket: sockets.artnet.clone()?, to: all.into_iter().collect() })
 }
 
-fn about(universe: Universe, out: &UniverseOut, setup: &LightSetup) -> About {
-    let sacn = out.sacn.as_ref().map(|sacn| SacnGlance {
-        source_name: setup.source_name.clone(),
-        cid: setup.cid,
-        priority: setup.priority,
-        multicast: sacn.multicast,
-        unicast: sacn.unicast.clone(),
+fn about_of(
+    setup: &LightSetup,
+    multicast: bool,
+    address: &dyn Fn(SocketAddr) -> Address,
+    universe: Universe,
+    out: &UniverseOut,
+) -> About {
+    let sacn = out.sacn.as_ref().map(|sacn| {
+        let mut groups = groups(setup, multicast && sacn.multicast, universe.number());
+        let on_cable = |group| address(SocketAddr::new(group, setup.net.sacn_port)).way();
+        SacnGlance {
+            source_name: setup.source_name.clone(),
+            cid: setup.cid,
+            priority: setup.priority,
+            multicast: sacn.multicast,
+            unicast: sacn.unicast.clone(),
+            by: if groups.any(|it| on_cable(it) == Way::Cable) { By::Cable } else { By::Kernel },
+        }
     });
     About { universe, label: out.label.clone(), sacn, port_address: port_address(out) }
 }
@@ -779,6 +796,11 @@ fn port_address(out: &UniverseOut) -> Option<PortAddress> {
 
 fn sacn_universes(show: &Show) -> impl Iterator<Item = Universe> {
     show.universes.iter().filter(|(_, out)| out.sacn.is_some()).map(|(universe, _)| *universe)
+}
+
+fn multicasts_v4(show: &Show) -> bool {
+    let mut all = show.universes.values().filter_map(|out| out.sacn.as_ref());
+    show.light.sacn_ip.v4() && all.any(|sacn| sacn.multicast)
 }
 
 fn unicast(show: &Show) -> impl Iterator<Item = IpAddr> {

@@ -50,6 +50,18 @@ pub struct SacnGlance {
     pub multicast: bool,
     /// And to whom besides.
     pub unicast: Vec<IpAddr>,
+    /// Who finds the way to its group.
+    pub by: By,
+}
+
+/// Who finds the way of what goes to groups over IPv4. What goes to somebody, and IPv6, always takes the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// It is put on the lighting interface's cable as it is, by no local firewall.
+    Cable,
+    /// The kernel, as for any datagram.
+    Kernel,
 }
 
 /// Art-Net of a universe.

@@ -131,7 +131,8 @@ pub(super) fn sacn_out_v6(net: &LightNet, interface: Option<&Interface>) -> io::
 
 /// Puts what goes to groups on the interface's cable as it is. The kernel's own way finds route and neighbour anew for
 /// every datagram, at more than twice the cost, and four times beyond the thousand groups that its table of neighbours
-/// has room for. None where groups have no Ethernet addresses, or receivers on this machine are to hear.
+/// has room for. None where groups have no Ethernet addresses, or receivers on this machine are to hear. It passes no
+/// netfilter: a firewall on this machine sees none of it.
 ///
 /// # Errors
 /// Mostly that the right to it (`CAP_NET_RAW`) is missing.

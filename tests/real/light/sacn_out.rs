@@ -6,7 +6,7 @@ use engine::light::Playback;
 use engine::order::Evidence;
 use engine::show::{LightOut, SacnIp, SacnOut, Show, UniverseOut};
 use engine::told::Input;
-use io::light::{Light, LightNet, LightSetup};
+use io::light::{By, Light, LightNet, LightSetup};
 use units::{ShowTime, Span};
 
 use super::evening::ms;
@@ -337,8 +337,8 @@ fn s16_constant_output_has_every_frame_of_the_grid_while_nothing_moves() {
     assert!((40..=45).contains(&sent), "{sent} packets in a second, 43 are the grid's");
 }
 
-/// What an ordinary socket hears of a fade in a group, from where, and how the box knew when it left.
-fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, Vec<Evidence>) {
+/// What an ordinary socket hears of a fade in a group, how the box says that it sends, and how it knew when it left.
+fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, By, Vec<Evidence>) {
     let interface = Some(BOX_INTERFACE.into());
     let net = LightNet { interface, here, ..free_ports() };
     let show = show([(258, sacn_multicast())]);
@@ -351,6 +351,7 @@ fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, Vec<Evidence>) {
     let mut playback = Playback::new(&show);
     fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_millis(500), 100.0);
     let heard = all(&ear, Span::from_secs(1));
+    let by = light.watch().glance()[0].sacn.as_ref().expect("it leaves as sACN").by;
     light.stop();
     let told = told.lock().expect("it has ended");
     let frames = told.iter().filter_map(|it| match it {
@@ -358,14 +359,15 @@ fn heard_in_a_group(lan: &Lan, here: bool) -> (Vec<Heard>, Vec<Evidence>) {
         _ => None,
     });
     let frames = frames.collect();
-    (heard, frames)
+    (heard, by, frames)
 }
 
 #[test]
 fn what_is_put_on_the_cable_is_heard_as_what_the_kernel_sends_and_is_stamped_alike() {
     let Some(lan) = Lan::new("what_is_put_on_the_cable_…") else { return };
-    for here in [false, true] {
-        let (heard, frames) = heard_in_a_group(&lan, here);
+    for (here, sent_by) in [(false, By::Cable), (true, By::Kernel)] {
+        let (heard, by, frames) = heard_in_a_group(&lan, here);
+        assert_eq!(by, sent_by);
         let data: Vec<_> = heard.iter().filter_map(sacn_data).collect();
         assert!(data.windows(2).all(|it| it[1].sequence == it[0].sequence.wrapping_add(1)));
         let levels: Vec<_> = data.iter().map(|data| data.values[1]).collect();
