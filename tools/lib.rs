@@ -1,7 +1,9 @@
 //! What the chores share with tests: a network that is bad on purpose, a box that runs, a crowd of phones.
 
+#[cfg(feature = "rooms")]
 pub mod caller;
 pub mod fleet;
+#[cfg(feature = "rooms")]
 pub mod native;
 pub mod proxy;
 #[cfg(feature = "rooms")]

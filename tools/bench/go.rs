@@ -21,6 +21,7 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime;
 
+use super::tell;
 use crate::test::root;
 use tools::running::{BoxError, Running};
 
@@ -54,20 +55,7 @@ pub fn run(args: &Args) -> ExitCode {
         .map_err(BoxError::machine("a runtime"))
         .map_err(GoError::from)
         .and_then(|runtime| runtime.block_on(measure(args)));
-    match measured {
-        Ok(report) if args.json => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("numbers and words"));
-            ExitCode::SUCCESS
-        }
-        Ok(report) => {
-            report.print();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("could not measure GO: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tell("GO", measured, args.json, Report::print)
 }
 
 /// Why there is no figure.

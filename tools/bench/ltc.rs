@@ -5,7 +5,6 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
 
 use engine::sound::{FrameGrid, Plan, Renderer};
 use engine::timecode::{Course, Line, Ltc};
@@ -76,7 +75,7 @@ pub fn run(args: &Args) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Microseconds.
+/// Microseconds of a processor.
 fn ours(rate_hz: u32, minutes: u32) -> f64 {
     let begin = ShowTime::from_ns(1_790_000_000_000_000_000);
     let line = Line::Runs { at: begin, position: Span::ZERO };
@@ -85,22 +84,22 @@ fn ours(rate_hz: u32, minutes: u32) -> f64 {
     let (plan, renderer) =
         (Plan { voices: Vec::new(), timecode }, Renderer::new(Arc::new([]), rate_hz, 1));
     let mut out = [0.0; BLOCK];
-    let began = Instant::now();
+    let used = used_us(UsageWho::RUSAGE_SELF);
     for block in 0..blocks(rate_hz, minutes) {
         let grid = FrameGrid::exact(begin, rate_hz).skip(block * BLOCK);
         renderer.render(&plan, grid, &mut out);
         black_box(&out);
     }
-    began.elapsed().as_secs_f64() * 1e6
+    used_us(UsageWho::RUSAGE_SELF) - used
 }
 
 fn silence(rate_hz: u32, minutes: u32) -> f64 {
     let mut out = [0.0_f32; BLOCK];
-    let began = Instant::now();
+    let used = used_us(UsageWho::RUSAGE_SELF);
     for _ in 0..blocks(rate_hz, minutes) {
         black_box(&mut out).fill(0.0);
     }
-    began.elapsed().as_secs_f64() * 1e6
+    used_us(UsageWho::RUSAGE_SELF) - used
 }
 
 fn blocks(rate_hz: u32, minutes: u32) -> usize {
@@ -116,17 +115,18 @@ fn build(peer: &Path) -> bool {
 
 /// Microseconds of a processor.
 fn libltc(peer: &Path, rate_hz: u32, minutes: u32) -> f64 {
-    let before = used_by_children_us();
+    let used = used_us(UsageWho::RUSAGE_CHILDREN);
     let frames = (25 * 60 * minutes).to_string();
     let rate_hz = rate_hz.to_string();
     let words = ["write", &rate_hz, "25", "625", "0", "0", "0", "0", &frames];
     let done = Command::new(peer).args(words).stdout(Stdio::null()).status();
     assert!(done.is_ok_and(|it| it.success()), "libltc writes");
-    used_by_children_us() - before
+    used_us(UsageWho::RUSAGE_CHILDREN) - used
 }
 
-fn used_by_children_us() -> f64 {
-    let used = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel counts");
+/// Of a processor, so that all three are measured alike and whatever else runs here is in none of them.
+fn used_us(who: UsageWho) -> f64 {
+    let used = getrusage(who).expect("the kernel counts");
     (used.user_time() + used.system_time()).num_microseconds() as f64
 }
 

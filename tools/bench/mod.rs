@@ -1,8 +1,10 @@
 //! Measurements. Each prints what was measured, how often, and how busy the machine was.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde::Serialize;
 
 mod box_clock;
 pub(crate) mod clock;
@@ -15,6 +17,7 @@ mod light_render;
 mod ltc;
 mod net;
 mod pages;
+#[cfg(feature = "rooms")]
 mod peers;
 #[cfg(feature = "rooms")]
 mod rooms;
@@ -39,6 +42,7 @@ pub enum Bench {
     /// What drawing a frame of light costs, beside copying it
     LightRender(light_render::Args),
     /// What peer connections of a crowd cost the box, and what they leave behind
+    #[cfg(feature = "rooms")]
     Peers(peers::Args),
     /// What LTC costs to render as sound, beside libltc
     Ltc(ltc::Args),
@@ -56,6 +60,7 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Clock(args) => clock::run(args),
         Bench::Light(args) => light::run(args),
         Bench::Pages(args) => pages::run(args),
+        #[cfg(feature = "rooms")]
         Bench::Peers(args) => peers::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
@@ -66,6 +71,26 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Rooms(args) => rooms::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
+}
+
+/// Prints what was measured, or why it could not be.
+fn tell<R: Serialize, E: Display>(
+    what: &str,
+    measured: Result<R, E>,
+    json: bool,
+    print: impl FnOnce(&R),
+) -> ExitCode {
+    match measured {
+        Ok(report) if json => {
+            println!("{}", serde_json::to_string_pretty(&report).expect("numbers and words"));
+        }
+        Ok(report) => print(&report),
+        Err(error) => {
+            eprintln!("could not measure {what}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// How many processes run or wait, over the last minute.

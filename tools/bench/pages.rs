@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode, Output, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::tell;
 use crate::test::root;
 
 /// How to measure.
@@ -32,20 +33,7 @@ pub struct Args {
 
 /// Measures and prints.
 pub fn run(args: &Args) -> ExitCode {
-    match measure(args) {
-        Ok(report) if args.json => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("numbers and words"));
-            ExitCode::SUCCESS
-        }
-        Ok(report) => {
-            print!("{}", report.table());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("could not measure pages: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tell("pages", measure(args), args.json, |report| print!("{}", report.table()))
 }
 
 /// Why there is no figure.
