@@ -1,7 +1,7 @@
 //! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -120,11 +120,10 @@ impl<'a> Tape<'a> {
     }
 
     /// Takes half a record off the end, and says what there is.
-    fn kept_in_spite_of(&mut self, why: Refused) -> Refused {
-        let Some(file) = self.file.as_mut().filter(|_| self.bytes > 0) else { return why };
-        let cut = file.set_len(self.bytes).and_then(|()| file.rewind());
+    fn kept_in_spite_of(&self, why: Refused) -> Refused {
+        let Some(file) = self.file.as_ref().filter(|_| self.bytes > 0) else { return why };
         let name = self.place.display();
-        match cut {
+        match file.set_len(self.bytes) {
             Ok(()) => Refused(format!(
                 "{why}; what was recorded until then is good: {} bytes in {name}",
                 self.bytes

@@ -55,9 +55,9 @@ pub struct LightReport {
     pub differing: u64,
     /// Frames in which anything moved.
     pub moving: u64,
-    /// Frames in which recorded light was seen, and in which what the tape brings was.
+    /// Frames in which the recording over the second universe was seen.
     pub filmed: u64,
-    /// The same of what the tape brings.
+    /// Frames in which the one that the tape brings was seen, over the third.
     pub taped: u64,
 }
 
