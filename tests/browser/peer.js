@@ -1,5 +1,5 @@
-// What `peer.test.js` has each browser live through, in a network namespace: `node peer.js chromium|firefox`. A line on
-// its output for each thing that holds.
+// What `peer.test.js` has each browser live through, in a network namespace: `node peer.js chromium|firefox`, and
+// `node peer.js relay`. A line on its output for each thing that holds.
 //
 // First the page's own module offers to Chromium, which says back what it hears and sounds a tone, as nobody in the box
 // does yet on all channels; the room of two between them is played here. Then the page as it is meets the box.
@@ -27,7 +27,7 @@ const ending = [];
 const later = (act) => { ending.unshift(act); };
 
 try {
-  await main();
+  await (name === "relay" ? meetByRelay() : main());
 } finally {
   for (const act of ending) await act();
 }
@@ -46,7 +46,6 @@ async function main() {
   else console.log(`the track is not heard here: ${whyNoPulse()}`);
   await Promise.all([keepItsConnection(page, other, packets), meetTheBox(page.context().browser(), hears)]);
   if (hears) await hearTheTrack(page);
-  if (name === "chromium") await meetByRelay(page.context().browser());
 }
 
 /** The page as anybody opens it, and the box: it offers by itself, and finds back by itself. */
@@ -85,10 +84,11 @@ async function meetTheBox(browser, hears) {
 }
 
 /** A page that only coturn can bring to the box, which told it of coturn. */
-async function meetByRelay(browser) {
+async function meetByRelay() {
+  const browser = await startBrowser();
+  later(() => browser.close());
   const [turn, port] = await freePorts(2);
-  const relay = await startRelay(turn);
-  if (!relay) return console.log("no relay: coturn is not installed");
+  await startRelay(turn);
   const server = `{ urls = ["turn:${HERE}:${turn}"], username = "phone", credential = "${RELAY.secret}" }`;
   const box = await startBox(clickShow, { peers: port, more: `[peers]\nice_servers = [${server}]\n` });
   later(() => box.stop());
@@ -107,7 +107,7 @@ async function meetByRelay(browser) {
   });
   const from = Number(address.split(":").pop());
   assert.ok(from >= RELAY.lowest && from <= RELAY.highest, `it comes from port ${from}`);
-  return console.log(`by coturn alone: the box hears it from the relay's port ${from}`);
+  console.log(`by coturn alone: the box hears it from the relay's port ${from}`);
 }
 
 async function startRelay(port) {
@@ -119,16 +119,10 @@ async function startRelay(port) {
     "--min-port", `${RELAY.lowest}`, "--max-port", `${RELAY.highest}`,
     "--pidfile", join(folder, "pid"), "--userdb", join(folder, "users"),
   ], { stdio: ["ignore", "pipe", "ignore"] });
-  const missing = await new Promise((done) => {
-    child.once("error", done);
-    child.once("spawn", () => done(null));
-  });
-  if (missing) return null;
   later(() => child.kill());
   let said = "";
   child.stdout.on("data", (text) => { said += text; });
   await until("coturn listens", () => said.includes("Relay ports initialization done"));
-  return child;
 }
 
 /** By which way the one phone asks, as the box has it. */

@@ -1,9 +1,9 @@
-// The page's peer connection in Chromium and Firefox ESR, through a bad network and a cut. Each browser and its network
-// are in a network namespace of their own, for browsers speak to no loopback address; both at the same time. Prints what
-// it measured.
+// The page's peer connection in Chromium and Firefox ESR, through a bad network and a cut, and in Chromium by a relay.
+// Each story and its network are in a network namespace of their own, for browsers speak to no loopback address; all at
+// the same time. Prints what it measured.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -44,5 +44,11 @@ test("sx06: the page's peer connection", { skip: whyNot() || false, timeout: 150
     if (reason) return t.skip(reason);
     for (const line of await told(browser)) t.diagnostic(line);
   });
-  await Promise.all(Object.keys(PATHS).map(each));
+  const relay = t.test("ps09: a page that only coturn can bring to the box asks it the time", async (t) => {
+    const missing = spawnSync("turnserver", ["--version"]).error ? "no coturn: `tools/setup --tests` installs it" : null;
+    const reason = lacks("chromium") || missing;
+    if (reason) return t.skip(reason);
+    for (const line of await told("relay")) t.diagnostic(line);
+  });
+  await Promise.all([...Object.keys(PATHS).map(each), relay]);
 });
