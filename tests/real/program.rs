@@ -104,7 +104,7 @@ fn a_go_from_the_command_line_fires_and_the_story_tells() {
 }
 
 #[test]
-fn masters_blackout_park_release_and_blind_go_by_words_and_status_shows_them() {
+fn masters_blackout_park_release_blind_and_air_go_by_words_and_status_shows_them() {
     let the_box = TheBox::start();
     let does = |words: &[&str], says: &str| {
         let output = the_box.ask(words);
@@ -117,27 +117,51 @@ fn masters_blackout_park_release_and_blind_go_by_words_and_status_shows_them() {
     does(&["park", "par.red", "80"], "par.red");
     does(&["park", "1/3"], "1/3");
     does(&["blind", "3"], "3");
+    does(&["air", "tone"], "tone is on air");
     let show = the_box.ask_json(&["status"])["show"].clone();
     assert_eq!(show["masters"][0], serde_json::json!({ "name": "grand", "level_percent": 42.5 }));
     assert_eq!((&show["blackout"], &show["blind"]), (&true.into(), &"3".into()), "{show}");
+    assert_eq!(show["on_air"], "tone");
     assert_eq!(show["parked"], serde_json::json!(["par.red", "1/3"]));
     let words = the_box.ask(&["status"]).stdout;
     let words = String::from_utf8_lossy(&words).into_owned();
-    for line in ["BLACKOUT", "PARKED   par.red, 1/3", "BLIND    3", "master   grand at 42.5%"] {
+    for line in [
+        "BLACKOUT",
+        "PARKED   par.red, 1/3",
+        "BLIND    3",
+        "ON AIR   tone",
+        "master   grand at 42.5%",
+    ] {
         assert!(words.contains(line), "{words}");
     }
     does(&["unpark", "1/3"], "1/3");
     does(&["unpark"], "");
     does(&["blackout", "off"], "blackout");
     does(&["blind"], "");
+    does(&["air"], "nothing is on air");
     does(&["release", "--list", "balcony"], "balcony");
     let show = the_box.ask_json(&["status"])["show"].clone();
     assert_eq!(
-        (&show["blackout"], &show["parked"], &show["blind"]),
-        (&false.into(), &serde_json::json!([]), &Value::Null)
+        (&show["blackout"], &show["parked"], &show["blind"], &show["on_air"]),
+        (&false.into(), &serde_json::json!([]), &Value::Null, &Value::Null)
     );
     let refused = the_box.ask(&["master", "nobody", "10"]);
     assert_eq!((code(&refused), said(&refused).contains("no master `nobody`")), (1, true));
+}
+
+#[test]
+fn a_track_that_cannot_be_read_leaves_the_air_silent_and_says_so() {
+    let mut the_box = TheBox::start();
+    assert_eq!(code(&the_box.ask(&["air", "tone"])), 0);
+    // Copied over badly since the show was checked.
+    std::fs::write(the_box.place.path("click.wav"), b"no sound").expect("written");
+    assert_eq!(code(&the_box.ask(&["air", "track_001"])), 0);
+    let line = the_box.wait_for_line("track_001 is not on air: ");
+    assert!(line.contains("click.wav"), "{line}");
+    let show = the_box.ask_json(&["status"])["show"].clone();
+    assert_eq!(show["on_air"], Value::Null, "not the tone of before either");
+    let refused = the_box.ask(&["air", "nothing"]);
+    assert_eq!((code(&refused), said(&refused).contains("no track `nothing`")), (1, true));
 }
 
 #[test]
