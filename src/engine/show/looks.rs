@@ -3,6 +3,7 @@
 //! Order decides: a cue's look before its own `levels`, in each of them groups before fixtures before cells, in each
 //! of those as written. What comes later wins, attribute by attribute.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use units::Level;
@@ -127,14 +128,40 @@ struct Reader<'a> {
     report: &'a Report,
     entry: &'a Entry,
     fixtures: Vec<(usize, &'a Fixture)>,
+    /// Which channels have an attribute; gone through once, since a look of a large stage has as many attributes as
+    /// fixtures have channels.
+    by_attribute: OnceCell<BTreeMap<&'a str, Vec<LaneOf<'a>>>>,
     /// A palette is for whoever can do it.
     of_palette: bool,
 }
 
+/// A channel and its place: of which fixture, and which of its channels.
+#[derive(Clone, Copy)]
+struct LaneOf<'a> {
+    fixture: (usize, &'a Fixture),
+    channel: usize,
+}
+
 impl<'a> Reader<'a> {
+    /// For these fixtures, in their order.
     fn new(ground: Ground<'a>, entry: &'a Entry, members: &[usize]) -> Self {
         let fixtures = members.iter().map(|&it| (it, &ground.patch.fixtures[it])).collect();
-        Self { ground, report: ground.report, entry, fixtures, of_palette: false }
+        let (report, by_attribute) = (ground.report, OnceCell::new());
+        Self { ground, report, entry, fixtures, by_attribute, of_palette: false }
+    }
+
+    /// The channels of that attribute, fixture by fixture.
+    fn channels(&self, attribute: &str) -> &[LaneOf<'a>] {
+        let by_attribute = self.by_attribute.get_or_init(|| {
+            let mut all: BTreeMap<&str, Vec<LaneOf>> = BTreeMap::new();
+            for &fixture in &self.fixtures {
+                for (channel, it) in fixture.1.channels.iter().enumerate() {
+                    all.entry(&it.attribute).or_default().push(LaneOf { fixture, channel });
+                }
+            }
+            all
+        });
+        by_attribute.get(attribute).map_or(&[], Vec::as_slice)
     }
 
     fn setting(&self) -> Setting {
@@ -186,7 +213,7 @@ impl<'a> Reader<'a> {
         let reader = Reader { of_palette: true, ..Reader::new(self.ground, self.entry, &members) };
         over(setting, &reader.keys(all));
         for it in own.settings() {
-            let mine = it.iter().filter(|(index, _)| members.contains(index));
+            let mine = it.iter().filter(|(index, _)| members.binary_search(index).is_ok());
             over(setting, &mine.map(|(index, levels)| (*index, levels.clone())).collect());
         }
     }
@@ -220,7 +247,8 @@ impl<'a> Reader<'a> {
         let level = Level::read(&key.node, self.report);
         let mut able = false;
         for (index, fixture) in &self.fixtures {
-            for channel in channels(fixture, is_intensity) {
+            let all = fixture.channels.iter().enumerate();
+            for (channel, _) in all.filter(|(_, it)| is_intensity(&it.attribute)) {
                 able = true;
                 level.into_iter().for_each(|level| set(setting, *index, channel, level));
             }
@@ -230,18 +258,15 @@ impl<'a> Reader<'a> {
 
     fn attribute(&self, key: &Entry, setting: &mut Setting) {
         let asked = Asked::read(&key.node, self.report);
-        let mut able = false;
-        for (index, fixture) in &self.fixtures {
-            for channel in channels(fixture, |name| name == key.key) {
-                able = true;
-                let it = &fixture.channels[channel];
-                let level = asked
-                    .as_ref()
-                    .and_then(|asked| asked.level(it, &fixture.name, &key.node, self.report));
-                level.into_iter().for_each(|level| set(setting, *index, channel, level));
-            }
+        let lanes = self.channels(&key.key);
+        for &LaneOf { fixture: (index, fixture), channel } in lanes {
+            let it = &fixture.channels[channel];
+            let level = asked
+                .as_ref()
+                .and_then(|asked| asked.level(it, &fixture.name, &key.node, self.report));
+            level.into_iter().for_each(|level| set(setting, index, channel, level));
         }
-        self.say_unless(able, key, &key.key);
+        self.say_unless(!lanes.is_empty(), key, &key.key);
     }
 
     /// That none of the fixtures can do it; in a group those that cannot are left alone.
@@ -261,11 +286,6 @@ impl<'a> Reader<'a> {
         };
         self.report.error(key.spot, code::MISSING_ATTRIBUTE, message, help);
     }
-}
-
-fn channels(fixture: &Fixture, is_it: impl Fn(&str) -> bool) -> Vec<usize> {
-    let all = fixture.channels.iter().enumerate();
-    all.filter(|(_, it)| is_it(&it.attribute)).map(|(index, _)| index).collect()
 }
 
 fn mixed(channel: &Channel) -> mix::Part<'_> {
