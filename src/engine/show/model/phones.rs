@@ -1,0 +1,42 @@
+//! What a cue does on phones.
+
+use units::{Decibels, Rgb, Span, TrackId};
+
+use super::Loops;
+
+/// What phones do.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PhoneCue {
+    /// The colour of their screens, and how long it takes.
+    pub colour: Option<(Rgb, Span)>,
+    /// Words; empty clears them.
+    pub text: Option<String>,
+    /// A track.
+    pub track: Option<PhoneTrack>,
+    /// Flashes.
+    pub flash: Option<PhoneFlash>,
+}
+
+/// A track on phones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhoneTrack {
+    /// Its name.
+    pub track: TrackId,
+    /// How loud.
+    pub volume: Decibels,
+    /// How often.
+    pub loops: Loops,
+    /// From silence at the start.
+    pub fade_in: Span,
+    /// To silence at the end.
+    pub fade_out: Span,
+}
+
+/// Flashes on phones: three a second at most, unless the show file gives a reason to allow more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PhoneFlash {
+    /// How many.
+    pub count: u32,
+    /// How many a second.
+    pub per_second: f64,
+}
