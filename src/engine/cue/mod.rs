@@ -6,10 +6,13 @@
 
 mod agenda;
 mod air;
+mod alarms;
 mod bench;
 mod desk;
 mod fire;
+mod hand;
 mod on_stage;
+mod out;
 mod standby;
 mod timecode;
 mod whole;
@@ -17,24 +20,21 @@ mod whole;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use units::{CommandId, CueNumber, OrderId, PhoneId, ShowTime, Span, TrackId, VoiceId};
-use uuid::Uuid;
-use wire::solusync::{ClockCorrection, Message, uuid_v4};
+use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, TrackId, VoiceId};
 
 pub use agenda::Why;
 use agenda::{Agenda, Event, RunId};
-use standby::{Standby, list_named};
+use standby::Standby;
 use timecode::Following;
 
 use crate::audience::Audience;
 use crate::calibrate::Bench;
 use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
-use crate::ledger::{Ledger, can_tell};
-use crate::order::{Order, Output, Receipt, What};
+use crate::ledger::Ledger;
 use crate::pool::Pool;
-use crate::show::{Cue, CuePlace, Lead, Show, Trigger, TriggerOn};
+use crate::show::{Cue, CuePlace, Lead, Show, TriggerOn};
 use crate::timecode::Course;
-use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
+use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said};
 use crate::{light, sound};
 
 /// Phones on crowded Wi-Fi have their orders by then; a show sets its own with `lead`.
@@ -42,12 +42,6 @@ const AUTO_PHONE_LEAD: Span = Span::from_millis(400);
 
 /// Until the card has said what it needs.
 const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
-
-/// A frame of light, its head start and a little more: later than this is worth a word.
-const LATE: Span = Span::from_millis(30);
-
-/// A frame is drawn a little before its instant, and reports come after it: so much of the past may still be asked for.
-const STILL_DRAWN: Span = Span::from_secs(1);
 
 /// How many answers are kept for commands that are sent twice.
 const ANSWERS_KEPT: usize = 1024;
@@ -323,143 +317,6 @@ impl Engine {
         }
     }
 
-    fn go(&mut self, now: ShowTime, list: Option<&str>, from: &str) -> Result<Done, Refusal> {
-        let list = self.list(list)?;
-        if let Some(done) = self.go_after_jump(now, list) {
-            return Ok(done);
-        }
-        let place = CuePlace { list, index: self.lists[list].next };
-        match self.show.at(place) {
-            Some(_) => {
-                let tracking = Tracking::of(!self.lists[list].is_in_order(&self.show.lists[list]));
-                self.fire_now(now, place, tracking, from)
-            }
-            None => Ok(self.done_standby(list)), // nothing to do is no mistake
-        }
-    }
-
-    fn fire_by_number(
-        &mut self,
-        now: ShowTime,
-        cue: CueNumber,
-        from: &str,
-    ) -> Result<Done, Refusal> {
-        let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
-        self.fire_now(now, place, Tracking::Own, from)
-    }
-
-    /// A console fires a cue by a slot of an input.
-    fn crossed(&mut self, now: ShowTime, trigger: usize) {
-        let show = self.show.clone();
-        if let Some(Trigger { on: TriggerOn::Slot(slot), fires }) = show.triggers.get(trigger) {
-            let by = format!("input {}", show.inputs[slot.input].name);
-            self.pull(now, *fires, &by);
-        }
-    }
-
-    /// Fires whatever the show has for it; what nobody asked for is no mistake.
-    fn hear_trigger(&mut self, now: ShowTime, on: TriggerOn, from: &str) {
-        let show = self.show.clone();
-        for trigger in show.triggers.iter().filter(|it| it.on == on) {
-            self.pull(now, trigger.fires, from);
-        }
-    }
-
-    fn pull(&mut self, now: ShowTime, cue: CueNumber, by: &str) {
-        if let Err(refusal) = self.fire_by_number(now, cue, by) {
-            self.say(Said::Refused { why: refusal.to_string(), by: by.to_owned() });
-        }
-    }
-
-    fn fire_now(
-        &mut self,
-        now: ShowTime,
-        place: CuePlace,
-        tracking: Tracking,
-        from: &str,
-    ) -> Result<Done, Refusal> {
-        if self.paused.is_some() {
-            return Err(Refusal::Paused);
-        }
-        // A hand that moves on takes the list out of its chain: what was still to come by itself would otherwise
-        // cut into the scene that was just asked for.
-        self.agenda.retain(|event| !event.comes_in(place.list));
-        self.take_up_timecode(now, place.list);
-        self.fire(now, place, Firing { begin: now, tracking, late: false, by: from });
-        self.move_standby(
-            now,
-            place.list,
-            Standby::behind(&self.show.lists[place.list], place.index),
-        );
-        let cue = &self.show.lists[place.list].cues[place.index];
-        let said = format!("cue {} fired", called(cue));
-        Ok(Done { fired: Some(cue.number), ..self.done(place.list, said) })
-    }
-
-    fn back(&mut self, now: ShowTime, list: Option<&str>) -> Result<Done, Refusal> {
-        let list = self.list(list)?;
-        self.take_up_timecode(now, list);
-        if let Some(before) = self.lists[list].next.checked_sub(1) {
-            self.move_standby(now, list, before);
-        }
-        Ok(self.done_standby(list))
-    }
-
-    fn put_on_standby(&mut self, now: ShowTime, cue: CueNumber) -> Result<Done, Refusal> {
-        let (place, _) = self.show.cue(cue).ok_or(Refusal::NoSuchCue { cue })?;
-        self.take_up_timecode(now, place.list);
-        self.move_standby(now, place.list, place.index);
-        Ok(self.done_standby(place.list))
-    }
-
-    fn list(&self, name: Option<&str>) -> Result<usize, Refusal> {
-        let no_list = || Refusal::NoSuchList { list: name.unwrap_or("").to_owned() };
-        list_named(&self.show, name).ok_or_else(no_list)
-    }
-
-    fn done_standby(&self, list: usize) -> Done {
-        let said = match self.on_standby(list) {
-            Some(cue) => format!("cue {} is on standby", called(cue)),
-            None => format!(
-                "nothing is on standby: list `{}` is at its end; `goto` a cue",
-                self.show.lists[list].name
-            ),
-        };
-        self.done(list, said)
-    }
-
-    fn done(&self, list: usize, said: String) -> Done {
-        Done { said, fired: None, standby: self.on_standby(list).map(|cue| cue.number) }
-    }
-
-    fn on_standby(&self, list: usize) -> Option<&Cue> {
-        self.show.at(CuePlace { list, index: self.lists.get(list)?.next })
-    }
-
-    fn move_standby(&mut self, now: ShowTime, list: usize, next: usize) {
-        self.lists[list].next = next;
-        self.set_alarms(now);
-        let cue = self.on_standby(list).map(|cue| cue.number);
-        self.say(Said::Standby { list: self.show.lists[list].name.clone(), cue });
-    }
-
-    /// Cues on standby that fire at a time of day get their alarm.
-    fn set_alarms(&mut self, now: ShowTime) {
-        for list in 0..self.lists.len() {
-            let time = self.on_standby(list).and_then(|cue| cue.at);
-            self.lists[list].alarm =
-                time.map(|time| standby::next_time_of_day(time, now, self.local_ahead));
-        }
-    }
-
-    fn next_alarm(&self) -> Option<(ShowTime, Why)> {
-        let alarm = |list: usize| {
-            let cue = self.on_standby(list)?;
-            Some((self.lists[list].alarm? - self.head_start(cue), Why::TimeOfDay(cue.number)))
-        };
-        (0..self.lists.len()).filter_map(alarm).min_by_key(|(at, _)| *at)
-    }
-
     /// Does everything that was due up to `now`, before what `now` brings.
     fn catch_up(&mut self, now: ShowTime) {
         self.last_now = now;
@@ -473,21 +330,6 @@ impl Engine {
         }
         let overdue = self.ledger.overdue(now);
         overdue.into_iter().for_each(|receipt| self.receive(receipt));
-    }
-
-    fn ring_alarms(&mut self, now: ShowTime) {
-        for list in 0..self.lists.len() {
-            let Some((alarm, cue)) = self.lists[list].alarm.zip(self.on_standby(list)) else {
-                continue;
-            };
-            if alarm - self.head_start(cue) > now {
-                continue;
-            }
-            let place = CuePlace { list, index: self.lists[list].next };
-            let firing = Firing { begin: alarm, tracking: Tracking::Own, late: false, by: "clock" };
-            self.fire(now, place, firing);
-            self.move_standby(now, list, Standby::behind(&self.show.lists[list], place.index));
-        }
     }
 
     fn happen(&mut self, now: ShowTime, event: Event) {
@@ -508,81 +350,6 @@ impl Engine {
         self.look_for_the_end();
         self.send_plans(now);
         self.correct_phones(now);
-    }
-
-    fn correct_phones(&mut self, now: ShowTime) {
-        for (phone, correction) in self.pool.poll(now) {
-            let (id, to) = (self.message_id(), To::One(phone));
-            let message = Message::ClockCorrection(ClockCorrection(correction));
-            self.effects.push_back(Effect::Tell { to, id, message });
-        }
-    }
-
-    fn send_plans(&mut self, now: ShowTime) {
-        if std::mem::take(&mut self.light_changed) {
-            self.light.forget(now - STILL_DRAWN);
-            self.last_plan += 1;
-            self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
-        }
-        if std::mem::take(&mut self.sound_changed) {
-            self.sound.set_timecode(self.ltc());
-            self.effects.push_back(Effect::Sound(self.sound.plan()));
-        }
-        if std::mem::take(&mut self.course_changed) {
-            self.effects.push_back(Effect::Timecode(self.course));
-        }
-    }
-
-    fn welcome(&mut self, now: ShowTime, phone: PhoneId) {
-        self.phones.insert(phone);
-        for message in self.audience.catch_up(now) {
-            let id = self.message_id();
-            self.effects.push_back(Effect::Tell { to: To::One(phone), id, message });
-        }
-    }
-
-    fn receive(&mut self, receipt: Receipt) {
-        if let Some(by) = receipt.late().filter(|by| *by > LATE) {
-            self.say(Said::Late { order: receipt.order, by });
-        }
-        self.effects.push_back(Effect::Received(receipt));
-    }
-
-    fn say(&mut self, said: Said) {
-        self.effects.push_back(Effect::Said(said));
-    }
-
-    /// Gives an order; the caller makes the plan or the message that carries it out.
-    fn order(&mut self, cue: Option<CueNumber>, output: Output, what: What, at: ShowTime) -> Order {
-        self.last_order += 1;
-        let order = Order { id: OrderId(self.last_order), cue, output, what, at };
-        if output == Output::Light {
-            // Its plan is the next one to be sent.
-            self.ledger.expect_light(&order, self.last_plan + 1);
-        }
-        self.effects.push_back(Effect::Ordered(order.clone()));
-        order
-    }
-
-    /// Tells every phone, and waits for what they say of it if the order can be told of.
-    fn tell_all(&mut self, order: &Order, message: Message) {
-        let id = self.message_id();
-        if can_tell(order) {
-            self.ledger.expect_message(order, id);
-        }
-        self.effects.push_back(Effect::Tell { to: To::All, id, message });
-    }
-
-    fn message_id(&mut self) -> Uuid {
-        uuid_v4(u128::from(self.next_chance()) << 64 | u128::from(self.next_chance()))
-    }
-
-    /// SplitMix64: from one number handed in, as many as are needed.
-    fn next_chance(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 
     fn phone_lead(&self) -> Span {
