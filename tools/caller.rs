@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{self, SplitSink};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,18 +21,32 @@ pub struct Caller {
     pub native: Native,
     /// What `hello` was answered.
     pub welcome: Value,
-    bloom: Socket,
+    bloom: SplitSink<Socket, Message>,
+    heard: UnboundedReceiver<Heard>,
     box_id: String,
-    _ws: Awake,
+    _awake: [Awake; 2],
 }
 
-/// The socket on `/ws`, whose pings have to be answered; closed when this is dropped.
+/// Reads a socket however long nobody listens, for its pings have to be answered; it is closed when this is dropped.
 struct Awake(JoinHandle<()>);
 
 impl Awake {
-    fn new(mut ws: Socket) -> Self {
-        // The library answers pings when it is read.
-        Self(tokio::spawn(async move { while ws.next().await.is_some_and(|it| it.is_ok()) {} }))
+    /// What it hears is for whoever keeps the receiver.
+    fn new(
+        mut socket: impl Stream<Item = Heard> + Unpin + Send + 'static,
+    ) -> (Self, UnboundedReceiver<Heard>) {
+        let (tell, heard) = unbounded_channel();
+        let read = async move {
+            // The library answers pings when it is read.
+            while let Some(it) = socket.next().await {
+                let is_over = it.is_err();
+                let _ = tell.send(it);
+                if is_over {
+                    break;
+                }
+            }
+        };
+        (Self(tokio::spawn(read)), heard)
     }
 }
 
@@ -63,6 +79,7 @@ pub enum CallError {
 }
 
 type Socket = WebSocketStream<TcpStream>;
+type Heard = Result<Message, tokio_tungstenite::tungstenite::Error>;
 
 impl Caller {
     /// Says hello and connects; its packets come from this address.
@@ -92,7 +109,9 @@ impl Caller {
         say(&mut bloom, &json!({ "type": "JoinRoom", "room_id": room })).await?;
         hear(&mut bloom, "RoomParticipants").await?;
         let native = Native::new(from, track).await?;
-        Ok(Self { native, welcome, bloom, box_id, _ws: Awake::new(ws) })
+        let (bloom, replies) = bloom.split();
+        let ((ws, _), (room, heard)) = (Awake::new(ws), Awake::new(replies));
+        Ok(Self { native, welcome, bloom, heard, box_id, _awake: [ws, room] })
     }
 
     /// Offers, and waits until all channels are open.
@@ -113,7 +132,8 @@ impl Caller {
     pub async fn exchange(&mut self, offer: &str) -> Result<String, CallError> {
         let offer = json!({ "type": "Offer", "to": self.box_id, "sdp": offer });
         say(&mut self.bloom, &offer).await?;
-        let answer = hear(&mut self.bloom, "Answer").await?;
+        let mut heard = stream::poll_fn(|context| self.heard.poll_recv(context));
+        let answer = hear(&mut heard, "Answer").await?;
         Ok(answer["sdp"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -146,12 +166,18 @@ async fn dial(at: SocketAddr, path: &str) -> Result<Socket, CallError> {
     Ok(client_async_with_config(url, stream, Some(config)).await?.0)
 }
 
-async fn say(socket: &mut Socket, message: &Value) -> Result<(), CallError> {
+async fn say(
+    socket: &mut (impl Sink<Message, Error = tokio_tungstenite::tungstenite::Error> + Unpin),
+    message: &Value,
+) -> Result<(), CallError> {
     Ok(socket.send(Message::text(message.to_string())).await?)
 }
 
 /// The next message of that type; others pass by, refusals do not.
-async fn hear(socket: &mut Socket, wanted: &'static str) -> Result<Value, CallError> {
+async fn hear(
+    socket: &mut (impl Stream<Item = Heard> + Unpin),
+    wanted: &'static str,
+) -> Result<Value, CallError> {
     let unexpected = |said: String| CallError::Unexpected { wanted, said };
     let heard = async {
         while let Some(frame) = socket.next().await {
