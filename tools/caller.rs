@@ -13,6 +13,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use wire::solusync::IceServer;
+
 use crate::native::{Native, NativeError, PATIENCE};
 
 /// A phone that has called.
@@ -97,9 +99,32 @@ impl Caller {
     /// # Errors
     /// [`CallError`].
     pub async fn arrive(at: SocketAddr, from: &str, track: bool) -> Result<Self, CallError> {
-        let mut ws = dial(at, "/ws").await?;
-        say(&mut ws, &hello()).await?;
-        let welcome = hear(&mut ws, "hello").await?;
+        let (ws, welcome) = welcomed(at).await?;
+        let native = Native::new(from, track).await?;
+        Self::join(at, ws, welcome, native).await
+    }
+
+    /// The same for a phone that knows no way to the box but by the TURN servers of which the box tells it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn arrive_by_relay(at: SocketAddr, from: &str) -> Result<Self, CallError> {
+        let (ws, welcome) = welcomed(at).await?;
+        let servers = serde_json::from_value(welcome["signaling"]["ice_servers"].clone());
+        let servers: Vec<IceServer> = servers.map_err(|_| CallError::Unexpected {
+            wanted: "its relays",
+            said: welcome.to_string(),
+        })?;
+        let native = Native::by_relay(from, &servers).await?;
+        Self::join(at, ws, welcome, native).await
+    }
+
+    async fn join(
+        at: SocketAddr,
+        ws: Socket,
+        welcome: Value,
+        native: Native,
+    ) -> Result<Self, CallError> {
         let named = |key: &str| welcome["signaling"][key].as_str().map(str::to_owned);
         let unnamed =
             || CallError::Unexpected { wanted: "where to offer", said: welcome.to_string() };
@@ -108,7 +133,6 @@ impl Caller {
         let mut bloom = dial(at, "/bloom").await?;
         say(&mut bloom, &json!({ "type": "JoinRoom", "room_id": room })).await?;
         hear(&mut bloom, "RoomParticipants").await?;
-        let native = Native::new(from, track).await?;
         let (bloom, replies) = bloom.split();
         let ((ws, _), (room, heard)) = (Awake::new(ws), Awake::new(replies));
         Ok(Self { native, welcome, bloom, heard, box_id, _awake: [ws, room] })
@@ -144,6 +168,13 @@ impl Caller {
     pub async fn throw(&mut self, offer: &str) -> Result<(), CallError> {
         say(&mut self.bloom, &json!({ "type": "Offer", "to": self.box_id, "sdp": offer })).await
     }
+}
+
+async fn welcomed(at: SocketAddr) -> Result<(Socket, Value), CallError> {
+    let mut ws = dial(at, "/ws").await?;
+    say(&mut ws, &hello()).await?;
+    let welcome = hear(&mut ws, "hello").await?;
+    Ok((ws, welcome))
 }
 
 fn hello() -> Value {

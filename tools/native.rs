@@ -14,10 +14,12 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
+    RTCConfiguration, RTCConfigurationBuilder, RTCIceGatheringState, RTCIceServer,
+    RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use webrtc::runtime::default_runtime;
+use wire::solusync::IceServer;
 
 /// Whatever is waited for comes within this, or it is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,6 +102,31 @@ impl Native {
     /// # Errors
     /// [`NativeError::Library`].
     pub async fn new(from: &str, track: bool) -> Result<Self, NativeError> {
+        Self::with(from, track, RTCConfiguration::default()).await
+    }
+
+    /// The same, with a track, that knows no way but by these TURN servers.
+    ///
+    /// # Errors
+    /// [`NativeError::Library`].
+    pub async fn by_relay(from: &str, servers: &[IceServer]) -> Result<Self, NativeError> {
+        let server = |it: &IceServer| RTCIceServer {
+            urls: it.urls.clone(),
+            username: it.username.clone().unwrap_or_default(),
+            credential: it.credential.clone().unwrap_or_default(),
+        };
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(servers.iter().map(server).collect())
+            .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
+            .build();
+        Self::with(from, true, configuration).await
+    }
+
+    async fn with(
+        from: &str,
+        track: bool,
+        configuration: RTCConfiguration,
+    ) -> Result<Self, NativeError> {
         let (state_said, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_said, gathered) = watch::channel(0);
         let (packets, heard) = mpsc::unbounded_channel();
@@ -113,6 +140,7 @@ impl Native {
         let connection = PeerConnectionBuilder::new()
             .with_handler(Arc::new(ears))
             .with_runtime(default_runtime().expect("it is built with tokio's"))
+            .with_configuration(configuration)
             .with_media_engine(media)
             .with_setting_engine(settings)
             .with_udp_addrs(vec![from.to_owned()])

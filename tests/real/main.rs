@@ -14,4 +14,5 @@ mod secure;
 mod sound;
 mod the_box;
 mod timecode;
+mod turn;
 mod ws;
