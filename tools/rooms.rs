@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::phones::Limits;
-use engine::rooms::Standing;
+use engine::rooms::{IDLE, Standing};
 use io::clock::BoxClock;
 use io::http::{Place, Switchboard};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -73,7 +73,7 @@ impl Figures {
 /// Through the rooms of a box.
 pub async fn through_rooms(load: Load) -> Figures {
     let limits = Limits { signalling_per_address: 64, ..Limits::default() };
-    let board = Arc::new(Switchboard::new(BoxClock::free(), &limits, None));
+    let board = Arc::new(Switchboard::new(BoxClock::free(), &limits, IDLE, None));
     let before = resident();
     let mut people = Vec::new();
     for _ in 0..load.rooms {

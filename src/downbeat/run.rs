@@ -70,7 +70,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         Refused(format!("could not open the journal in {}: {error}", state.display()))
     })?;
     let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC, &limits(&config)));
-    let board = Arc::new(Switchboard::new(clock.clone(), &limits(&config), token));
+    let board = Switchboard::new(clock.clone(), &limits(&config), config.bloom.idle, token);
+    let board = Arc::new(board);
     let (reports, heard) = std::sync::mpsc::channel();
     let rig = Rig {
         show: &show,

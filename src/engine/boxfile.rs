@@ -10,12 +10,13 @@ use std::net::IpAddr;
 pub mod clock;
 pub mod peers;
 
-use units::Subnet;
+use units::{Span, Subnet};
 
 pub use clock::Clock;
 pub use peers::Peers;
 
 use crate::reader::{Entry, Finding, Node, Read, Report, Severity, Spot, Table, code, parse};
+use crate::rooms::IDLE;
 
 /// This box. Its [`Default`] is what holds where no file says otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,11 +95,19 @@ pub struct Limits {
 }
 
 /// Signalling between phones.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bloom {
     /// A file with the token that whoever creates a room shows (BL-12); none wants none. Not the token itself: a box
     /// file is read by many, and its lines are printed where they are wrong.
     pub token_file: Option<String>,
+    /// A room in which nobody has said anything for so long ends (BL-11).
+    pub idle: Span,
+}
+
+impl Default for Bloom {
+    fn default() -> Self {
+        Self { token_file: None, idle: IDLE }
+    }
 }
 
 /// The box's own sound.
@@ -366,10 +375,15 @@ fn limits(top: &Table) -> Limits {
 }
 
 fn bloom(top: &Table) -> Bloom {
-    let Some(table) = section(top, "bloom", "[bloom]", &["token_file"]) else {
-        return Bloom::default();
+    let fallback = Bloom::default();
+    let Some(table) = section(top, "bloom", "[bloom]", &["token_file", "idle_s"]) else {
+        return fallback;
     };
-    Bloom { token_file: checked(&table, "token_file", "a path", is_path) }
+    let idle = table.whole("idle_s", 1..=3_600).map(|it| Span::from_secs(it.into()));
+    Bloom {
+        token_file: checked(&table, "token_file", "a path", is_path),
+        idle: idle.unwrap_or(fallback.idle),
+    }
 }
 
 /// The token in a file of one line.
@@ -512,7 +526,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file sound device microphone channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {
@@ -541,7 +555,7 @@ mod tests {
     #[test]
     fn every_mistake_names_its_key() {
         let text = "nme = \"a\"\nname = \"\"\n[net]\nlight = \"a b\"\naccess_points = [\"10.1.1.0\"]\n[ports]\nhttp = 70000\n[limits]\n\
-            clock_syncs_per_second = 0\n[bloom]\ntoken_file = \"\"\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[timecode]\nltc_in = \"\"\nltc_channel = 0\nmidi_in = \"\"\n[paths]\nstate = \"\"\n\
+            clock_syncs_per_second = 0\n[bloom]\ntoken_file = \"\"\nidle_s = 0\n[sound]\nrate_hz = \"fast\"\ndevice = \"\"\n[timecode]\nltc_in = \"\"\nltc_channel = 0\nmidi_in = \"\"\n[paths]\nstate = \"\"\n\
             [cluster]\naddress = \"nowhere\"\n[clock]\nptp = \"folow\"\n\
             interfaces = \"e/0\"\ntransport = 4\ndomain = 128\npriority1 = 256\ndelay = \"p2\"\n\
             log_sync_interval = -9\npeers = [\"224.0.0.1\"]\nstep = true\n";
@@ -555,6 +569,7 @@ mod tests {
                 "`http` must be a whole number from 0 to 65535, not 70000",
                 "`clock_syncs_per_second` must be a whole number from 1 to 1000000, not 0",
                 "`token_file` must be a path, not \"\"",
+                "`idle_s` must be a whole number from 1 to 3600, not 0",
                 "`rate_hz` must be a whole number, not a text",
                 "`device` must be \"auto\", \"none\", \"simulated\" or an ALSA name",
                 "`ltc_in` must be \"none\" or an ALSA name, not \"\"",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::phones::Limits;
-use engine::rooms::Standing;
+use engine::rooms::{IDLE, Standing};
 use io::clock::BoxClock;
 use io::http::{Place as Seat, Switchboard};
 use nix::sys::signal::Signal;
@@ -411,6 +411,8 @@ fn a_token_file_that_is_not_there_or_holds_none_is_named_and_never_quoted() {
 fn an_address_has_its_sockets_and_one_more_is_told_so() {
     let the_box = TheBox::start_with("[limits]\nsignalling_per_address = 2\n");
     let mut two = [Caller::connect(&the_box), Caller::connect(&the_box)];
+    // An open socket has its place a moment later; before that, the third might take it.
+    assert!(two.iter_mut().all(Caller::is_served));
     let mut third = Caller::connect(&the_box);
     assert_eq!(third.hear_refusal(), "RateLimited");
     assert_eq!(third.next(), None);
@@ -589,6 +591,21 @@ fn rooms_shows_who_is_where_since_when_and_how_much_was_said() {
 }
 
 #[test]
+fn bl11_an_idle_room_of_a_running_box_ends_all_in_it_are_told_and_their_sockets_stay() {
+    let the_box = TheBox::start_with("[bloom]\nidle_s = 1\n");
+    let (mut first, room, a) = Caller::create(&the_box);
+    let (mut second, b) = Caller::join(&the_box, &room);
+    first.hears(&[came(&b), list(&room, &[&a, &b])]);
+    for each in [&mut first, &mut second] {
+        each.hears(&[left(&a), left(&b), list(&room, &[])]);
+    }
+    assert_eq!(the_box.ask_json(&["rooms"]), json!({ "sockets": 2, "rooms": [] }));
+    let again = json!({ "type": "JoinRoom", "room_id": room }).to_string();
+    assert_eq!(second.refused(&again), "InvalidPayload", "it is there no more");
+    assert_ne!(first.make_room().0, room);
+}
+
+#[test]
 fn a_planned_exit_says_goodbye_on_bloom_too() {
     let mut the_box = TheBox::start();
     let (mut first, _, _) = Caller::create(&the_box);
@@ -715,7 +732,7 @@ fn bl10_who_drops_out_is_thrown_out_or_finds_a_room_full_is_logged_with_the_room
 }
 
 fn board() -> Arc<Switchboard> {
-    Arc::new(Switchboard::new(BoxClock::free(), &Limits::default(), None))
+    Arc::new(Switchboard::new(BoxClock::free(), &Limits::default(), IDLE, None))
 }
 
 fn seat(board: &Arc<Switchboard>) -> (Seat, ParticipantId) {

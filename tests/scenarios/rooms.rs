@@ -1,6 +1,6 @@
 //! Bloom without a socket: the document's own list of tests, and what holds whoever says what (BL-01 to BL-11).
 
-use engine::rooms::{Most, Rooms, Standing, Unheard};
+use engine::rooms::{IDLE, Most, Rooms, Standing, Unheard};
 use proptest::prelude::*;
 use serde_json::Value;
 use tests::seeds::seeds;
@@ -314,7 +314,7 @@ fn leaves_a_room(rooms: &mut Rooms, now: MonoTime, chance: u128, from: &str) -> 
 
 #[test]
 fn a_machine_with_many_addresses_turns_over_its_own_rooms_and_shuts_nobody_out() {
-    let mut rooms = Rooms::new(Most { sockets: 2, rooms: 8, rooms_per_address: 4 });
+    let mut rooms = Rooms::new(Most { sockets: 2, rooms: 8, rooms_per_address: 4 }, IDLE);
     let at = |ms| THEN + Span::from_millis(ms);
     let honest = leaves_a_room(&mut rooms, THEN, 1, "2001:db8:0:1::1").expect("a room");
     for nth in 2..500 {
@@ -390,7 +390,7 @@ struct Kept {
 const THEN: MonoTime = MonoTime::from_ns(0);
 
 fn kept(most: usize) -> Kept {
-    let mut rooms = Rooms::new(MOST);
+    let mut rooms = Rooms::new(MOST, IDLE);
     let (room, keeper) = (RoomId::from_chance(1), ParticipantId::from_chance(2));
     rooms.keep(THEN, room, keeper, most);
     Kept { rooms, room, keeper }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use engine::rooms::{Hearers, Most, Rooms, Session, Standing};
+use engine::rooms::{Hearers, IDLE, Most, Rooms, Session, Standing};
 use units::{MonoTime, Span};
 use wire::bloom::{Event, ParticipantId, Request, RoomId, parse_event, parse_request};
 
@@ -83,7 +83,7 @@ impl Foyer {
 
     /// With bounds of one's own.
     pub fn with(most: Most, people: usize) -> Self {
-        let (rooms, now) = (Rooms::new(most), MonoTime::from_ns(1_000_000_000));
+        let (rooms, now) = (Rooms::new(most, IDLE), MonoTime::from_ns(1_000_000_000));
         let mut foyer = Self { most, rooms, now, people: Vec::new(), made: None, chance: 0 };
         for nth in 0..people {
             let person = foyer.come(nth);

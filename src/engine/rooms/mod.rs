@@ -6,7 +6,7 @@
 //! Whoever joins is told to everybody in the room, itself included: first `PeerConnected`, then the list in the order
 //! of joining, so that it learns its own id. Who creates a room learns it from `RoomCreated`.
 //!
-//! A room that nobody has said, joined or left anything in for a minute ends. A room that everybody has left is such
+//! A room that nobody has said, joined or left anything in for a while (a minute) ends. A room that everybody has left is such
 //! a one: phones that lost their Wi-Fi together find it again. What that may cost is bounded: an address has so many
 //! rooms, and for one more the one of its own that has been empty longest is given up, so that a flood of rooms turns
 //! over its own. When the house has all its rooms, the [`Network`] with most empty ones gives one up.
@@ -42,8 +42,8 @@ use network::Empties;
 /// Participants of a room that somebody creates (BL-04).
 const CREATED_MOST: usize = 8;
 
-/// So long after the last word a room ends (BL-11).
-const IDLE: Span = Span::from_secs(60);
+/// So long after the last word a room ends (BL-11), where the box file says nothing else.
+pub const IDLE: Span = Span::from_secs(60);
 
 /// What everybody together may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Most {
 #[derive(Debug)]
 pub struct Rooms {
     most: Most,
+    idle: Span,
     rooms: BTreeMap<RoomId, Room>,
     participants: BTreeMap<ParticipantId, Participant>,
     sockets: usize,
@@ -152,10 +153,11 @@ pub enum Unheard {
 pub struct Full;
 
 impl Rooms {
-    /// No room, nobody there.
-    pub fn new(most: Most) -> Self {
+    /// No room, nobody there; a room ends when it has been idle for so long.
+    pub fn new(most: Most, idle: Span) -> Self {
         Self {
             most,
+            idle,
             rooms: BTreeMap::new(),
             participants: BTreeMap::new(),
             sockets: 0,
@@ -232,7 +234,7 @@ impl Rooms {
         while let Some(&(look, room_id)) = self.looks.first()
             && look <= now
         {
-            let idle_from = self.rooms[&room_id].touched + IDLE;
+            let idle_from = self.rooms[&room_id].touched + self.idle;
             if idle_from <= now {
                 self.end(room_id);
             } else {
@@ -334,7 +336,7 @@ impl Rooms {
         if let Some(address) = from {
             self.created_from.entry(address).or_default().insert(room_id);
         }
-        self.look_again(room_id, now + IDLE);
+        self.look_again(room_id, now + self.idle);
         let event = Event::RoomCreated { room_id, self_id: id };
         self.words.push_back(Word { to: Hearers::One(id), event });
         self.admit(now, room_id, id);

@@ -24,7 +24,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::field::{Empty, display};
-use units::MonoTime;
+use units::{MonoTime, Span};
 use wire::bloom::{ErrorCode, Event, ParticipantId, Request, RoomId};
 
 use super::socket::{Inbox, Outbox, Waiting, queue};
@@ -89,9 +89,10 @@ impl std::fmt::Debug for Switchboard {
 }
 
 impl Switchboard {
-    /// Nobody yet. Whoever is to create rooms shows `token`, where there is one (BL-12).
-    pub fn new(clock: BoxClock, limits: &Limits, token: Option<String>) -> Self {
-        let rooms = Rooms::new(Most::of(limits.signalling_per_address));
+    /// Nobody yet. Rooms end when they have been `idle` for so long; whoever is to create one shows `token`, where
+    /// there is one (BL-12).
+    pub fn new(clock: BoxClock, limits: &Limits, idle: Span, token: Option<String>) -> Self {
+        let rooms = Rooms::new(Most::of(limits.signalling_per_address), idle);
         Self {
             clock,
             token,
