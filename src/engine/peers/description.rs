@@ -13,6 +13,14 @@ pub fn ufrag(description: &str) -> Option<&str> {
     attribute(description, "a=ice-ufrag:")
 }
 
+/// Kinds of media that an offer asks for: the page has its channels and a track. Whatever carries them is made for each.
+pub(super) const MEDIA_MAX: usize = 8;
+
+/// How many it asks for.
+pub(super) fn media(description: &str) -> usize {
+    description.lines().filter(|line| line.starts_with("m=")).count()
+}
+
 /// The description without a way to the other side.
 pub fn without_candidates(description: &str) -> String {
     let kept = |line: &&str| {

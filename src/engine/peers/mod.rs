@@ -23,6 +23,7 @@ use wire::solusync::{Refusal, RefusalCode};
 use crate::asker::{self, Asker};
 use crate::phones::{Limits, RateWindow};
 
+use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
 pub use places::{Address, places};
 
@@ -42,6 +43,9 @@ const OFFERS_WITHIN: Span = Span::from_secs(10);
 const MESSAGES_PER_SECOND: usize = 200;
 /// Beyond so many more in a second it is a flood.
 const FLOOD_PER_SECOND: usize = 800;
+/// Packets of one phone in any second: its messages and acknowledgements of a page of a score are some hundred. What
+/// its machine never sees is sent again, later, as if it had been lost.
+const PACKETS_PER_SECOND: usize = 1_000;
 
 /// What a data channel is for; its label on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -176,6 +180,7 @@ struct Connection {
     asker: Asker,
     messages: [RateWindow; 2],
     refused: RateWindow,
+    packets: RateWindow,
 }
 
 impl Peers {
@@ -218,6 +223,9 @@ impl Peers {
         }
         let identity = description::fingerprint(offer)
             .ok_or_else(|| invalid("an offer needs a fingerprint (RFC 8122)"))?;
+        if description::media(offer) > MEDIA_MAX {
+            return Err(invalid("an offer asks for at most 8 media"));
+        }
         let description = without_candidates(offer);
         if seat.connection.as_ref().is_some_and(|it| it.identity == identity) {
             return Ok(Offered { how: How::Again, description });
@@ -258,6 +266,11 @@ impl Peers {
             Channel::Media | Channel::Score => opening.ordered && opening.reliable,
         };
         wanted.then_some(channel)
+    }
+
+    /// A packet of a phone's came at `now`: whether its machine is to see it.
+    pub fn handle_packet(&mut self, now: ShowTime, phone: PhoneId) -> bool {
+        self.connection(phone).is_some_and(|it| it.packets.admit(now))
     }
 
     /// A message that came on a channel at `now`.
@@ -332,6 +345,7 @@ impl Connection {
             asker: Asker::new(limits),
             messages: [(); 2].map(|()| RateWindow::new(MESSAGES_PER_SECOND)),
             refused: RateWindow::new(FLOOD_PER_SECOND),
+            packets: RateWindow::new(PACKETS_PER_SECOND),
         }
     }
 

@@ -171,6 +171,27 @@ fn a_flood_is_dropped_and_one_that_goes_on_ends_its_connection() {
     assert_eq!(peers.handle_message(show(1), BEN, Channel::Media, b"x"), Verdict::Drop);
 }
 
+#[test]
+fn packets_of_one_phone_beyond_a_thousand_a_second_are_as_good_as_lost_and_others_are_not() {
+    let mut peers = connected();
+    peers.handle_offer(s(1.0), BEN, &offer("B")).expect("a first offer");
+    assert!((0..1_000).all(|nth| peers.handle_packet(show(nth / 2), ADA)));
+    assert!(!peers.handle_packet(show(999), ADA));
+    assert!(peers.handle_packet(show(999), BEN));
+    assert!(peers.handle_packet(show(1_000), ADA), "the first are a second old");
+    peers.handle_gone(ADA);
+    assert!(!peers.handle_packet(show(5_000), ADA), "it has no connection");
+}
+
+#[test]
+fn an_offer_of_more_media_than_anybody_has_use_for_is_refused() {
+    let mut peers = peers(10);
+    let with =
+        |many| format!("{}{}", offer("A"), "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(many));
+    assert_eq!(code(peers.handle_offer(s(0.0), ADA, &with(9))), Some(RefusalCode::InvalidPayload));
+    peers.handle_offer(s(0.1), ADA, &with(8)).expect("eight");
+}
+
 fn address(interface: &str, ip: &str) -> Address {
     Address { interface: interface.into(), ip: ip.parse().expect("an address") }
 }
