@@ -344,7 +344,22 @@ fn peers(it: &Value) -> String {
         return String::new();
     }
     let head = ["phone", "peer", "since", "round trip", "loss", "in", "out", "carries", "dropped"];
-    table(head, &rows)
+    let channels: Vec<[String; 4]> = self::rows(&it["phones"]).flat_map(channel_rows).collect();
+    let said = table(["phone", "channel", "heard", "said"], &channels);
+    [table(head, &rows), said].join("\n")
+}
+
+fn channel_rows(phone: &Value) -> Vec<[String; 4]> {
+    let traffic = phone["peer"]["traffic"].as_object();
+    let row = |(channel, it): (&String, &Value)| {
+        let number = |key: &str| it[key].as_u64().unwrap_or_default();
+        let counted = |way: &str| {
+            let bytes = number(&format!("bytes_{way}")) as f64 / 1e3;
+            format!("{} ({bytes:.1} kB)", number(&format!("messages_{way}")))
+        };
+        [phone["id"].to_string(), channel.clone(), counted("in"), counted("out")]
+    };
+    traffic.into_iter().flatten().map(row).collect()
 }
 
 fn peer_row(phone: &Value) -> [String; 9] {

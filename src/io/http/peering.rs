@@ -74,7 +74,8 @@ impl Postbox {
             }
             News::Ended(why) => tracing::info!(%phone, ?why, "peer connection ended"),
             News::Link(link) => tracing::debug!(%phone, ?link, "peer connection"),
-            // Nobody in the house listens to a phone's media or score yet.
+            // No message that the box takes is said on `media` or `score` today; what is not known is ignored (SC-03),
+            // and the hub has counted it.
             News::Opened(_) | News::Heard { .. } => {}
         }
     }

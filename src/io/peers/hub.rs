@@ -234,6 +234,10 @@ impl Hub {
     }
 
     fn handle_packet(&mut self, arrival: Arrival, bytes: &[u8]) {
+        // No track is heard from phones; str0m would remember every stream that one claims to send.
+        if is_track(bytes) {
+            return;
+        }
         let source = canonical(arrival.from);
         let called = stun::called(bytes);
         let phone = match called {
@@ -256,6 +260,9 @@ impl Hub {
         let read = self.setup.clock.mono_now();
         let fresh = |stamp: &MonoTime| *stamp <= read && read - *stamp <= STAMP_AGE_MAX;
         let came = arrival.stamp.filter(fresh).unwrap_or(read);
+        if !self.decisions.handle_packet(self.setup.clock.show(came), phone) {
+            return;
+        }
         self.turn(phone, Some(came), |peer| {
             // A packet that breaks the rules is dropped; one that breaks the connection ends it when it is polled.
             if let Err(error) = peer.rtc.handle_input(packet) {
@@ -416,6 +423,7 @@ impl Hub {
         match self.decisions.handle_channel(opening) {
             Some(channel) if !peer.channels.contains_key(&channel) => {
                 peer.channels.insert(channel, id);
+                peer.traffic.entry(channel).or_default();
                 self.tell(phone, News::Opened(channel));
             }
             _ => peer.close_channel(id),
@@ -430,6 +438,7 @@ impl Hub {
         came: Option<MonoTime>,
     ) -> Turn {
         let Some(channel) = peer.channel_of(data.id) else { return Turn::Alive };
+        peer.note_heard(channel, &data.data);
         let clock = &self.setup.clock;
         let now = came.map_or_else(|| clock.now(), |came| clock.show(came));
         match self.decisions.handle_message(now, phone, channel, &data.data) {
@@ -525,11 +534,17 @@ impl Hub {
             bytes_in: stats.map(|it| it.peer_bytes_rx),
             bytes_out: stats.map(|it| it.peer_bytes_tx),
             channels: peer.channels.keys().copied().collect(),
+            traffic: peer.traffic.clone(),
             track: peer.track.is_some(),
             dropped: peer.dropped,
             restarts: peer.ways.saturating_sub(1),
         })
     }
+}
+
+/// A packet of sound or pictures (RFC 7983, 7), not what is reported of one (RFC 5761, 4).
+fn is_track(packet: &[u8]) -> bool {
+    matches!(packet, [128..=191, kind, ..] if !(192..=223).contains(kind))
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -542,5 +557,20 @@ fn as_socket_takes(socket: &std::net::UdpSocket, to: SocketAddr) -> SocketAddr {
     match to {
         SocketAddr::V4(it) if is_six => SocketAddr::new(it.ip().to_ipv6_mapped().into(), it.port()),
         _ => to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_track_is_told_from_what_is_said_of_one_and_from_everything_else() {
+        let track = [[0x80, 111, 0, 1], [0x90, 0x80 | 111, 0, 1], [0xbf, 0, 0, 0]];
+        assert!(track.iter().all(|it| is_track(it)));
+        let reports = [[0x80, 200, 0, 6], [0x81, 201, 0, 7], [0x8f, 205, 0, 3]];
+        let others = [[0, 1, 0, 8], [22, 254, 253, 0], [0xc0, 111, 0, 1]];
+        assert!(reports.iter().chain(&others).all(|it| !is_track(it)));
+        assert!(!is_track(&[]) && !is_track(&[0x80]));
     }
 }

@@ -14,6 +14,7 @@ mod air;
 mod hub;
 mod peer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -149,10 +150,25 @@ pub struct PeerGlance {
     pub channels: Vec<Channel>,
     /// Whether it takes a track of sound.
     pub track: bool,
+    /// What was heard on each channel that was ever open, and said.
+    pub traffic: BTreeMap<Channel, Traffic>,
     /// Messages for it that found no room.
     pub dropped: u64,
     /// Ways it has found since its first.
     pub restarts: u64,
+}
+
+/// Messages of one channel, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Messages that the phone said, answered or not.
+    pub messages_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Messages that its machine took from the box.
+    pub messages_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
 }
 
 /// The running hub. Dropping it ends every connection.
@@ -162,7 +178,8 @@ pub struct Peers {
     handle: PeersHandle,
 }
 
-/// The way to it; cheap to clone. Nothing here waits.
+/// The way to it; cheap to clone. Who joins or leaves waits for a place in the hub's queue, which is empty again within
+/// one round of the hub; nothing else here waits.
 #[derive(Debug, Clone)]
 pub struct PeersHandle {
     queue: SyncSender<Order>,

@@ -15,7 +15,7 @@ use str0m::net::{Protocol, Transmit};
 use str0m::stats::PeerStats;
 use str0m::{Candidate, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::{Frame, Words};
+use super::{Frame, Traffic, Words};
 
 /// Bytes that may wait for one phone, sent or not, until it has acknowledged them.
 const WAITING_MAX: usize = 128 << 10;
@@ -25,6 +25,8 @@ const MESSAGE_MAX: u32 = 64 << 10;
 const STATS_EVERY: Duration = Duration::from_secs(2);
 /// Addresses that one phone may knock from until it restarts: str0m keeps each, and a phone has a handful.
 const SOURCES_MAX: usize = 32;
+/// Addresses of ours that one phone may knock at; a machine may answer to millions (127.0.0.0/8).
+const PLACES_MAX: usize = 16;
 /// A question of ICE is asked so often, each time later, until its way counts as lost: after some ten seconds.
 const QUESTIONS_MAX: usize = 5;
 /// Opus always counts at this rate (RFC 7587, 4.1).
@@ -51,6 +53,7 @@ pub(super) struct Peer {
     /// What it is called by those who knock.
     pub ufrag: String,
     pub channels: BTreeMap<Channel, ChannelId>,
+    pub traffic: BTreeMap<Channel, Traffic>,
     pub track: Option<Mid>,
     pub stats: Option<PeerStats>,
     pub loss: Option<f64>,
@@ -86,6 +89,7 @@ impl Peer {
             wake: now,
             ufrag: String::new(),
             channels: BTreeMap::new(),
+            traffic: BTreeMap::new(),
             track: None,
             stats: None,
             loss: None,
@@ -100,7 +104,8 @@ impl Peer {
 
     /// An address of ours that the phone may come to.
     pub(super) fn add_place(&mut self, place: SocketAddr) {
-        if !self.places.contains(&place.ip())
+        if self.places.len() < PLACES_MAX
+            && !self.places.contains(&place.ip())
             && let Ok(candidate) = Candidate::host(place, Protocol::Udp)
         {
             self.places.push(place.ip());
@@ -163,9 +168,9 @@ impl Peer {
         if self.sources.len() >= SOURCES_MAX {
             return false;
         }
-        self.add_place(to);
         let accepted = self.rtc.accepts(packet);
         if accepted {
+            self.add_place(to);
             self.sources.push_back(from);
         }
         accepted
@@ -217,7 +222,19 @@ impl Peer {
         };
         let taken = open.write(binary, bytes).unwrap_or(false);
         self.dropped += u64::from(!taken);
+        if taken {
+            let traffic = self.traffic.entry(channel).or_default();
+            traffic.messages_out += 1;
+            traffic.bytes_out += bytes.len() as u64;
+        }
         taken
+    }
+
+    /// Counts what was heard.
+    pub(super) fn note_heard(&mut self, channel: Channel, bytes: &[u8]) {
+        let traffic = self.traffic.entry(channel).or_default();
+        traffic.messages_in += 1;
+        traffic.bytes_in += bytes.len() as u64;
     }
 
     /// Sound for its track.
