@@ -8,6 +8,8 @@ mod bench;
 mod child;
 mod clock_filter;
 mod compose;
+#[cfg(feature = "rooms")]
+mod echo_cli;
 mod fleet_cli;
 mod pause;
 mod proxy_cli;
@@ -33,6 +35,9 @@ enum Chore {
     Compose(compose::Args),
     /// Stand in front of a server as a bad network
     Proxy(proxy_cli::Args),
+    /// Be the box's end of a peer connection, and say back what is heard on it
+    #[cfg(feature = "rooms")]
+    Echo(echo_cli::Args),
     /// Bring phones to a box, and see how well they know its time
     Fleet(fleet_cli::Args),
     /// Estimate the box's clock from exchanges on standard input
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Compose(args) => compose::run(&args),
         Chore::Fleet(args) => fleet_cli::run(&args),
+        #[cfg(feature = "rooms")]
+        Chore::Echo(args) => echo_cli::run(&args),
         Chore::Proxy(args) => proxy_cli::run(&args),
         Chore::ClockFilter(args) => clock_filter::run(&args),
         Chore::Rig(what) => rig::run(&what),

@@ -22,7 +22,7 @@ export const house = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 export const program = process.env.DOWNBEAT || join(house, "target/debug/downbeat");
-const tools = process.env.DOWNBEAT_TOOLS || join(house, "target/debug/tools");
+export const tools = process.env.DOWNBEAT_TOOLS || join(house, "target/debug/tools");
 export const browserPath = process.env.CHROMIUM || "/usr/bin/chromium";
 export const firefoxPath = process.env.FIREFOX || "/usr/bin/firefox-esr";
 

@@ -1,17 +1,20 @@
 // What `peer.test.js` has each browser live through, in a network namespace: `node peer.js chromium|firefox`, and
 // `node peer.js relay`. A line on its output for each thing that holds.
 //
-// First the page's own module offers to Chromium, which says back what it hears and sounds a tone, as nobody in the box
-// does yet on all channels; the room of two between them is played here. Then the page as it is meets the box.
+// First the page's own module offers to Chromium, which says back what it hears and sounds a tone; the room of two between
+// them is played here. Then to the box's end of a connection, which says back what it hears (`tools echo`). Then the page
+// as it is meets the box.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import {
-  clickShow, freePorts, house, lineOf, startBox, startBrowser, startFirefox, startProxy, until,
+  clickShow, freePorts, house, lineOf, startBox, startBrowser, startFirefox, startProxy, tools, until,
 } from "./helpers.js";
 import { startPulse, whyNoPulse } from "./pulse.js";
 
@@ -41,11 +44,12 @@ async function main() {
   const hears = name !== "firefox" || pulse !== null;
   await page.evaluate(begin, hears);
   const packets = await meet(page, other);
-  await talkBothWays(page, packets);
+  await talkBothWays(page, packets, "Chromium");
   if (hears) await hearTheTrack(page);
   else console.log(`the track is not heard here: ${whyNoPulse()}`);
   await Promise.all([keepItsConnection(page, other, packets), meetTheBox(page.context().browser(), hears)]);
   if (hears) await hearTheTrack(page);
+  await meetTheEcho(page.context().browser(), at);
 }
 
 /** The page as anybody opens it, and the box: it offers by itself, and finds back by itself. */
@@ -82,6 +86,18 @@ async function meetTheBox(browser, hears) {
   if (hears) await hearTheTrack(page);
   const which = made === 1 ? "the same" : "another";
   console.log(`the page and the box: the channel time is back ${backS} s after the cut, on ${which} connection, after ${restarts} ICE restarts`);
+}
+
+/** The page's module, and the very stack that the box has, which says back what it hears on every channel. */
+async function meetTheEcho(browser, at) {
+  const child = spawn(tools, ["echo"], { stdio: ["pipe", "pipe", "inherit"] });
+  later(() => child.kill());
+  const page = await browser.newPage();
+  await page.goto(at);
+  await page.evaluate(begin, false);
+  child.stdin.write(`${JSON.stringify(await offerOf(page))}\n`);
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  await talkBothWays(page, await answer(page, JSON.parse(line)), "the box's own stack");
 }
 
 /** A page that only coturn can bring to the box, which told it of coturn. */
@@ -159,7 +175,7 @@ async function meet(page, other) {
 
 /** The answer reaches the page; the port that it names is behind the bad network. */
 async function answer(page, sdp) {
-  const port = Number(/^a=candidate:.* udp \d+ \S+\.local (\d+) typ host/im.exec(sdp)[1]);
+  const port = Number(/^a=candidate:.* udp \d+ \S+ (\d+) typ host/im.exec(sdp)[1]);
   const packets = await startProxy(port, 0, ["--udp", ...BAD], HERE);
   later(() => packets.close());
   await page.evaluate((text) => window.answered(text), sentBy(sdp, packets));
@@ -181,14 +197,14 @@ async function offerOf(page) {
   }));
 }
 
-async function talkBothWays(page, packets) {
+async function talkBothWays(page, packets, whom) {
   await until("each channel was answered", () => page.evaluate(() => window.echoes()), 40);
   const counts = await page.evaluate(() => window.counts);
   const all = Array.from({ length: 10 }, (_, k) => k);
   assert.deepEqual([counts.media, counts.score], [all, all], "in order, each once");
   const { up, down } = await packets.account();
   assert.ok(up.lost + down.lost > 0, "some packets were lost");
-  console.log(`both ways: ${counts.time} answers on time, 10 of 10 in order on media and score; ${up.lost + down.lost} of ${up.packets + down.packets} packets lost, 80 ms jitter`);
+  console.log(`both ways with ${whom}: ${counts.time} answers on time, 10 of 10 in order on media and score; ${up.lost + down.lost} of ${up.packets + down.packets} packets lost, 80 ms jitter`);
 }
 
 /** As high, and as loud, as it was sent; little else. */
