@@ -26,6 +26,7 @@ pub struct Caller {
     bloom: SplitSink<Socket, Message>,
     heard: UnboundedReceiver<Heard>,
     box_id: String,
+    told: UnboundedReceiver<Heard>,
     _awake: [Awake; 2],
 }
 
@@ -134,8 +135,8 @@ impl Caller {
         say(&mut bloom, &json!({ "type": "JoinRoom", "room_id": room })).await?;
         hear(&mut bloom, "RoomParticipants").await?;
         let (bloom, replies) = bloom.split();
-        let ((ws, _), (room, heard)) = (Awake::new(ws), Awake::new(replies));
-        Ok(Self { native, welcome, bloom, heard, box_id, _awake: [ws, room] })
+        let ((ws, told), (room, heard)) = (Awake::new(ws), Awake::new(replies));
+        Ok(Self { native, welcome, bloom, heard, box_id, told, _awake: [ws, room] })
     }
 
     /// Offers, and waits until all channels are open.
@@ -159,6 +160,20 @@ impl Caller {
         let mut heard = stream::poll_fn(|context| self.heard.poll_recv(context));
         let answer = hear(&mut heard, "Answer").await?;
         Ok(answer["sdp"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until the box says something more on `/ws`, which it does every five seconds.
+    ///
+    /// # Errors
+    /// [`CallError::Unexpected`].
+    pub async fn is_told_something(&mut self) -> Result<(), CallError> {
+        while self.told.try_recv().is_ok() {}
+        let said = match timeout(PATIENCE, self.told.recv()).await {
+            Ok(Some(Ok(_))) => return Ok(()),
+            Ok(_) => "goodbye",
+            Err(_) => "nothing",
+        };
+        Err(CallError::Unexpected { wanted: "a word on `/ws`", said: said.to_owned() })
     }
 
     /// An offer that nobody waits for.

@@ -1,7 +1,7 @@
 //! Peer connections at the hub that runs in the box, met by the crate `webrtc`, which shares nothing with it.
 //! Needs loopback.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use engine::peers::{Channel, Link};
@@ -85,8 +85,13 @@ impl House {
 
     /// A phone with its connection; its packets go by `way`, where one is given.
     async fn let_in(&mut self, phone: PhoneId, way: Option<SocketAddr>) -> Native {
-        self.handle().joined(phone, Some(IpAddr::from([127, 0, 0, 1])));
-        let native = Native::new(HERE, true).await.expect("a peer");
+        self.let_in_from(HERE, phone, way).await
+    }
+
+    async fn let_in_from(&mut self, from: &str, phone: PhoneId, way: Option<SocketAddr>) -> Native {
+        let from: SocketAddr = from.parse().expect("an address");
+        self.handle().joined(phone, Some(from.ip()));
+        let native = Native::new(&from.to_string(), true).await.expect("a peer");
         let answer = self.answer(phone, native.offer().await.expect("an offer")).await;
         native.accept(&self.sent_by(way, &answer)).await.expect("an answer");
         native.opened().await.expect("three channels");
@@ -149,6 +154,17 @@ async fn sx06_three_channels_open_and_carry_both_ways() {
     assert!(glance.track);
     assert_eq!((glance.dropped, glance.restarts), (0, 0));
     assert_eq!(glance.loss, None, "nothing was sent on the track");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx06_a_phone_that_has_nothing_but_ipv6_is_served_on_the_same_port() {
+    let mut house = House::open(10);
+    let four = house.let_in(PhoneId(2), None).await;
+    let native = house.let_in_from("[::1]:0", ADA, None).await;
+    house.is_served(ADA, &native).await;
+    house.ask(&native).await;
+    assert!(way(&house).await.is_ipv6());
+    house.is_served(PhoneId(2), &four).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,13 @@
 //! The program itself, called by phones of another kind by the room that `hello` names. Needs loopback.
 
 use std::f64::consts::TAU;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sim::path::{Carriage, Direction, Scenario};
 use tools::caller::Caller;
+use tools::proxy::{Proxy, Settings};
 use wire::time::{Answer, Question};
 
 use crate::the_box::{PATIENCE, TheBox, noise, path};
@@ -69,6 +71,123 @@ async fn sx06_an_ice_restart_by_the_room_keeps_the_phone_s_place_in_the_box() {
     assert_eq!(after["id"], before["id"]);
     let moved = seen(&the_box, |it| it["peer"]["address"] != before["peer"]["address"]).await;
     assert_eq!(moved["peer"]["state"], "connected");
+}
+
+/// What is said on `media` and `score` is counted by channel; nobody here has an answer to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sx06_phones_and_rooms_show_what_was_said_on_each_channel() {
+    let the_box = TheBox::start();
+    let caller = call(&the_box).await;
+    asks_the_time(&caller).await;
+    caller.native.say("media", &[7; 1_000]).await.expect("open");
+    for page in ["one", "two"] {
+        caller.native.say("score", page.as_bytes()).await.expect("open");
+    }
+    let (none, heard) = ((0, 0), |traffic: &Value, way: &str| {
+        let number = |what: &str| traffic[format!("{what}_{way}")].as_u64().expect("a number");
+        (number("messages"), number("bytes"))
+    });
+    let is_all = |it: &Value| it["peer"]["traffic"]["score"]["messages_in"] == 2;
+    let phone = seen(&the_box, is_all).await;
+    let traffic = &phone["peer"]["traffic"];
+    assert_eq!(heard(&traffic["time"], "in"), (1, 10));
+    assert_eq!(heard(&traffic["time"], "out"), (1, 26));
+    assert_eq!(heard(&traffic["media"], "in"), (1, 1_000));
+    assert_eq!(heard(&traffic["score"], "in"), (2, 6));
+    assert_eq!([&traffic["media"], &traffic["score"]].map(|it| heard(it, "out")), [none; 2]);
+    let rooms = the_box.ask_json(&["rooms"]);
+    assert_eq!(&rooms["rooms"][0]["peer"]["traffic"], traffic);
+    let table = String::from_utf8_lossy(&the_box.ask(&["phones"]).stdout).into_owned();
+    assert!(table.contains("2 (0.0 kB)") && table.contains("1 (1.0 kB)"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn net_phones_says_by_which_interface_alone_phones_are_told_to_come() {
+    let ways = async |more: &str| {
+        let the_box = TheBox::start_with(more);
+        let at: SocketAddr = (Ipv4Addr::LOCALHOST, the_box.place.http).into();
+        let mut caller = Caller::arrive(at, HERE, false).await.expect("it may come");
+        let offer = caller.native.offer().await.expect("an offer");
+        let answer = caller.exchange(&offer).await.expect("an answer");
+        hosts(&answer)
+    };
+    let (all, named) = (ways("").await, ways("[net]\nphones = \"lo\"\n").await);
+    assert!(named.contains(&Ipv4Addr::LOCALHOST.into()), "{named:?}");
+    assert!(named.iter().all(IpAddr::is_loopback), "{named:?}");
+    assert!(named.iter().all(|it| all.contains(it)), "{named:?} of {all:?}");
+}
+
+/// The addresses of the box in a description.
+fn hosts(description: &str) -> Vec<IpAddr> {
+    let candidates = description.lines().filter(|line| line.starts_with("a=candidate:"));
+    let host = |line: &str| line.split(' ').nth(4)?.parse().ok();
+    candidates.filter_map(host).collect()
+}
+
+const CUT: Duration = Duration::from_secs(10);
+
+/// Its sockets and its packets: what goes by them is cut at once, as in a lift.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_without_any_network_for_ten_seconds_has_its_place_and_all_that_is_on_it_again() {
+    let the_box = TheBox::start();
+    let sockets = before(the_box.place.http, Carriage::Stream);
+    let mut caller = Caller::arrive(sockets.address(), HERE, true).await.expect("it may come");
+    let offer = caller.native.offer().await.expect("an offer");
+    let answer = caller.exchange(&offer).await.expect("an answer");
+    let packets = before(port(&answer), Carriage::Datagrams);
+    caller.native.accept(&by(&packets, &answer)).await.expect("taken");
+    caller.native.opened().await.expect("three channels");
+    asks_the_time(&caller).await;
+    let first = seen(&the_box, |it| it["peer"]["state"] == "connected").await;
+
+    let cut_at = tokio::time::Instant::now();
+    for way in [Direction::Up, Direction::Down] {
+        sockets.cut(way);
+        packets.cut(way);
+    }
+    seen(&the_box, |it| it["peer"]["state"] == "disconnected").await;
+    tokio::time::sleep_until(cut_at + CUT).await;
+    for way in [Direction::Up, Direction::Down] {
+        sockets.heal(way);
+        packets.heal(way);
+    }
+
+    // Its page looks for another way, and offers it in the room that it has never left.
+    let offer = caller.native.restart().await.expect("an offer");
+    let answer = caller.exchange(&offer).await.expect("an answer");
+    caller.native.accept(&by(&packets, &answer)).await.expect("taken");
+    // Sent until it arrives; a question of time before there is a way would be lost.
+    caller.native.say("score", b"page").await.expect("open");
+    let again = seen(&the_box, |it| it["peer"]["traffic"]["score"]["messages_in"] == 1).await;
+    asks_the_time(&caller).await;
+    caller.is_told_something().await.expect("the socket of before");
+    assert_eq!((&again["id"], &again["peer"]["state"]), (&first["id"], &json!("connected")));
+    assert_eq!(again["peer"]["channels"], first["peer"]["channels"]);
+    assert_eq!(the_box.knock("POST", "/api/v1/air", r#"{"what":"tone"}"#).0, 200);
+    caller.native.sound().await.expect("the track");
+}
+
+/// A network before a port of the box that does nothing until it is cut.
+fn before(port: u16, carriage: Carriage) -> Proxy {
+    let scenario = *Scenario::named("clear").expect("a scenario");
+    let (listen, to) = ((Ipv4Addr::LOCALHOST, 0).into(), (Ipv4Addr::LOCALHOST, port).into());
+    let settings = Settings { listen, to, carriage, scenario, seed: 1, cuts: Vec::new() };
+    Proxy::start(settings).expect("a free port")
+}
+
+/// The box's port for peer connections.
+fn port(description: &str) -> u16 {
+    let mut candidates = description.lines().filter(|line| line.starts_with("a=candidate:"));
+    let port = candidates.next().and_then(|line| line.split(' ').nth(5)?.parse().ok());
+    port.expect("the box says where it is")
+}
+
+/// A description whose only way to the box is that one.
+fn by(proxy: &Proxy, description: &str) -> String {
+    let (ours, other) = (format!(" 127.0.0.1 {} ", port(description)), proxy.address().port());
+    let kept = |line: &&str| !line.starts_with("a=candidate:") || line.contains(&ours);
+    let lines = description.split_inclusive('\n').filter(kept).collect::<String>();
+    lines.replace(&ours, &format!(" 127.0.0.1 {other} "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
