@@ -46,6 +46,9 @@ const FLOOD_PER_SECOND: usize = 800;
 /// Packets of one phone in any second: its messages and acknowledgements of a page of a score are some hundred. What
 /// its machine never sees is sent again, later, as if it had been lost.
 const PACKETS_PER_SECOND: usize = 1_000;
+/// What one phone's machine may take of the hub's one processor in any whole second. A phone that asks the time and
+/// talks takes some thousandths; packets made for it can have a machine look through all that it keeps at every piece.
+const TURNS_PER_SECOND: Span = Span::from_millis(250);
 
 /// What a data channel is for; its label on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -148,7 +151,7 @@ pub enum Why {
     NeverConnected,
     /// Nothing came any more.
     Lost,
-    /// It flooded.
+    /// It flooded, or kept the hub from the others.
     Flooded,
     /// The phone has another.
     Replaced,
@@ -181,6 +184,14 @@ struct Connection {
     messages: [RateWindow; 2],
     refused: RateWindow,
     packets: RateWindow,
+    turns: Turns,
+}
+
+/// What a machine has taken of the processor in the second that is running.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    second: MonoTime,
+    taken: Span,
 }
 
 impl Peers {
@@ -273,6 +284,18 @@ impl Peers {
         self.connection(phone).is_some_and(|it| it.packets.admit(now))
     }
 
+    /// Its machine has taken so much of the processor: whether it may go on, or is to end since it keeps the others
+    /// waiting. One that has ended may.
+    pub fn handle_turn(&mut self, now: MonoTime, phone: PhoneId, took: Span) -> bool {
+        let Some(connection) = self.connection(phone) else { return true };
+        let turns = &mut connection.turns;
+        if now - turns.second >= Span::from_secs(1) {
+            *turns = Turns { second: now, taken: Span::ZERO };
+        }
+        turns.taken += took;
+        turns.taken <= TURNS_PER_SECOND
+    }
+
     /// A message that came on a channel at `now`.
     pub fn handle_message(
         &mut self,
@@ -346,6 +369,7 @@ impl Connection {
             messages: [(); 2].map(|()| RateWindow::new(MESSAGES_PER_SECOND)),
             refused: RateWindow::new(FLOOD_PER_SECOND),
             packets: RateWindow::new(PACKETS_PER_SECOND),
+            turns: Turns { second: now, taken: Span::ZERO },
         }
     }
 

@@ -184,6 +184,19 @@ fn packets_of_one_phone_beyond_a_thousand_a_second_are_as_good_as_lost_and_other
 }
 
 #[test]
+fn a_phone_whose_machine_keeps_the_others_waiting_ends() {
+    let mut peers = connected();
+    let tenth = Span::from_millis(100);
+    for second in 1..60 {
+        let now = s(f64::from(second));
+        assert!(peers.handle_turn(now, ADA, tenth) && peers.handle_turn(now, ADA, tenth));
+    }
+    assert!(peers.handle_turn(s(60.0), ADA, tenth) && peers.handle_turn(s(60.1), ADA, tenth));
+    assert!(!peers.handle_turn(s(60.2), ADA, tenth));
+    assert!(peers.handle_turn(s(60.2), BEN, tenth), "it has no connection");
+}
+
+#[test]
 fn an_offer_of_more_media_than_anybody_has_use_for_is_refused() {
     let mut peers = peers(10);
     let with =

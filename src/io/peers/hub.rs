@@ -12,16 +12,18 @@ use bytes::Bytes;
 use engine::peers::{self, Act, Address, Channel, How, Link, Opening, Verdict, Why};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
+use nix::time::ClockId;
 use str0m::channel::{ChannelData, ChannelId};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Event, IceConnectionState, Input, Output};
-use units::{MonoTime, PhoneId, ShowTime, Span};
+use units::{Moment, MonoTime, PhoneId, ShowTime, Span};
 use wire::solusync::{Refusal, RefusalCode};
 use wire::stun;
 use wire::time::Answer;
 
 use super::peer::{Making, Peer};
 use super::{News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Whom, Words};
+use crate::clock;
 use crate::datagram::{self, Arrival};
 
 /// Packets that are seen to before orders and timers have their turn.
@@ -50,6 +52,9 @@ pub(super) struct Hub {
     addresses: Option<(Instant, Vec<Address>)>,
     stopped: bool,
 }
+
+/// Since the hub's thread began.
+enum Processor {}
 
 /// What one turn of a machine brought.
 enum Turn {
@@ -311,13 +316,16 @@ impl Hub {
         self.wakes.remove(&(peer.wake, phone));
         let ways: Vec<SocketAddr> = peer.sources().collect();
         let ufrag = peer.ufrag.clone();
+        let began = processor_time();
         // A machine that panics over what a phone sent is lost with that phone; nobody else is to notice.
         let turned = catch_unwind(AssertUnwindSafe(|| {
             act(&mut peer);
             self.settle(phone, &mut peer, came)
         }));
+        let (now, took) = (self.setup.clock.mono_now(), processor_time() - began);
         let over = match turned {
-            Ok(Turn::Alive) => None,
+            Ok(Turn::Alive) if self.decisions.handle_turn(now, phone, took) => None,
+            Ok(Turn::Alive) => Some(Why::Flooded),
             Ok(Turn::Over(why)) => Some(why),
             Err(_) => Some(Why::Broken),
         };
@@ -545,6 +553,11 @@ impl Hub {
 /// A packet of sound or pictures (RFC 7983, 7), not what is reported of one (RFC 5761, 4).
 fn is_track(packet: &[u8]) -> bool {
     matches!(packet, [128..=191, kind, ..] if !(192..=223).contains(kind))
+}
+
+/// What this thread has had of the processor: a hub that had to wait for it is no phone's fault.
+fn processor_time() -> Moment<Processor> {
+    clock::read(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
