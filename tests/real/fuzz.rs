@@ -1,11 +1,21 @@
-//! Damaged sound files. Needs a folder for temporary files.
+//! Damaged sound files, and packets within a peer connection. Needs a folder for temporary files.
 //!
 //! `FUZZ_SECONDS=600 cargo test --release -p tests --test real fuzz::` goes on as long.
 
 use tests::attack::{Budget, attack};
-use tests::targets::media;
+use tests::targets::{dtls, media, sctp};
 
 #[test]
 fn whatever_a_sound_file_holds_is_decoded_or_refused_with_a_reason() {
     attack(&media::TARGET, Budget::from_env(1000));
+}
+
+#[test]
+fn sx06_whatever_records_come_between_those_of_a_handshake_end_at_most_that_connection() {
+    attack(&dtls::TARGET, Budget::from_env(200));
+}
+
+#[test]
+fn sx06_whatever_chunks_a_phone_sends_in_its_connection_are_taken_or_left() {
+    attack(&sctp::TARGET, Budget::from_env(3000));
 }

@@ -6,6 +6,8 @@ pub mod boxfile;
 pub mod capture;
 pub mod clock;
 pub mod clock_peer;
+#[cfg(feature = "real")]
+pub mod dtls;
 pub mod engine;
 pub mod fixture;
 pub mod fseq;
@@ -18,6 +20,8 @@ pub mod peers;
 pub mod phone;
 pub mod rdm;
 pub mod sacn;
+#[cfg(feature = "real")]
+pub mod sctp;
 pub mod show;
 pub mod solusync;
 pub mod stun;
@@ -58,6 +62,10 @@ pub const ALL: &[Target] = &[
     clock::TARGET,
     #[cfg(feature = "real")]
     media::TARGET,
+    #[cfg(feature = "real")]
+    dtls::TARGET,
+    #[cfg(feature = "real")]
+    sctp::TARGET,
 ];
 
 /// Pieces of a recording, each of which begins with `mark`; what stands before the first one is a piece, too.
