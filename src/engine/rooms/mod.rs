@@ -6,8 +6,8 @@
 //! Whoever joins is told to everybody in the room, itself included: first `PeerConnected`, then the list in the order
 //! of joining, so that it learns its own id. Who creates a room learns it from `RoomCreated`.
 //!
-//! A room that nobody has said, joined or left anything in for a while (a minute) ends. A room that everybody has left is such
-//! a one: phones that lost their Wi-Fi together find it again. What that may cost is bounded: an address has so many
+//! A room that nobody has said, joined or left anything in for a while (a minute) ends. A room that everybody has left
+//! is such a one: phones that lost their Wi-Fi together find it again. What that may cost is bounded: an address has so many
 //! rooms, and for one more the one of its own that has been empty longest is given up, so that a flood of rooms turns
 //! over its own. When the house has all its rooms, the [`Network`] with most empty ones gives one up.
 //!

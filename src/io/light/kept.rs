@@ -1,8 +1,8 @@
 //! What ArtAddress has set, on disk (rule A17): read at the start, written whole when it has changed.
 //!
 //! A disk may take its time, so a thread of its own writes; meanwhile only the newest waits. What the disk refuses is
-//! tried again until it is written or another is set; at the end it is waited for no longer than [`END`]. A file that stands there and can neither be read nor be put aside
-//! is never written over.
+//! tried again until it is written or another is set; at the end it is waited for no longer than [`END`]. A file that
+//! stands there and can neither be read nor be put aside is never written over.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
