@@ -16,6 +16,7 @@ mod overlay;
 mod peers;
 mod retry;
 mod settings;
+mod still;
 #[cfg(test)]
 mod tests;
 mod timescale;
@@ -31,6 +32,7 @@ pub use news::{
 pub use overlay::Overlay;
 pub use retry::Retry;
 pub use settings::Settings;
+pub use still::sync_leaves;
 pub use timescale::Timescale;
 
 /// TAI minus UTC since 2017; a show keeps the value it began with.

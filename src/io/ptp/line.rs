@@ -54,6 +54,8 @@ pub(super) struct Line {
     pub remark: Option<String>,
     /// The number that the kernel gives the next packet that leaves by `event`.
     next: u32,
+    /// Where the kernel stamps; none without a loopback.
+    rehearsal: Option<UdpSocket>,
 }
 
 /// A message that came.
@@ -79,7 +81,9 @@ impl Line {
         };
         let (stamper, remark) = stamper(&event, name, wanted)?;
         setsockopt(&event, Timestamping, &flags(stamper.kind()))?;
-        Ok(Self { index, event, general, transport, stamper, remark, next: 0 })
+        let by_kernel = stamper.kind() == StampKind::Software;
+        let rehearsal = by_kernel.then(rehearsal).and_then(Result::ok);
+        Ok(Self { index, event, general, transport, stamper, remark, next: 0, rehearsal })
     }
 
     pub fn stamps(&self) -> StampKind {
@@ -101,6 +105,9 @@ impl Line {
 
     /// Sends a message whose time counts; the number is what [`Self::left`] will call it.
     pub fn send_event(&mut self, message: &[u8], reach: Reach) -> io::Result<u32> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearse(rehearsal, message);
+        }
         self.send(message, reach, EVENT_PORT)?;
         let number = self.next;
         self.next = self.next.wrapping_add(1);
@@ -173,6 +180,22 @@ impl Line {
 
 pub(super) fn room() -> [u8; MESSAGE_MAX] {
     [0; MESSAGE_MAX]
+}
+
+/// A socket that hears itself.
+fn rehearsal() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect(socket.local_addr()?)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A message goes its way through the kernel once, to nobody: the one whose time counts then finds the processor as the
+/// one before did, and takes as long. What it can lose is only that.
+fn rehearse(socket: &UdpSocket, message: &[u8]) {
+    if socket.send(message).is_ok() {
+        let _ = socket.recv(&mut room());
+    }
 }
 
 fn ipv4(name: &str, index: u32, port: u16) -> io::Result<Socket> {

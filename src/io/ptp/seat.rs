@@ -10,7 +10,7 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use engine::boxfile::clock::{Clock as Config, Delay, Part};
-use engine::clock::{Retry, StampKind};
+use engine::clock::{Retry, StampKind, sync_leaves};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use statime::config::{AcceptAnyMaster, DelayMechanism, PortConfig, PtpMinorVersion};
@@ -71,6 +71,8 @@ struct Hands {
     trouble: Option<String>,
     retry: Retry,
     alarms: [Option<MonoTime>; 5],
+    /// When a packet last came or went.
+    moved: MonoTime,
     waiting: VecDeque<(u32, TimestampContext)>,
     tlvs: VecDeque<ForwardedTLV<'static>>,
 }
@@ -130,6 +132,7 @@ impl<'a> Seat<'a> {
             trouble: None,
             retry: Retry::default(),
             alarms: [None; 5],
+            moved: clock.mono_now(),
             waiting: VecDeque::new(),
             tlvs: VecDeque::new(),
         };
@@ -191,6 +194,7 @@ impl<'a> Seat<'a> {
         }
         let mut room = room();
         let Some(heard) = line.hear(system, &mut room)? else { return Ok(false) };
+        self.hands.moved = self.hands.clock.mono_now();
         let actions = match (heard.class, heard.at) {
             (Class::General, _) => port.handle_general_receive(heard.message),
             (Class::Event, Some(at)) => {
@@ -222,7 +226,7 @@ impl<'a> Seat<'a> {
 
     /// When something is due next.
     pub fn next_wake(&self) -> Option<MonoTime> {
-        self.hands.alarms.into_iter().flatten().min()
+        ALARMS.into_iter().filter_map(|alarm| self.hands.rings(alarm)).min()
     }
 
     /// Passed on with the next Announce.
@@ -394,8 +398,21 @@ impl Hands {
         self.alarms[alarm as usize] = Some(self.clock.mono_now() + after);
     }
 
+    fn rings(&self, alarm: Alarm) -> Option<MonoTime> {
+        let at = self.alarms[alarm as usize]?;
+        let by_kernel = self.line.as_ref().is_some_and(|it| it.stamps() == StampKind::Software);
+        Some(match alarm {
+            Alarm::Sync if by_kernel => sync_leaves(at, self.moved, self.sync_interval()),
+            _ => at,
+        })
+    }
+
+    fn sync_interval(&self) -> Span {
+        Span::from_secs_f64(f64::from(self.config.log_sync_interval).exp2())
+    }
+
     fn due(&mut self, now: MonoTime) -> Option<Alarm> {
-        let due = |alarm: &Alarm| self.alarms[*alarm as usize].is_some_and(|at| at <= now);
+        let due = |alarm: &Alarm| self.rings(*alarm).is_some_and(|at| at <= now);
         let alarm = ALARMS.into_iter().find(due)?;
         self.alarms[alarm as usize] = None;
         Some(alarm)
@@ -424,6 +441,7 @@ impl Hands {
     fn it_left(&mut self) {
         self.retry.is_well();
         self.trouble = None;
+        self.moved = self.clock.mono_now();
     }
 
     fn close(&mut self) {
