@@ -1,12 +1,14 @@
 //! How far clocks are apart: boxes and `ptp4l` in all pairings, and `chrony`, one after the other on one machine.
 //!
-//! In: a leader and a follower in two network namespaces, software timestamps, nothing steered. Out: the spread of the
-//! error. Both namespaces have one machine's clock, so the truth is known: of a box it is what two of its clocks say at
-//! one instant, read from outside; of `ptp4l` and `chrony`, which steer nothing here, it is the offset that they
-//! measure, since the true one is zero.
+//! In: a leader and a follower in two network namespaces, software timestamps. Out: the spread of the true error, and
+//! of what the follower measured. Both namespaces have one machine's clock, so the truth is known: a box's clock is read
+//! beside it at one instant; `ptp4l` and `chrony` that follow each steer a clock of their own ([`own`]), which says how
+//! far it is from the machine's. The machine's is steered by nobody.
 
+mod own;
 mod the_box;
 
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ use crate::pause;
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Needs root, iproute2, linuxptp and chrony.\n\nExamples:\n  tools bench clock\n  tools bench clock --pairs box-box,ptp4l-box --repeat 5\n  clock.py --add downbeat --leader 'tools bench clock lead --interface va' --follower 'tools bench clock follow --interface vb'",
+    after_help = "Needs root, cc, iproute2, linuxptp and chrony.\n\nExamples:\n  tools bench clock\n  tools bench clock --pairs box-box,ptp4l-box --repeat 5\n  clock.py --add downbeat --leader 'tools bench clock lead --interface va' --follower 'tools bench clock follow --interface vb'",
     args_conflicts_with_subcommands = true
 )]
 pub struct Args {
@@ -128,39 +130,32 @@ fn all(args: &Args) -> io::Result<()> {
     Ok(())
 }
 
-/// The error of one pair, in microseconds.
+/// One pair.
 #[derive(Debug, Serialize)]
 struct Row {
     pair: String,
     run: u32,
-    readings: usize,
-    mean_us: f64,
-    p50_us: f64,
-    p99_us: f64,
-    max_us: f64,
+    true_error: Spread,
+    /// What the follower said that it measured; none of a box, which is asked for the truth only.
+    measured: Option<Spread>,
     leader_cpu_pct: f64,
     follower_cpu_pct: f64,
     load: f64,
 }
 
 fn print(rows: &[Row]) {
-    println!("true error in µs, absolute but for the mean; software timestamps\n");
+    println!("µs, absolute but for the mean; software timestamps\n");
     println!(
-        "pair           run  readings    mean     p50     p99     max  leader CPU %  follower CPU %  load"
+        "               run  true: readings    mean     p50     p99     max  measured: p50     p99  leader CPU %  follower CPU %  load"
     );
     for it in rows {
+        let Spread { readings, mean_us, p50_us, p99_us, max_us } = it.true_error;
+        let measured = it.measured.as_ref().map_or(format!("{:>13} {:>7}", "-", "-"), |it| {
+            format!("{:>13.3} {:>7.3}", it.p50_us, it.p99_us)
+        });
         println!(
-            "{:<13} {:>4} {:>9} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>13.2} {:>15.2} {:>5.2}",
-            it.pair,
-            it.run,
-            it.readings,
-            it.mean_us,
-            it.p50_us,
-            it.p99_us,
-            it.max_us,
-            it.leader_cpu_pct,
-            it.follower_cpu_pct,
-            it.load
+            "{:<13} {:>4} {readings:>15} {mean_us:>7.3} {p50_us:>7.3} {p99_us:>7.3} {max_us:>7.3} {measured} {:>13.2} {:>15.2} {:>5.2}",
+            it.pair, it.run, it.leader_cpu_pct, it.follower_cpu_pct, it.load
         );
     }
 }
@@ -169,6 +164,7 @@ fn measure(args: &Args, pair: &str, run: u32) -> io::Result<Row> {
     let (leads, follows) =
         pair.split_once('-').ok_or_else(|| io::Error::other(format!("no pair {pair}")))?;
     let folder = TempDir::new()?;
+    own::make(folder.path())?;
     let net = Net::new()?;
     let start = |at: usize, who: &str| {
         let words = words(folder.path(), &args.program, who, at)?;
@@ -184,18 +180,15 @@ fn measure(args: &Args, pair: &str, run: u32) -> io::Result<Row> {
     }
     pause::of(Duration::from_secs_f64(args.skip))?;
     let (begin, before) = (Instant::now(), [leader.cpu_s(), follower.cpu_s()]);
-    let errors = errors(folder.path(), leads, follows, Duration::from_secs_f64(args.secs))?;
+    let (truth, measured) =
+        errors(folder.path(), leads, follows, Duration::from_secs_f64(args.secs))?;
     let gone = begin.elapsed().as_secs_f64();
     let cpu = |at: usize, now: f64| (now - before[at]) / gone * 100.0;
-    let (mean_us, [p50_us, p99_us, max_us]) = spread(&errors)?;
     Ok(Row {
         pair: pair.to_owned(),
         run,
-        readings: errors.len(),
-        mean_us,
-        p50_us,
-        p99_us,
-        max_us,
+        true_error: spread(&truth)?,
+        measured: measured.as_deref().map(spread).transpose()?,
         leader_cpu_pct: cpu(0, leader.cpu_s()),
         follower_cpu_pct: cpu(1, follower.cpu_s()),
         load,
@@ -204,39 +197,49 @@ fn measure(args: &Args, pair: &str, run: u32) -> io::Result<Row> {
 
 const SAYS: [&str; 2] = ["leader.out", "follower.out"];
 
-/// The errors of so long, in nanoseconds.
-fn errors(folder: &Path, leads: &str, follows: &str, long: Duration) -> io::Result<Vec<f64>> {
+/// The true errors of so long, and what the follower measured, in nanoseconds.
+fn errors(
+    folder: &Path,
+    leads: &str,
+    follows: &str,
+    long: Duration,
+) -> io::Result<(Vec<f64>, Option<Vec<f64>>)> {
     let (leader, follower) = (Clock::of(folder, Part::Lead), Clock::of(folder, Part::Follow));
-    let each = |read: &dyn Fn() -> io::Result<f64>| {
-        let end = Instant::now() + long;
-        let mut errors = Vec::new();
-        while Instant::now() < end {
-            errors.push(read()?);
-            pause::of(EVERY)?;
-        }
-        Ok(errors)
-    };
-    match (leads, follows) {
-        ("box", "box") => each(&|| off(&leader, &follower)),
-        // With software timestamps it gives UTC, of which the box makes TAI.
-        (_, "box") => each(&|| follower.read().map(|it| it.off_tai())),
-        ("box", _) => {
-            // Its clock is the machine's: it should measure what the box is off that.
-            let truth = -leader.read()?.off_tai();
-            Ok(measured(folder, follows, long)?.into_iter().map(|it| it - truth).collect())
-        }
-        _ => measured(folder, follows, long),
+    if follows == "box" {
+        // With software timestamps `ptp4l` gives UTC, of which the box makes TAI.
+        let error = || match leads {
+            "box" => off(&leader, &follower),
+            _ => follower.read().map(|it| it.off_tai()),
+        };
+        return Ok((each(long, error)?, None));
     }
+    let files = [own::says(folder), folder.join(says(follows))];
+    let before = files.each_ref().map(|it| fs::read_to_string(it).unwrap_or_default().len());
+    pause::of(long)?;
+    let line = if follows == "chrony" { chrony_offset } else { ptp4l_offset };
+    let since = |at: usize| -> io::Result<String> {
+        Ok(fs::read_to_string(&files[at])?.split_off(before[at]))
+    };
+    // Only a box is off the machine's clock itself.
+    let of_leader = if leads == "box" { leader.read()?.off_tai() } else { 0.0 };
+    let (own, said) = (since(0)?, since(1)?);
+    let own = own.lines().filter_map(|it| it.parse::<f64>().ok());
+    Ok((own.map(|it| it - of_leader).collect(), Some(said.lines().filter_map(line).collect())))
 }
 
-/// What a follower that runs free says that it measured.
-fn measured(folder: &Path, who: &str, long: Duration) -> io::Result<Vec<f64>> {
-    let file = folder.join(if who == "chrony" { "measurements.log" } else { SAYS[1] });
-    let before = std::fs::read_to_string(&file).unwrap_or_default().len();
-    pause::of(long)?;
-    let text = std::fs::read_to_string(&file)?;
-    let line = if who == "chrony" { chrony_offset } else { ptp4l_offset };
-    Ok(text.get(before..).unwrap_or_default().lines().filter_map(line).collect())
+fn each(long: Duration, error: impl Fn() -> io::Result<f64>) -> io::Result<Vec<f64>> {
+    let end = Instant::now() + long;
+    let mut errors = Vec::new();
+    while Instant::now() < end {
+        errors.push(error()?);
+        pause::of(EVERY)?;
+    }
+    Ok(errors)
+}
+
+/// Where a follower says what it measured.
+fn says(who: &str) -> &'static str {
+    if who == "chrony" { "measurements.log" } else { SAYS[1] }
 }
 
 /// What `ptp4l` says in a line that it measured, in nanoseconds.
@@ -260,9 +263,9 @@ fn words(folder: &Path, program: &Path, who: &str, at: usize) -> io::Result<Vec<
     let (place, config) = (folder.display(), folder.join(format!("{who}-{at}.conf")));
     let words = match who {
         "ptp4l" => {
-            let more = if leads { "priority1 10" } else { "slaveOnly 1" };
-            std::fs::write(&config, format!("{PTP4L}uds_address {place}/{at}.uds\n{more}\n"))?;
-            format!("{TIMELESS} ptp4l -i {} -f {}", ENDS[at], config.display())
+            let more = if leads { "priority1 10" } else { "slaveOnly 1\nclock_servo linreg" };
+            fs::write(&config, format!("{PTP4L}uds_address {place}/{at}.uds\n{more}\n"))?;
+            format!("ptp4l -i {} -f {}", ENDS[at], config.display())
         }
         "chrony" => {
             let more = if leads {
@@ -273,33 +276,42 @@ fn words(folder: &Path, program: &Path, who: &str, at: usize) -> io::Result<Vec<
             let own = format!(
                 "bindcmdaddress {place}/{at}.sock\npidfile {place}/{at}.pid\ndriftfile {place}/{at}.drift"
             );
-            std::fs::write(&config, format!("{more}\ncmdport 0\n{own}\nlogdir {place}\n"))?;
-            format!("chronyd -x -d -u root -f {}", config.display())
+            fs::write(&config, format!("{more}\ncmdport 0\n{own}\nlogdir {place}\n"))?;
+            format!("chronyd{} -d -u root -f {}", if leads { " -x" } else { "" }, config.display())
         }
         _ => return Err(io::Error::other(format!("nobody is called {who}"))),
     };
-    Ok(words.split(' ').map(str::to_owned).collect())
+    let words = words.split(' ').map(str::to_owned);
+    Ok(if leads { words.collect() } else { own::preloaded(folder).chain(words).collect() })
 }
 
-/// Its servo hands each offset on to somebody who is not there. Told to run free it would do the same, and say one of
-/// sixteen: too few for the hundredth part of them to mean anything.
-const PTP4L: &str = "[global]\ntime_stamping software\nclock_servo ntpshm\nnetwork_transport UDPv4\nlogSyncInterval -4\n\
+const PTP4L: &str = "[global]\ntime_stamping software\nnetwork_transport UDPv4\nlogSyncInterval -4\n\
     logMinDelayReqInterval -4\nlogAnnounceInterval -2\nsummary_interval -4\ntx_timestamp_timeout 50\n\
     verbose 1\nuse_syslog 0\nlogging_level 6\n";
 
-/// What starts a program that can touch neither the machine's clock nor the memory where it leaves its offsets.
-const TIMELESS: &str = "unshare --ipc setpriv --bounding-set -sys_time";
+/// Of errors: the mean, and of their sizes the median, the 99th percentile and the largest.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Spread {
+    readings: usize,
+    mean_us: f64,
+    p50_us: f64,
+    p99_us: f64,
+    max_us: f64,
+}
 
-/// The mean, and of the absolute values the median, the 99th percentile and the largest, in microseconds.
-fn spread(errors: &[f64]) -> io::Result<(f64, [f64; 3])> {
-    let Some(last) = errors.len().checked_sub(1) else {
-        return Err(io::Error::other("nothing was measured"));
-    };
-    let mut sizes: Vec<f64> = errors.iter().map(|it| it.abs() / 1e3).collect();
+fn spread(errors_ns: &[f64]) -> io::Result<Spread> {
+    let readings = errors_ns.len();
+    let last = readings.checked_sub(1).ok_or_else(|| io::Error::other("nothing was measured"))?;
+    let mut sizes: Vec<f64> = errors_ns.iter().map(|it| it.abs() / 1e3).collect();
     sizes.sort_by(f64::total_cmp);
-    let at = |part: f64| sizes[((errors.len() as f64 * part) as usize).min(last)];
-    let mean = errors.iter().sum::<f64>() / errors.len() as f64 / 1e3;
-    Ok((mean, [at(0.5), at(0.99), sizes[last]]))
+    let at = |part: f64| sizes[((readings as f64 * part) as usize).min(last)];
+    Ok(Spread {
+        readings,
+        mean_us: errors_ns.iter().sum::<f64>() / readings as f64 / 1e3,
+        p50_us: at(0.5),
+        p99_us: at(0.99),
+        max_us: sizes[last],
+    })
 }
 
 #[cfg(test)]
@@ -317,8 +329,9 @@ mod tests {
 
     #[test]
     fn the_spread_is_of_absolute_values_but_for_the_mean() {
-        let (mean, [p50, p99, max]) = spread(&[-1000.0, 1000.0, 3000.0]).expect("three");
-        assert_eq!((mean, p50, p99, max), (1.0, 1.0, 3.0, 3.0));
+        let three = spread(&[-1000.0, 1000.0, 3000.0]).expect("three");
+        let expected = Spread { readings: 3, mean_us: 1.0, p50_us: 1.0, p99_us: 3.0, max_us: 3.0 };
+        assert_eq!(three, expected);
         assert!(spread(&[]).is_err());
     }
 }
