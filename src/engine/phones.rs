@@ -173,8 +173,10 @@ impl Visitor {
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             Message::Calibrate => self.limited(now, |_| Answer::Calibrate),
             Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
-            // What only a box says means nothing from a phone.
+            // What only a box says means nothing from a phone, and live media have a channel of their own.
             Message::Welcome(_)
+            | Message::MediaData(_)
+            | Message::MediaWanted(_)
             | Message::ClockSyncResponse(_)
             | Message::CalibrateStart(_)
             | Message::CalibrateHeard(_)

@@ -41,6 +41,8 @@ fn kind(text: &str) -> &'static str {
         Ok((_, Message::ClockSync(_))) => "clock_sync",
         Ok((_, Message::ClockSyncResponse(_))) => "clock_sync_response",
         Ok((_, Message::MediaControl(_))) => "media_control",
+        Ok((_, Message::MediaData(_))) => "media_data",
+        Ok((_, Message::MediaWanted(_))) => "media_wanted",
         Ok((_, Message::Screen(_))) => "screen",
         Ok((_, Message::Played(_))) => "played",
         Ok((_, Message::ClockCorrection(_))) => "clock_correction",
@@ -65,8 +67,8 @@ fn sx07_every_vector_is_what_it_says_it_is() {
 }
 
 /// What only phones say, which another phone need not understand.
-const OF_PHONES: [&str; 6] =
-    ["hello", "clock_sync", "played", "node_status", "calibrate", "calibrated"];
+const OF_PHONES: [&str; 7] =
+    ["hello", "clock_sync", "played", "node_status", "calibrate", "calibrated", "media_wanted"];
 
 #[test]
 fn sx07_a_phone_understands_everything_that_a_box_says() {

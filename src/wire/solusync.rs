@@ -2,13 +2,14 @@
 //!
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
 //! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
-//! did, none for how far off it sounds and none for how often it may ask, so types of ours stand beside it:
-//! `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, and those of
+//! did, none for how far off it sounds, none for how often it may ask and none for what it can decode, so types of ours
+//! stand beside it: `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, `media_wanted`, and those of
 //! [`crate::output`].
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
 
 mod calibrated;
+pub mod media_data;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,6 +22,7 @@ use crate::output::{
 };
 
 pub use calibrated::{Calibrated, ClockCorrection, Estimate};
+pub use media_data::{MediaCodec, MediaData, MediaWanted};
 
 /// The version this room speaks.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
@@ -51,6 +53,10 @@ pub enum Message {
     ClockSyncResponse(ClockSyncResponse),
     /// Play, pause, stop, seek, load, unload (SX-10).
     MediaControl(MediaControl),
+    /// A piece of live sound or pictures (SX-11).
+    MediaData(MediaData),
+    /// What a phone takes of it.
+    MediaWanted(MediaWanted),
     /// What a phone's screen shows.
     Screen(Screen),
     /// What a phone did with an order, and when.
@@ -428,6 +434,8 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "clock_sync" => Message::ClockSync(body(text)?),
         "clock_sync_response" => Message::ClockSyncResponse(body(text)?),
         "media_control" => Message::MediaControl(body(text)?),
+        "media_data" => Message::MediaData(body(text)?),
+        "media_wanted" => Message::MediaWanted(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "played" => Message::Played(body(text)?),
         "calibrated" => Message::Calibrated(body(text)?),
@@ -454,6 +462,7 @@ pub fn parse_from_box(text: &str) -> Result<(Header, Message), ParseError> {
         "hello" => Message::Welcome(body(text)?),
         "clock_sync_response" => Message::ClockSyncResponse(body(text)?),
         "media_control" => Message::MediaControl(body(text)?),
+        "media_data" => Message::MediaData(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "clock_correction" => Message::ClockCorrection(body(text)?),
         "calibrate_start" => Message::CalibrateStart(body(text)?),
@@ -487,6 +496,8 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::ClockSync(it) => wrap("clock_sync", header, it),
         Message::ClockSyncResponse(it) => wrap("clock_sync_response", header, it),
         Message::MediaControl(it) => wrap("media_control", header, it),
+        Message::MediaData(it) => wrap("media_data", header, it),
+        Message::MediaWanted(it) => wrap("media_wanted", header, it),
         Message::Screen(it) => wrap("screen", header, it),
         Message::Played(it) => wrap("played", header, it),
         Message::Calibrated(it) => wrap("calibrated", header, it),
