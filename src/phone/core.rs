@@ -19,6 +19,7 @@ use wire::solusync::{
 use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
+use crate::buffer::Quality;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::correction::Correction;
@@ -30,7 +31,7 @@ use crate::peer::{self, Peer};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
-use crate::state::{State, errors_line, quality};
+use crate::state::{State, errors_line};
 use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
 use crate::voice::Sync;
 use crate::ways::{self, Ways};
@@ -491,7 +492,7 @@ impl Core {
             cpu_usage: None,
             memory_usage: None,
             battery_level: self.battery,
-            network_quality: rtt.map(|rtt| quality(rtt).to_owned()),
+            network_quality: rtt.map(|rtt| Quality::of(rtt, 0.0).name().to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
             packet_loss_percent: None,
             sync: (self.role == Role::Phone).then(|| self.errors(now)),

@@ -1,7 +1,6 @@
 //! How the phone fares, in states and in words for the person who holds it. Unknown is never shown as 0.
 
 use serde::{Deserialize, Serialize};
-use units::Span;
 use wire::output::{OutputSource, SyncErrors};
 
 /// How the phone fares.
@@ -87,17 +86,6 @@ pub(crate) fn errors_line(errors: &SyncErrors) -> String {
     )
 }
 
-/// SX-14's level by round trip alone; loss cannot be seen over a WebSocket.
-pub(crate) fn quality(rtt: Span) -> &'static str {
-    match rtt.millis_f64() {
-        ..10.0 => "excellent",
-        ..50.0 => "good",
-        ..100.0 => "fair",
-        ..200.0 => "poor",
-        _ => "critical",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,15 +120,6 @@ mod tests {
         assert_eq!(
             errors_line(&errors),
             "clock ± 0.5 ms, output ± 0.2 ms (by ear), heard ± 0.2 ms"
-        );
-    }
-
-    #[test]
-    fn sx14_levels_go_by_the_round_trip() {
-        let level = |ms| quality(Span::from_millis(ms));
-        assert_eq!(
-            [level(9), level(10), level(99), level(200)],
-            ["excellent", "good", "fair", "critical"]
         );
     }
 }
