@@ -265,7 +265,11 @@ fn hear_surfaces(port: u16, engine: EngineHandle) -> Option<String> {
 }
 
 fn page(path: &str) -> Option<PageFile> {
-    page::file(path).map(|file| PageFile { bytes: file.bytes, mime: file.mime })
+    page::file(path).map(|file| PageFile {
+        bytes: file.bytes,
+        gzipped: file.gzipped,
+        mime: file.mime,
+    })
 }
 
 /// The keeper of the box clock. With `--simulate` it has no PTP: the clock runs by itself.

@@ -1,4 +1,5 @@
-//! Compiles the `phone` room to WebAssembly for the page: `OUT_DIR/core.wasm`.
+//! Compiles the `phone` room to WebAssembly for the page, `OUT_DIR/core.wasm`, and packs the page: `OUT_DIR/files.rs`
+//! names every file, as it is and gzipped.
 //!
 //! Whichever way is there is taken, and named: Debian's `rustc-web`, which brings the standard library's
 //! source; else the toolchain's own `wasm32-unknown-unknown`; else rustup adds that (never with `CI=true`: a
@@ -10,6 +11,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,6 +30,7 @@ fn main() {
     let core = out.join("core.wasm");
     fs::copy(&built, &core).expect("the build folder can be written");
     let shrunk = shrink(&core, &way);
+    pack(&room.join("web"), &out);
     println!("cargo:rustc-env=PAGE_CORE_WAY={}, {}", way.name(), shrunk.name());
 }
 
@@ -244,6 +248,74 @@ fn run(command: &mut Command) -> Result<(), String> {
 fn shared_target(out: &Path) -> PathBuf {
     let top = out.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last();
     top.unwrap_or(out).join("wasm")
+}
+
+/// What stays at home: types for `tsc`, and how node is to read the modules.
+const NOT_SERVED: [&str; 2] = ["types.d.ts", "package.json"];
+/// In pages it becomes the page's version.
+const VERSION: &str = "%VERSION%";
+
+/// Puts every file of the page, the core and the page's version into `OUT_DIR/files.rs`.
+fn pack(web: &Path, out: &Path) {
+    let mut names = names(web, "");
+    names.retain(|name| !NOT_SERVED.contains(&name.as_str()));
+    names.sort_unstable();
+    let mut files: Vec<(String, Vec<u8>)> =
+        names.into_iter().map(|name| (name.clone(), read(&web.join(name)))).collect();
+    files.push(("core.wasm".into(), read(&out.join("core.wasm"))));
+    let version = version(&files);
+    for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with(".html")) {
+        let page = String::from_utf8(std::mem::take(bytes)).expect("the page is UTF-8");
+        *bytes = page.replace(VERSION, &version).into_bytes();
+    }
+    files.push(("version".into(), version.into_bytes()));
+    let packed = out.join("packed");
+    let _ = fs::remove_dir_all(&packed);
+    let rows: Vec<String> = files.iter().map(|(name, bytes)| row(&packed, name, bytes)).collect();
+    let table = format!("const FILES: &[(&str, &[u8], &[u8])] = &[\n{}];\n", rows.concat());
+    fs::write(out.join("files.rs"), table).expect("the build folder can be written");
+}
+
+fn row(packed: &Path, name: &str, bytes: &[u8]) -> String {
+    let plain = packed.join(name);
+    let gzipped = packed.join(format!("{name}.gz"));
+    fs::create_dir_all(plain.parent().expect("in a folder"))
+        .expect("the build folder can be written");
+    fs::write(&plain, bytes).expect("the build folder can be written");
+    fs::write(&gzipped, gzip(bytes)).expect("the build folder can be written");
+    format!("    ({name:?}, include_bytes!({plain:?}), include_bytes!({gzipped:?})),\n")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(bytes).expect("memory takes it");
+    packer.finish().expect("memory takes it")
+}
+
+/// Another one for other files.
+fn version(files: &[(String, Vec<u8>)]) -> String {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// The files of a folder and of the folders in it, relative to it.
+fn names(folder: &Path, under: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the page is in the house");
+    entries
+        .flat_map(|entry| {
+            let entry = entry.expect("the page can be read");
+            let name = format!("{under}{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => names(&entry.path(), &format!("{name}/")),
+                false => vec![name],
+            }
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|why| panic!("could not read {}: {why}", path.display()))
 }
 
 fn watch(house: &Path) {

@@ -1,13 +1,15 @@
 //! The phone page and its WebAssembly core, embedded in the program.
 //!
 //! In: a path. Out: the file. Never: a server. `web` holds the page as it is served, ES modules without a
-//! bundler; `build.rs` compiles the `phone` room to `core.wasm`.
+//! bundler; `build.rs` compiles the `phone` room to `core.wasm` and gzips what is served.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct File {
     /// Its content.
     pub bytes: &'static [u8],
+    /// The same, gzipped.
+    pub gzipped: &'static [u8],
     /// Its `Content-Type`.
     pub mime: &'static str,
 }
@@ -32,42 +34,15 @@ pub fn file(path: &str) -> Option<File> {
         "/favicon.ico" => "icon.svg",
         path => path.strip_prefix("/page/")?,
     };
-    FILES
-        .iter()
-        .find(|(name, _)| *name == path)
-        .map(|(name, bytes)| File { bytes, mime: mime(name) })
+    FILES.iter().find(|(name, ..)| *name == path).map(|&(name, bytes, gzipped)| File {
+        bytes,
+        gzipped,
+        mime: mime(name),
+    })
 }
 
-macro_rules! web {
-    ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("web/", $name)) as &[u8])),*] };
-}
-
-const WEB: [(&str, &[u8]); 13] = web![
-    "core.js",
-    "icon.svg",
-    "index.html",
-    "link.js",
-    "main.js",
-    "microphone.js",
-    "peer.js",
-    "recorder.js",
-    "screen.html",
-    "sound.js",
-    "style.css",
-    "time.js",
-    "view.js",
-];
-
-const FILES: [(&str, &[u8]); 14] = {
-    let core: (&str, &[u8]) = ("core.wasm", include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm")));
-    let mut files = [core; 14];
-    let mut k = 0;
-    while k < WEB.len() {
-        files[k] = WEB[k];
-        k += 1;
-    }
-    files
-};
+// Each file's name, content, and content gzipped.
+include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 fn mime(name: &str) -> &'static str {
     match name.rsplit('.').next() {
@@ -76,21 +51,30 @@ fn mime(name: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("wasm") => "application/wasm",
+        Some("json") => "application/json",
+        Some("webmanifest") => "application/manifest+json",
+        Some("png") => "image/png",
+        None => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
     fn every_file_the_page_names_is_there() {
         let mut names = 0;
-        for (_, bytes) in FILES.iter().filter(|(name, _)| !name.ends_with(".wasm")) {
+        let texts = FILES
+            .iter()
+            .filter(|(name, ..)| [".html", ".js", ".css"].iter().any(|it| name.ends_with(it)));
+        for (_, bytes, _) in texts {
             let text = std::str::from_utf8(bytes).expect("the page is text");
             for named in text.split('"').filter(|word| word.starts_with("/page/")) {
-                assert!(file(named).is_some(), "{named}");
+                assert!(file(named).is_some() || named.contains('$'), "{named}");
                 names += 1;
             }
         }
@@ -118,10 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_load_stays_small() {
-        let first = FILES.iter().filter(|(name, _)| !["peer.js", "recorder.js"].contains(name));
-        let sum: usize = first.map(|(_, bytes)| bytes.len()).sum();
-        assert!(sum < 400_000, "{sum} bytes");
+    fn what_is_gzipped_is_the_same_file() {
+        for (name, bytes, gzipped) in FILES {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(*gzipped).read_to_end(&mut plain).expect(name);
+            assert!(plain == *bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_page_knows_its_version_and_the_box_says_the_newest() {
+        let version = std::str::from_utf8(file("/page/version").expect("embedded").bytes);
+        let version = version.expect("text");
+        assert_eq!(version.len(), 16);
+        for path in ["/", "/screen"] {
+            let page = std::str::from_utf8(file(path).expect("a page").bytes).expect("text");
+            assert!(page.contains(&format!("content=\"{version}\"")), "{path}");
+        }
     }
 
     #[test]

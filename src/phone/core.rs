@@ -31,7 +31,7 @@ use crate::peer::{self, Peer};
 use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
-use crate::state::{State, errors_line};
+use crate::state::{Doing, State};
 use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
 use crate::voice::Sync;
 use crate::ways::{self, Ways};
@@ -164,7 +164,7 @@ impl Core {
     /// What the page shows at `now`.
     pub fn look(&self, now: MonoTime) -> Look {
         let at = self.net(now);
-        let (color, state) = (self.screens.color(at), self.state(now));
+        let (color, fare) = (self.screens.color(at), self.fare(now));
         let still_until = self.screens.next_change(at).map(|next| now + (next - at));
         let correction = self.correction.estimate();
         Look {
@@ -172,9 +172,9 @@ impl Core {
             ink: ink(color),
             text: self.screens.text(at).to_owned(),
             title: self.title.clone(),
-            line: state.line(),
-            state,
-            errors: errors_line(&self.errors(now)),
+            state: self.tap().unwrap_or(fare),
+            fare,
+            errors: self.errors(now),
             nudge_ms: self.delay.nudge().millis_f64(),
             duet: self.calibrator.look(),
             correction_ms: correction.map(|it| it.ms),
@@ -435,7 +435,8 @@ impl Core {
                 self.link.handle_full();
             }
             RefusalCode::RateLimited => self.pace.handle_rate_limited(now),
-            RefusalCode::Unauthorized | RefusalCode::Forbidden | RefusalCode::InvalidPayload => {}
+            RefusalCode::Unauthorized | RefusalCode::Forbidden => self.refused = Some(refusal.code),
+            RefusalCode::InvalidPayload => {}
         }
     }
 
@@ -566,22 +567,33 @@ impl Core {
 
     // --- for people
 
-    fn state(&self, now: MonoTime) -> State {
+    /// The tap that it waits for.
+    fn tap(&self) -> Option<State> {
+        match (self.refused, self.role, self.sound) {
+            (Some(RefusalCode::VersionMismatch), ..) | (_, Role::Screen, _) => None,
+            (_, _, Sound::Untouched) => Some(State::TapToStart),
+            (_, _, Sound::Asleep) => Some(State::TapToWake),
+            (_, _, Sound::Running) => None,
+        }
+    }
+
+    fn fare(&self, now: MonoTime) -> State {
         let reading = self.clock.reading(now).filter(|_| self.clock.is_settled());
+        let bound_ms = reading.map(|reading| reading.bound.millis_f64());
         let (ready, of) = self.player.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
-        match (self.refused, self.sound, reading) {
-            (Some(RefusalCode::VersionMismatch), ..) => State::Outdated,
-            (_, Sound::Untouched, _) if self.role == Role::Phone => State::TapToStart,
-            (_, Sound::Asleep, _) if self.role == Role::Phone => State::TapToWake,
-            (Some(_), _, None) => State::Full,
-            (_, _, Some(reading)) if !self.link.is_open() => {
-                State::OnOwnClock { bound_ms: reading.bound.millis_f64() }
+        let doing = self.player.doing(self.net(now));
+        match (self.refused, bound_ms) {
+            (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
+            (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {
+                State::Refused { code }
             }
-            (_, _, None) if !self.link.is_open() => State::Connecting,
-            (_, _, None) => State::FindingTheBeat,
-            _ if ready < of && !self.player.is_sounding() => State::Loading { ready, of },
-            (_, _, Some(reading)) => State::InStep { bound_ms: reading.bound.millis_f64() },
+            (Some(_), None) => State::Full,
+            (_, Some(bound_ms)) if !self.link.is_open() => State::OnOwnClock { bound_ms, doing },
+            (_, None) if !self.link.is_open() => State::Connecting,
+            (_, None) => State::FindingTheBeat,
+            _ if ready < of && doing != Doing::Playing => State::Loading { ready, of },
+            (_, Some(bound_ms)) => State::InStep { bound_ms, doing },
         }
     }
 }

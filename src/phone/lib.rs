@@ -39,6 +39,9 @@ pub use crate::core::Core;
 pub use chance::Chance;
 pub use device::Hints;
 pub use scale::{Audio, AudioTime, Net, NetTime};
-pub use state::State;
-pub use told::{Act, Duet, Event, Ink, Look, Microphone, OutputStamp, PeerLink, Role, Start, Turn};
+pub use state::{Doing, State};
+pub use told::{
+    Act, Duet, DuetNews, DuetTrouble, Event, Ink, Look, Microphone, OutputStamp, PeerLink, Role,
+    Start, Turn,
+};
 pub use wire::time::Channel;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use wire::solusync::{MediaAction, MediaControl, MediaParams, TrackInfo};
 
 use crate::scale::{NetTime, net};
+use crate::state::Doing;
 use crate::told::Act;
 use crate::voice::{CROSS_FADE, DE_CLICK, Due, Sync, Timeline, Voice, Wants};
 
@@ -22,6 +23,8 @@ pub(crate) struct Player {
     acts: Vec<Act>,
     voice_ids: u32,
     segment_ids: u32,
+    /// Since when all of it stands still, as far as this phone was told.
+    paused: Option<NetTime>,
     /// When voices that the box has not named again since the socket opened are let go.
     census: Option<MonoTime>,
 }
@@ -74,6 +77,7 @@ impl Player {
         }
         self.acts.extend(known.into_keys().map(|track_id| Act::Forget { track_id }));
         self.voices.iter_mut().for_each(|voice| voice.is_confirmed = false);
+        self.paused = None;
         self.census = (!self.voices.is_empty()).then_some(now + CENSUS_AFTER);
     }
 
@@ -98,6 +102,11 @@ impl Player {
         sync: Option<&Sync>,
     ) {
         let at = said.start_at.map_or(now.net, net);
+        match (said.action, &said.track_id) {
+            (MediaAction::Pause, None) => self.paused = Some(at),
+            (MediaAction::Play, _) | (MediaAction::Stop, None) => self.paused = None,
+            _ => {}
+        }
         match (said.action, &said.track_id) {
             (MediaAction::Play, Some(track)) => self.play(order, track, said, at, now, sync),
             (MediaAction::Seek, Some(track)) => self.seek(order, track, said, at, sync),
@@ -166,8 +175,14 @@ impl Player {
         (ready.count(), wanted.count())
     }
 
-    pub(crate) fn is_sounding(&self) -> bool {
-        self.voices.iter().any(Voice::is_sounding)
+    pub(crate) fn doing(&self, now: NetTime) -> Doing {
+        if self.paused.is_some_and(|at| at <= now) {
+            Doing::Paused
+        } else if self.voices.iter().any(Voice::is_sounding) {
+            Doing::Playing
+        } else {
+            Doing::Ready
+        }
     }
 
     fn play(

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
+use wire::duet::Unheard;
+use wire::output::SyncErrors;
 use wire::solusync::{Calibrated, Signaling};
 use wire::time::Channel;
 
@@ -161,12 +163,12 @@ pub enum Microphone {
 
 impl Microphone {
     /// Why it cannot be used; none if it can.
-    pub(crate) fn trouble(self) -> Option<&'static str> {
+    pub(crate) fn trouble(self) -> Option<DuetTrouble> {
         match self {
             Self::Ready => None,
-            Self::Insecure => Some("the microphone needs a page that was opened with https://"),
-            Self::Refused => Some("this page may not use the microphone"),
-            Self::Missing => Some("this browser has no microphone to listen with"),
+            Self::Insecure => Some(DuetTrouble::Insecure),
+            Self::Refused => Some(DuetTrouble::NotAllowed),
+            Self::Missing => Some(DuetTrouble::NoMicrophone),
         }
     }
 }
@@ -326,18 +328,18 @@ pub struct Look {
     pub text: String,
     /// The show's title; empty while unknown.
     pub title: String,
-    /// How the phone fares.
+    /// How the phone fares, or the tap that it waits for.
     pub state: State,
-    /// `state` in words for a person.
-    pub line: String,
+    /// How it fares whether it waits for a tap or not.
+    pub fare: State,
     /// How much sooner it sounds than by its own reckoning; none where nobody knows how much it should.
     pub correction_ms: Option<f64>,
     /// One standard deviation of that.
     pub correction_sigma_ms: Option<f64>,
     /// Until when the colour stays as it is: now while it moves, none for ever.
     pub still_until_ms: Option<f64>,
-    /// The three errors in words, for people who ask.
-    pub errors: String,
+    /// The three errors, for people who ask.
+    pub errors: SyncErrors,
     /// How much earlier the listener wants it.
     pub nudge_ms: f64,
     /// How a calibration stands.
@@ -345,12 +347,78 @@ pub struct Look {
 }
 
 /// How a calibration stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Duet {
     /// Whether one is going on.
     pub is_on: bool,
-    /// In words; empty before the first.
-    pub line: String,
+    /// The last that there is to say of it.
+    pub news: DuetNews,
+}
+
+/// What there is to say of a calibration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "news", rename_all = "snake_case")]
+pub enum DuetNews {
+    /// Nobody asked for one.
+    #[default]
+    None,
+    /// The box is asked.
+    Asking,
+    /// Both chirp and listen: people keep quiet.
+    Listening,
+    /// It came to nothing.
+    Failed {
+        /// Why.
+        why: DuetTrouble,
+    },
+    /// The box will not.
+    Refused {
+        /// Why, in its own words.
+        message: String,
+    },
+    /// It is calibrated.
+    Found {
+        /// How late it was; negative is early.
+        late_ms: f64,
+        /// One standard deviation of what is left.
+        sigma_ms: f64,
+    },
+}
+
+/// Why a calibration came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuetTrouble {
+    /// The page came over plain HTTP, where there is no microphone.
+    Insecure,
+    /// The listener or the system does not let the page listen.
+    NotAllowed,
+    /// The browser has no microphone that fits.
+    NoMicrophone,
+    /// The phone is not in step.
+    NotInStep,
+    /// The box ordered what cannot be done.
+    Misunderstood,
+    /// The box says nothing.
+    NoAnswer,
+    /// The box did not hear the phone.
+    BoxHeardNothing,
+    /// The phone did not hear the box.
+    PhoneHeardNothing,
+    /// What was heard does not fit together.
+    Muddled,
+    /// It would be later than any phone is.
+    TooLate,
+}
+
+impl From<Unheard> for DuetTrouble {
+    fn from(why: Unheard) -> Self {
+        match why {
+            Unheard::ByBox => Self::BoxHeardNothing,
+            Unheard::ByPhone => Self::PhoneHeardNothing,
+            Unheard::Muddled => Self::Muddled,
+        }
+    }
 }
 
 /// What reads well on a colour.

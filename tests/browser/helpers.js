@@ -112,8 +112,8 @@ export async function open(browser, path, port, { ear = false } = {}) {
   return page;
 }
 
-export const lineOf = (page) => page.textContent("#line");
-export const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
+export const stateOf = (page) => page.getAttribute("body", "data-state");
+export const inStep = (page) => until("the page is in step", async () => (await stateOf(page)) === "in_step");
 export const heard = (page) => page.evaluate(() => window.heard());
 
 /**

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import {
-  clickShow, freePorts, house, lineOf, startBox, startBrowser, startFirefox, startProxy, tools, until,
+  clickShow, freePorts, house, startBox, startBrowser, startFirefox, startProxy, stateOf, tools, until,
 } from "./helpers.js";
 import { startPulse, whyNoPulse } from "./pulse.js";
 
@@ -66,7 +66,7 @@ async function meetTheBox(browser, hears) {
   await page.goto(`http://127.0.0.1:${sockets.port}/`);
   if (hears) await page.click("#tap");
   await until("the time is asked on the channel", async () => (await channelOf(box)) === "data_channel", 60);
-  await until("it is in step", async () => hears ? /^in step/.test(await lineOf(page)) : true);
+  await until("it is in step", async () => !hears || (await stateOf(page)) === "in_step");
   await box.order("air", { what: "tone" });
   if (hears) await hearTheTrack(page);
   const cutAt = performance.now();

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { between, clickTimes, median, quantile, stoodStillMs } from "./capture.js";
 import {
-  CLICK_EVERY_S, clickShow, heard, house, inStep, lineOf, open as openIn, startBox, startBrowser, startWire,
-  tapped as tappedIn, until, whyNot,
+  CLICK_EVERY_S, clickShow, heard, house, inStep, open as openIn, startBox, startBrowser, startWire,
+  stateOf, tapped as tappedIn, until, whyNot,
 } from "./helpers.js";
 
 const skip = whyNot() || false;
@@ -109,7 +109,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
       const count = (await heard(wired)).clicks.length;
       wire.order("cut");
       wire.order("reset");
-      await until("the phone says that it is alone", async () => /own clock/.test(await lineOf(wired)));
+      await until("the phone says that it is alone", async () => (await stateOf(wired)) === "on_own_clock");
       await until("it has played on alone", async () => (await heard(wired)).clicks.length > count + 8);
       wire.order("heal");
       await inStep(wired);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
 import { median } from "./capture.js";
-import { clickShow, startBox, startBrowser, startWire, until, whyNot } from "./helpers.js";
+import { clickShow, inStep, startBox, startBrowser, startWire, stateOf, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 let box;
@@ -35,8 +35,6 @@ async function open(url, before = () => {}) {
 }
 
 const errors = [];
-const lineOf = (page) => page.textContent("#line");
-const inStep = (page) => until("the page is in step", async () => /^in step/.test(await lineOf(page)));
 const netMs = (page) => page.evaluate(() => window.downbeat.netMs() - performance.now());
 
 /** By which way the phones ask, as the box has it. */
@@ -92,12 +90,12 @@ test("sx09: datagrams feed the clock, the socket stands in when they are cut, an
   const wake = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
   await wake();
   await until("it asks by the socket", async () => (await channels()).includes("web_socket"));
-  assert.match(await lineOf(page), /^in step/);
+  assert.equal(await stateOf(page), "in_step");
   const without = await netMs(page);
   wire.datagrams.order("heal");
   await wake();
   await until("it asks in datagrams again", async () => (await channels()).includes("web_transport"), 40);
-  assert.match(await lineOf(page), /^in step/);
+  assert.equal(await stateOf(page), "in_step");
   const again = await netMs(page);
   t.diagnostic(`the estimate moved by ${(without - before).toFixed(3)} ms without datagrams, by ${(again - before).toFixed(3)} ms in all`);
   assert.ok(Math.abs(without - before) < 1 && Math.abs(again - before) < 1);

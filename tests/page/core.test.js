@@ -80,7 +80,8 @@ test("a track begins at its place on the audio clock", async () => {
 
 test("a phone that nobody tapped says so and makes no sound", async () => {
   const { core, nowMs } = await inStep();
-  assert.deepEqual(core.look(nowMs).line, "tap to start");
+  const { state, fare } = core.look(nowMs);
+  assert.deepEqual([state.state, fare.state], ["tap_to_start", "loading"]);
 });
 
 test("sx07: no vector and no hostile text disturbs the core", async () => {

@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { beginCore } from "../../src/page/web/core.js";
+import { createWords } from "../../src/page/web/words.js";
 
 const house = new URL("../../", import.meta.url);
 
@@ -48,6 +49,15 @@ export function datagram(name) {
     const [octet, count] = word.split("*");
     return Array(Number(count || 1)).fill(parseInt(octet, 16));
   }));
+}
+
+/** A file of the page, as text. */
+export function web(name) {
+  return readFileSync(new URL(`src/page/web/${name}`, house), "utf8");
+}
+
+export function wordsOf(language) {
+  return createWords(language, JSON.parse(web(`words/${language}.json`)));
 }
 
 let sequence = 0;

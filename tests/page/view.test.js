@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createView } from "../../src/page/web/view.js";
+import { wordsOf } from "./helpers.js";
 
 function stubDocument(ids) {
   const marks = new Set();
@@ -13,49 +14,96 @@ function stubDocument(ids) {
   });
   const parts = new Map(ids.map((id) => [id, part()]));
   const body = {
-    style: {},
+    style: {}, dataset: {},
     classList: { toggle: (name, on) => { if (on) marks.add(name); else marks.delete(name); } },
   };
   return { body, marks, parts, title: "", querySelector: () => null, getElementById: (id) => parts.get(id) || null };
 }
 
-const PHONE = ["words", "line", "tap", "tap-title", "tap-line"];
+const words = wordsOf("en");
+const PHONE = ["words", "line", "door", "door-title", "door-hint", "tap", "hint", "news", "news-line", "reload"];
+const inStep = { state: "in_step", bound_ms: 1.2, doing: "playing" };
+const errors = { clock_ms: 1.2, output_ms: null, output_source: "unknown", acoustic_ms: null };
 const look = {
-  color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", line: "in step (± 1.2 ms)",
-  state: { state: "in_step", bound_ms: 1.2 }, still_until_ms: null, correction_ms: null, correction_sigma_ms: null,
-  errors: "clock ± 1.2 ms, output unknown, heard unknown", nudge_ms: 0, duet: { is_on: false, line: "" },
+  color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", state: inStep, fare: inStep,
+  still_until_ms: null, correction_ms: null, correction_sigma_ms: null, errors, nudge_ms: 0,
+  duet: { is_on: false, news: { news: "none" } },
 };
-const nobody = { nudged() {}, calibrate() {} };
+const faring = (fare) => ({ ...look, state: fare, fare });
+const nobody = { nudged() {}, calibrate() {}, reload() {} };
 
 test("colour, words and the state line stand on the page", () => {
   const page = stubDocument(PHONE);
-  createView(page, nobody).show(look);
+  createView(page, words, nobody).show(look);
   assert.equal(page.body.style.backgroundColor, "#ff9030");
   assert.equal(page.parts.get("words").textContent, "Good evening");
-  assert.equal(page.parts.get("line").textContent, "in step (± 1.2 ms)");
-  assert.equal(page.title, "Demo: Downbeat");
+  assert.equal(page.parts.get("line").textContent, "Playing");
+  assert.equal(page.title, "Demo · Downbeat");
   assert.deepEqual([...page.marks].sort(), ["dark-ink", "has-words", "in-step"]);
 });
 
-test("a tap is asked for while it is needed and goes away when it was given", () => {
+test("a tap is asked for while it is needed, and how the phone fares is said beneath it", () => {
   const page = stubDocument(PHONE);
-  const view = createView(page, nobody);
-  view.show({ ...look, state: { state: "tap_to_start" }, line: "tap to start" });
-  assert.deepEqual([page.parts.get("tap").hidden, page.parts.get("tap-line").textContent], [false, "tap to start"]);
+  const view = createView(page, words, nobody);
+  const loading = { state: "loading", ready: 3, of: 5 };
+  view.show({ ...look, state: { state: "tap_to_start" }, fare: loading });
+  assert.deepEqual([page.parts.get("door").hidden, page.parts.get("tap").textContent], [false, "Join the show"]);
+  assert.equal(page.parts.get("line").textContent, "Loading 3 of 5 …");
   view.show(look);
-  assert.equal(page.parts.get("tap").hidden, true);
+  assert.equal(page.parts.get("door").hidden, true);
+  view.show({ ...look, state: { state: "tap_to_wake" } });
+  assert.deepEqual([page.parts.get("door").hidden, page.parts.get("tap").textContent], [false, "Tap to go on"]);
+});
+
+test("each moment is said in plain words", () => {
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, nobody);
+  const said = (fare) => {
+    view.show(faring(fare));
+    return page.parts.get("line").textContent;
+  };
+  assert.equal(said({ state: "connecting" }), "Joining …");
+  assert.equal(said({ state: "finding_the_beat" }), "Finding the time …");
+  assert.equal(said({ ...inStep, doing: "ready" }), "Ready");
+  assert.equal(said({ ...inStep, doing: "paused" }), "Paused: it goes on soon");
+  assert.match(said({ ...inStep, state: "on_own_clock" }), /goes on by itself/);
+  assert.match(said({ state: "refused", code: "unauthorized" }), /not valid, or has run out/);
+  assert.match(said({ state: "outdated" }), /too old/);
+  assert.deepEqual([page.parts.get("news").hidden, page.body.dataset.state], [false, "outdated"], "it can be loaded again");
+});
+
+test("a newer page is offered, and loaded by whoever wants it", () => {
+  let loads = 0;
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, { ...nobody, reload: () => { loads += 1; } });
+  view.show(look);
+  assert.equal(page.parts.get("news").hidden, true);
+  view.tell("update");
+  assert.deepEqual([page.parts.get("news").hidden, page.parts.get("news-line").textContent], [false, "There is a newer page."]);
+  page.parts.get("reload").acts.click();
+  assert.equal(loads, 1);
+});
+
+test("who hears by Bluetooth is told that it comes late", () => {
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, nobody);
+  view.show(look);
+  assert.equal(page.parts.get("hint").hidden, true);
+  view.show({ ...look, errors: { ...errors, output_source: "doubtful" } });
+  assert.equal(page.parts.get("hint").hidden, false);
+  assert.match(page.parts.get("hint").textContent, /Bluetooth/);
 });
 
 test("a projector's page has no tap and shows the same", () => {
   const page = stubDocument(["words", "line"]);
-  createView(page, nobody).show({ ...look, state: { state: "connecting" }, line: "connecting …" });
-  assert.equal(page.parts.get("line").textContent, "connecting …");
+  createView(page, words, nobody).show(faring({ state: "connecting" }));
+  assert.equal(page.parts.get("line").textContent, "Joining …");
   assert.ok(page.marks.has("waiting"));
 });
 
 test("what stays the same is not written again", () => {
   const page = stubDocument(PHONE);
-  const view = createView(page, nobody);
+  const view = createView(page, words, nobody);
   view.show(look);
   page.parts.get("words").textContent = "untouched";
   view.show({ ...look, color: "#000000" });
@@ -68,7 +116,7 @@ test("sx20: who hears it late opens the slider, and the core is told by how much
   const told = [];
   const page = stubDocument([...PHONE, ...EAR]);
   const part = (id) => page.parts.get(id);
-  const view = createView(page, { nudged: (ms) => told.push(ms), calibrate: () => told.push("calibrate") });
+  const view = createView(page, words, { nudged: (ms) => told.push(ms), calibrate: () => told.push("calibrate"), reload() {} });
   view.show(look);
   assert.equal(part("ear").hidden, true, "out of the way until it is asked for");
   part("ask").acts.click();
@@ -78,12 +126,14 @@ test("sx20: who hears it late opens the slider, and the core is told by how much
   part("nudge-later").acts.click();
   part("calibrate").acts.click();
   assert.deepEqual(told, [40, 39, "calibrate"]);
-  view.show({ ...look, nudge_ms: 39, duet: { is_on: true, line: "listening" } });
+  view.show({ ...look, nudge_ms: 39, duet: { is_on: true, news: { news: "listening" } } });
   assert.deepEqual([part("nudge").value, part("nudge-said").textContent], ["39", "39 ms earlier"]);
-  assert.deepEqual([part("calibrate").disabled, part("duet").textContent], [true, "listening"]);
+  assert.deepEqual([part("calibrate").disabled, part("duet").textContent], [true, words.say("duet_listening")]);
+  view.show({ ...look, duet: { is_on: false, news: { news: "found", late_ms: -25.04, sigma_ms: 0.21 } } });
+  assert.equal(part("duet").textContent, "Calibrated: it was 25 ms early, now it is within 0.5 ms.");
   view.show({ ...look, nudge_ms: -7 });
   assert.equal(part("nudge-said").textContent, "7 ms later");
-  assert.match(part("errors").textContent, /output unknown/);
+  assert.equal(part("errors").textContent, "Clock ± 1.2 ms, output unknown, heard unknown");
   part("ear-close").acts.click();
   assert.equal(part("ear").hidden, true);
 });

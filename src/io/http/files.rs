@@ -31,11 +31,18 @@ pub(super) async fn serve(State(house): State<Arc<House>>, request: Request) -> 
     let Some(file) = (house.page)(request.uri().path()) else {
         return (StatusCode::NOT_FOUND, "nothing here\n").into_response();
     };
-    let etag = etag(file.bytes);
+    let (bytes, encoding) =
+        if takes_gzip(request.headers()) && file.gzipped.len() < file.bytes.len() {
+            (file.gzipped, Some((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))))
+        } else {
+            (file.bytes, None)
+        };
+    let etag = etag(bytes);
     // The page is small and must never be older than the box it talks to: asked for each time, sent when it changed.
     let caching = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal is a header value")),
+        (header::VARY, HeaderValue::from_static("accept-encoding")),
     ];
     if has_already(request.headers(), &etag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
@@ -45,7 +52,25 @@ pub(super) async fn serve(State(house): State<Arc<House>>, request: Request) -> 
         (header::CONTENT_TYPE, HeaderValue::from_static(file.mime)),
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
-    (caching, content, file.bytes).into_response()
+    let mut response = (caching, content, bytes).into_response();
+    response.headers_mut().extend(encoding);
+    response
+}
+
+/// Whether the client takes gzip (RFC 9110, 12.5.3): it says so, or takes anything, and does not refuse it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let says =
+        headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|it| it.to_str().ok());
+    let words = says.flat_map(|it| it.split(',')).map(|word| {
+        let (name, weight) = word.split_once(';').unwrap_or((word, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.trim().parse().ok());
+        (name.trim().to_ascii_lowercase(), weight.is_some_and(|q: f64| q > 0.0))
+    });
+    let mut words: Vec<(String, bool)> = words.collect();
+    // What is named goes before what is meant by `*`.
+    words.sort_by_key(|(name, _)| name == "*");
+    let found = words.iter().find(|(name, _)| ["gzip", "x-gzip", "*"].contains(&name.as_str()));
+    found.is_some_and(|(_, taken)| *taken)
 }
 
 /// The version of a file; hashed once, since a whole audience asks at the same moment.
@@ -134,6 +159,24 @@ mod tests {
         ];
         assert!(old.iter().all(|agent| lacks_wasm_keyword(agent)));
         assert!(!new.iter().any(|agent| lacks_wasm_keyword(agent)));
+    }
+
+    #[test]
+    fn only_who_takes_gzip_gets_it() {
+        let takes = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            takes_gzip(&headers)
+        };
+        assert!(
+            ["gzip", "br, GZIP", "deflate, gzip;q=0.5", "*", "br;q=1, *;q=0.1"]
+                .into_iter()
+                .all(takes)
+        );
+        assert!(
+            !["", "br", "identity", "gzip;q=0", "*, gzip;q=0", "gzip;q=x"].into_iter().any(takes)
+        );
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

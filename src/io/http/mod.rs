@@ -54,6 +54,8 @@ use crate::ptp::ClockHandle;
 pub struct PageFile {
     /// Its content.
     pub bytes: &'static [u8],
+    /// The same, gzipped.
+    pub gzipped: &'static [u8],
     /// Its `Content-Type`.
     pub mime: &'static str,
 }

@@ -6,6 +6,8 @@ import { createMicrophone } from "/page/microphone.js";
 import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
+import { createWake } from "/page/wake.js";
+import { loadWords } from "/page/words.js";
 
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
 /** @typedef {import("./types").Act} Act */
@@ -17,11 +19,14 @@ const browser = /** @type {Browser} */ (window);
 const device = /** @type {Device} */ (navigator);
 const role = document.body.dataset.role === "screen" ? "screen" : "phone";
 const nowMs = () => performance.now();
+/** What the address asks for goes before what the browser asks for. */
+const asked = [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
 
 main().catch(broken);
 
 async function main() {
-  const answer = await fetch("/page/core.wasm");
+  const [answer, words] = await Promise.all([fetch("/page/core.wasm"), loadWords({ fetch: (url) => fetch(url), asked })]);
+  words.dress(document);
   const core = await beginCore(await answer.arrayBuffer(), nowMs(), {
     chance: chance(),
     unix_ms: Date.now(),
@@ -31,13 +36,14 @@ async function main() {
     kept: kept(),
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const view = createView(document, {
+  const view = createView(document, words, {
+    reload: () => location.reload(),
     nudged: (ms) => tell({ event: "nudged", ms }),
     calibrate: () => {
       microphone.open().then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
     },
   });
-  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell });
+  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell: linked });
   const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
   /** @type {import("./types").Peer | null} */
   let peer = null;
@@ -60,12 +66,23 @@ async function main() {
     context: () => sound.context(),
     handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
   });
+  const wake = createWake(navigator.wakeLock);
+  advise();
   let timer = 0;
   let frame = 0;
   let shown = "";
   browser.downbeat = {
     netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()), channels: () => (peer ? peer.channels() : {}),
   };
+
+  // A box that comes back may have been given a newer page meanwhile.
+  let wasOpen = false;
+  /** @param {PhoneEvent} event */
+  function linked(event) {
+    if (event.event === "opened" && wasOpen) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
+    if (event.event === "opened") wasOpen = true;
+    tell(event);
+  }
 
   /** @param {PhoneEvent} event */
   function tell(event) {
@@ -81,6 +98,7 @@ async function main() {
       plan(wake_ms, look);
     } catch (error) {
       broken(error);
+      view.tell("broken");
     }
   }
 
@@ -132,20 +150,22 @@ async function main() {
   async function tapped() {
     // An iPhone's silent switch is for ringing, not for a show.
     if (device.audioSession) device.audioSession.type = "playback";
-    keepAwake();
+    wake.keep();
     if (await sound.wake()) tell({ event: "tapped" });
     if (peer) peer.tapped();
   }
 
   function cameBack() {
     if (document.visibilityState !== "visible") return;
-    keepAwake();
+    wake.cameBack();
     tell({ event: "woke" });
   }
 
-  const tap = document.getElementById("tap");
-  if (tap) tap.addEventListener("click", () => { tapped().catch(() => {}); });
+  // Whoever misses the button has come in, too.
+  const door = document.getElementById("door");
+  if (door) door.addEventListener("click", () => { tapped().catch(() => {}); });
   document.addEventListener("visibilitychange", cameBack);
+  window.addEventListener("pageshow", cameBack);
   window.addEventListener("online", cameBack);
   if (device.getBattery) {
     device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
@@ -164,11 +184,6 @@ function once(make) {
     });
     return made;
   };
-}
-
-// A dark screen drops the socket. Only pages over TLS may ask; the others are asked to be left open.
-function keepAwake() {
-  if (navigator.wakeLock) navigator.wakeLock.request("screen").catch(() => {});
 }
 
 const KEPT = "downbeat.sound";
@@ -206,9 +221,28 @@ function chance() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// What this phone cannot do for its holder. An iPhone's silent switch mutes pages, unless they may say what they are.
+function advise() {
+  const isApple = /iPhone|iPad|iPod/.test(navigator.userAgent);
+  const [silent, keepOn] = ["silent", "keep-on"].map((id) => document.getElementById(id));
+  if (silent) silent.hidden = !isApple || Boolean(device.audioSession);
+  if (keepOn) keepOn.hidden = Boolean(navigator.wakeLock);
+}
+
+/** Whether the box has another page than this one. */
+async function isOutdated() {
+  const answer = await fetch("/page/version", { cache: "no-store" });
+  const ours = document.querySelector("meta[name=version]");
+  return answer.ok && ours !== null && (await answer.text()).trim() !== ours.getAttribute("content");
+}
+
 /** @param {unknown} error */
 function broken(error) {
   console.error(error);
-  const line = document.getElementById("line");
-  if (line) line.textContent = "something broke here: please load this page again";
+  // There may be no words to say it in.
+  const [news, reload] = ["news", "reload"].map((id) => document.getElementById(id));
+  if (news) news.hidden = false;
+  if (!reload) return;
+  if (!reload.textContent) reload.textContent = "↻";
+  reload.onclick = () => location.reload();
 }

@@ -63,15 +63,33 @@ export interface AskTime { act: "ask_time"; channel: Channel; octets: string; cl
 export type TimeAct = OpenTime | { act: "close_time" } | AskTime;
 export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep;
 
+export type Doing = "ready" | "playing" | "paused";
+
 export type State =
   | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
   | { state: "loading"; ready: number; of: number }
-  | { state: "in_step" | "on_own_clock"; bound_ms: number };
+  | { state: "in_step" | "on_own_clock"; bound_ms: number; doing: Doing }
+  | { state: "refused"; code: "unauthorized" | "forbidden" };
+
+export type OutputSource = "reported" | "table" | "calibrated" | "pooled" | "doubtful" | "unknown";
+
+export interface SyncErrors {
+  clock_ms: number | null; output_ms: number | null; output_source: OutputSource; acoustic_ms: number | null;
+}
+
+export type DuetTrouble = "insecure" | "not_allowed" | "no_microphone" | "not_in_step" | "misunderstood" | "no_answer"
+  | "box_heard_nothing" | "phone_heard_nothing" | "muddled" | "too_late";
+export type DuetNews =
+  | { news: "none" | "asking" | "listening" }
+  | { news: "failed"; why: DuetTrouble }
+  | { news: "refused"; message: string }
+  | { news: "found"; late_ms: number; sigma_ms: number };
 
 export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
-  state: State; line: string; still_until_ms: number | null;
-  errors: string; nudge_ms: number; duet: { is_on: boolean; line: string };
+  /** The tap that the phone waits for, else how it fares; and how it fares in any case. */
+  state: State; fare: State; still_until_ms: number | null;
+  errors: SyncErrors; nudge_ms: number; duet: { is_on: boolean; news: DuetNews };
   /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
   correction_ms: number | null; correction_sigma_ms: number | null;
 }
@@ -134,4 +152,30 @@ export interface Microphone {
   perform(act: EarAct): void;
 }
 
-export interface View { show(look: Look): void }
+/** The words of one language. */
+export interface Words {
+  /** Its tag, and how it runs. */
+  language: string; direction: string;
+  /** The sentence of this name with these values in it. */
+  say(key: string, values?: { [name: string]: string | number }): string;
+  /** As the language writes it. */
+  number(value: number, digits: number): string;
+  /** Milliseconds either way, rounded up; null is unknown. */
+  bound(ms: number | null): string;
+  within(ms: number): string;
+  /** Puts words where the document names them (`data-say`, `data-say-label`). */
+  dress(document: Document): void;
+}
+
+export interface View {
+  show(look: Look): void;
+  /** The page's own news: it is out of date, or broken. */
+  tell(news: "update" | "broken"): void;
+}
+
+export interface Wake {
+  /** From now on the screen stays on; to be called within a tap. */
+  keep(): Promise<void>;
+  /** The page is visible again: what was taken is asked for again. */
+  cameBack(): Promise<void>;
+}

@@ -1,26 +1,37 @@
-// What a person sees: the show's colour and words, a tap to start, and a line that says how the phone fares.
+// What a person sees: the show's colour and words, a tap to come in, and a line that says how the phone fares.
 
 /** @typedef {import("./types").Look} Look */
+/** @typedef {import("./types").Words} Words */
+/** @typedef {import("./types").State} State */
 
-const TAPS = ["tap_to_start", "tap_to_wake"];
+const WAITING = ["connecting", "finding_the_beat", "loading", "full"];
 
 /** No ear is further off. */
 const NUDGE_MAX_MS = 500;
 
 /**
  * @param {Document} document
- * @param {{ nudged: (ms: number) => void, calibrate: () => void }} told what the listener's hand does
+ * @param {Words} words
+ * @param {object} told what the listener's hand does
+ * @param {(ms: number) => void} told.nudged
+ * @param {() => void} told.calibrate
+ * @param {() => void} told.reload
  * @returns {import("./types").View}
  */
-export function createView(document, told) {
+export function createView(document, words, told) {
   const body = document.body;
   const theme = document.querySelector("meta[name=theme-color]");
   const page = {
     words: part("words"),
+    idle: part("idle"),
     line: part("line"),
+    door: part("door"),
+    doorTitle: part("door-title"),
+    doorHint: part("door-hint"),
     tap: part("tap"),
-    tapTitle: part("tap-title"),
-    tapLine: part("tap-line"),
+    hint: part("hint"),
+    news: part("news"),
+    newsLine: part("news-line"),
     ask: part("ask"),
     ear: part("ear"),
     slider: /** @type {HTMLInputElement | null} */ (part("nudge")),
@@ -31,6 +42,8 @@ export function createView(document, told) {
   };
   /** @type {Map<string, string | boolean>} what stands on the page, so that only changes touch it */
   const standing = new Map();
+  /** What the page itself has to say: `update` or `broken`; empty for nothing. */
+  let news = "";
 
   /** @param {string} id */
   function part(id) {
@@ -50,6 +63,11 @@ export function createView(document, told) {
   /** @param {string} name @param {HTMLElement | null} element @param {string} text */
   function say(name, element, text) {
     if (element) put(name, text, () => { element.textContent = text; });
+  }
+
+  /** @param {string} name @param {HTMLElement | null} element @param {boolean} shown */
+  function reveal(name, element, shown) {
+    if (element) put(name, shown, () => { element.hidden = !shown; });
   }
 
   /** @param {string} name @param {boolean} on */
@@ -80,37 +98,92 @@ export function createView(document, told) {
   onClick("nudge-later", () => nudgeTo(slid() - 1));
   onClick("nudge-earlier", () => nudgeTo(slid() + 1));
   onClick("calibrate", () => told.calibrate());
+  onClick("reload", () => told.reload());
   if (page.slider) page.slider.addEventListener("input", () => nudgeTo(slid()));
+
+  /** What is happening, in words. @param {State} fare */
+  function line(fare) {
+    switch (fare.state) {
+      case "loading": return words.say("loading", { ready: words.number(fare.ready, 0), of: words.number(fare.of, 0) });
+      case "in_step": return words.say(fare.doing);
+      case "refused": return words.say(fare.code);
+      default: return words.say(fare.state);
+    }
+  }
 
   /** @param {number} ms */
   function nudgeWords(ms) {
-    if (Math.round(ms) === 0) return "as it is";
-    return ms > 0 ? `${Math.round(ms)} ms earlier` : `${Math.round(-ms)} ms later`;
+    const whole = Math.round(ms);
+    if (whole === 0) return words.say("nudge_none");
+    return words.say(whole > 0 ? "nudge_earlier" : "nudge_later", { ms: words.number(Math.abs(whole), 0) });
+  }
+
+  /** @param {import("./types").DuetNews} it */
+  function duetWords(it) {
+    switch (it.news) {
+      case "none": return "";
+      case "failed": return words.say(`duet_${it.why}`);
+      case "refused": return words.say("duet_refused", { why: it.message });
+      case "found": return words.say(it.late_ms < 0 ? "duet_early" : "duet_late", {
+        ms: words.number(Math.abs(it.late_ms), 1), bound: words.within(2 * it.sigma_ms),
+      });
+      default: return words.say(`duet_${it.news}`);
+    }
+  }
+
+  /** @param {import("./types").SyncErrors} errors */
+  function errorWords({ clock_ms, output_ms, output_source, acoustic_ms }) {
+    const output = words.say(`source_${output_source}`, { bound: words.bound(output_ms) });
+    return words.say("errors", { clock: words.bound(clock_ms), output, heard: words.bound(acoustic_ms) });
+  }
+
+  /** @param {boolean} isTooOld the line says so already; here is the way out */
+  function showNews(isTooOld) {
+    reveal("news", page.news, isTooOld || news !== "");
+    say("news-line", page.newsLine, news && !isTooOld ? words.say(news) : "");
   }
 
   return {
     show(look) {
-      const needsTap = TAPS.includes(look.state.state);
+      const { state, fare } = look;
+      const waitsForTap = state.state === "tap_to_start" || state.state === "tap_to_wake";
+      const wakes = state.state === "tap_to_wake";
       put("color", look.color, (color) => {
         body.style.backgroundColor = color;
         if (theme) theme.setAttribute("content", color);
       });
+      // For whoever looks from outside: a test, a style.
+      put("state", state.state, (name) => { body.dataset.state = name; });
+      put("doing", "doing" in fare ? fare.doing : "", (doing) => { body.dataset.doing = doing; });
       mark("dark-ink", look.ink === "dark");
       mark("light-ink", look.ink === "light");
       mark("has-words", look.text !== "");
-      mark("in-step", look.state.state === "in_step");
-      mark("waiting", ["connecting", "finding_the_beat", "loading", "full"].includes(look.state.state));
+      mark("in-step", fare.state === "in_step");
+      mark("waiting", WAITING.includes(fare.state));
       say("text", page.words, look.text);
-      say("line", page.line, needsTap ? "" : look.line);
-      say("title", page.tapTitle, look.title);
-      say("tap-line", page.tapLine, look.line);
+      // A dark phone that waits says for what.
+      const isPlaying = "doing" in fare && fare.doing === "playing";
+      reveal("idle", page.idle, look.text === "" && !isPlaying);
+      say("idle-title", page.idle, look.title);
+      say("line", page.line, line(fare));
+      reveal("door", page.door, waitsForTap);
+      say("title", page.doorTitle, look.title);
+      say("tap", page.tap, words.say(wakes ? "wake" : "join"));
+      say("door-hint", page.doorHint, words.say(wakes ? "wake_hint" : "join_hint"));
+      const isLate = look.errors.output_source === "doubtful";
+      reveal("hint", page.hint, isLate && !waitsForTap);
+      if (isLate) say("hint-line", page.hint, words.say("bluetooth_hint"));
+      showNews(fare.state === "outdated");
       say("nudge-said", page.nudge, nudgeWords(look.nudge_ms));
       put("nudge", String(look.nudge_ms), (ms) => { if (page.slider) page.slider.value = ms; });
-      say("errors", page.errors, look.errors);
-      say("duet", page.duet, look.duet.line);
+      say("errors", page.errors, errorWords(look.errors));
+      say("duet", page.duet, duetWords(look.duet.news));
       put("busy", look.duet.is_on, (on) => { if (page.calibrate) page.calibrate.disabled = on; });
-      if (page.tap) put("tap", needsTap, () => { if (page.tap) page.tap.hidden = !needsTap; });
-      put("document", look.title, (title) => { document.title = title ? `${title}: Downbeat` : "Downbeat"; });
+      put("document", look.title, (title) => { document.title = title ? `${title} · Downbeat` : "Downbeat"; });
+    },
+    tell(what) {
+      news = what;
+      showNews(false);
     },
   };
 }

@@ -1,7 +1,7 @@
 //! A calibration by ear, seen from the phone (`wire::duet` says why it works).
 //!
 //! In: the listener's wish, the box's words, what the microphone recorded. Out: when to chirp and to listen, and how
-//! late this phone is. Never: a figure where there is doubt; then a sentence.
+//! late this phone is. Never: a figure where there is doubt; then a reason.
 
 use units::{MonoTime, Span};
 use wire::chirp::Voice;
@@ -12,16 +12,15 @@ use wire::solusync::Message;
 use super::Core;
 use crate::delay::{Calibration, millis};
 use crate::scale::{AudioTime, net, secs};
-use crate::state::ms;
-use crate::told::{Act, Duet, Microphone};
+use crate::told::{Act, Duet, DuetNews, DuetTrouble, Microphone};
 use crate::voice::Sync;
 
 /// How it stands.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Calibrator {
     phase: Phase,
-    /// For the person who holds the phone; empty before anything was asked.
-    line: String,
+    /// For the person who holds the phone.
+    news: DuetNews,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,7 +52,7 @@ const AHEAD_MAX: Span = Span::from_secs(30);
 impl Calibrator {
     /// What the page says of it.
     pub(super) fn look(&self) -> Duet {
-        Duet { is_on: !matches!(self.phase, Phase::Rest), line: self.line.clone() }
+        Duet { is_on: !matches!(self.phase, Phase::Rest), news: self.news.clone() }
     }
 
     /// When it gives up.
@@ -64,8 +63,8 @@ impl Calibrator {
         }
     }
 
-    fn end(&mut self, line: impl Into<String>) {
-        *self = Self { phase: Phase::Rest, line: line.into() };
+    fn end(&mut self, news: DuetNews) {
+        *self = Self { phase: Phase::Rest, news };
     }
 
     /// What both heard, once both have.
@@ -88,11 +87,11 @@ impl Core {
         let is_ready = self.link.is_open() && self.sync(now).is_some();
         match microphone.trouble() {
             Some(why) => self.fail_calibration(why),
-            None if !is_ready => self.fail_calibration("this phone is not in step yet"),
+            None if !is_ready => self.fail_calibration(DuetTrouble::NotInStep),
             None => {
                 self.calibrator = Calibrator {
                     phase: Phase::Asked { until: now + ANSWER_WITHIN },
-                    line: "asking the box …".into(),
+                    news: DuetNews::Asking,
                 };
                 self.tell(now, &Message::Calibrate);
             }
@@ -105,12 +104,12 @@ impl Core {
             return;
         }
         let Some((turns, until)) = self.sync(now).and_then(|sync| turns(start, now, &sync)) else {
-            return self.fail_calibration("the box and this phone do not understand each other");
+            return self.fail_calibration(DuetTrouble::Misunderstood);
         };
         self.acts.extend(acts(&turns));
         self.calibrator = Calibrator {
             phase: Phase::Chirping { until, turns, late: self.late(), here: None, there: None },
-            line: "listening: please keep quiet for ten seconds …".into(),
+            news: DuetNews::Listening,
         };
     }
 
@@ -134,27 +133,31 @@ impl Core {
     /// The box will not, and says why.
     pub(super) fn refuse_calibration(&mut self, why: &str) {
         if !matches!(self.calibrator.phase, Phase::Rest) {
-            self.fail_calibration(why);
+            self.end_calibration(DuetNews::Refused { message: why.to_owned() });
         }
     }
 
-    fn fail_calibration(&mut self, why: &str) {
+    fn fail_calibration(&mut self, why: DuetTrouble) {
+        self.end_calibration(DuetNews::Failed { why });
+    }
+
+    fn end_calibration(&mut self, news: DuetNews) {
         self.acts.push(Act::Deafen);
-        self.calibrator.end(format!("not calibrated: {why}"));
+        self.calibrator.end(news);
     }
 
     /// What is over is given up.
     pub(super) fn watch_calibration(&mut self, now: MonoTime) {
         let is_over = self.calibrator.next_wake().is_some_and(|until| until <= now);
         if is_over || (self.calibrator.next_wake().is_some() && !self.link.is_open()) {
-            self.refuse_calibration("the box does not answer");
+            self.fail_calibration(DuetTrouble::NoAnswer);
         }
     }
 
     fn conclude_calibration(&mut self, now: MonoTime) {
         let (earlier, found) = match self.calibrator.outcome() {
             None => return,
-            Some((_, Err(why))) => return self.fail_calibration(&why.to_string()),
+            Some((_, Err(why))) => return self.fail_calibration(why.into()),
             Some((earlier, Ok(found))) => (earlier, found),
         };
         let (late_ms, sigma_ms) = (found.late.millis_f64(), found.sigma.millis_f64());
@@ -162,11 +165,11 @@ impl Core {
         let delay_ms = earlier.millis_f64() + late_ms;
         let latency_ms = self.audio.latency().map(Span::millis_f64);
         if !self.delay.set_calibrated(Calibration { delay_ms, sigma_ms, latency_ms }) {
-            return self.fail_calibration("no phone is that late");
+            return self.fail_calibration(DuetTrouble::TooLate);
         }
         self.acts.push(Act::Keep { text: self.delay.keep() });
         self.know_calibration(now);
-        self.calibrator.end(words(late_ms, sigma_ms));
+        self.calibrator.end(DuetNews::Found { late_ms, sigma_ms });
     }
 }
 
@@ -197,11 +200,4 @@ fn acts(turns: &Turns<AudioTime>) -> Vec<Act> {
     });
     let chirps = turns.by_phone.iter().map(|at| Act::Chirp { at_s: secs(*at) });
     listen.into_iter().chain(chirps).collect()
-}
-
-fn words(late_ms: f64, sigma_ms: f64) -> String {
-    let side = if late_ms < 0.0 { "early" } else { "late" };
-    let tenths = (late_ms.abs() * 10.0).round() as u64;
-    let (whole, rest) = (tenths / 10, tenths % 10);
-    format!("calibrated: it was {whole}.{rest} ms {side}, now within {}", ms(2.0 * sigma_ms))
 }
