@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::correction::Correction;
 use crate::delay::Delay;
 use crate::device::device;
+use crate::flicker::Flicker;
 use crate::link::{Link, Wish};
 use crate::pace::{AskedFor, Pace};
 use crate::peer::{self, Peer};
@@ -66,6 +67,7 @@ pub struct Core {
     made_ahead: Span,
     player: Player,
     screens: Screens,
+    flicker: Flicker,
     title: String,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
@@ -125,6 +127,7 @@ impl Core {
             made_ahead: Span::ZERO,
             player: Player::default(),
             screens: Screens::default(),
+            flicker: Flicker::default(),
             title: String::new(),
             welcomed: None,
             refused: None,
@@ -154,18 +157,19 @@ impl Core {
 
     fn turn(&mut self, now: MonoTime) -> Turn {
         self.tick(now);
-        Turn {
-            acts: std::mem::take(&mut self.acts),
-            wake_ms: ms(self.next_wake(now)),
-            look: self.look(now),
-        }
+        let look = self.look(now);
+        self.flicker.handle_shown(now, look.color);
+        Turn { acts: std::mem::take(&mut self.acts), wake_ms: ms(self.next_wake(now)), look }
     }
 
     /// What the page shows at `now`.
     pub fn look(&self, now: MonoTime) -> Look {
         let at = self.net(now);
-        let (color, fare) = (self.screens.color(at), self.fare(now));
-        let still_until = self.screens.next_change(at).map(|next| now + (next - at));
+        let (color, is_held) = self.flicker.allowed(now, self.screens.color(at));
+        let fare = self.fare(now);
+        let next = self.screens.next_change(at).map(|next| now + (next - at));
+        // What is held back is asked for again with every frame.
+        let still_until = if is_held { Some(now) } else { next };
         let correction = self.correction.estimate();
         Look {
             color,

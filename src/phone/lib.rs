@@ -18,6 +18,7 @@ mod delay;
 mod device;
 #[cfg(target_family = "wasm")]
 mod door;
+mod flicker;
 #[cfg(test)]
 mod heap;
 mod line;

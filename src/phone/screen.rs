@@ -1,7 +1,7 @@
 //! What the screen shows: colour fades, words, flashes, as a function of network time.
 //!
 //! In: `screen` orders, in any order of arrival. Out: colour and words at a time, and until when they stay.
-//! Never more than three flashes a second, whoever asks (WCAG 2.3.1): light that flickers can hurt.
+//! An order for flashes gets three a second at most; what colours may do is `flicker`'s.
 
 use units::{Rgb, Span};
 use uuid::Uuid;
