@@ -5,7 +5,6 @@ pub mod clock;
 pub mod conductor;
 mod datagram;
 pub mod disk;
-#[cfg(test)]
 mod heap;
 pub mod http;
 pub mod journal;

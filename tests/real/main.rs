@@ -3,6 +3,7 @@
 mod bloom;
 mod fleet;
 mod fuzz;
+mod insider;
 mod light;
 mod microphone;
 mod peers;

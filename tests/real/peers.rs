@@ -18,10 +18,13 @@ use tools::proxy::{Proxy, Settings};
 use units::{PhoneId, Span};
 use wire::time::{Answer, Question};
 
+use crate::insider::{Insider, Outsider};
 use crate::the_box::{PATIENCE, noise};
 
 const HERE: &str = "127.0.0.1:0";
 const ADA: PhoneId = PhoneId(1);
+/// In one packet.
+const PIECES: u32 = 50;
 const TAI_UTC: Span = Span::from_secs(37);
 
 /// A hub, and what it says.
@@ -96,6 +99,14 @@ impl House {
         native.accept(&self.sent_by(way, &answer)).await.expect("an answer");
         native.opened().await.expect("three channels");
         native
+    }
+
+    /// One that keeps its word only until it is in.
+    async fn let_insider_in(&mut self, phone: PhoneId) -> Insider {
+        self.handle().joined(phone, None);
+        let outsider = Outsider::new();
+        let answer = self.answer(phone, outsider.offer.clone()).await;
+        outsider.enter(&answer, self.address())
     }
 
     /// A description whose only way to the box is another one.
@@ -332,4 +343,74 @@ async fn hostile_offers_and_packets_are_refused_and_others_feel_nothing() {
     house.is_served(ADA, &native).await;
     house.ask(&native).await;
     assert_eq!(handle.glance().await.expect("alive").len(), 1, "nothing is left of them");
+}
+
+/// Named seeds, whole and damaged, as chunks of one who is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn sx06_whatever_chunks_one_says_who_is_in_the_others_feel_nothing() {
+    let mut house = House::open(50);
+    let native = house.let_in(ADA, None).await;
+    let mut mutator = Mutator::new(11);
+    let mut insider = house.let_insider_in(PhoneId(2)).await;
+    let mut entered = 1;
+    for seed in seeds(&["sctp"]).iter().cycle().take(600) {
+        let damaged = mutator.damage(&seed.bytes, &seed.bytes);
+        for chunks in [&seed.bytes, &damaged] {
+            if !insider.say(&chunks[..chunks.len().min(1_100)]) {
+                entered += 1;
+                house.handle().left(PhoneId(entered));
+                insider = house.let_insider_in(PhoneId(entered + 1)).await;
+            }
+        }
+    }
+    house.is_served(ADA, &native).await;
+    house.ask(&native).await;
+    let held = house.glance(ADA).await.and_then(|it| it.held).expect("it is counted");
+    println!("entered {entered} times; the honest phone's connection holds {held} octets");
+    assert!(held < 1 << 20, "{held}");
+}
+
+/// As fast as they go they are ended by what they take of the processor, slowly by what they take of the memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn sx06_pieces_of_a_message_that_never_ends_cost_the_phone_its_connection() {
+    let mut house = House::open(50);
+    let native = house.let_in(ADA, None).await;
+    for (nth, a_second) in [(2, 100_000), (3, 2_500)] {
+        let phone = PhoneId(nth);
+        let mut pace = tokio::time::interval(Duration::from_secs(1) * PIECES / a_second);
+        let mut insider = house.let_insider_in(phone).await;
+        let (mut pieces, mut most, begin) = (0, 0, Instant::now());
+        while insider.say_pieces(PIECES) {
+            pieces += PIECES;
+            pace.tick().await;
+            most = house.glance(phone).await.and_then(|it| it.held).map_or(most, |it| most.max(it));
+            assert!(pieces < 200_000, "nobody ends it");
+        }
+        println!(
+            "{a_second} a second: ended after {pieces}, {:?}, with {most} octets",
+            begin.elapsed()
+        );
+        assert!((1 << 20..5 << 20).contains(&most), "{most}");
+        let ended = News::Ended(engine::peers::Why::Flooded);
+        house.hear(phone, |news| (news == ended).then_some(())).await;
+        house.is_served(ADA, &native).await;
+    }
+}
+
+/// What is handed on is no machine's: through a long show it would add up to a flood that nobody made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connection_holds_does_not_grow_with_what_is_said_on_it() {
+    let mut house = House::open(1);
+    let native = house.let_in(ADA, None).await;
+    let mut held = Vec::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(6));
+    for round in 0..900 {
+        pace.tick().await;
+        house.is_served(ADA, &native).await;
+        if round % 300 == 299 {
+            held.push(house.glance(ADA).await.and_then(|it| it.held).expect("it is counted"));
+        }
+    }
+    println!("{held:?}");
+    assert!(held[2] - held[1] < 300, "less than an octet a message: {held:?}");
 }

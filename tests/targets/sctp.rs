@@ -28,7 +28,7 @@ fn run(chunks: &[u8]) {
 fn thrown(chunks: &[u8]) -> usize {
     let mut now = Instant::now();
     let (mut phone, mut ours) = (End::new(None), End::new(Some(Arc::default())));
-    phone.association = phone.endpoint.connect(ClientConfig::default(), phone.other).ok();
+    phone.begin();
     let (tag, first) = acquaint(&mut phone, &mut ours, now);
     for _ in 0..2 {
         ours.hear(now, packet(tag, first, chunks));
@@ -66,7 +66,8 @@ fn acquaint(phone: &mut End, ours: &mut End, now: Instant) -> ([u8; 4], u32) {
     }
 }
 
-fn packet(tag: [u8; 4], first: u32, chunks: &[u8]) -> Vec<u8> {
+/// Chunks as a packet that is true in tag and checksum; the number of data counts from `first`.
+pub fn packet(tag: [u8; 4], first: u32, chunks: &[u8]) -> Vec<u8> {
     let mut packet = [&[0x13, 0x88, 0x13, 0x88], &tag[..], &[0; 4], chunks].concat();
     if let Some(chunk) = packet.get_mut(12..20).filter(|chunk| NUMBERED.contains(&chunk[0])) {
         let number = u32::from_be_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
@@ -84,7 +85,8 @@ fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 /// An end of an association.
-struct End {
+#[derive(Debug)]
+pub struct End {
     endpoint: Endpoint,
     association: Option<(AssociationHandle, Association)>,
     other: SocketAddr,
@@ -93,12 +95,19 @@ struct End {
 }
 
 impl End {
-    fn new(server: Option<Arc<ServerConfig>>) -> Self {
+    /// One that [`Self::begin`]s, or with a configuration waits for the other.
+    pub fn new(server: Option<Arc<ServerConfig>>) -> Self {
         let endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), server);
         Self { endpoint, association: None, read: 0, other: SocketAddr::from(([1, 1, 1, 1], 5000)) }
     }
 
-    fn hear(&mut self, now: Instant, packet: Vec<u8>) {
+    /// Says hello first.
+    pub fn begin(&mut self) {
+        self.association = self.endpoint.connect(ClientConfig::default(), self.other).ok();
+    }
+
+    /// A packet has come.
+    pub fn hear(&mut self, now: Instant, packet: Vec<u8>) {
         match self.endpoint.handle(now, self.other, None, None, packet.into()) {
             // As str0m: one association a connection.
             Some((handle, DatagramEvent::NewAssociation(new))) if self.association.is_none() => {
@@ -132,7 +141,8 @@ impl End {
         }
     }
 
-    fn say(&mut self, now: Instant) -> Vec<Vec<u8>> {
+    /// What it has to say.
+    pub fn say(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let mut said: Vec<Transmit> =
             std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
         if let Some((_, association)) = &mut self.association {

@@ -49,6 +49,9 @@ const PACKETS_PER_SECOND: usize = 1_000;
 /// What one phone's machine may take of the hub's one processor in any whole second. A phone that asks the time and
 /// talks takes some thousandths; packets made for it can have a machine look through all that it keeps at every piece.
 const TURNS_PER_SECOND: Span = Span::from_millis(250);
+/// Octets of the heap that one phone's machine may have taken since it began: one that has filled its buffers both ways
+/// with honest messages holds half as much, and one in which messages lie that never become whole grows without them.
+const HELD_MAX: i64 = 4 << 20;
 
 /// What a data channel is for; its label on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -151,7 +154,7 @@ pub enum Why {
     NeverConnected,
     /// Nothing came any more.
     Lost,
-    /// It flooded, or kept the hub from the others.
+    /// It flooded, or took more of the processor or the memory than one phone may.
     Flooded,
     /// The phone has another.
     Replaced,
@@ -185,6 +188,7 @@ struct Connection {
     refused: RateWindow,
     packets: RateWindow,
     turns: Turns,
+    held: i64,
 }
 
 /// What a machine has taken of the processor in the second that is running.
@@ -284,16 +288,22 @@ impl Peers {
         self.connection(phone).is_some_and(|it| it.packets.admit(now))
     }
 
-    /// Its machine has taken so much of the processor: whether it may go on, or is to end since it keeps the others
-    /// waiting. One that has ended may.
-    pub fn handle_turn(&mut self, now: MonoTime, phone: PhoneId, took: Span) -> bool {
+    /// Its machine has taken so much of the processor, and `grew` octets of the heap more than it gave back: whether it
+    /// may go on, or is to end since the others lack them. One that has ended may.
+    pub fn handle_turn(&mut self, now: MonoTime, phone: PhoneId, took: Span, grew: i64) -> bool {
         let Some(connection) = self.connection(phone) else { return true };
+        connection.held += grew;
         let turns = &mut connection.turns;
         if now - turns.second >= Span::from_secs(1) {
             *turns = Turns { second: now, taken: Span::ZERO };
         }
         turns.taken += took;
-        turns.taken <= TURNS_PER_SECOND
+        turns.taken <= TURNS_PER_SECOND && connection.held <= HELD_MAX
+    }
+
+    /// Octets that a phone's machine holds, by what its turns took and gave back.
+    pub fn held(&self, phone: PhoneId) -> Option<i64> {
+        self.phones.get(&phone)?.connection.as_ref().map(|it| it.held)
     }
 
     /// A message that came on a channel at `now`.
@@ -370,6 +380,7 @@ impl Connection {
             refused: RateWindow::new(FLOOD_PER_SECOND),
             packets: RateWindow::new(PACKETS_PER_SECOND),
             turns: Turns { second: now, taken: Span::ZERO },
+            held: 0,
         }
     }
 

@@ -189,11 +189,25 @@ fn a_phone_whose_machine_keeps_the_others_waiting_ends() {
     let tenth = Span::from_millis(100);
     for second in 1..60 {
         let now = s(f64::from(second));
-        assert!(peers.handle_turn(now, ADA, tenth) && peers.handle_turn(now, ADA, tenth));
+        assert!(peers.handle_turn(now, ADA, tenth, 0) && peers.handle_turn(now, ADA, tenth, 0));
     }
-    assert!(peers.handle_turn(s(60.0), ADA, tenth) && peers.handle_turn(s(60.1), ADA, tenth));
-    assert!(!peers.handle_turn(s(60.2), ADA, tenth));
-    assert!(peers.handle_turn(s(60.2), BEN, tenth), "it has no connection");
+    assert!(peers.handle_turn(s(60.0), ADA, tenth, 0) && peers.handle_turn(s(60.1), ADA, tenth, 0));
+    assert!(!peers.handle_turn(s(60.2), ADA, tenth, 0));
+    assert!(peers.handle_turn(s(60.2), BEN, tenth, 0), "it has no connection");
+}
+
+#[test]
+fn a_phone_whose_machine_holds_too_much_is_ended_and_what_it_gives_back_counts() {
+    let mut peers = connected();
+    let (now, took, mebi) = (MonoTime::ZERO, Span::ZERO, 1 << 20);
+    for _ in 0..10 {
+        assert!(peers.handle_turn(now, ADA, took, 4 * mebi));
+        assert!(peers.handle_turn(now, ADA, took, -4 * mebi));
+    }
+    assert_eq!(peers.held(ADA), Some(0));
+    assert!(peers.handle_turn(now, ADA, took, 4 * mebi));
+    assert!(!peers.handle_turn(now, ADA, took, 1));
+    assert_eq!(peers.held(BEN), None);
 }
 
 #[test]

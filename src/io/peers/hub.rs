@@ -1,5 +1,6 @@
 //! The thread that turns every phone's machine.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +26,7 @@ use super::peer::{Making, Peer};
 use super::{News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Whom, Words};
 use crate::clock;
 use crate::datagram::{self, Arrival};
+use crate::heap;
 
 /// Packets that are seen to before orders and timers have their turn.
 const BATCH: usize = 64;
@@ -50,6 +52,8 @@ pub(super) struct Hub {
     by_source: HashMap<SocketAddr, PhoneId>,
     wakes: BTreeSet<(Instant, PhoneId)>,
     addresses: Option<(Instant, Vec<Address>)>,
+    /// Octets of the heap that this thread took for others and handed over.
+    handed: Cell<i64>,
     stopped: bool,
 }
 
@@ -78,6 +82,7 @@ impl Hub {
             by_source: HashMap::new(),
             wakes: BTreeSet::new(),
             addresses: None,
+            handed: Cell::new(0),
             stopped: false,
         })
     }
@@ -164,8 +169,8 @@ impl Hub {
         };
         self.decide_again();
         match answer {
-            Ok(answer) => self.tell(phone, News::Answer(answer)),
-            Err(refusal) => self.tell(phone, News::Refused(refusal)),
+            Ok(answer) => self.tell(phone, || News::Answer(answer)),
+            Err(refusal) => self.tell(phone, || News::Refused(refusal)),
         }
     }
 
@@ -301,7 +306,7 @@ impl Hub {
                 let mut offer = None;
                 self.turn(phone, None, |peer| offer = peer.restart());
                 if let Some(offer) = offer {
-                    self.tell(phone, News::Offer(offer));
+                    self.tell(phone, || News::Offer(offer));
                 }
             }
         }
@@ -316,15 +321,16 @@ impl Hub {
         self.wakes.remove(&(peer.wake, phone));
         let ways: Vec<SocketAddr> = peer.sources().collect();
         let ufrag = peer.ufrag.clone();
-        let began = processor_time();
+        let (began, before) = (processor_time(), heap::held() - self.handed.get());
         // A machine that panics over what a phone sent is lost with that phone; nobody else is to notice.
         let turned = catch_unwind(AssertUnwindSafe(|| {
             act(&mut peer);
             self.settle(phone, &mut peer, came)
         }));
         let (now, took) = (self.setup.clock.mono_now(), processor_time() - began);
+        let grew = heap::held() - self.handed.get() - before;
         let over = match turned {
-            Ok(Turn::Alive) if self.decisions.handle_turn(now, phone, took) => None,
+            Ok(Turn::Alive) if self.decisions.handle_turn(now, phone, took, grew) => None,
             Ok(Turn::Alive) => Some(Why::Flooded),
             Ok(Turn::Over(why)) => Some(why),
             Err(_) => Some(Why::Broken),
@@ -421,7 +427,7 @@ impl Hub {
         self.decisions.handle_link(now, phone, link);
         self.decide_again();
         if before != Some(link) {
-            self.tell(phone, News::Link(link));
+            self.tell(phone, || News::Link(link));
         }
     }
 
@@ -432,7 +438,7 @@ impl Hub {
             Some(channel) if !peer.channels.contains_key(&channel) => {
                 peer.channels.insert(channel, id);
                 peer.traffic.entry(channel).or_default();
-                self.tell(phone, News::Opened(channel));
+                self.tell(phone, || News::Opened(channel));
             }
             _ => peer.close_channel(id),
         }
@@ -456,12 +462,15 @@ impl Hub {
                 let answer = Answer { t1: question.t1, t2_ns, t3_ns }.emit();
                 peer.say(channel, &Words::Binary(Bytes::copy_from_slice(&answer)));
                 if let Some(from) = peer.sources().last() {
-                    self.tell(phone, News::Asked(from.ip()));
+                    self.tell(phone, || News::Asked(from.ip()));
                 }
             }
             Verdict::Take => {
-                let (text, bytes) = (!data.binary, data.data.into());
-                self.tell(phone, News::Heard { channel, text, bytes });
+                self.tell(phone, || News::Heard {
+                    channel,
+                    text: !data.binary,
+                    bytes: Bytes::copy_from_slice(&data.data),
+                });
             }
             Verdict::Drop => {}
             Verdict::End => return Turn::Over(Why::Flooded),
@@ -494,7 +503,7 @@ impl Hub {
             // The phone's browser knows at once then, not after half a minute.
             let goodbye = catch_unwind(AssertUnwindSafe(|| peer.goodbye()));
             goodbye.unwrap_or_default().iter().for_each(|packet| self.send(packet));
-            self.tell(phone, News::Ended(why));
+            self.tell(phone, || News::Ended(why));
         }
         self.forget(phone);
         self.decide_again();
@@ -518,8 +527,11 @@ impl Hub {
         self.decide_at = self.decisions.next_wake();
     }
 
-    fn tell(&self, phone: PhoneId, news: News) {
-        (self.setup.tell)(phone, news);
+    /// What is made for it and goes on is no machine's.
+    fn tell(&self, phone: PhoneId, news: impl FnOnce() -> News) {
+        let before = heap::held();
+        (self.setup.tell)(phone, news());
+        self.handed.set(self.handed.get() + heap::held() - before);
     }
 
     fn glance(&self) -> Vec<PeerGlance> {
@@ -544,6 +556,7 @@ impl Hub {
             channels: peer.channels.keys().copied().collect(),
             traffic: peer.traffic.clone(),
             track: peer.track.is_some(),
+            held: self.decisions.held(phone),
             dropped: peer.dropped,
             restarts: peer.ways.saturating_sub(1),
         })

@@ -152,6 +152,8 @@ pub struct PeerGlance {
     pub track: bool,
     /// What was heard on each channel that was ever open, and said.
     pub traffic: BTreeMap<Channel, Traffic>,
+    /// Octets of the box's memory that its connection has taken since it was made.
+    pub held: Option<i64>,
     /// Messages for it that found no room.
     pub dropped: u64,
     /// Ways it has found since its first.
