@@ -1,6 +1,6 @@
 //! What goes out live to phones: the engine says what, one thread reads the file, then it sounds.
 //!
-//! In: what is to be on air. Out: the same on the tracks; or, where it cannot be, silence and a word to the engine, which
+//! In: what is to be on air. Out: the same by peer connections; or, where it cannot be, silence and a word to the engine, which
 //! tells whoever operates. Never here: a wait for the disk on the engine's thread.
 
 use std::path::{Path, PathBuf};
@@ -10,25 +10,28 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use engine::show::Show;
 use engine::told::{Air as What, Input};
 use io::peers::{Air, Sound, TRACK_HZ};
-use io::sound::decode;
+use io::sound::{LiveInput, decode};
+use units::TrackId;
 
-/// The way from the engine's word to the tracks.
+/// The way from the engine's word to the phones.
 pub struct Broadcast {
     orders: Sender<Option<What>>,
 }
 
 impl Broadcast {
-    /// Nothing sounds; without an [`Air`] nothing ever will, for the reason given.
+    /// Nothing sounds; without an [`Air`] nothing ever will, for the reason given. `input` is `[sound] input`.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(
         (show, folder): (Arc<Show>, PathBuf),
+        input: Option<String>,
         air: Result<Air, String>,
         reports: Sender<Input>,
     ) -> std::io::Result<Self> {
         let (orders, heard) = channel();
-        let read = move || put_on_air(&(show, folder), &air, &heard, &reports);
+        let sources = Sources { show, folder, input, reports };
+        let read = move || put_on_air(&sources, &air, &heard);
         std::thread::Builder::new().name("broadcast".into()).spawn(read)?;
         Ok(Self { orders })
     }
@@ -40,21 +43,24 @@ impl Broadcast {
     }
 }
 
-fn put_on_air(
-    (show, folder): &(Arc<Show>, PathBuf),
-    air: &Result<Air, String>,
-    orders: &Receiver<Option<What>>,
-    reports: &Sender<Input>,
-) {
-    let read = |what| match what {
-        What::Tone => Ok(Sound::Tone),
-        What::Media(media) => file(&folder.join(&show.media[media.0].file)),
-    };
+/// Where sound comes from.
+struct Sources {
+    show: Arc<Show>,
+    folder: PathBuf,
+    input: Option<String>,
+    reports: Sender<Input>,
+}
+
+fn put_on_air(sources: &Sources, air: &Result<Air, String>, orders: &Receiver<Option<What>>) {
     while let Ok(mut order) = orders.recv() {
-        let mut sound = order.map(read).transpose();
+        if order == Some(What::Input) {
+            // One that is on air is let go of before it is opened anew.
+            air.iter().for_each(|air| air.play(None));
+        }
+        let mut sound = order.map(|what| sources.read(what)).transpose();
         // What was asked for while a file was read is the one that counts.
         while let Some(later) = orders.try_iter().last() {
-            (order, sound) = (later, later.map(read).transpose());
+            (order, sound) = (later, later.map(|what| sources.read(what)).transpose());
         }
         let played = sound.and_then(|sound| {
             air.as_ref().map_err(Clone::clone)?.play(sound);
@@ -63,8 +69,33 @@ fn put_on_air(
         if let (Err(why), Some(what)) = (played, order) {
             // Nobody goes on hearing what was before while the box says otherwise.
             air.iter().for_each(|air| air.play(None));
-            let _ = reports.send(Input::NotOnAir { what, why });
+            let _ = sources.reports.send(Input::NotOnAir { what, why });
         }
+    }
+}
+
+impl Sources {
+    fn read(&self, what: What) -> Result<(TrackId, Sound), String> {
+        match what {
+            What::Tone => Ok((TrackId("tone".into()), Sound::Tone)),
+            What::Input => Ok((TrackId("input".into()), self.listen()?)),
+            What::Media(media) => {
+                let mut tracks = self.show.tracks.iter();
+                let track = tracks.find_map(|(name, it)| (*it == media).then(|| name.clone()));
+                let track = track.unwrap_or_else(|| TrackId("file".into()));
+                Ok((track, file(&self.folder.join(&self.show.media[media.0].file))?))
+            }
+        }
+    }
+
+    fn listen(&self) -> Result<Sound, String> {
+        let name = self.input.as_ref().ok_or("the box file names no `input` in `[sound]`")?;
+        let input = LiveInput::open(name).map_err(|error| error.to_string())?;
+        let reports = self.reports.clone();
+        let lost = Box::new(move |why| {
+            let _ = reports.send(Input::NotOnAir { what: What::Input, why });
+        });
+        Ok(Sound::Input { input, lost })
     }
 }
 

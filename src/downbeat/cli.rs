@@ -177,10 +177,11 @@ A file sounds once it has been read, over and over; `status` says what is on air
 
 Examples:
   downbeat air tone       a sine of 997 Hz, to hear whether anything comes
+  downbeat air input      what `[sound] input` of the box file hears
   downbeat air overture   a name from `[tracks]` of the show file
   downbeat air            ends it")]
     Air {
-        /// `tone`, or a track of the show [default: nothing]
+        /// `tone`, `input`, or a track of the show [default: nothing]
         what: Option<String>,
         #[command(flatten)]
         order: Order,

@@ -21,7 +21,7 @@ use io::http::{
     bind_network, bind_secure, bind_socket,
 };
 use io::journal::{Account, Event, Journal};
-use io::peers::{Air, News, Peers, PeersSetup};
+use io::peers::{Air, AirSetup, News, Peers, PeersSetup};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -96,13 +96,21 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         }
     };
     let air = match &peers {
-        Some(peers) => Air::start(peers.handle()).map_err(|error| {
+        Some(peers) => Air::start(AirSetup {
+            hub: peers.handle(),
+            clock: clock.clone(),
+            tai_utc: TAI_UTC,
+            node,
+            delay: config.peers.live_delay,
+        })
+        .map_err(|error| {
             warnings.push(format!("no live sound to phones: {error}"));
             error.to_string()
         }),
         None => Err("the box takes no peer connections".to_owned()),
     };
-    let broadcast = Broadcast::start((show.clone(), folder.path.clone()), air, reports)
+    let input = config.sound.input.clone().filter(|_| !globals.simulate);
+    let broadcast = Broadcast::start((show.clone(), folder.path.clone()), input, air, reports)
         .map_err(|error| Refused(format!("could not start live sound: {error}")))?;
 
     let (gone, engine_gone) = oneshot::channel();

@@ -117,6 +117,8 @@ pub struct Sound {
     pub device: SoundDevice,
     /// What calibrations listen with: an ALSA name; none is none.
     pub microphone: Option<String>,
+    /// What `downbeat air input` puts on air: an ALSA name.
+    pub input: Option<String>,
     /// Channels of the card that are opened, 1 to 64.
     pub channels: u16,
     /// Frames a second, 8,000 to 192,000.
@@ -210,7 +212,13 @@ impl Default for Limits {
 }
 impl Default for Sound {
     fn default() -> Self {
-        Self { device: SoundDevice::Auto, microphone: None, channels: 2, rate_hz: 48_000 }
+        Self {
+            device: SoundDevice::Auto,
+            microphone: None,
+            input: None,
+            channels: 2,
+            rate_hz: 48_000,
+        }
     }
 }
 impl Default for Paths {
@@ -403,13 +411,15 @@ pub fn token(text: &str) -> Result<String, &'static str> {
 
 fn sound(top: &Table) -> Sound {
     let fallback = Sound::default();
-    let keys = &["device", "microphone", "channels", "rate_hz"];
+    let keys = &["device", "microphone", "input", "channels", "rate_hz"];
     let Some(table) = section(top, "sound", "[sound]", keys) else {
         return fallback;
     };
     Sound {
         device: table.or("device", fallback.device),
         microphone: checked(&table, "microphone", "\"none\" or an ALSA name", |it| !it.is_empty())
+            .filter(|name| name != "none"),
+        input: checked(&table, "input", "\"none\" or an ALSA name", |it| !it.is_empty())
             .filter(|name| name != "none"),
         channels: table.whole("channels", 1..=64).map_or(fallback.channels, |it| it as u16),
         rate_hz: table.whole("rate_hz", 8_000..=192_000).unwrap_or(fallback.rate_hz),
@@ -526,7 +536,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone input channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {

@@ -88,21 +88,23 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cue: Option<CueNumber>,
     },
-    /// Phones with a peer connection hear something on its track, live.
+    /// Phones with a peer connection hear something live, on its channel `media` or its track.
     Air {
-        /// `tone`, or a track of the show; none ends it.
+        /// `tone`, `input`, or a track of the show; none ends it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         what: Option<String>,
     },
 }
 
-/// What goes out live, on the tracks of peer connections.
+/// What goes out live, by peer connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Air {
     /// A sine, to hear whether anything comes.
     Tone,
     /// A file, over and over.
     Media(MediaId),
+    /// What the sound input hears (`[sound] input`).
+    Input,
 }
 
 /// A command with its name and its sender.
@@ -329,7 +331,7 @@ pub enum Effect {
     Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
-    /// Send this on the tracks of peer connections from now on; none is silence.
+    /// Send this by peer connections from now on; none is silence.
     Air(Option<Air>),
     /// Tell phones.
     Tell {

@@ -19,7 +19,7 @@ use wire::solusync::{
 use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
-use crate::buffer::Quality;
+use crate::buffer::{Buffer, Quality};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::correction::Correction;
@@ -27,6 +27,7 @@ use crate::delay::Delay;
 use crate::device::device;
 use crate::flicker::Flicker;
 use crate::link::{Link, Wish};
+use crate::live::Live;
 use crate::pace::{AskedFor, Pace};
 use crate::peer::{self, Peer};
 use crate::player::{Now, Player};
@@ -66,6 +67,7 @@ pub struct Core {
     /// `currentTime` minus page time at the last look.
     made_ahead: Span,
     player: Player,
+    live: Live,
     screens: Screens,
     flicker: Flicker,
     title: String,
@@ -126,6 +128,7 @@ impl Core {
             sound: Sound::Untouched,
             made_ahead: Span::ZERO,
             player: Player::default(),
+            live: Live::new(start.codecs.clone()),
             screens: Screens::default(),
             flicker: Flicker::default(),
             title: String::new(),
@@ -216,6 +219,10 @@ impl Core {
                 self.heard_time(channel, stamp(at_ms, now), &octets);
             }
             Event::PeerLink { link } => self.peer.handle_link(now, link, &mut self.chance),
+            Event::LiveOpened => self.live.handle_opened(),
+            Event::LiveClosed => self.live.handle_closed(),
+            Event::LiveHeard { text, at_ms } => self.heard_live(now, stamp(at_ms, now), &text),
+            Event::LiveUndecodable => self.live.handle_undecodable(),
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
@@ -255,6 +262,11 @@ impl Core {
             self.grant_peer(now, wish);
         }
         self.play(now);
+        self.live.tick(now);
+        if let Some(wanted) = self.live.poll_wish(self.sound == Sound::Running) {
+            let text = solusync::emit(&self.header(now), &Message::MediaWanted(wanted));
+            self.acts.push(Act::SayLive { text });
+        }
         self.watch_calibration(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
             self.next_status = now + STATUS_EVERY;
@@ -312,7 +324,8 @@ impl Core {
         let (duet, peer) = (self.calibrator.next_wake(), self.peer.next_wake());
         let clock = self.clock.is_busy().then_some(now + CLOCK_SLICE);
         let player = self.player.next_wake(now);
-        let rest = [player, ask, ways, peer, duet, stamps, status, clock, Some(now + IDLE)];
+        let live = self.live.next_wake(now);
+        let rest = [live, player, ask, ways, peer, duet, stamps, status, clock, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -414,6 +427,16 @@ impl Core {
         }
     }
 
+    /// On the channel `media`.
+    fn heard_live(&mut self, now: MonoTime, at: MonoTime, text: &str) {
+        let Ok((header, Message::MediaData(chunk))) = solusync::parse_from_box(text) else {
+            return;
+        };
+        let late = self.late();
+        let sync = Sync::at(now, &self.clock, &self.audio, self.made_ahead, late);
+        self.acts.extend(self.live.handle_chunk(at, (&header, chunk), sync.as_ref()));
+    }
+
     fn welcome(&mut self, now: MonoTime, header: &Header, welcome: Welcome) {
         self.refused = None;
         self.correction.handle_welcome(now);
@@ -491,15 +514,18 @@ impl Core {
         let mut rtts: Vec<Span> = self.rtts.iter().copied().collect();
         rtts.sort_unstable();
         let rtt = rtts.get(rtts.len() / 2).copied();
+        // Loss cannot be seen over a socket.
+        let live = self.live.buffer(now);
+        let level = live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, 0.0)));
         NodeStatus {
             node_type: NodeType::Client,
             connected_clients: None,
             cpu_usage: None,
             memory_usage: None,
             battery_level: self.battery,
-            network_quality: rtt.map(|rtt| Quality::of(rtt, 0.0).name().to_owned()),
+            network_quality: level.map(|it| it.name().to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
-            packet_loss_percent: None,
+            packet_loss_percent: live.and_then(Buffer::loss).map(|share| share * 100.0),
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
         }
     }
@@ -566,6 +592,7 @@ impl Core {
             self.sound = Sound::Asleep;
             self.audio.reset();
             self.player.handle_audio_lost();
+            self.live.handle_audio_lost();
         }
     }
 

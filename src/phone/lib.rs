@@ -23,6 +23,7 @@ mod flicker;
 mod heap;
 mod line;
 mod link;
+mod live;
 mod pace;
 mod peer;
 mod player;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
 use wire::duet::Unheard;
 use wire::output::SyncErrors;
-use wire::solusync::{Calibrated, Signaling};
+use wire::solusync::{Calibrated, MediaCodec, Signaling};
 use wire::time::Channel;
 
 use crate::device::Hints;
@@ -30,6 +30,9 @@ pub struct Start {
     /// What [`Act::Keep`] gave last; empty where the page keeps nothing.
     #[serde(default)]
     pub kept: String,
+    /// What the page can make sound of, dearest first.
+    #[serde(default)]
+    pub codecs: Vec<MediaCodec>,
 }
 
 /// What the page is.
@@ -85,6 +88,19 @@ pub enum Event {
         /// So.
         link: PeerLink,
     },
+    /// The peer connection's channel `media` opened.
+    LiveOpened,
+    /// It closed.
+    LiveClosed,
+    /// The box said this on it.
+    LiveHeard {
+        /// A message.
+        text: String,
+        /// When it came, read first of all.
+        at_ms: f64,
+    },
+    /// The page could not decode what it said it could.
+    LiveUndecodable,
     /// Someone touched the page: sound may begin.
     Tapped,
     /// The page came back to the front, or the network came back: try at once.
@@ -284,6 +300,27 @@ pub enum Act {
         voice: u32,
         /// Audio time in seconds, factor 0 to 1; the first is where it stands now.
         points: Vec<(f64, f64)>,
+    },
+    /// Say this on the channel `media`.
+    SayLive {
+        /// A message.
+        text: String,
+    },
+    /// Sound a chunk of live sound, stretched to fill the time from one audio time to the other.
+    Live {
+        /// Counts the chunks of what is live; the one before it ends where this one begins, if nothing rises.
+        index: u64,
+        /// How it is coded.
+        codec: MediaCodec,
+        /// What, as base64.
+        #[serde(with = "wire::solusync::media_data::octets")]
+        data: Vec<u8>,
+        /// When it begins. Gone by already: as far into it as it would be by now.
+        from_s: f64,
+        /// When it ends.
+        until_s: f64,
+        /// It does not follow the one before: fade it in over this long, and that one out.
+        rise_s: f64,
     },
     /// Record what the microphone hears between these audio times, and hand it in.
     Listen {

@@ -132,6 +132,11 @@ impl<'a> Sync<'a> {
         self.clock.reading(mono).expect("settled when it was made").net
     }
 
+    /// The network time at this time of the page's.
+    pub(crate) fn net_at(&self, mono: MonoTime) -> NetTime {
+        self.clock.reading(mono).expect("settled when it was made").net
+    }
+
     /// What is heard at this network time.
     pub(crate) fn audio(&self, net: NetTime) -> AudioTime {
         let mono = self.clock.mono_at(net).expect("settled when it was made") - self.late;
@@ -139,12 +144,12 @@ impl<'a> Sync<'a> {
     }
 
     /// The audio time that is `ahead` of what can be scheduled at the earliest.
-    fn soon(&self, ahead: Span) -> AudioTime {
+    pub(crate) fn soon(&self, ahead: Span) -> AudioTime {
         self.made.max(self.heard) + ahead
     }
 
     /// Network seconds in a second of audio: the rate at which a track keeps its place.
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         let second = Span::from_secs(1);
         (self.net(self.heard + second) - self.net(self.heard)).secs_f64()
     }
@@ -218,11 +223,11 @@ const AHEAD: Span = Span::from_millis(1_500);
 const SOON: Span = Span::from_millis(60);
 const STEER_EVERY: Span = Span::from_millis(250);
 /// Beyond it a phone re-anchors (DESIGN: Time).
-const STEER_MAX: Span = Span::from_millis(20);
+pub(crate) const STEER_MAX: Span = Span::from_millis(20);
 /// Nobody hears a pitch change of 0.3 % (DESIGN: Time).
-const STEER_RATE_MAX: f64 = 0.003;
+pub(crate) const STEER_RATE_MAX: f64 = 0.003;
 /// An error is worked off over this long.
-const STEER_OVER_SECS: f64 = 2.0;
+pub(crate) const STEER_OVER_SECS: f64 = 2.0;
 /// Smaller changes of rate are not worth a word.
 const STEER_STEP: f64 = 5e-6;
 /// (DESIGN: Time.)

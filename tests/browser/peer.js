@@ -16,9 +16,10 @@ import { createInterface } from "node:readline";
 import {
   clickShow, freePorts, house, startBox, startBrowser, startFirefox, startProxy, stateOf, tools, until,
 } from "./helpers.js";
+import { HERE } from "./alone.js";
 import { startPulse, whyNoPulse } from "./pulse.js";
 
-const HERE = "198.51.100.1";
+
 /** Five of a hundred are lost, and each is up to 80 ms late. */
 const BAD = ["--up", "loss=5%,jitter=even:40ms", "--down", "loss=5%,jitter=even:40ms"];
 const CUT_S = 10;

@@ -5,6 +5,7 @@ mod fleet;
 mod fuzz;
 mod insider;
 mod light;
+mod live;
 mod microphone;
 mod peers;
 mod peers_box;

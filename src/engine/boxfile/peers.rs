@@ -4,23 +4,40 @@
 
 use std::net::SocketAddr;
 
+use units::Span;
 use wire::solusync::IceServer;
 
 use crate::reader::{Node, Read, Report, Table, code};
 
 /// How phones reach the box.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Peers {
     /// Where the box can be reached besides its own addresses, such as what a NAT forwards to it.
     pub announce: Vec<SocketAddr>,
     /// Told to every phone.
     pub ice_servers: Vec<IceServer>,
+    /// How long after it was sent live sound is heard by all phones at once.
+    pub live_delay: Span,
 }
 
-pub(super) const KEYS: &[&str] = &["announce", "ice_servers"];
+/// What the worst level of SX-14 asks for, so that no phone that can be kept in step falls out of it.
+const LIVE_DELAY: Span = Span::from_millis(250);
+
+pub(super) const KEYS: &[&str] = &["announce", "ice_servers", "live_delay_ms"];
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { announce: Vec::new(), ice_servers: Vec::new(), live_delay: LIVE_DELAY }
+    }
+}
 
 pub(super) fn read(table: &Table) -> Peers {
-    Peers { announce: table.each("announce"), ice_servers: table.each("ice_servers") }
+    let delay_ms = table.whole("live_delay_ms", 30..=2_000);
+    Peers {
+        announce: table.each("announce"),
+        ice_servers: table.each("ice_servers"),
+        live_delay: delay_ms.map_or(LIVE_DELAY, |ms: u32| Span::from_millis(ms.into())),
+    }
 }
 
 impl Read for SocketAddr {

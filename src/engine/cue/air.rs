@@ -1,4 +1,4 @@
-//! What phones hear live, on the track of their peer connection.
+//! What phones hear live, by their peer connection.
 
 use units::TrackId;
 
@@ -32,7 +32,12 @@ impl Engine {
     fn find_air(&self, what: &str) -> Result<OnAir, Refusal> {
         let name = what.to_owned();
         let media = || self.show.tracks.get(&TrackId(name.clone())).map(|&media| Air::Media(media));
-        match if what == "tone" { Some(Air::Tone) } else { media() } {
+        let air = match what {
+            "tone" => Some(Air::Tone),
+            "input" => Some(Air::Input),
+            _ => media(),
+        };
+        match air {
             Some(what) => Ok(OnAir { what, name }),
             None => Err(Refusal::NoSuchTrack { what: name }),
         }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use units::{MonoTime, PhoneId, ShowTime, Span};
-use wire::solusync::{Refusal, RefusalCode};
+use wire::solusync::{self, MediaCodec, Message, Refusal, RefusalCode};
 
 use crate::asker::{self, Asker};
 use crate::phones::{Limits, RateWindow};
@@ -52,6 +52,9 @@ const TURNS_PER_SECOND: Span = Span::from_millis(250);
 /// Octets of the heap that one phone's machine may have taken since it began: one that has filled its buffers both ways
 /// with honest messages holds half as much, and one in which messages lie that never become whole grows without them.
 const HELD_MAX: i64 = 4 << 20;
+
+/// A wish for live media has a header and a few words; what is longer is none.
+const WISH_MAX: usize = 4 << 10;
 
 /// What a data channel is for; its label on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -189,6 +192,8 @@ struct Connection {
     packets: RateWindow,
     turns: Turns,
     held: i64,
+    /// What live sound it takes on `media`.
+    live: Option<MediaCodec>,
 }
 
 /// What a machine has taken of the processor in the second that is running.
@@ -321,10 +326,16 @@ impl Peers {
             Channel::Score => 1,
         };
         match connection.messages[window].admit(now) {
+            true if channel == Channel::Media && connection.take_wish(bytes) => Verdict::Drop,
             true => Verdict::Take,
             false if connection.refused.admit(now) => Verdict::Drop,
             false => Verdict::End,
         }
+    }
+
+    /// How a phone takes live sound on its channel `media` (SX-11); none if it has not asked for any there.
+    pub fn live(&self, phone: PhoneId) -> Option<MediaCodec> {
+        self.phones.get(&phone)?.connection.as_ref()?.live
     }
 
     /// What is to be done by now, one at a time. An end is told of once: the connection is forgotten.
@@ -381,7 +392,19 @@ impl Connection {
             packets: RateWindow::new(PACKETS_PER_SECOND),
             turns: Turns { second: now, taken: Span::ZERO },
             held: 0,
+            live: None,
         }
+    }
+
+    /// Whether a message said what live sound it wants; of what it can decode, what it likes best counts.
+    fn take_wish(&mut self, bytes: &[u8]) -> bool {
+        let text = std::str::from_utf8(bytes).ok().filter(|it| it.len() <= WISH_MAX);
+        let Some(Ok((_, Message::MediaWanted(wanted)))) = text.map(solusync::parse) else {
+            return false;
+        };
+        let is_sound = |it: &MediaCodec| matches!(it, MediaCodec::Opus | MediaCodec::Pcm16);
+        self.live = wanted.codecs.into_iter().find(is_sound);
+        true
     }
 
     fn handle_question(&mut self, now: ShowTime, bytes: &[u8]) -> Verdict {

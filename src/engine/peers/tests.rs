@@ -250,3 +250,32 @@ proptest! {
         prop_assert!(lines.iter().filter(|it| it.starts_with("a=mid:")).all(|it| kept.contains(it.as_str())));
     }
 }
+
+#[test]
+fn sx11_a_phone_says_on_media_what_live_sound_it_takes() {
+    let wants = |codecs: &str| {
+        format!(
+            r#"{{"type":"media_wanted","header":{{"id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a11","timestamp":1.5,"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5a12","sequence":7}},"codecs":{codecs}}}"#
+        )
+    };
+    let mut peers = connected();
+    let mut say = |channel, text: &str| {
+        let verdict = peers.handle_message(show(0), ADA, channel, text.as_bytes());
+        (verdict, peers.live(ADA))
+    };
+    assert_eq!(say(Channel::Media, "hm"), (Verdict::Take, None));
+    assert_eq!(say(Channel::Score, &wants(r#"["opus"]"#)), (Verdict::Take, None), "not there");
+    let asks = [
+        (r#"["vp9","opus","pcm16"]"#, Some(MediaCodec::Opus)),
+        (r#"["pcm16"]"#, Some(MediaCodec::Pcm16)),
+        (r#"["h264","av1"]"#, None),
+        (r#"["opus"]"#, Some(MediaCodec::Opus)),
+        ("[]", None),
+    ];
+    for (codecs, live) in asks {
+        assert_eq!(say(Channel::Media, &wants(codecs)), (Verdict::Drop, live), "{codecs}");
+    }
+    say(Channel::Media, &wants(r#"["opus"]"#));
+    peers.handle_gone(ADA);
+    assert_eq!(peers.live(ADA), None);
+}

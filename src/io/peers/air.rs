@@ -1,49 +1,84 @@
-//! Sound for the tracks of all phones: made once, encoded once, sent to each.
+//! Sound for all phones: made once, encoded once, sent to each.
 //!
-//! In: what is to be heard. Out: a packet of Opus every 20 ms. On a thread of its own with an absolute timer; the hub's
-//! queue is never waited for.
+//! In: what is to be heard. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data` (SX-11), whose
+//! time says when all phones are to hear it. On a thread of its own with an absolute timer; the hub's queue is never
+//! waited for.
 
 use std::f32::consts::TAU;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use engine::sound::Pcm;
 use opus::{Application, Bitrate, Channels, Encoder};
+use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
+use uuid::Uuid;
+use wire::solusync::{self, Header, MediaCodec, MediaData, Message};
 
-use super::{Frame, PeersHandle};
+use super::{Frame, Live, PeersHandle};
+use crate::chance;
+use crate::clock::BoxClock;
+use crate::sound::LiveInput;
 
 /// Opus's own rate (RFC 7587, 4.1).
 pub const TRACK_HZ: u32 = 48_000;
 /// What every browser expects (RFC 7874, 4).
-const PACKET: Duration = Duration::from_millis(20);
+const PACKET: Span = Span::from_millis(20);
 const FRAMES: usize = TRACK_HZ as usize / 50;
 /// Music in stereo, transparent to most ears; a thousand phones are 96 Mbit/s of it.
 const BITS_PER_SECOND: i32 = 96_000;
 /// A packet is never larger at that rate.
 const PACKET_MAX: usize = 1_275;
+/// From a packet that is whole to one that has left: no phone's network is to pay for it.
+const HANDLING: Span = Span::from_millis(10);
 /// So many packets late, the machine stood still: what was missed is left out.
-const LATE_MAX: u32 = 10;
+const LATE_MAX: i64 = 10;
 /// Not a whole part of any rate, so that a packet lost or doubled is to be seen in the wave.
 const TONE_HZ: f32 = 997.0;
 /// -12 dBFS.
 const TONE_LEVEL: f32 = 0.25;
 
 /// What is to be heard.
-#[derive(Debug, Clone)]
 pub enum Sound {
     /// A sine of 997 Hz.
     Tone,
     /// A file at [`TRACK_HZ`], over and over: its first two channels.
     File(Pcm),
+    /// What an input hears, on both channels.
+    Input {
+        /// The input.
+        input: LiveInput,
+        /// Hears why it ended; silence follows.
+        lost: Box<dyn Fn(String) + Send>,
+    },
+}
+
+/// What the thread starts from.
+#[derive(Debug, Clone)]
+pub struct AirSetup {
+    /// Where it goes.
+    pub hub: PeersHandle,
+    /// Says when it is heard.
+    pub clock: BoxClock,
+    /// TAI minus UTC, frozen for the show.
+    pub tai_utc: Span,
+    /// Who says it.
+    pub node: Uuid,
+    /// From sent to heard, at every phone that keeps up.
+    pub delay: Span,
 }
 
 /// The thread that makes it. Dropping it is silence.
 #[derive(Debug)]
 pub struct Air {
-    orders: Option<Sender<Option<Sound>>>,
+    orders: Option<Sender<Option<OnAir>>>,
     thread: Option<JoinHandle<()>>,
+}
+
+struct OnAir {
+    track: TrackId,
+    sound: Sound,
 }
 
 impl Air {
@@ -51,25 +86,28 @@ impl Air {
     ///
     /// # Errors
     /// Where the system gives no thread, or libopus no encoder.
-    pub fn start(hub: PeersHandle) -> io::Result<Self> {
+    pub fn start(setup: AirSetup) -> io::Result<Self> {
         let mut encoder = Encoder::new(TRACK_HZ, Channels::Stereo, Application::Audio)
             .map_err(io::Error::other)?;
         encoder.set_bitrate(Bitrate::Bits(BITS_PER_SECOND)).map_err(io::Error::other)?;
         // On Wi-Fi some packets are lost: each carries a coarse copy of the one before.
         encoder.set_inband_fec(true).map_err(io::Error::other)?;
         encoder.set_packet_loss_perc(5).map_err(io::Error::other)?;
+        let ahead = encoder.get_lookahead().map_err(io::Error::other)?;
+        let ahead = Span::from_ns(i64::from(ahead) * 1_000_000_000 / i64::from(TRACK_HZ));
         let (orders, heard) = channel();
-        let studio = Studio { hub, encoder, at: 0 };
+        let began = setup.clock.mono_now();
+        let studio = Studio { setup, encoder, ahead, began, at: 0, sequence: 0 };
         let thread =
             std::thread::Builder::new().name("air".into()).spawn(move || studio.run(&heard))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
-    /// This from now on; none is silence, for which nothing is sent.
-    pub fn play(&self, sound: Option<Sound>) {
+    /// This from now on, under that name; none is silence, for which nothing is sent.
+    pub fn play(&self, sound: Option<(TrackId, Sound)>) {
         if let Some(orders) = &self.orders {
             // A thread that is gone plays nothing.
-            let _ = orders.send(sound);
+            let _ = orders.send(sound.map(|(track, sound)| OnAir { track, sound }));
         }
     }
 }
@@ -84,26 +122,27 @@ impl Drop for Air {
 }
 
 struct Studio {
-    hub: PeersHandle,
+    setup: AirSetup,
     encoder: Encoder,
+    /// A decoder gives back later what it is given, by this much.
+    ahead: Span,
+    began: MonoTime,
     /// Frames since the track began; silence counts as well.
     at: u64,
+    sequence: u64,
 }
 
 impl Studio {
-    fn run(mut self, orders: &Receiver<Option<Sound>>) {
-        let began = Instant::now();
+    fn run(mut self, orders: &Receiver<Option<OnAir>>) {
         while let Ok(order) = orders.recv() {
-            let Some(mut sound) = order else { continue };
-            self.at = whole_packets(began.elapsed()) * FRAMES as u64;
-            loop {
-                self.send(&sound);
-                let due = began + PACKET * u32::try_from(self.at / FRAMES as u64).unwrap_or(0);
-                if due + PACKET * LATE_MAX < Instant::now() {
-                    self.at = whole_packets(began.elapsed()) * FRAMES as u64;
-                }
-                match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok(Some(next)) => sound = next,
+            let Some(mut on_air) = order else { continue };
+            self.catch_up();
+            let mut index = 0;
+            while let Some(made) = self.send(&mut on_air, index) {
+                index += 1;
+                let now = self.setup.clock.mono_now();
+                match orders.recv_timeout((made + PACKET - now).to_std()) {
+                    Ok(Some(next)) => (on_air, index) = (next, 0),
                     Ok(None) => break,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
@@ -112,20 +151,95 @@ impl Studio {
         }
     }
 
-    fn send(&mut self, sound: &Sound) {
+    /// Where the track would be had it never paused.
+    fn catch_up(&mut self) {
+        let gone = self.setup.clock.mono_now() - self.began;
+        self.at = (gone.ns() / PACKET.ns()).max(0) as u64 * FRAMES as u64;
+    }
+
+    fn due(&self) -> MonoTime {
+        self.began + PACKET.times((self.at / FRAMES as u64) as i64)
+    }
+
+    /// A packet for everybody; when its first sample was made, or none where there is nothing to send any more.
+    fn send(&mut self, on_air: &mut OnAir, index: u64) -> Option<MonoTime> {
+        if self.due() + PACKET.times(LATE_MAX) < self.setup.clock.mono_now() {
+            self.catch_up();
+        }
         let mut pcm = [0.0; 2 * FRAMES];
-        sound.fill(self.at, &mut pcm);
+        let made = match &mut on_air.sound {
+            Sound::Input { input, lost } => match input.read(FRAMES, &self.setup.clock) {
+                Ok((samples, made)) => {
+                    let frames = pcm.as_chunks_mut::<2>().0.iter_mut();
+                    frames.zip(samples).for_each(|(frame, sample)| *frame = [sample; 2]);
+                    made
+                }
+                Err(error) => {
+                    lost(error.to_string());
+                    return None;
+                }
+            },
+            sound => {
+                sound.fill(self.at, &mut pcm);
+                self.due()
+            }
+        };
         match self.encoder.encode_vec_float(&pcm, PACKET_MAX) {
             // A hub that has no room is behind; what it does not get it need not send.
-            Ok(opus) => drop(self.hub.frame(Frame { opus: opus.into(), at: self.at })),
+            Ok(opus) => {
+                let live = self.live(&on_air.track, index, (&opus, &pcm), made);
+                let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
+                let _ = self.setup.hub.live(live);
+            }
             Err(error) => tracing::warn!(%error, "sound was not encoded"),
         }
         self.at += FRAMES as u64;
+        Some(made)
     }
-}
 
-fn whole_packets(gone: Duration) -> u64 {
-    (gone.as_nanos() / PACKET.as_nanos()) as u64
+    /// The same in both codecs.
+    fn live(
+        &mut self,
+        track: &TrackId,
+        index: u64,
+        (opus, pcm): (&[u8], &[f32]),
+        made: MonoTime,
+    ) -> Live {
+        let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
+        let samples = pcm.iter().map(|it| (it.clamp(-1.0, 1.0) * 32_767.0).round() as i16);
+        let pcm16 = samples.flat_map(i16::to_le_bytes).collect();
+        Live {
+            opus: self.chunk(track, index, heard - self.ahead, (MediaCodec::Opus, opus.into())),
+            pcm16: self.chunk(track, index, heard, (MediaCodec::Pcm16, pcm16)),
+        }
+    }
+
+    fn chunk(
+        &mut self,
+        track: &TrackId,
+        index: u64,
+        heard: ShowTime,
+        (codec, data): (MediaCodec, Vec<u8>),
+    ) -> Bytes {
+        self.sequence += 1;
+        let wire = |at| WireTime::from_show(at, self.setup.tai_utc);
+        let header = Header {
+            id: chance::uuid(),
+            timestamp: wire(self.setup.clock.now()),
+            node_id: self.setup.node,
+            sequence: self.sequence,
+        };
+        let message = Message::MediaData(MediaData {
+            track_id: track.clone(),
+            chunk_index: index,
+            timestamp: wire(heard),
+            duration: PACKET,
+            codec,
+            data,
+            is_keyframe: false,
+        });
+        solusync::emit(&header, &message).into()
+    }
 }
 
 impl Sound {
@@ -138,6 +252,7 @@ impl Sound {
 
     fn frame(&self, at: u64) -> [f32; 2] {
         match self {
+            Self::Input { .. } => [0.0; 2],
             Self::Tone => {
                 let turns = (at % u64::from(TRACK_HZ)) as f32 * (TONE_HZ / TRACK_HZ as f32);
                 [TONE_LEVEL * (turns.fract() * TAU).sin(); 2]

@@ -18,12 +18,12 @@ use str0m::channel::{ChannelData, ChannelId};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Event, IceConnectionState, Input, Output};
 use units::{Moment, MonoTime, PhoneId, ShowTime, Span};
-use wire::solusync::{Refusal, RefusalCode};
+use wire::solusync::{MediaCodec, Refusal, RefusalCode};
 use wire::stun;
 use wire::time::Answer;
 
 use super::peer::{Making, Peer};
-use super::{News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Whom, Words};
+use super::{Frame, Live, News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Whom, Words};
 use crate::clock;
 use crate::datagram::{self, Arrival};
 use crate::heap;
@@ -131,12 +131,8 @@ impl Hub {
             Order::Offer(phone, offer) => self.handle_offer(phone, &offer),
             Order::Answer(phone, answer) => self.handle_answer(phone, &answer),
             Order::Say(whom, channel, words) => self.say(whom, channel, &words),
-            Order::Frame(frame) => {
-                for phone in self.everyone() {
-                    let now = Instant::now();
-                    self.turn(phone, None, |peer| peer.play(now, &frame));
-                }
-            }
+            Order::Frame(frame) => self.play(&frame),
+            Order::Live(live) => self.say_live(&live),
             // Whoever asked may have gone.
             Order::Glance(reply) => drop(reply.send(self.glance())),
             Order::Stop => self.stopped = true,
@@ -145,6 +141,27 @@ impl Hub {
 
     fn everyone(&self) -> Vec<PhoneId> {
         self.peers.keys().copied().collect()
+    }
+
+    /// Whoever takes live sound on `media` is not to hear it on the track as well.
+    fn play(&mut self, frame: &Frame) {
+        for phone in self.everyone() {
+            if self.decisions.live(phone).is_none() {
+                let now = Instant::now();
+                self.turn(phone, None, |peer| peer.play(now, frame));
+            }
+        }
+    }
+
+    fn say_live(&mut self, live: &Live) {
+        for phone in self.everyone() {
+            let chunk = match self.decisions.live(phone) {
+                Some(MediaCodec::Opus) => &live.opus,
+                Some(MediaCodec::Pcm16) => &live.pcm16,
+                _ => continue,
+            };
+            self.turn(phone, None, |peer| peer.say_live(chunk));
+        }
     }
 
     fn say(&mut self, whom: Whom, channel: Channel, words: &Words) {

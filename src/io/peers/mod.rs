@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 use units::{PhoneId, Span};
 use wire::solusync::Refusal;
 
-pub use air::{Air, Sound, TRACK_HZ};
+pub use air::{Air, AirSetup, Sound, TRACK_HZ};
 
 use crate::clock::BoxClock;
 
@@ -95,6 +95,7 @@ enum Order {
     Answer(PhoneId, String),
     Say(Whom, Channel, Words),
     Frame(Frame),
+    Live(Live),
     Glance(oneshot::Sender<Vec<PeerGlance>>),
     Stop,
 }
@@ -126,6 +127,15 @@ pub struct Frame {
     pub at: u64,
 }
 
+/// A chunk of live sound, as it is said on `media`: made once for all.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// `media_data` with a packet of Opus.
+    pub opus: Bytes,
+    /// The same with samples.
+    pub pcm16: Bytes,
+}
+
 /// A phone's connection, as `downbeat phones` shows it. What is not known is left open, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PeerGlance {
@@ -154,7 +164,7 @@ pub struct PeerGlance {
     pub traffic: BTreeMap<Channel, Traffic>,
     /// Octets of the box's memory that its connection has taken since it was made.
     pub held: Option<i64>,
-    /// Messages for it that found no room.
+    /// Messages and chunks for it that found no room.
     pub dropped: u64,
     /// Ways it has found since its first.
     pub restarts: u64,
@@ -280,9 +290,14 @@ impl PeersHandle {
         self.order(Order::Say(whom, channel, words))
     }
 
-    /// Sends sound on every track; false if the hub has no room.
+    /// Sends sound on every track whose phone does not take it on `media`; false if the hub has no room.
     pub fn frame(&self, frame: Frame) -> bool {
         self.order(Order::Frame(frame))
+    }
+
+    /// Says live sound to every phone that takes it on `media`; false if the hub has no room.
+    pub fn live(&self, live: Live) -> bool {
+        self.order(Order::Live(live))
     }
 
     /// Every connection; none where the hub is gone.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use engine::peers::Channel;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelId, Reliability};
@@ -19,6 +20,8 @@ use super::{Frame, Traffic, Words};
 
 /// Bytes that may wait for one phone, sent or not, until it has acknowledged them.
 const WAITING_MAX: usize = 128 << 10;
+/// Chunks of live sound that may wait for one phone: half a second of them, which is more than any buffer holds.
+const LIVE_WAITING_MAX: usize = 25;
 /// A page of a score is an envelope of some kilobytes.
 const MESSAGE_MAX: u32 = 64 << 10;
 /// How often str0m counts.
@@ -228,6 +231,18 @@ impl Peer {
             traffic.bytes_out += bytes.len() as u64;
         }
         taken
+    }
+
+    /// A chunk of live sound. Where half a second of it waits already, it would be heard by nobody.
+    pub(super) fn say_live(&mut self, chunk: &Bytes) {
+        let waits = self.channels.get(&Channel::Media).and_then(|&id| self.rtc.channel(id));
+        match waits.map(|mut it| it.buffered_amount()) {
+            Some(waiting) if waiting <= LIVE_WAITING_MAX * chunk.len() => {
+                self.say(Channel::Media, &Words::Text(chunk.clone()));
+            }
+            Some(_) => self.dropped += 1,
+            None => {}
+        }
     }
 
     /// Counts what was heard.

@@ -10,6 +10,7 @@ mod card;
 mod cpal;
 mod decode;
 mod ear;
+mod live;
 mod ltc;
 mod microphone;
 mod output;
@@ -20,6 +21,7 @@ mod simulated;
 
 pub use card::{Buffer, Card, CardGlance, CardSetup, Device};
 pub use decode::{MediaError, decode, media_info};
+pub use live::LiveInput;
 pub use ltc::LtcInput;
 pub use microphone::Microphone;
 pub use output::CardError;

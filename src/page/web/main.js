@@ -34,6 +34,7 @@ async function main() {
     user_agent: navigator.userAgent,
     hints: await hints(),
     kept: kept(),
+    codecs: await codecs(),
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const view = createView(document, words, {
@@ -53,6 +54,11 @@ async function main() {
     const ear = createEar({ context: () => sound.context(), createAudio: () => new Audio() });
     const { RTCPeerConnection } = window;
     return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell, ear });
+  });
+  const fetchLive = once(async () => {
+    const { createLive } = await import("/page/live.js");
+    const { AudioDecoder, EncodedAudioChunk } = window;
+    return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, tell });
   });
   const sound = createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
@@ -109,6 +115,9 @@ async function main() {
       case "ask_time": return act.channel === "data_channel" ? peer && peer.ask(act) : time.perform(act);
       case "open_time": case "close_time": return time.perform(act);
       case "open_peer": case "restart_peer": case "close_peer": return performPeer(act);
+      case "say_live": return peer && peer.sayLive(act);
+      // A chunk that came before the module is late, not lost.
+      case "live": return fetchLive().then((live) => live.perform(act)).catch(() => {});
       case "listen": case "deafen": return microphone.perform(act);
       case "keep": return keep(act.text);
       default: return sound.perform(act);
@@ -213,6 +222,17 @@ async function hints() {
     return { model: model || "", platform_version: platformVersion || "" };
   } catch (_) {
     return { model: "", platform_version: "" };
+  }
+}
+
+/** What the page can make sound of. WebCodecs is not to be had everywhere, and not on pages over plain HTTP.
+ * @returns {Promise<import("./types").LiveCodec[]>} */
+async function codecs() {
+  try {
+    const { supported } = await AudioDecoder.isConfigSupported({ codec: "opus", sampleRate: 48_000, numberOfChannels: 2 });
+    return supported ? ["opus", "pcm16"] : ["pcm16"];
+  } catch (_) {
+    return ["pcm16"];
   }
 }
 

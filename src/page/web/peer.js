@@ -11,7 +11,7 @@ import { hex, octets, stamped } from "./time.js";
 /**
  * A connection and its signalling; `offers` while an offer of ours is to be made, `restarts` once one has been.
  * @typedef {{ connection: RTCPeerConnection, door: PeerDoor, channels: { [label: string]: RTCDataChannel },
- *   socket: WebSocket | null, inRoom: boolean, offers: boolean, restarts: boolean, link: PeerLink | "" }} Call
+ *   socket: WebSocket | null, inRoom: boolean, offers: boolean, restarts: boolean, live: boolean, link: PeerLink | "" }} Call
  */
 
 const CHANNEL = "data_channel";
@@ -48,7 +48,7 @@ export function createPeer({ url, WebSocket, RTCPeerConnection, nowMs, tell, ear
     try {
       if (!RTCPeerConnection) throw new Error("this browser has none");
       const connection = new RTCPeerConnection({ iceServers: door.ice_servers || [], bundlePolicy: "max-bundle" });
-      call = { connection, door, channels: {}, socket: null, inRoom: false, offers: true, restarts: false, link: "" };
+      call = { connection, door, channels: {}, socket: null, inRoom: false, offers: true, restarts: false, live: false, link: "" };
       current = call;
       CHANNELS.forEach(([label, how]) => listen(call, label, connection.createDataChannel(label, how)));
       connection.addTransceiver("audio", { direction: "recvonly" });
@@ -74,11 +74,24 @@ export function createPeer({ url, WebSocket, RTCPeerConnection, nowMs, tell, ear
     call.channels[label] = channel;
     // A channel that closes unasked is the box's goodbye.
     channel.onclose = () => { if (call === current) over(); };
+    if (label === "media") return listenLive(call, channel);
     if (label !== "time") return;
     channel.onopen = () => { if (call === current) tell({ event: "time_opened", channel: CHANNEL }); };
     channel.onmessage = ({ data }) => {
       const at_ms = nowMs();
       if (call === current) tell({ event: "time_heard", channel: CHANNEL, octets: hex(new Uint8Array(data)), at_ms });
+    };
+  }
+
+  /** @param {Call} call @param {RTCDataChannel} channel */
+  function listenLive(call, channel) {
+    channel.onopen = () => {
+      call.live = true;
+      if (call === current) tell({ event: "live_opened" });
+    };
+    channel.onmessage = ({ data }) => {
+      const at_ms = nowMs();
+      if (call === current && typeof data === "string") tell({ event: "live_heard", text: data, at_ms });
     };
   }
 
@@ -159,6 +172,7 @@ export function createPeer({ url, WebSocket, RTCPeerConnection, nowMs, tell, ear
     if (!old) return;
     if (old.socket) old.socket.close();
     old.connection.close();
+    if (old.live) tell({ event: "live_closed" });
     tell({ event: "time_closed", channel: CHANNEL });
   }
 
@@ -173,6 +187,10 @@ export function createPeer({ url, WebSocket, RTCPeerConnection, nowMs, tell, ear
       if (channel && channel.readyState === "open") {
         channel.send(new Uint8Array(stamped(octets(question), clock_at, nowMs())));
       }
+    },
+    sayLive({ text }) {
+      const channel = current && current.channels.media;
+      if (channel && channel.readyState === "open") channel.send(text);
     },
     tapped: () => ear.tapped(),
     channels: () => (current ? current.channels : {}),

@@ -6,7 +6,10 @@ export interface Hints { model: string; platform_version: string }
 
 export interface CoreStart {
   chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string;
+  codecs?: LiveCodec[];
 }
+
+export type LiveCodec = "opus" | "pcm16";
 
 /** Whether the page may listen. */
 export type Ears = "ready" | "insecure" | "refused" | "missing";
@@ -25,6 +28,8 @@ export type PhoneEvent =
   | { event: "time_opened" | "time_closed"; channel: Channel }
   | { event: "time_heard"; channel: Channel; octets: string; at_ms: number }
   | { event: "peer_link"; link: PeerLink }
+  | { event: "live_opened" | "live_closed" | "live_undecodable" }
+  | { event: "live_heard"; text: string; at_ms: number }
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
@@ -61,7 +66,12 @@ export type PeerAct = { act: "open_peer"; door: PeerDoor } | { act: "restart_pee
 export interface OpenTime { act: "open_time"; url: string; hashes: string[] }
 export interface AskTime { act: "ask_time"; channel: Channel; octets: string; clock_at: number }
 export type TimeAct = OpenTime | { act: "close_time" } | AskTime;
-export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep;
+export interface SayLive { act: "say_live"; text: string }
+/** A chunk of live sound, `data` as base64, drawn out to fill the time between its two audio times. */
+export interface LiveAct {
+  act: "live"; index: number; codec: LiveCodec; data: string; from_s: number; until_s: number; rise_s: number;
+}
+export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep | SayLive | LiveAct;
 
 export type Doing = "ready" | "playing" | "paused";
 
@@ -130,11 +140,15 @@ export interface Peer {
   perform(act: PeerAct): void;
   /** A question on the channel `time`. */
   ask(act: AskTime): void;
+  /** Says something on the channel `media`. */
+  sayLive(act: SayLive): void;
   /** Somebody touched the page: a track may be heard from now on. */
   tapped(): void;
   /** The open channels by their labels. */
   channels(): { [label: string]: RTCDataChannel };
 }
+
+export interface LiveSound { perform(act: LiveAct): void }
 
 export interface Sound {
   /** To be called within a tap; true once the context runs. */

@@ -79,6 +79,7 @@ impl Core {
         if contradicts(&self.clock, &exchange) {
             self.pace.handle_doubt(exchange.t4);
         }
+        self.live.handle_rtt(exchange.rtt());
         self.rtts.push_back(exchange.rtt());
         if self.rtts.len() > RTTS_MAX {
             self.rtts.pop_front();

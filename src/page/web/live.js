@@ -1,0 +1,179 @@
+// Live sound, chunk by chunk, as the core places it on the audio clock. Fetched when the first chunk comes.
+//
+// A chunk is decoded (`opus` by WebCodecs, `pcm16` here), drawn out to the frames of the context between its two times,
+// and sounds from the frame where the one before it ends. Behind each lies its echo, the chunk backwards, dying away:
+// it is cut off where the next chunk begins, and heard where that one is late.
+
+/** @typedef {import("./types").LiveAct} LiveAct */
+/** @typedef {import("./types").LiveCodec} LiveCodec */
+/** What sounds, or will: `untilS` as the core said it, in frames `begins` and `ends`, the last samples before it.
+ * @typedef {{ source: AudioBufferSourceNode, gain: GainNode, untilS: number, ends: number, last: Float32Array[] }} Piece */
+
+const RATE_HZ = 48_000;
+const CHANNELS = 2;
+/** A curve through four samples looks so many ahead; all sound is that much earlier in return. */
+const AHEAD = 2;
+const HISTORY = 3;
+/** What comes late is not there at once. */
+const LATE_RISE_S = 0.005;
+
+/**
+ * @param {object} world
+ * @param {() => AudioContext | null} world.context
+ * @param {typeof AudioDecoder | undefined} world.AudioDecoder
+ * @param {typeof EncodedAudioChunk | undefined} world.EncodedAudioChunk
+ * @param {(event: import("./types").PhoneEvent) => void} world.tell
+ * @returns {import("./types").LiveSound}
+ */
+export function createLive({ context, AudioDecoder, EncodedAudioChunk, tell }) {
+  /** @type {AudioDecoder | null} */
+  let decoder = null;
+  /** @type {LiveAct[]} given to the decoder, which gives each back once, in this order */
+  let decoding = [];
+  /** @type {Piece | null} */
+  let before = null;
+  /** @type {GainNode | null} */
+  let out = null;
+
+  /** @param {LiveAct} act */
+  function perform(act) {
+    const octets = Uint8Array.from(atob(act.data), (letter) => letter.charCodeAt(0));
+    if (act.codec === "pcm16") return sound(act, samplesOf(octets, framesOf(act)));
+    try {
+      decoder = decoder || createDecoder();
+      decoding.push(act);
+      if (EncodedAudioChunk) decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: act.index * 20_000, data: octets }));
+    } catch (_) {
+      broken();
+    }
+  }
+
+  function createDecoder() {
+    if (!AudioDecoder) throw new Error("this browser has none");
+    const fresh = new AudioDecoder({
+      output: (data) => {
+        const act = decoding.shift();
+        if (act && fresh === decoder) sound(act, planesOf(data));
+        data.close();
+      },
+      error: () => { if (fresh === decoder) broken(); },
+    });
+    fresh.configure({ codec: "opus", sampleRate: RATE_HZ, numberOfChannels: CHANNELS });
+    return fresh;
+  }
+
+  function broken() {
+    [decoder, decoding] = [null, []];
+    tell({ event: "live_undecodable" });
+  }
+
+  /** @param {LiveAct} act @param {Float32Array[]} planes */
+  function sound(act, planes) {
+    const host = context();
+    if (!host || host.state !== "running" || !planes.length || !planes[0].length) return;
+    if (!out || out.context !== host) {
+      out = host.createGain();
+      out.connect(host.destination);
+      before = null;
+    }
+    const rate = host.sampleRate;
+    const [from, until] = [act.from_s, act.until_s].map((at) => Math.ceil((at - AHEAD / RATE_HZ) * rate));
+    const follows = act.rise_s === 0 && before !== null && Math.abs(before.untilS - act.from_s) < 1e-9;
+    const history = follows && before ? before.last : planes.map(() => new Float32Array(HISTORY));
+    // What is past is left out; a context makes its next block some frames ahead.
+    const now = Math.ceil(host.currentTime * rate) + 1;
+    const late = Math.max(0, now - from);
+    const length = until - from;
+    if (late < length) {
+      const drawn = planes.map((plane, k) => drawOut(history[k] || history[0], plane, act, from, length, rate));
+      const rise = late > 0 ? Math.max(act.rise_s, LATE_RISE_S) : act.rise_s;
+      const buffer = host.createBuffer(drawn.length, 2 * length - late, rate);
+      drawn.forEach((samples, k) => buffer.getChannelData(k).set(withEcho(samples, late, rise * rate)));
+      const piece = play(host, out, buffer, (from + late) / rate);
+      if (before) follow(before, from + late, rise, rate, follows && late === 0);
+      before = { ...piece, untilS: act.until_s, ends: until, last: planes.map((it) => it.slice(-HISTORY)) };
+    }
+  }
+
+  return { perform };
+}
+
+/** @param {AudioContext} host @param {GainNode} out @param {AudioBuffer} buffer @param {number} at */
+function play(host, out, buffer, at) {
+  const source = host.createBufferSource();
+  const gain = host.createGain();
+  source.buffer = buffer;
+  source.connect(gain);
+  gain.connect(out);
+  source.onended = () => { source.disconnect(); gain.disconnect(); };
+  source.start(at);
+  return { source, gain };
+}
+
+/** The echo of the one before ends where this one begins; where this one rises, that one falls. @param {Piece} before
+ * @param {number} frame @param {number} riseS @param {number} rate @param {boolean} joins */
+function follow({ source, gain }, frame, riseS, rate, joins) {
+  const at = frame / rate;
+  if (joins || riseS === 0) return source.stop(at);
+  gain.gain.setValueAtTime(1, at);
+  gain.gain.linearRampToValueAtTime(0, at + riseS);
+  source.stop(at + riseS);
+}
+
+/** @param {LiveAct} act */
+function framesOf(act) {
+  // What it was made of, whatever it is drawn out to: whole milliseconds.
+  return Math.round((act.until_s - act.from_s) * 1000) * (RATE_HZ / 1000);
+}
+
+/** Signed 16 bits, low octet first, one frame after the other. @param {Uint8Array} octets @param {number} frames */
+function samplesOf(octets, frames) {
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+  const channels = Math.max(1, Math.round(octets.length / 2 / frames));
+  const length = Math.floor(octets.length / 2 / channels);
+  return Array.from({ length: channels }, (_, k) => (
+    Float32Array.from({ length }, (__, n) => view.getInt16(2 * (n * channels + k), true) / 32_768)
+  ));
+}
+
+/** @param {AudioData} data */
+function planesOf(data) {
+  return Array.from({ length: data.numberOfChannels }, (_, planeIndex) => {
+    const plane = new Float32Array(data.numberOfFrames);
+    data.copyTo(plane, { planeIndex, format: "f32-planar" });
+    return plane;
+  });
+}
+
+/**
+ * A chunk at the frames of the context: curves (Catmull-Rom) through its samples, and the last of those before it.
+ * @param {Float32Array} history @param {Float32Array} plane @param {LiveAct} act @param {number} from its first frame
+ * @param {number} length @param {number} rate of the context
+ */
+export function drawOut(history, plane, { from_s, until_s }, from, length, rate) {
+  const all = new Float32Array(HISTORY + plane.length + 1);
+  all.set(history);
+  all.set(plane, HISTORY);
+  const step = plane.length / (until_s - from_s) / rate;
+  const first = (from / rate + AHEAD / RATE_HZ - from_s) * (plane.length / (until_s - from_s)) - AHEAD + HISTORY;
+  return Float32Array.from({ length }, (_, n) => {
+    const at = Math.min(all.length - 3, Math.max(1, first + n * step));
+    const k = Math.floor(at);
+    const [a, b, c, d, x] = [all[k - 1], all[k], all[k + 1], all[k + 2], at - k];
+    return b + 0.5 * x * (c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a)));
+  });
+}
+
+/**
+ * From its frame `late` on, risen over so many frames; then itself backwards, dying away.
+ * @param {Float32Array} samples @param {number} late @param {number} rise
+ */
+export function withEcho(samples, late, rise) {
+  const length = samples.length;
+  return Float32Array.from({ length: 2 * length - late }, (_, n) => {
+    const at = n + late;
+    const level = rise > 0 ? Math.min(1, n / rise) : 1;
+    if (at < length) return samples[at] * level;
+    return samples[2 * length - 1 - at] * ((2 * length - at) / length) ** 2;
+  });
+}

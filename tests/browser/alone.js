@@ -1,0 +1,40 @@
+// Stories in a network namespace of their own, for browsers speak to no loopback address when they look for a way to a
+// peer.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { browserPath, firefoxPath } from "./helpers.js";
+
+/** The address that a story has besides loopback's. */
+export const HERE = "198.51.100.1";
+/** An address that is not loopback's, and a way to everywhere, without which browsers look for no candidates. */
+const ALONE = `ip link set lo up && ip link add phones type veth peer name nobody && ip address add ${HERE}/24 dev phones &&
+  ip link set phones up && ip link set nobody up && ip route add default dev phones`;
+const PATHS = { chromium: browserPath, firefox: firefoxPath };
+
+/** Why that browser cannot be met here; null where it can. */
+export function lacks(browser) {
+  if (!existsSync(PATHS[browser])) return `no ${browser}: \`tools/setup --tests\` installs it`;
+  try {
+    execFileSync("unshare", ["--net", "sh", "-c", ALONE], { stdio: "pipe" });
+  } catch (error) {
+    return `no network namespace to be had: ${error.stderr || error.message}`;
+  }
+  return null;
+}
+
+/** What a story, `node FILE WORD` beside this file, measured in a namespace of its own. */
+export async function told(file, word) {
+  const story = fileURLToPath(new URL(file, import.meta.url));
+  const child = spawn("unshare", ["--net", "sh", "-c", `${ALONE} && exec "$0" "$@"`, process.execPath, story, word], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [said, complaint] = ["", ""];
+  child.stdout.on("data", (text) => { said += text; });
+  child.stderr.on("data", (text) => { complaint += text; });
+  const code = await new Promise((done) => { child.once("exit", done); });
+  assert.equal(code, 0, `${said}\n${complaint}`);
+  return said.trim().split("\n");
+}

@@ -1,0 +1,111 @@
+// What `live.test.js` has three pages live through, in a network namespace: `node live.js chromium`.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { HERE } from "./alone.js";
+import { between, clickTimes, quantile, stoodStillMs } from "./capture.js";
+import { freePorts, heard, inStep, startBox, startBrowser, startProxy, until, wav } from "./helpers.js";
+
+/** Five of a hundred are lost, and each is up to 20 ms late. */
+const BAD = ["--up", "loss=5%,jitter=even:10ms", "--down", "loss=5%,jitter=even:10ms"];
+/** A burst of a tone every quarter of a second, short enough to be one click to the ear at the output. */
+const BURST = { everyS: 0.25, lengthS: 0.008, hz: 997, level: 0.9 };
+const BURSTS = 40;
+/** What the whole is to stay within (issue and row speak of the loudspeaker, this is its last sample before). */
+const IN_STEP_MS = 5;
+
+const ending = [];
+const later = (act) => { ending.unshift(act); };
+
+try {
+  await main();
+} finally {
+  for (const act of ending) await act();
+}
+
+async function main() {
+  const [port] = await freePorts(1);
+  const box = await startBox(bursts, { peers: port });
+  later(() => box.stop());
+  const packets = await startProxy(port, 0, ["--udp", ...BAD], HERE);
+  later(() => packets.close());
+  const browsers = await Promise.all([0, 1, 2].map(() => startBrowser()));
+  browsers.forEach((it) => later(() => it.close()));
+  const ways = { opus: {}, pcm16: { hide: true }, lossy: { way: `a=candidate:1 1 udp 2130706431 ${HERE} ${packets.port} typ host` } };
+  const pages = await Promise.all(Object.values(ways).map((way, k) => enter(browsers[k], box, way)));
+  await Promise.all(pages.map(inStep));
+  await until("all have a channel", async () => (await peersOf(box)).length === 3, 40);
+  await box.order("air", { what: "burst" });
+  await until("all hear it", async () => (await all(pages)).every(({ clicks }) => clicks.length > 8), 40);
+  const firsts = (await all(pages)).map(({ clicks }) => clicks.length);
+  await until("all have heard enough", async () => (await all(pages)).every(({ clicks }, k) => clicks.length > firsts[k] + BURSTS), 60);
+  const ears = await all(pages);
+  const times = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
+  const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
+  Object.keys(ways).slice(1).forEach((name, k) => {
+    const apart = between(times[0], times[k + 1]);
+    const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(apart, part));
+    console.log(`${name} beside opus: ${apart.length} bursts, p50 ${p50.toFixed(3)} ms, p95 ${p95.toFixed(3)}, most ${most.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
+    assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
+    assert.ok(p95 <= IN_STEP_MS + still, `${name} is ${p95} ms apart`);
+  });
+  const sizes = (await peersOf(box)).map(({ traffic: { media } }) => media.bytes_out / media.messages_out);
+  assert.equal(sizes.filter((bytes) => bytes > 3_840).length, 1, "one was sent samples");
+  const { up, down } = await packets.account();
+  assert.ok(down.lost > 0, "packets were lost");
+  console.log(`${up.lost + down.lost} of ${up.packets + down.packets} packets of the lossy one were lost`);
+}
+
+async function enter(browser, box, { way, hide }) {
+  const page = await browser.newPage({ bypassCSP: true });
+  const { capture } = await import("./capture.js");
+  await page.addInitScript(capture);
+  if (hide) await page.addInitScript(() => { delete window.AudioDecoder; });
+  if (way) await page.addInitScript(sendBy, way);
+  await page.goto(`http://localhost:${box.port}/`);
+  await page.click("#tap");
+  return page;
+}
+
+function all(pages) {
+  return Promise.all(pages.map(heard));
+}
+
+/** The connections that have the channel. */
+async function peersOf(box) {
+  const { stdout } = await box.command("phones", "--json");
+  return JSON.parse(stdout).phones.map(({ peer }) => peer).filter((peer) => peer && peer.channels.includes("media"));
+}
+
+function bursts(folder) {
+  mkdirSync(join(folder, "audio"), { recursive: true });
+  const [every, length] = [BURST.everyS, BURST.lengthS].map((s) => s * 48_000);
+  const sample = (n) => (n % every < length ? Math.round(32_767 * BURST.level * Math.sin((2 * Math.PI * BURST.hz * (n % every)) / 48_000)) : 0);
+  writeFileSync(join(folder, "audio/burst.wav"), wav(48_000, 4 * 48_000, sample));
+  writeFileSync(join(folder, "show.toml"), `
+[show]
+title = "Bursts"
+
+[tracks]
+burst = "audio/burst.wav"
+
+[[list]]
+name = "main"
+
+[[list.cue]]
+number = 1
+name = "Colour"
+phones = { color = "#ff9030", fade = "200ms" }
+`);
+  return folder;
+}
+
+/** In the page: makes this way the only one to the box. */
+function sendBy(way) {
+  const set = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function setRemote({ type, sdp }) {
+    const lines = sdp.split("\r\n").filter((line) => !/^a=(candidate|end-of-candidates)/.test(line));
+    return set.call(this, { type, sdp: lines.join("\r\n").replace("a=ice-ufrag:", `${way}\r\na=ice-ufrag:`) });
+  };
+}

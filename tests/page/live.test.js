@@ -1,0 +1,139 @@
+// Live sound as the core places it, with a context that writes down what it is told.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createLive, drawOut, withEcho } from "../../src/page/web/live.js";
+
+const FRAMES = 960;
+const sine = (n) => 0.5 * Math.sin((2 * Math.PI * 440 * n) / 48_000);
+
+class StubContext {
+  constructor(sampleRate = 48_000) {
+    Object.assign(this, { currentTime: 10, sampleRate, state: "running", sources: [], destination: {} });
+  }
+  createGain() {
+    const calls = [];
+    const gain = { setValueAtTime: (...it) => calls.push(["set", ...it]), linearRampToValueAtTime: (...it) => calls.push(["line", ...it]) };
+    return { context: this, gain, calls, connect() {}, disconnect() {} };
+  }
+  createBufferSource() {
+    const source = { starts: [], stops: [], connect(to) { this.gain = to; }, start(at) { this.starts.push(at); }, stop(at) { this.stops.push(at); } };
+    this.sources.push(source);
+    return source;
+  }
+  createBuffer(channels, length, rate) {
+    const planes = Array.from({ length: channels }, () => new Float32Array(length));
+    return { planes, length, rate, getChannelData: (k) => planes[k] };
+  }
+}
+
+/** A chunk of samples whose first is the n-th of all; two channels, the second upside down. */
+function chunk(index, fromS, { untilS = fromS + 0.02, riseS = 0, wave = sine } = {}) {
+  const bytes = new DataView(new ArrayBuffer(4 * FRAMES));
+  for (let n = 0; n < FRAMES; n += 1) {
+    const value = Math.round(32_767 * wave(index * FRAMES + n));
+    bytes.setInt16(4 * n, value, true);
+    bytes.setInt16(4 * n + 2, -value, true);
+  }
+  const data = Buffer.from(bytes.buffer).toString("base64");
+  return { act: "live", index, codec: "pcm16", data, from_s: fromS, until_s: untilS, rise_s: riseS };
+}
+
+function begin(sampleRate, world = {}) {
+  const host = new StubContext(sampleRate);
+  const events = [];
+  return { host, events, live: createLive({ context: () => host, tell: (it) => events.push(it), ...world }) };
+}
+
+/** What is heard of all pieces, from a frame on. */
+function mixed({ sources, sampleRate }, from, length, channel = 0) {
+  const out = new Float32Array(length);
+  for (const { buffer, starts, stops } of sources) {
+    const first = Math.round(starts[0] * sampleRate);
+    const end = Math.min(first + buffer.length, ...stops.map((at) => Math.round(at * sampleRate)));
+    for (let n = first; n < end; n += 1) if (n - from >= 0 && n - from < length) out[n - from] += buffer.planes[channel][n - first];
+  }
+  return out;
+}
+
+for (const rate of [48_000, 44_100]) {
+  test(`sx11: chunks that follow each other are one wave, at ${rate} frames a second`, () => {
+    const { host, live } = begin(rate);
+    const from = 12.000_013;
+    for (let k = 0; k < 10; k += 1) live.perform(chunk(k, from + 0.02 * k, { untilS: from + 0.02 * (k + 1), riseS: k ? 0 : 0.005 }));
+    const first = Math.ceil((from + 0.006) * rate);
+    const heard = mixed(host, first, Math.floor(0.19 * rate));
+    const worst = heard.reduce((most, it, n) => Math.max(most, Math.abs(it - sine(((first + n) / rate - from) * 48_000))), 0);
+    assert.ok(worst < 0.001, `${worst} off at the worst`);
+    const turned = mixed(host, first, 100, 1);
+    assert.ok(turned.every((it, n) => Math.abs(it + heard[n]) < 1e-4), "both channels");
+    assert.ok(host.sources.slice(0, -1).every(({ stops }) => stops.length === 1), "each echo is cut off by the next one");
+  });
+}
+
+test("sx11: a chunk that is drawn out by 0.3 % is one wave still", () => {
+  const { host, live } = begin(48_000);
+  const length = 0.02 * 1.003;
+  for (let k = 0; k < 10; k += 1) live.perform(chunk(k, 12 + length * k, { untilS: 12 + length * (k + 1) }));
+  const first = 12 * 48_000 + 20;
+  const heard = mixed(host, first, 9_000);
+  const worst = heard.reduce((most, it, n) => Math.max(most, Math.abs(it - sine((20 + n) / 1.003))), 0);
+  assert.ok(worst < 0.001, `${worst} off at the worst`);
+});
+
+test("sx15: what does not come leaves an echo that dies away without a step", () => {
+  const { host, live } = begin(48_000);
+  for (let k = 0; k < 3; k += 1) live.perform(chunk(k, 12 + 0.02 * k));
+  const heard = mixed(host, 12 * 48_000 + 20, 3_900);
+  const steps = heard.slice(1).map((it, n) => Math.abs(it - heard[n]));
+  assert.ok(Math.max(...steps) < 0.032, `a step of ${Math.max(...steps)}; the wave's own is 0.029`);
+  const power = (from) => Math.max(...heard.slice(from, from + 200).map(Math.abs));
+  assert.ok(power(2_900) > 0.35 && power(3_500) < 0.1, "it is there, and dies away");
+});
+
+test("sx15: a chunk that is late is heard from where it would be by now, and rises", () => {
+  const { host, live } = begin(48_000);
+  live.perform(chunk(0, 10.02));
+  host.currentTime = 10.05;
+  live.perform(chunk(1, 10.04));
+  const late = host.sources[1];
+  const at = Math.round(late.starts[0] * 48_000);
+  assert.ok(at > 10.05 * 48_000 && at < 10.051 * 48_000);
+  const [first, later] = [late.buffer.planes[0][0], late.buffer.planes[0][300]];
+  assert.ok(Math.abs(first) < 0.01, "from nothing");
+  assert.ok(Math.abs(later - sine(at + 300 - 10.02 * 48_000)) < 0.01, "in its own place");
+  assert.deepEqual(late.gain.calls, [], "and the one before falls");
+  assert.equal(host.sources[0].gain.calls.length, 2);
+  host.currentTime = 10.2;
+  live.perform(chunk(2, 10.06));
+  assert.equal(host.sources.length, 2, "what is past is not sounded");
+});
+
+test("sx11: opus goes through the browser's decoder, and one that breaks says so once", () => {
+  const decoders = [];
+  class StubDecoder {
+    constructor(how) { Object.assign(this, how, { given: [] }); decoders.push(this); }
+    configure(how) { this.how = how; }
+    decode(it) { this.given.push(it); }
+  }
+  class StubChunk { constructor(how) { Object.assign(this, how); } }
+  const { host, events, live } = begin(48_000, { AudioDecoder: StubDecoder, EncodedAudioChunk: StubChunk });
+  const opus = (index) => ({ ...chunk(index, 12 + 0.02 * index), codec: "opus", data: "/P/+" });
+  live.perform(opus(0));
+  live.perform(opus(1));
+  const [decoder] = decoders;
+  assert.deepEqual([decoder.how.codec, decoder.given.length, [...decoder.given[0].data]], ["opus", 2, [0xfc, 0xff, 0xfe]]);
+  const data = { numberOfChannels: 2, numberOfFrames: FRAMES, copyTo: (plane) => plane.fill(0.25), close() { this.closed = true; } };
+  decoder.output(data);
+  assert.ok(data.closed && host.sources[0].buffer.planes[1][500] > 0.24);
+  decoder.error(new Error("broken"));
+  decoder.output({ ...data });
+  assert.deepEqual([events, host.sources.length], [[{ event: "live_undecodable" }], 1]);
+});
+
+test("sx11: without a context nothing is asked of one", () => {
+  const live = createLive({ context: () => null, tell: () => {} });
+  live.perform(chunk(0, 12));
+  assert.equal(withEcho(new Float32Array([1, 1]), 0, 0).length, 4);
+  assert.equal(drawOut(new Float32Array(3), new Float32Array(FRAMES), { from_s: 1, until_s: 1.02 }, 48_000, 10, 48_000).length, 10);
+});

@@ -1,0 +1,157 @@
+//! Live sound that the program sends on the channel `media` (SX-11), heard by phones of another kind. Needs loopback;
+//! for the input alsa-lib, and no card.
+
+use std::f64::consts::TAU;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tools::caller::Caller;
+use units::Span;
+use uuid::Uuid;
+use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
+
+use crate::the_box::{Place, TheBox};
+
+const CHUNK: Span = Span::from_millis(20);
+/// `[peers] live_delay_ms`, and what the box itself needs.
+const LEAD: std::ops::Range<i64> = 200..330;
+
+/// A phone that has asked for live sound, dearest codec first.
+async fn call(the_box: &TheBox, codecs: &[MediaCodec]) -> Caller {
+    let at: SocketAddr = (Ipv4Addr::LOCALHOST, the_box.place.http).into();
+    let caller = Caller::call(at, "127.0.0.1:0", true).await.expect("the box answers");
+    want(&caller, codecs).await;
+    caller
+}
+
+async fn want(caller: &Caller, codecs: &[MediaCodec]) {
+    let (id, node_id) = (Uuid::nil(), Uuid::nil());
+    let timestamp = units::WireTime::from_micros(0);
+    let wanted = Message::MediaWanted(MediaWanted { codecs: codecs.into() });
+    let header = Header { id, timestamp, node_id, sequence: 1 };
+    caller.native.say("media", solusync::emit(&header, &wanted).as_bytes()).await.expect("open");
+}
+
+async fn chunk(caller: &Caller) -> (Header, MediaData) {
+    let bytes = caller.native.hear("media").await.expect("a chunk");
+    match solusync::parse(std::str::from_utf8(&bytes).expect("text")).expect("a message") {
+        (header, Message::MediaData(chunk)) => (header, chunk),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// So many in a row, each 20 ms after the one before, all of them ahead of their time.
+async fn chunks(caller: &Caller, count: usize) -> Vec<MediaData> {
+    let mut heard: Vec<MediaData> = Vec::new();
+    while heard.len() < count {
+        let (header, chunk) = chunk(caller).await;
+        let lead_ms = (chunk.timestamp.micros() - header.timestamp.micros()) / 1_000;
+        assert!(lead_ms < LEAD.end, "{lead_ms}");
+        if let Some(last) = heard.last() {
+            assert_eq!(chunk.chunk_index, last.chunk_index + 1, "none is missing");
+            let apart = chunk.timestamp.micros() - last.timestamp.micros();
+            assert!((apart - 20_000).abs() < 2_000, "{apart} µs");
+        }
+        assert_eq!((chunk.duration, chunk.is_keyframe), (CHUNK, false));
+        heard.push(chunk);
+    }
+    heard
+}
+
+fn samples(chunk: &MediaData) -> Vec<f64> {
+    assert_eq!(chunk.pcm_channels(), Some(2));
+    let left = chunk.data.chunks_exact(4).map(|it| i16::from_le_bytes([it[0], it[1]]));
+    left.map(|it| f64::from(it) / 32_767.0).collect()
+}
+
+/// The amplitude of a tone in it, and its phase at the first sample, in turns.
+fn tone(samples: &[f64], hz: f64) -> (f64, f64) {
+    let turn = |n: usize| n as f64 * TAU * hz / 48_000.0;
+    let sum = |by: fn(f64) -> f64| -> f64 {
+        samples.iter().enumerate().map(|(n, it)| it * by(turn(n))).sum()
+    };
+    let (sin, cos) = (sum(f64::sin), sum(f64::cos));
+    (2.0 * sin.hypot(cos) / samples.len() as f64, cos.atan2(sin) / TAU)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_what_is_on_air_goes_out_as_opus_and_as_samples_that_mean_the_same_time() {
+    let the_box = TheBox::start();
+    let opus = call(&the_box, &[MediaCodec::Opus, MediaCodec::Pcm16]).await;
+    let pcm = call(&the_box, &[MediaCodec::Pcm16]).await;
+    assert_eq!(the_box.knock("POST", "/api/v1/air", r#"{"what":"tone"}"#).0, 200);
+    let (coded, plain) = tokio::join!(chunks(&opus, 60), chunks(&pcm, 60));
+    assert!(coded.iter().all(|it| it.codec == MediaCodec::Opus && it.track_id.0 == "tone"));
+    let mut decoder = opus::Decoder::new(48_000, opus::Channels::Stereo).expect("libopus");
+    let decoded = coded.iter().map(|chunk| {
+        let mut pcm = [0.0_f32; 2 * 960];
+        let frames = decoder.decode_float(&chunk.data, &mut pcm, false).expect("Opus");
+        assert_eq!(frames, 960);
+        pcm.chunks_exact(2).map(|it| f64::from(it[0])).collect::<Vec<f64>>()
+    });
+    let decoded: Vec<Vec<f64>> = decoded.collect();
+    // The same tone at its own phase, each by its own time: what the codec delays stands in its time.
+    let late = |chunk: &MediaData, samples: &[f64], with: &MediaData, and: &[f64]| {
+        let (level, phase) = tone(samples, 997.0);
+        assert!((0.23..0.27).contains(&level), "{level}");
+        let apart = (chunk.timestamp.micros() - with.timestamp.micros()) as f64 / 1e6;
+        let turns = phase - tone(and, 997.0).1 - apart * 997.0;
+        (turns - turns.round()) / 997.0
+    };
+    let off = late(&coded[50], &decoded[50], &plain[50], &samples(&plain[50]));
+    assert!(off.abs() < 60e-6, "{off} s apart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_who_takes_it_on_media_hears_nothing_on_the_track_until_it_lets_go() {
+    let the_box = TheBox::start();
+    let live = call(&the_box, &[MediaCodec::Opus]).await;
+    let other = call(&the_box, &[]).await;
+    assert_eq!(the_box.knock("POST", "/api/v1/air", r#"{"what":"tone"}"#).0, 200);
+    chunks(&live, 20).await;
+    other.native.sound().await.expect("the track");
+    want(&live, &[]).await;
+    live.native.sound().await.expect("the track, which it has let go of `media` for");
+    let phones = the_box.ask_json(&["phones"]);
+    let said = |k: usize| phones["phones"][k]["peer"]["traffic"]["media"]["messages_out"].as_u64();
+    let mut counts = [said(0), said(1)];
+    counts.sort_unstable();
+    assert_eq!(counts[0], Some(0), "{phones}");
+    assert!(counts[1] >= Some(20), "{phones}");
+}
+
+/// A box whose input is alsa-lib's `file` device: a tone, for ever as far as the test goes.
+fn listening() -> Place {
+    let mut place = Place::new();
+    let (raw, conf) = (place.path("stage.raw"), place.path("asound.conf"));
+    let wave = |n: usize| (0.5 * (n as f64 * TAU * 440.0 / 48_000.0).sin() * 32_767.0) as i16;
+    let bytes: Vec<u8> = (0..60 * 48_000).flat_map(|n| wave(n).to_ne_bytes()).collect();
+    std::fs::write(&raw, bytes).expect("written");
+    let stage = format!(
+        "</usr/share/alsa/alsa.conf>\npcm.stage {{ type file slave.pcm \"null\" file \"/dev/null\" infile \"{}\" format \"raw\" }}\n",
+        raw.display()
+    );
+    std::fs::write(&conf, stage).expect("written");
+    place.write_box("[sound]\ndevice = \"simulated\"\ninput = \"stage\"\n");
+    place.alsa = Some(conf);
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_what_an_alsa_input_hears_goes_on_air() {
+    let the_box = listening().run();
+    let phone = call(&the_box, &[MediaCodec::Pcm16]).await;
+    assert!(the_box.ask(&["air", "input"]).status.success());
+    let heard = chunks(&phone, 30).await;
+    let all: Vec<f64> = heard[10..].iter().flat_map(samples).collect();
+    let (level, _) = tone(&all, 440.0);
+    assert!((0.49..0.51).contains(&level), "{level}");
+    assert_eq!(the_box.ask_json(&["status"])["show"]["on_air"], "input");
+}
+
+#[test]
+fn an_input_that_is_not_there_is_said_not_to_be_on_air() {
+    let mut the_box = TheBox::start();
+    assert!(the_box.ask(&["air", "input"]).status.success());
+    let line = the_box.wait_for_line("input is not on air: ");
+    assert!(line.contains("[sound]"), "{line}");
+}
