@@ -84,6 +84,32 @@ pub struct DayReport {
     pub looks: u64,
     /// Of them, those at which the error was within the phone's own bound.
     pub within_bound: u64,
+    /// And how large it was.
+    pub errors: Sizes,
+    /// Looks at phones that sounded, by how far each was from its place.
+    pub places: Sizes,
+}
+
+/// Errors, by how large they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// How many.
+    pub all: u64,
+    /// Of them, those within half a millisecond either way.
+    pub within_half_ms: u64,
+    /// Within one.
+    pub within_1_ms: u64,
+    /// Within five.
+    pub within_5_ms: u64,
+}
+
+impl Sizes {
+    fn add(&mut self, error_ms: f64) {
+        self.all += 1;
+        self.within_half_ms += u64::from(error_ms.abs() <= 0.5);
+        self.within_1_ms += u64::from(error_ms.abs() <= 1.0);
+        self.within_5_ms += u64::from(error_ms.abs() <= 5.0);
+    }
 }
 
 const SHOW: &str = r##"
@@ -266,11 +292,13 @@ impl Day {
             self.report.looks += 1;
             self.report.within_bound += u64::from(error <= reading.bound);
             self.report.worst_error_ms = self.report.worst_error_ms.max(error.millis_f64());
+            self.report.errors.add(error.millis_f64());
         }
         let Some(place_ms) = place_ms(phone, now, self.piece_began) else {
             life.last = None;
             return self.report.silent += 1;
         };
+        self.report.places.add(place_ms);
         self.report.worst_place_ms = self.report.worst_place_ms.max(place_ms.abs());
         if let Some((begun, before)) = life.last {
             self.report.cuts += pieces - begun;

@@ -29,7 +29,7 @@ mod wifi;
 mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
-pub use day::{Day, DayReport};
+pub use day::{Day, DayReport, Sizes};
 pub use light_day::{LightDay, LightReport, STEP_ALLOWED};
 pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};

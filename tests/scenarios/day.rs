@@ -18,5 +18,15 @@ fn lives_through(seed: u64) {
     assert_eq!((report.lost, report.cuts, report.silent), (0, 0, 0), "{report:?}");
     assert!(report.worst_step_ms <= 3.1, "0.3 % of a second, and what stamps tremble: {report:?}");
     assert!(report.worst_place_ms < 8.0, "{report:?}");
+    let (clocks, places) = (report.errors, report.places);
+    assert!(
+        clocks.all == report.looks && (20_000..=clocks.all).contains(&places.all),
+        "{report:?}"
+    );
+    for sizes in [clocks, places] {
+        assert!(sizes.within_half_ms * 100 > sizes.all * 60, "{report:?}");
+        assert!(sizes.within_1_ms * 100 > sizes.all * 80, "{report:?}");
+        assert!(sizes.within_5_ms * 1_000 > sizes.all * 999, "{report:?}");
+    }
     assert!(report.within_bound * 1_000 >= report.looks * 999, "{report:?}");
 }

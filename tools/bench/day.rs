@@ -11,7 +11,7 @@ use units::Span;
 /// How long a day.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench day\n  tools bench day --phones 100 --hours 4 --seed 3 --json\n\nEnds with 1 where a phone is lost, or a glitch was to be heard."
+    after_help = "Examples:\n  tools bench day\n  tools bench day --phones 1000 --hours 1   an hour of a full house\n  tools bench day --phones 100 --hours 4 --seed 3 --json\n\nEnds with 1 where a phone is lost, or a glitch was to be heard."
 )]
 pub struct Args {
     /// How many phones
@@ -82,5 +82,15 @@ impl Report {
             "  clocks: {:.2} ms off at worst; within their bound {} of {} times",
             day.worst_error_ms, day.within_bound, day.looks
         );
+        println!("  a look a second          within 0.5 ms   within 1 ms   within 5 ms");
+        for (what, sizes) in [("clocks", day.errors), ("sound, in its place", day.places)] {
+            let share = |some: u64| some as f64 / sizes.all as f64 * 100.0;
+            println!(
+                "  {what:<22} {:>13.2} % {:>11.2} % {:>11.2} %",
+                share(sizes.within_half_ms),
+                share(sizes.within_1_ms),
+                share(sizes.within_5_ms)
+            );
+        }
     }
 }
