@@ -45,8 +45,8 @@ class StubContext {
 
 async function awake(bytes = 4) {
   const events = [];
-  const fetch = async () => ({ ok: true, arrayBuffer: async () => new ArrayBuffer(bytes) });
-  const sound = createSound({ AudioContext: StubContext, fetch, tell: (event) => events.push(event), chirp: () => new Float32Array([0, 0.5, 0]) });
+  const load = async () => new ArrayBuffer(bytes);
+  const sound = createSound({ AudioContext: StubContext, load, tell: (event) => events.push(event), chirp: () => new Float32Array([0, 0.5, 0]) });
   sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
   assert.equal(await sound.wake(), true);
   await settled();
@@ -64,7 +64,7 @@ test("what cannot be decoded or fetched is told", async () => {
   const { events } = await awake(0);
   assert.deepEqual(events, [{ event: "media_failed", track_id: "track_001" }]);
   const told = [];
-  const sound = createSound({ AudioContext: StubContext, fetch: async () => ({ ok: false, status: 404 }), tell: (event) => told.push(event) });
+  const sound = createSound({ AudioContext: StubContext, load: async () => { throw new Error("404"); }, tell: (event) => told.push(event) });
   sound.perform({ act: "fetch", track_id: "a", url: "/media/a" });
   await settled();
   assert.deepEqual(told, [{ event: "media_failed", track_id: "a" }]);
@@ -127,13 +127,13 @@ test("a look says what the browser knows and leaves out what it does not", async
 });
 
 test("before the first tap there is no context and nothing to look at", () => {
-  const sound = createSound({ AudioContext: StubContext, fetch: async () => ({}), tell() {} });
+  const sound = createSound({ AudioContext: StubContext, load: async () => new ArrayBuffer(0), tell() {} });
   assert.equal(sound.look(), null);
   sound.perform(begin);
 });
 
 test("a browser without Web Audio says so", async () => {
-  const sound = createSound({ AudioContext: undefined, fetch: async () => ({}), tell() {} });
+  const sound = createSound({ AudioContext: undefined, load: async () => new ArrayBuffer(0), tell() {} });
   assert.equal(await sound.wake(), false);
 });
 

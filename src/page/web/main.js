@@ -3,6 +3,7 @@
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
 import { createMicrophone } from "/page/microphone.js";
+import { createHash, createPreload } from "/page/preload.js";
 import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
@@ -62,7 +63,7 @@ async function main() {
   });
   const sound = createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
-    fetch: (url) => fetch(url),
+    load: createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) }),
     tell,
     chirp: (rateHz) => core.chirp(rateHz),
   });

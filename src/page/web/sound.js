@@ -8,12 +8,12 @@
 /**
  * @param {object} world
  * @param {(new (options?: AudioContextOptions) => AudioContext) | undefined} world.AudioContext
- * @param {typeof fetch} world.fetch
+ * @param {(url: string) => Promise<ArrayBuffer>} world.load
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {(rateHz: number) => Float32Array} world.chirp
  * @returns {import("./types").Sound}
  */
-export function createSound({ AudioContext, fetch, tell, chirp }) {
+export function createSound({ AudioContext, load, tell, chirp }) {
   /** @type {AudioContext | null} */
   let context = null;
   /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
@@ -37,10 +37,7 @@ export function createSound({ AudioContext, fetch, tell, chirp }) {
 
   /** @param {import("./types").Fetch} act */
   function fetchTrack({ track_id, url }) {
-    const bytes = fetch(url).then((answer) => {
-      if (!answer.ok) throw new Error(`${answer.status}`);
-      return answer.arrayBuffer();
-    });
+    const bytes = load(url);
     fetched.set(track_id, bytes);
     bytes.catch(() => failed(track_id, bytes));
     if (context) decode(track_id);
