@@ -2,6 +2,7 @@
 
 #[cfg(feature = "rooms")]
 pub mod caller;
+pub mod crowd;
 pub mod fleet;
 #[cfg(feature = "rooms")]
 pub mod native;

@@ -10,6 +10,7 @@ mod box_clock;
 pub(crate) mod clock;
 mod clock_wasm;
 mod day;
+mod fanout;
 mod go;
 mod light;
 mod light_day;
@@ -49,6 +50,8 @@ pub enum Bench {
     /// What a hop through the rooms of Bloom costs, beside bare channels and beside a flood
     #[cfg(feature = "rooms")]
     Rooms(rooms::Args),
+    /// What an order to thousands of phones costs and when the last has it, beside other servers
+    Fanout(fanout::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -69,6 +72,7 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Ltc(args) => ltc::run(args),
         #[cfg(feature = "rooms")]
         Bench::Rooms(args) => rooms::run(args),
+        Bench::Fanout(args) => fanout::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }
