@@ -19,7 +19,7 @@ const TEXT_MAX: u64 = 4 << 20;
 const DEPTH_MAX: usize = 4;
 
 /// Names of sound files end like this.
-const ENDINGS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "oga", "opus"];
+const ENDINGS: [&str; 8] = ["wav", "flac", "mp3", "ogg", "oga", "opus", "mp4", "webm"];
 
 /// The whole content or the old one, whenever the power goes: written beside, flushed, moved over, and the move
 /// flushed with its folder. Nobody may read it whom `mode` does not let, not even while it is written.
@@ -62,7 +62,7 @@ impl ShowFolder {
 }
 
 /// A file that is read while it plays. One that is replaced goes on as it was; one that is cut ends early.
-struct OnDisk(File);
+pub(crate) struct OnDisk(pub(crate) File);
 
 impl Stored for OnDisk {
     fn length(&self) -> io::Result<u64> {

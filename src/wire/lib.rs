@@ -9,6 +9,8 @@ pub mod capture;
 pub mod chirp;
 pub mod clock_peer;
 pub mod duet;
+#[cfg(not(target_arch = "wasm32"))] // browsers know how long a film is
+pub mod film;
 #[cfg(not(target_arch = "wasm32"))] // no page plays a sequence
 pub mod fseq;
 pub mod ltc;

@@ -116,6 +116,26 @@ export const stateOf = (page) => page.getAttribute("body", "data-state");
 export const inStep = (page) => until("the page is in step", async () => (await stateOf(page)) === "in_step");
 export const heard = (page) => page.evaluate(() => window.heard());
 
+/** When what plays on phones began, network time in milliseconds, as the box tells one who comes late. */
+export async function startOf(browser, port) {
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${port}/screen`);
+  const startS = await page.evaluate(() => new Promise((done) => {
+    const socket = new WebSocket(`ws://${location.host}/ws`);
+    const id = () => "00000000-0000-4000-8000-000000000000".replace(/0/g, () => Math.floor(Math.random() * 10));
+    const header = { id: id(), timestamp: Date.now() / 1000, node_id: id(), sequence: 1 };
+    socket.onmessage = ({ data }) => {
+      const said = JSON.parse(data);
+      if (said.type === "media_control" && said.action === "play") done(said.start_at - (said.params.position_ms || 0) / 1000);
+    };
+    socket.onopen = () => socket.send(JSON.stringify({
+      type: "hello", header, protocol_version: "0.1.0", capabilities: ["audio"], node_type: "client",
+    }));
+  }));
+  await page.close();
+  return startS * 1000;
+}
+
 /**
  * A bad network before a port: `{ port, order(words), close() }`, and `datagrams`, the same on UDP, where they are
  * asked for. It is `tools proxy` with these `words` on its command line, its scenario `clear` unless they name another.

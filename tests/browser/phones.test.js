@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { between, clickTimes, median, quantile, stoodStillMs } from "./capture.js";
 import {
-  CLICK_EVERY_S, clickShow, heard, house, inStep, open as openIn, startBox, startBrowser, startWire,
+  CLICK_EVERY_S, clickShow, heard, house, inStep, open as openIn, startBox, startBrowser, startOf, startWire,
   stateOf, tapped as tappedIn, until, whyNot,
 } from "./helpers.js";
 
@@ -95,7 +95,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
     if (!measured) return;
     const [one, two] = measured.heard.map(([all, first]) => clickTimes(all).slice(first));
     const pairs = between(one, two);
-    const grid = await startOf();
+    const grid = await startOf(browser, box.port);
     const [first, second] = [one, two].map((times) => apart(times, grid));
     t.diagnostic(`page to page: p95 ${shown(quantile(pairs, 0.95))}, worst ${shown(worst(pairs))}`);
     t.diagnostic(`page to box: ${shown(median(first))} and ${shown(median(second))}, worst ${shown(worst([...first, ...second]))}`);
@@ -139,7 +139,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
     await late.close();
     if (!measured) return;
     const [[all, first]] = measured.heard;
-    const grid = await startOf();
+    const grid = await startOf(browser, box.port);
     const times = apart(clickTimes(all).slice(first), grid);
     t.diagnostic(`late phone to box: ${shown(median(times))}, worst ${shown(worst(times))}`);
     assert.ok(worst(times) < 3);
@@ -153,26 +153,6 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
       return (await heard(pages[1])).clicks.length === count;
     });
   });
-
-  /** When the box wants the clicks, UNIX milliseconds: the order's own `start_at`, as a late phone gets it. */
-  async function startOf() {
-    const page = await browser.newPage();
-    await page.goto(`http://localhost:${box.port}/screen`);
-    const startS = await page.evaluate(() => new Promise((done) => {
-      const socket = new WebSocket(`ws://${location.host}/ws`);
-      const id = () => "00000000-0000-4000-8000-000000000000".replace(/0/g, () => Math.floor(Math.random() * 10));
-      const header = { id: id(), timestamp: Date.now() / 1000, node_id: id(), sequence: 1 };
-      socket.onmessage = ({ data }) => {
-        const said = JSON.parse(data);
-        if (said.type === "media_control" && said.action === "play") done(said.start_at - (said.params.position_ms || 0) / 1000);
-      };
-      socket.onopen = () => socket.send(JSON.stringify({
-        type: "hello", header, protocol_version: "0.1.0", capabilities: ["audio"], node_type: "client",
-      }));
-    }));
-    await page.close();
-    return startS * 1000;
-  }
 });
 
 test("a browser at the demo sees its screen take the first cue's colour", { skip, timeout: 60_000 }, async () => {

@@ -143,3 +143,22 @@ test("sx20: a chirp goes the way that music goes, at its audio time", async () =
   const [source] = context.sources;
   assert.deepEqual([source.calls, [...source.buffer.plane], source.buffer.rate], [[["start", 12.5, undefined]], [0, 0.5, 0], 48_000]);
 });
+
+test("what a call has stopped goes on by itself when the page is there again", async () => {
+  const { sound, events, context } = await awake();
+  context.state = "interrupted";
+  context.onstatechange();
+  assert.deepEqual([events.at(-1).event, events.at(-1).running], ["audio", false]);
+  sound.cameBack();
+  context.onstatechange();
+  assert.equal(events.at(-1).running, true);
+});
+
+test("a browser that wants another tap is not asked twice", async () => {
+  const { sound, context } = await awake();
+  context.state = "suspended";
+  context.resume = async () => { throw new Error("NotAllowedError"); };
+  sound.cameBack();
+  await settled();
+  assert.equal(sound.look().running, false, "the core asks for the tap");
+});

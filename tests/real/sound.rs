@@ -9,6 +9,7 @@ use engine::show::{Loops, MediaId, MediaInfo, SoundCue};
 use engine::sound::{FrameGrid, Pcm, Playback, Renderer, Start};
 use engine::told::Input;
 use io::clock::BoxClock;
+use io::disk::ShowFolder;
 use io::sound::{Card, CardError, CardSetup, Device, MediaError, decode, media_info};
 use units::{Decibels, ShowTime, Span, VoiceId};
 
@@ -108,6 +109,40 @@ fn a_hash_is_the_one_that_other_tools_give() {
     let info = media_info(&vector("click.wav")).expect("a file");
     let said = include_str!("../vectors/media/click.wav.sha256");
     assert_eq!(said.split_whitespace().next(), Some(&*info.sha256));
+}
+
+#[test]
+fn sx19_a_film_says_how_long_it_is_and_only_phones_play_it() {
+    for name in ["film.mp4", "film.webm"] {
+        let info = media_info(&vector(name)).expect(name);
+        assert!(info.is_film(), "{name}");
+        assert_eq!(info.length(), Span::from_millis(2_500), "{name}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(vector("film.mp4"), folder.path().join("film.mp4")).expect("written");
+    let cue = |what| {
+        let show = format!(
+            "[show]\ntitle = \"x\"\n[tracks]\nfilm = \"film.mp4\"\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n{what}\n"
+        );
+        std::fs::write(folder.path().join("show.toml"), show).expect("written");
+        let folder = ShowFolder::of(folder.path());
+        engine::show::load(&folder.root, &folder)
+    };
+    let on_phones = cue("phones = { track = \"film\" }");
+    assert!(on_phones.show.is_some(), "{:?}", on_phones.findings);
+    let on_the_box = cue("sound = { track = \"film\" }");
+    assert!(on_the_box.show.is_none());
+    assert!(on_the_box.findings.iter().any(|it| it.message.contains("phones play it")));
+}
+
+#[test]
+fn a_film_that_cannot_be_played_in_step_says_what_helps() {
+    let said = |name| media_info(&vector(name)).expect_err(name).to_string();
+    for name in ["broken-film-without-a-length.mp4", "broken-film-still-recording.webm"] {
+        assert!(said(name).contains("remux"), "{}", said(name));
+    }
+    assert!(said("broken-film-longer-than-a-day.webm").contains("longer than a day"));
+    assert!(!said("broken-film-box-shorter-than-its-head.mp4").is_empty());
 }
 
 #[test]

@@ -76,9 +76,7 @@ impl<'a> Library<'a> {
         let audible = |info: MediaInfo| match info {
             // A loop of no length would never get anywhere.
             MediaInfo { frames: 0, .. } => Err("it holds no sound".to_string()),
-            MediaInfo { rate_hz: 0, .. } | MediaInfo { channels: 0, .. } => {
-                Err("it does not say how it sounds".to_string())
-            }
+            MediaInfo { rate_hz: 0, .. } => Err("it does not say how it sounds".to_string()),
             info => Ok(info),
         };
         let answer = self.source.media(path).and_then(audible).map(|info| {

@@ -26,7 +26,7 @@ pub fn sound(report: &Report, node: &Node, known: &mut Known) -> Vec<SoundCue> {
 
 fn one_sound(report: &Report, node: &Node, known: &mut Known) -> Option<SoundCue> {
     let table = Table::open(report, node, "`sound`", SOUND_KEYS)?;
-    let media = sound_media(&table, known);
+    let media = sound_media(&table, known).filter(|media| is_for_the_box(&table, *media, known));
     let sound = SoundCue {
         // Without a file the rest is read all the same, for its mistakes.
         media: media.unwrap_or(MediaId(usize::MAX)),
@@ -41,6 +41,17 @@ fn one_sound(report: &Report, node: &Node, known: &mut Known) -> Option<SoundCue
     starts_within(&table, &sound, known.library);
     fades_fit(&table, sound.fade_in + sound.fade_out, length);
     Some(sound)
+}
+
+fn is_for_the_box(table: &Table, media: MediaId, known: &Known) -> bool {
+    let is_film = known.library.info(media).is_film();
+    if is_film {
+        let spot = table.node("file").or(table.node("track")).map_or(table.spot, |node| node.spot);
+        let message = "this is a film: phones play it, and the box does not".into();
+        let help = "`phones = { track = … }` with its name in [tracks]; for the box, its sound as a file of its own";
+        table.report.error(spot, code::MEDIA_UNREADABLE, message, Some(help.into()));
+    }
+    !is_film
 }
 
 fn sound_media(table: &Table, known: &mut Known) -> Option<MediaId> {

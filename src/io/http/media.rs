@@ -121,6 +121,8 @@ fn mime(file: &str) -> &'static str {
         Some("flac") => "audio/flac",
         Some("mp3") => "audio/mpeg",
         Some("ogg" | "oga" | "opus") => "audio/ogg",
+        Some("mp4") => "video/mp4",
+        Some("webm") => "video/webm",
         _ => "application/octet-stream",
     }
 }

@@ -1,4 +1,4 @@
-//! Sound files into memory: WAV, FLAC, MP3, Ogg Vorbis, Opus.
+//! Sound files into memory: WAV, FLAC, MP3, Ogg Vorbis, Opus; of films, how long they are.
 //!
 //! In: a path. Out: every frame that the encoder was given, no more: what encoders add before and after (MP3, Vorbis
 //! and Opus all do) is taken off where the file says how much, so that a loop is seamless and a start is exact.
@@ -24,6 +24,10 @@ use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
+use units::Span;
+use wire::film::{self, FilmError};
+
+use crate::disk::OnDisk;
 
 /// More than any file that is meant to be heard, and what the renderer filters in full on the slowest card.
 const RATE_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -117,6 +121,9 @@ fn read(path: &Path) -> Result<Pcm, MediaError> {
 
 fn describe(path: &Path) -> Result<MediaInfo, MediaError> {
     let (sha256, bytes) = digest(path)?;
+    if let Some(length) = film_length(path)? {
+        return Ok(MediaInfo::film(sha256, bytes, length));
+    }
     let mut reader = Reader::open(path)?;
     let mut counted = 0;
     while let Some(packet) = reader.packet()? {
@@ -131,6 +138,17 @@ fn describe(path: &Path) -> Result<MediaInfo, MediaError> {
         channels: reader.channels as u16,
         frames,
     })
+}
+
+/// How long a film is; none where it is none.
+fn film_length(path: &Path) -> Result<Option<Span>, MediaError> {
+    let unreadable = |source| MediaError::Unreadable { file: path.into(), source };
+    match film::length(&OnDisk(File::open(path).map_err(unreadable)?)) {
+        Ok(length) => Ok(Some(length)),
+        Err(FilmError::Neither) => Ok(None),
+        Err(FilmError::Unreadable(source)) => Err(unreadable(source)),
+        Err(error) => Err(MediaError::Damaged { file: path.into(), why: error.to_string() }),
+    }
 }
 
 fn digest(path: &Path) -> Result<(String, u64), MediaError> {

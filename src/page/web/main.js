@@ -18,7 +18,8 @@ import { loadWords } from "/page/words.js";
 
 const browser = /** @type {Browser} */ (window);
 const device = /** @type {Device} */ (navigator);
-const role = document.body.dataset.role === "screen" ? "screen" : "phone";
+const role = /** @type {import("./types").Role} */ (document.body.dataset.role);
+const token = takeToken();
 const nowMs = () => performance.now();
 /** What the address asks for goes before what the browser asks for. */
 const asked = [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
@@ -36,6 +37,7 @@ async function main() {
     hints: await hints(),
     kept: kept(),
     codecs: await codecs(),
+    token,
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const view = createView(document, words, {
@@ -66,6 +68,10 @@ async function main() {
     load: createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) }),
     tell,
     chirp: (rateHz) => core.chirp(rateHz),
+    fetchFilms: once(async () => {
+      const { createFilms } = await import("/page/films.js");
+      return createFilms({ document, nowMs, heardS, nextFrame: (act) => { requestAnimationFrame(act); } });
+    }),
   });
   const microphone = createMicrophone({
     isSecure: window.isSecureContext,
@@ -148,6 +154,16 @@ async function main() {
     timer = setTimeout(woken, Math.max(0, (moves ? wakeMs : soonestMs) - nowMs()));
   }
 
+  // As the browser says, less what the core knows better: sound is sent off so much earlier, and pictures are not.
+  /** @param {number} atMs */
+  function heardS(atMs) {
+    const look = sound.look();
+    if (!look) return 0;
+    const { output, audio_s, latency_s } = look;
+    const heard = output ? output.audio_s + (atMs - output.page_ms) / 1000 : audio_s - (latency_s || 0) + (atMs - nowMs()) / 1000;
+    return heard - core.look(nowMs()).errors.delay_ms / 1000;
+  }
+
   function woken() {
     tell(sound.look() || { event: "tick" });
   }
@@ -168,6 +184,7 @@ async function main() {
   function cameBack() {
     if (document.visibilityState !== "visible") return;
     wake.cameBack();
+    sound.cameBack();
     tell({ event: "woke" });
   }
 
@@ -180,7 +197,47 @@ async function main() {
   if (device.getBattery) {
     device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
   }
+  if (role !== "phone") wake.keep();
+  if (role === "performer") prompt(words, () => core.netMs(nowMs())).catch(broken);
   tell({ event: "tick" });
+}
+
+/** How often a performer's page asks what comes, and draws how long until then. */
+const ASK_EVERY_MS = 1000;
+const DRAW_EVERY_MS = 100;
+
+/** @param {import("./types").Words} words @param {() => number} netMs */
+async function prompt(words, netMs) {
+  const { createPrompter } = await import("/page/performer.js");
+  const prompter = createPrompter(document, words);
+  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  async function ask() {
+    try {
+      const answer = await fetch("/prompt", { headers, cache: "no-store" });
+      if (answer.ok) prompter.hear(await answer.json());
+    } catch (_) {
+      // The box is away: what was ordered is still counted down.
+    }
+    setTimeout(ask, ASK_EVERY_MS);
+  }
+  setInterval(() => prompter.draw(netMs()), DRAW_EVERY_MS);
+  await ask();
+}
+
+const TOKEN = "downbeat.token";
+
+/** The token in the address's fragment, which no server is told. Over plain HTTP it stays here: anybody could read it. */
+function takeToken() {
+  const said = new URLSearchParams(location.hash.slice(1)).get("token");
+  // Nobody reads it over a shoulder, or sends it on with the address.
+  if (said) history.replaceState(null, "", location.pathname + location.search);
+  if (location.protocol !== "https:") return undefined;
+  try {
+    if (said) sessionStorage.setItem(TOKEN, said);
+    return said || sessionStorage.getItem(TOKEN) || undefined;
+  } catch (_) {
+    return said || undefined;
+  }
 }
 
 /** What `make` makes, once; a failure is not kept. @template T @param {() => Promise<T>} make */
@@ -240,6 +297,11 @@ async function codecs() {
 function chance() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// An installed page opens when the box is away, too. Over plain HTTP there is no such thing.
+if (location.protocol === "https:" && navigator.serviceWorker && role === "phone") {
+  navigator.serviceWorker.register("/sw.js").catch(() => {});
 }
 
 // What this phone cannot do for its holder. An iPhone's silent switch mutes pages, unless they may say what they are.

@@ -11,11 +11,14 @@
  * @param {(url: string) => Promise<ArrayBuffer>} world.load
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {(rateHz: number) => Float32Array} world.chirp
+ * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once there is one
  * @returns {import("./types").Sound}
  */
-export function createSound({ AudioContext, load, tell, chirp }) {
+export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
   /** @type {AudioContext | null} */
   let context = null;
+  /** @type {import("./types").Films | null} */
+  let films = null;
   /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
   const fetched = new Map();
   /** @type {Map<string, AudioBuffer>} */
@@ -29,6 +32,11 @@ export function createSound({ AudioContext, load, tell, chirp }) {
     if (!AudioContext) return false;
     if (!context) {
       context = new AudioContext({ latencyHint: "interactive" });
+      // A call, another app or a locked screen: iOS says `interrupted`, others `suspended`.
+      context.onstatechange = () => {
+        const look = lookAt();
+        if (look) tell(look);
+      };
       fetched.forEach((_, track) => decode(track));
     }
     await context.resume();
@@ -49,18 +57,43 @@ export function createSound({ AudioContext, load, tell, chirp }) {
     const host = context;
     if (!bytes || !host) return;
     bytes
-      // Safari 14 knows only the form with callbacks.
-      .then((data) => new Promise((/** @type {(it: AudioBuffer) => void} */ ready, broken) => {
-        const promise = host.decodeAudioData(data, ready, broken);
-        if (promise) promise.catch(broken);
-      }))
-      .then((buffer) => {
+      .then((data) => prepare(host, track, data))
+      .then((it) => {
         if (fetched.get(track) !== bytes) return;
         fetched.delete(track);
-        decoded.set(track, buffer);
-        tell({ event: "media_ready", track_id: track, duration_s: buffer.duration });
+        if (typeof it !== "number") decoded.set(track, it);
+        tell({ event: "media_ready", track_id: track, duration_s: typeof it === "number" ? it : it.duration });
       })
       .catch(() => failed(track, bytes));
+  }
+
+  // Safari 14 knows only the form with callbacks.
+  /** @param {AudioContext} host @param {ArrayBuffer} data @returns {Promise<AudioBuffer>} */
+  function decodeSound(host, data) {
+    return new Promise((ready, broken) => {
+      const promise = host.decodeAudioData(data, ready, broken);
+      if (promise) promise.catch(broken);
+    });
+  }
+
+  /** Sound, or a film's length. @param {AudioContext} host @param {string} track @param {ArrayBuffer} data
+   * @returns {Promise<AudioBuffer | number>} */
+  async function prepare(host, track, data) {
+    const type = filmType(new Uint8Array(data));
+    if (!type) return decodeSound(host, data);
+    films = await fetchFilms();
+    return films.load(track, new Blob([data], { type }));
+  }
+
+  // What a film sounds goes the way of its voice.
+  /** @param {AudioContext} host @param {number} voice */
+  function hearFilm(host, voice) {
+    return (/** @type {HTMLMediaElement} */ video, /** @type {AudioNode | null} */ source) => {
+      const node = source || host.createMediaElementSource(video);
+      node.disconnect();
+      node.connect(voiceOf(host, voice));
+      return node;
+    };
   }
 
   /** @param {string} track @param {Promise<ArrayBuffer>} bytes */
@@ -153,18 +186,36 @@ export function createSound({ AudioContext, load, tell, chirp }) {
     return { audio_s: contextTime, page_ms: performanceTime };
   }
 
+  function lookAt() {
+    if (!context) return null;
+    const latency = context.outputLatency;
+    return {
+      event: /** @type {"audio"} */ ("audio"),
+      running: context.state === "running",
+      audio_s: context.currentTime,
+      latency_s: typeof latency === "number" ? latency : null,
+      output: outputStamp(context),
+    };
+  }
+
   return {
     wake,
+    // Whoever has tapped once need not tap again, where the browser lets us. Where not, the tap is asked for.
+    cameBack: () => { if (context && context.state !== "running") context.resume().catch(() => {}); },
     context: () => context,
     perform(act) {
       if (act.act === "fetch") return fetchTrack(act);
       if (act.act === "forget") {
         fetched.delete(act.track_id);
         decoded.delete(act.track_id);
+        if (films) films.forget(act.track_id);
         return;
       }
       if (!context) return;
       if (act.act === "chirp") sing(context, act.at_s);
+      else if (act.act === "begin" && films && films.has(act.track_id)) films.begin(act, hearFilm(context, act.voice));
+      else if (act.act === "end" && films && films.owns(act.segment)) films.end(act);
+      else if (act.act === "rate" && films && films.owns(act.segment)) films.rate(act);
       else if (act.act === "begin") begin(context, act);
       else if (act.act === "end") end(context, act);
       else if (act.act === "gain") line(voiceOf(context, act.voice).gain, act.points);
@@ -173,16 +224,13 @@ export function createSound({ AudioContext, load, tell, chirp }) {
         if (piece) piece.source.playbackRate.setValueAtTime(act.rate, act.at_s);
       }
     },
-    look() {
-      if (!context) return null;
-      const latency = context.outputLatency;
-      return {
-        event: "audio",
-        running: context.state === "running",
-        audio_s: context.currentTime,
-        latency_s: typeof latency === "number" ? latency : null,
-        output: outputStamp(context),
-      };
-    },
+    look: lookAt,
   };
+}
+
+/** What a film is by its first octets, as the box tells films; none for sound. @param {Uint8Array} octets */
+function filmType(octets) {
+  const begins = (/** @type {number[]} */ signs, at = 0) => signs.every((sign, k) => octets[at + k] === sign);
+  if (begins([0x66, 0x74, 0x79, 0x70], 4)) return "video/mp4";
+  return begins([0x1a, 0x45, 0xdf, 0xa3]) ? "video/webm" : "";
 }

@@ -1,11 +1,11 @@
 // What crosses the WebAssembly door: the JSON of `src/phone/told.rs`, and what the page needs of the browser.
 
-export type Role = "phone" | "screen";
+export type Role = "phone" | "screen" | "performer";
 
 export interface Hints { model: string; platform_version: string }
 
 export interface CoreStart {
-  chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string;
+  chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string; token?: string;
   codecs?: LiveCodec[];
 }
 
@@ -85,6 +85,8 @@ export type OutputSource = "reported" | "table" | "calibrated" | "pooled" | "dou
 
 export interface SyncErrors {
   clock_ms: number | null; output_ms: number | null; output_source: OutputSource; acoustic_ms: number | null;
+  /** So much earlier than the browser's word sound is sent off. */
+  delay_ms: number;
 }
 
 export type DuetTrouble = "insecure" | "not_allowed" | "no_microphone" | "not_in_step" | "misunderstood" | "no_answer"
@@ -153,6 +155,8 @@ export interface LiveSound { perform(act: LiveAct): void }
 export interface Sound {
   /** To be called within a tap; true once the context runs. */
   wake(): Promise<boolean>;
+  /** The page is there again: what a call or a locked screen has stopped goes on. */
+  cameBack(): void;
   perform(act: SoundAct): void;
   /** None before the first tap. */
   context(): AudioContext | null;
@@ -192,4 +196,33 @@ export interface Wake {
   keep(): Promise<void>;
   /** The page is visible again: what was taken is asked for again. */
   cameBack(): Promise<void>;
+}
+
+export interface PromptCue { number: string | number; name: string }
+
+/** `/prompt`: UNIX times in seconds. */
+export interface Prompt {
+  title: string; paused: boolean;
+  lists: { name: string; last: PromptCue | null; standby: PromptCue | null; coming: PromptCue | null; coming_at: number | null }[];
+  running: (PromptCue & { began_at: number; ends_at: number | null })[];
+}
+
+export interface Prompter {
+  hear(prompt: Prompt): void;
+  /** At this network time, milliseconds. */
+  draw(netMs: number): void;
+}
+
+/** Tracks with pictures. */
+export interface Films {
+  /** Gives its length in seconds once it can be shown. */
+  load(track: string, blob: Blob): Promise<number>;
+  forget(track: string): void;
+  has(track: string): boolean;
+  /** Whether a piece is a film's. */
+  owns(segment: number): boolean;
+  /** `hear` lets the film sound: it gets what it gave the last time, or null. */
+  begin(act: Begin, hear: (video: HTMLMediaElement, source: AudioNode | null) => AudioNode): void;
+  rate(act: Rate): void;
+  end(act: End): void;
 }

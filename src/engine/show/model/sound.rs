@@ -21,13 +21,24 @@ pub struct MediaInfo {
     pub bytes: u64,
     /// Frames a second.
     pub rate_hz: u32,
-    /// Channels.
+    /// Channels that the box can play; none in a film, whose sound is for phones.
     pub channels: u16,
     /// Length in frames.
     pub frames: u64,
 }
 
 impl MediaInfo {
+    /// A film of this length, which phones decode themselves.
+    pub fn film(sha256: String, bytes: u64, length: Span) -> Self {
+        let frames = (length.ns() / 1_000_000).unsigned_abs();
+        Self { sha256, bytes, rate_hz: 1_000, channels: 0, frames }
+    }
+
+    /// Whether it has pictures.
+    pub fn is_film(&self) -> bool {
+        self.channels == 0
+    }
+
     /// How long it sounds.
     pub fn length(&self) -> Span {
         Span::from_ns(

@@ -1,0 +1,96 @@
+// A track with pictures plays in step: frame numbers are read off the screen of a page. Prints how far off they were.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { median, quantile } from "./capture.js";
+import { BITS, FRAMES_A_SECOND, SECONDS, makeFilm, readFilm } from "./film.js";
+import { clickShow, inStep, startBox, startBrowser, startOf, until, whyNot } from "./helpers.js";
+
+const skip = whyNot() || false;
+const FRAME_MS = 1000 / FRAMES_A_SECOND;
+let box;
+let browser;
+
+/** A show with a film that plays over and over. */
+const filmShow = (film) => (folder) => {
+  mkdirSync(join(folder, "video"), { recursive: true });
+  writeFileSync(join(folder, "video/numbers.webm"), film);
+  writeFileSync(join(folder, "show.toml"), `
+[show]
+title = "Film"
+
+[tracks]
+numbers = "video/numbers.webm"
+
+[[list]]
+name = "main"
+
+[[list.cue]]
+number = 1
+name = "Film"
+phones = { track = "numbers", loop = "forever" }
+`);
+  return folder;
+};
+
+before(async () => {
+  if (skip) return;
+  browser = await startBrowser();
+  // Any page of localhost may encode.
+  const studio = await startBox(clickShow);
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${studio.port}/healthz`);
+  const film = await makeFilm(page);
+  await page.close();
+  await studio.stop();
+  box = await startBox(filmShow(film));
+});
+
+after(async () => {
+  if (browser) await browser.close();
+  if (box) await box.stop();
+});
+
+async function phone() {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: true });
+  await page.addInitScript(readFilm, BITS);
+  await page.goto(`http://localhost:${box.port}/`);
+  await page.waitForSelector("#tap:not(:empty)");
+  await page.click("#tap");
+  await inStep(page);
+  return page;
+}
+
+/** How far each frame was from its time when it was first seen, in milliseconds; late is negative. */
+async function errors(page, start, frames) {
+  const from = await page.evaluate(() => window.film.length);
+  await until("it has shown enough frames", async () => (await page.evaluate(() => window.film.length)) > from + frames, 40);
+  const shown = (await page.evaluate(() => window.film)).slice(from);
+  return shown.map(({ number, atMs }) => {
+    const off = number * FRAME_MS - (atMs - start);
+    const whole = SECONDS * 1000;
+    return off - Math.round(off / whole) * whole;
+  });
+}
+
+const shown = (ms) => `${ms.toFixed(1)} ms`;
+
+test("sx19: a film's frames are shown at their times, and a phone that comes late joins in their middle", { skip, timeout: 120_000 }, async (t) => {
+  const first = await phone();
+  await box.go();
+  const start = await startOf(browser, box.port);
+  await until("pictures are there", async () => (await first.evaluate(() => window.film.length)) > 0);
+  const late = await phone();
+  for (const [name, page] of [["first", first], ["late", late]]) {
+    await until("it has found its pace", async () => (await page.evaluate(() => window.film.length)) > 3 * FRAMES_A_SECOND, 40);
+    const all = await errors(page, start, 4 * FRAMES_A_SECOND);
+    const sizes = all.map(Math.abs);
+    t.diagnostic(`${name}: middle ${shown(median(all))}, p95 ${shown(quantile(sizes, 0.95))}, worst ${shown(Math.max(...sizes))} of ${all.length} frames of ${shown(FRAME_MS)}`);
+    assert.ok(Math.abs(median(all)) < FRAME_MS, "within a frame");
+  }
+  if (process.env.SHOTS) await first.screenshot({ path: join(process.env.SHOTS, "film.png") });
+  await box.command("stop");
+  await until("it goes dark", () => first.evaluate(() => document.querySelector("#films video").hidden));
+});

@@ -1,0 +1,96 @@
+// Films on a screen that we hold in our hands: held to the audio clock by rate, set anew where that is too slow.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFilms } from "../../src/page/web/films.js";
+
+globalThis.URL.createObjectURL = () => "blob:film";
+globalThis.URL.revokeObjectURL = () => {};
+
+/** A browser whose time is in `world.ms`; it shows a frame whenever the film is at another one. */
+function stubBrowser() {
+  const world = { ms: 0, video: null, sets: [], look: null, frames: [] };
+  const createElement = (kind) => {
+    const element = {
+      kind, hidden: false, paused: true, seeking: false, playbackRate: 1, duration: 60, place: 0, setAttribute() {}, append() {}, remove() {},
+      play() { this.paused = false; return Promise.resolve(); },
+      pause() { this.paused = true; },
+      load() { this.oncanplaythrough(); },
+      requestVideoFrameCallback(look) { world.look = look; },
+      get currentTime() { return this.place; },
+      set currentTime(at) { world.sets.push(at); this.place = at; },
+    };
+    if (kind === "video") world.video = element;
+    return element;
+  };
+  const document = { createElement, body: { prepend() {} } };
+  const films = createFilms({ document, nowMs: () => world.ms, heardS: (ms) => ms / 1000, nextFrame: (act) => world.frames.push(act) });
+  /** Time goes by, ten milliseconds at a time, and each frame of 40 ms is looked at. */
+  world.run = (ms) => {
+    for (const end = world.ms + ms; world.ms < end;) {
+      world.ms += 10;
+      const before = Math.floor(world.video.place / 0.04);
+      if (!world.video.paused) world.video.place += 0.01 * world.video.playbackRate;
+      world.frames.splice(0).forEach((act) => act());
+      if (Math.floor(world.video.place / 0.04) === before || !world.look) continue;
+      const look = world.look;
+      look(world.ms, { mediaTime: Math.floor(world.video.place / 0.04) * 0.04, expectedDisplayTime: world.ms });
+    }
+  };
+  return { world, films };
+}
+
+const begin = { act: "begin", segment: 1, voice: 1, track_id: "film", at_s: 1, offset_s: 5, rate: 1, looped: false, rise_s: 0 };
+const hear = () => ({});
+
+async function playing(more = {}) {
+  const { world, films } = stubBrowser();
+  assert.equal(await films.load("film", {}), 60);
+  films.begin({ ...begin, ...more }, hear);
+  return { world, films };
+}
+
+test("a film is laid ready unseen and begins at its time, from its place", async () => {
+  const { world } = await playing();
+  world.run(900);
+  assert.deepEqual([world.video.hidden, world.video.paused, world.sets], [true, true, [5]]);
+  world.run(200);
+  assert.deepEqual([world.video.hidden, world.video.paused], [false, false]);
+  assert.ok(Math.abs(world.video.place - 5.1) < 0.02, `${world.video.place}`);
+});
+
+test("less than a frame is made good by the rate, and then it runs as it should", async () => {
+  const { world } = await playing();
+  world.run(1500);
+  const sets = world.sets.length;
+  world.video.place -= 0.03;
+  world.run(6000);
+  assert.equal(world.sets.length, sets, "nothing jumps");
+  assert.ok(Math.abs(world.video.place - (5 + world.ms / 1000 - 1)) < 0.015, `${world.video.place}`);
+});
+
+test("more than a frame is too much: it is set anew", async () => {
+  const { world } = await playing();
+  world.run(1500);
+  const sets = world.sets.length;
+  world.video.place -= 0.5;
+  world.run(2000);
+  assert.ok(world.sets.length > sets);
+  world.run(5000);
+  assert.ok(Math.abs(world.video.place - (5 + world.ms / 1000 - 1)) < 0.04, `${world.video.place}`);
+});
+
+test("a film follows the sound's own rate, ends with it, and a loop begins again", async () => {
+  const { world, films } = await playing({ looped: true, offset_s: 59 });
+  assert.ok(films.owns(1) && !films.owns(2));
+  world.run(1900);
+  world.video.place = 0;
+  films.rate({ act: "rate", segment: 1, at_s: 2, rate: 1.002 });
+  world.run(3000);
+  assert.ok(Math.abs(world.video.playbackRate - 1.002) < 0.06);
+  films.end({ act: "end", segment: 1, at_s: world.ms / 1000 + 0.5, fall_s: 0.1 });
+  world.run(1000);
+  assert.deepEqual([world.video.hidden, world.video.paused, films.owns(1)], [true, true, false]);
+  films.forget("film");
+  assert.equal(films.has("film"), false);
+});
