@@ -131,7 +131,12 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     carry_reports(heard, handle.clone());
 
     let house = Arc::new(House {
-        facts: facts(&config, port, node, simulated(globals, &config, &outputs)),
+        facts: facts(
+            &config,
+            (port, secure.as_ref().and_then(Secure::port)),
+            node,
+            simulated(globals, &config, &outputs),
+        ),
         show: show.clone(),
         folder: folder.path.clone(),
         engine: handle.clone(),
@@ -327,13 +332,19 @@ fn simulated(globals: &Globals, config: &BoxConfig, outputs: &Outputs) -> Vec<St
     outputs.simulated().into_iter().chain(ptp).collect()
 }
 
-fn facts(config: &BoxConfig, port: u16, node: Uuid, simulated: Vec<String>) -> BoxFacts {
+fn facts(
+    config: &BoxConfig,
+    (port, secure_port): (u16, Option<u16>),
+    node: Uuid,
+    simulated: Vec<String>,
+) -> BoxFacts {
     BoxFacts {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         node_id: node,
         simulated,
         urls: address::urls(port, config.net.phones.as_deref()),
+        secure_port,
     }
 }
 

@@ -55,6 +55,9 @@ pub struct ListGlance {
     pub standby: Option<CueGlance>,
     /// What comes next by itself; none while the list waits for somebody.
     pub coming: Option<CueGlance>,
+    /// When that begins, if nothing holds it up.
+    #[serde(rename = "coming_tai_ns")]
+    pub coming_at: Option<ShowTime>,
     /// What was fired last; none before the first.
     pub last: Option<CueGlance>,
     /// The timecode it chases; none if it does not.

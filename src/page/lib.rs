@@ -26,12 +26,15 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; \
 /// How `core.wasm` was compiled, for `doctor` and for people who wonder.
 pub const CORE_WAY: &str = env!("PAGE_CORE_WAY");
 
-/// The file at a path of the page: `/`, `/screen`, `/page/…`.
+/// The file at a path of the page: `/`, `/screen`, `/performer`, `/page/…`.
 pub fn file(path: &str) -> Option<File> {
     let path = match path {
         "/" => "index.html",
         "/screen" => "screen.html",
+        "/performer" => "performer.html",
         "/favicon.ico" => "icon.svg",
+        // From here it may look after every path.
+        "/sw.js" => "sw.js",
         path => path.strip_prefix("/page/")?,
     };
     FILES.iter().find(|(name, ..)| *name == path).map(|&(name, bytes, gzipped)| File {
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn no_script_stands_inside_a_page() {
-        for path in ["/", "/screen"] {
+        for path in ["/", "/screen", "/performer"] {
             let page = String::from_utf8_lossy(file(path).expect("a page").bytes);
             assert!(
                 page.matches("<script").count()
@@ -115,7 +118,7 @@ mod tests {
         let version = std::str::from_utf8(file("/page/version").expect("embedded").bytes);
         let version = version.expect("text");
         assert_eq!(version.len(), 16);
-        for path in ["/", "/screen"] {
+        for path in ["/", "/screen", "/performer"] {
             let page = std::str::from_utf8(file(path).expect("a page").bytes).expect("text");
             assert!(page.contains(&format!("content=\"{version}\"")), "{path}");
         }

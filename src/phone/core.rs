@@ -43,6 +43,7 @@ use calibrate::Calibrator;
 #[derive(Debug, Clone)]
 pub struct Core {
     role: Role,
+    token: Option<String>,
     chance: Chance,
     node: Uuid,
     sequence: u64,
@@ -108,6 +109,7 @@ impl Core {
         let device = device(&start.user_agent, &start.hints);
         Self {
             role: start.role,
+            token: start.token.clone(),
             node: solusync::uuid_v4(chance.bits()),
             chance,
             sequence: 0,
@@ -339,6 +341,7 @@ impl Core {
         let screen = match self.role {
             Role::Phone => "audio",
             Role::Screen => "projector",
+            Role::Performer => "performer",
         };
         self.tell(
             now,
@@ -346,7 +349,7 @@ impl Core {
                 protocol_version: solusync::PROTOCOL_VERSION.into(),
                 capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
                 node_type: NodeType::Client,
-                auth_token: None,
+                auth_token: self.token.clone(),
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );
@@ -601,7 +604,9 @@ impl Core {
     /// The tap that it waits for.
     fn tap(&self) -> Option<State> {
         match (self.refused, self.role, self.sound) {
-            (Some(RefusalCode::VersionMismatch), ..) | (_, Role::Screen, _) => None,
+            (Some(RefusalCode::VersionMismatch), ..) | (_, Role::Screen | Role::Performer, _) => {
+                None
+            }
             (_, _, Sound::Untouched) => Some(State::TapToStart),
             (_, _, Sound::Asleep) => Some(State::TapToWake),
             (_, _, Sound::Running) => None,

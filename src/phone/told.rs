@@ -27,6 +27,9 @@ pub struct Start {
     /// `navigator.userAgentData`, where there is one.
     #[serde(default)]
     pub hints: Hints,
+    /// A token from the box (JWT), where the page was opened with one over TLS.
+    #[serde(default)]
+    pub token: Option<String>,
     /// What [`Act::Keep`] gave last; empty where the page keeps nothing.
     #[serde(default)]
     pub kept: String,
@@ -44,6 +47,8 @@ pub enum Role {
     Phone,
     /// A projector or stage monitor: colour and words.
     Screen,
+    /// A performer's: the same beneath what comes next.
+    Performer,
 }
 
 /// What happened.

@@ -103,10 +103,10 @@ impl Agenda {
         due.then(|| self.dues.remove(0).event)
     }
 
-    /// Index of the cue of a list that comes next by itself.
-    pub fn coming(&self, list: usize) -> Option<usize> {
+    /// Index of the cue of a list that comes next by itself, and when it begins.
+    pub fn coming(&self, list: usize) -> Option<(usize, ShowTime)> {
         self.dues.iter().find_map(|due| match due.event {
-            Event::Next { place, .. } if place.list == list => Some(place.index),
+            Event::Next { place, begin, .. } if place.list == list => Some((place.index, begin)),
             _ => None,
         })
     }

@@ -382,11 +382,17 @@ impl Engine {
             let cue = self.show.at(CuePlace { list, index })?;
             Some(CueGlance { number: cue.number, name: cue.name.clone() })
         };
-        let Standby { next, last, .. } = self.lists[list];
+        let Standby { next, last, alarm } = self.lists[list];
         let name = self.show.lists[list].name.clone();
-        let coming = self.agenda.coming(list).and_then(glance);
-        let timecode = self.chase_glance(list, now);
-        ListGlance { name, standby: glance(next), coming, last: last.and_then(glance), timecode }
+        let coming = self.agenda.coming(list).or_else(|| alarm.map(|at| (next, at)));
+        ListGlance {
+            name,
+            standby: glance(next),
+            coming: coming.and_then(|(index, _)| glance(index)),
+            coming_at: coming.map(|(_, at)| at),
+            last: last.and_then(glance),
+            timecode: self.chase_glance(list, now),
+        }
     }
 
     fn running_glance(&self, run: &Running, now: ShowTime) -> RunningGlance {

@@ -223,7 +223,7 @@ fn fields(body: &[u8]) -> serde_json::Result<Asked> {
     serde_json::from_value(Value::Object(object))
 }
 
-async fn glance(house: &House) -> Result<Glance, Response> {
+pub(super) async fn glance(house: &House) -> Result<Glance, Response> {
     match tokio::time::timeout(PATIENCE, house.engine.glance()).await {
         Ok(glance) => glance.map_err(gone),
         Err(_) => Err(gone(Gone)),

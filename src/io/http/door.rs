@@ -121,6 +121,11 @@ pub fn bind_secure(port: u16, certificates: Arc<Certificates>) -> Result<Secure,
 }
 
 impl Secure {
+    /// Where it listens.
+    pub fn port(&self) -> Option<u16> {
+        self.streams.local_addr().ok().map(|address| address.port())
+    }
+
     /// What it serves with.
     pub fn certificates(&self) -> Arc<Certificates> {
         self.certificates.clone()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Extension;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -24,9 +25,16 @@ const POLICY_OLD: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eva
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Everything that is no other path: a file of the page, or 404.
-pub(super) async fn serve(State(house): State<Arc<House>>, request: Request) -> Response {
+pub(super) async fn serve(
+    State(house): State<Arc<House>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    if let (Peer::Network(_), true) = (peer, PRIVATE.contains(&request.uri().path())) {
+        return to_tls(&house, &request);
     }
     let Some(file) = (house.page)(request.uri().path()) else {
         return (StatusCode::NOT_FOUND, "nothing here\n").into_response();
@@ -71,6 +79,23 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     words.sort_by_key(|(name, _)| name == "*");
     let found = words.iter().find(|(name, _)| ["gzip", "x-gzip", "*"].contains(&name.as_str()));
     found.is_some_and(|(_, taken)| *taken)
+}
+
+/// Pages that carry a token, which is for nobody to read along.
+const PRIVATE: [&str; 1] = ["/performer"];
+
+/// The same page over TLS, on the host that was asked.
+fn to_tls(house: &House, request: &Request) -> Response {
+    let asked = request.headers().get(header::HOST).and_then(|it| it.to_str().ok());
+    let host: Option<Authority> = asked.and_then(|it| it.parse().ok());
+    let Some((host, port)) = host.zip(house.facts.secure_port) else {
+        return (StatusCode::FORBIDDEN, "this page is for https:// alone\n").into_response();
+    };
+    let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
+    match HeaderValue::from_str(&format!("https://{}:{port}{rest}", host.host())) {
+        Ok(place) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
 }
 
 /// The version of a file; hashed once, since a whole audience asks at the same moment.

@@ -14,6 +14,7 @@ mod machine;
 mod media;
 mod metrics;
 mod peering;
+mod prompt;
 mod socket;
 mod stamped;
 mod switchboard;
@@ -97,6 +98,9 @@ pub struct BoxFacts {
     pub simulated: Vec<String>,
     /// Where phones find it, best first.
     pub urls: Vec<String>,
+    /// Where TLS is; none where its port could not be had.
+    #[serde(skip)]
+    pub secure_port: Option<u16>,
 }
 
 /// Everything a door needs to answer.
@@ -178,6 +182,7 @@ pub fn router(house: Arc<House>) -> Router {
         .route("/ws", get(ws::upgrade))
         .route("/bloom", get(bloom::upgrade))
         .route("/media/{sha256}", get(media::serve))
+        .route("/prompt", get(prompt::serve))
         .route("/healthz", get(metrics::healthz))
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router())

@@ -1,0 +1,67 @@
+// What a performer sees: show time, what runs, what comes next, and how long until then. No sound.
+
+/** @typedef {import("./types").Prompt} Prompt */
+/** @typedef {import("./types").PromptCue} PromptCue */
+
+/**
+ * @param {Document} document
+ * @param {import("./types").Words} words
+ * @returns {import("./types").Prompter}
+ */
+export function createPrompter(document, words) {
+  const [time, lists] = ["time", "lists"].map((id) => document.getElementById(id));
+  /** @type {Prompt | null} */
+  let prompt = null;
+  let drawn = "";
+
+  /** @param {string} className @param {string} text */
+  function line(className, text) {
+    const element = document.createElement("p");
+    element.className = className;
+    element.textContent = text;
+    return element;
+  }
+
+  /** @param {PromptCue} cue */
+  const named = ({ number, name }) => (name ? `${number} ${name}` : String(number));
+
+  /** What the page says, as classes and texts. @param {Prompt} said @param {number} netS @returns {[string, string][]} */
+  function lines(said, netS) {
+    /** @type {[string, string][]} */
+    const all = said.running.map((cue) => ["now", cue.ends_at === null ? words.say("now", { cue: named(cue) })
+      : words.say("now_left", { cue: named(cue), left: span(cue.ends_at - netS) })]);
+    if (said.paused) all.push(["held", words.say("paused_now")]);
+    said.lists.forEach((list) => {
+      const next = list.coming || list.standby;
+      if (said.lists.length > 1) all.push(["list", list.name]);
+      all.push(["label", words.say(next ? "next" : "nothing_next")]);
+      if (!next) return;
+      all.push(["next", named(next)]);
+      if (list.coming_at === null) all.push(["wait", words.say("on_go")]);
+      else if (!said.paused) all.push(["count", span(list.coming_at - netS)]);
+    });
+    return all;
+  }
+
+  return {
+    hear(said) {
+      prompt = said;
+    },
+    draw(netMs) {
+      const now = new Date(netMs).toLocaleTimeString(words.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+      if (time && time.textContent !== now) time.textContent = now;
+      if (!prompt || !lists) return;
+      const all = lines(prompt, netMs / 1000);
+      const text = JSON.stringify(all);
+      if (text === drawn) return;
+      drawn = text;
+      lists.replaceChildren(...all.map(([className, words]) => line(className, words)));
+    },
+  };
+}
+
+/** Minutes and seconds that are left: at 0:00 it is time. @param {number} seconds */
+export function span(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}

@@ -1,0 +1,58 @@
+// What a phone has to fetch before its holder may tap, as Chromium counts it. Prints it beside the limit.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { clickShow, inStep, startBox, startBrowser, whyNot } from "./helpers.js";
+
+const skip = whyNot() || false;
+/** All of it, heads included. */
+const LIMIT = 150_000;
+let box;
+let browser;
+
+before(async () => {
+  if (skip) return;
+  box = await startBox(clickShow);
+  browser = await startBrowser();
+});
+
+after(async () => {
+  if (browser) await browser.close();
+  if (box) await box.stop();
+});
+
+/** Octets that came over the network, by path; music is the show's and not the page's. */
+async function counted(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.enable");
+  const paths = new Map();
+  const octets = new Map();
+  session.on("Network.responseReceived", ({ requestId, response }) => paths.set(requestId, [new URL(response.url).pathname, response]));
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    const [path] = paths.get(requestId) || [];
+    if (path && !path.startsWith("/media/")) octets.set(path, (octets.get(path) || 0) + encodedDataLength);
+  });
+  return { octets, encodingOf: (path) => [...paths.values()].find(([it]) => it === path)[1].headers["content-encoding"] };
+}
+
+test("the first load is under 150 kB in all", { skip, timeout: 60_000 }, async (t) => {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+  const { octets, encodingOf } = await counted(page);
+  await page.goto(`http://localhost:${box.port}/`);
+  await page.waitForSelector("#tap:not(:empty)");
+  const first = [...octets.entries()];
+  const sum = (all) => all.reduce((total, [, count]) => total + count, 0);
+  const largest = first.sort(([, a], [, b]) => b - a).slice(0, 6).map(([path, count]) => `${path} ${count}`);
+  t.diagnostic(`until the tap: ${sum(first)} of ${LIMIT} octets in ${first.length} files (${largest.join(", ")})`);
+  assert.ok(octets.has("/page/core.wasm") && octets.has("/page/main.js"), "it was counted");
+  assert.equal(encodingOf("/page/core.wasm"), "gzip");
+  await page.click("#tap");
+  await inStep(page);
+  await page.waitForLoadState("networkidle");
+  const all = [...octets.entries()];
+  t.diagnostic(`in step, with all that it fetched by itself: ${sum(all)} of ${LIMIT} octets in ${all.length} files`);
+  assert.ok(sum(all) < LIMIT);
+  const later = ["/page/recorder.js", "/page/sw.js", "/page/away.html"];
+  assert.deepEqual(later.filter((path) => octets.has(path)), [], "what is for later comes later");
+  await page.close();
+});
