@@ -2,7 +2,6 @@
 
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
-import { createMicrophone } from "/page/microphone.js";
 import { createHash, createPreload } from "/page/preload.js";
 import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
@@ -44,7 +43,7 @@ async function main() {
     reload: () => location.reload(),
     nudged: (ms) => tell({ event: "nudged", ms }),
     calibrate: () => {
-      microphone.open().then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
+      fetchMicrophone().then((it) => it.open()).then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
     },
   });
   const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell: linked });
@@ -73,11 +72,14 @@ async function main() {
       return createFilms({ document, nowMs, heardS, nextFrame: (act) => { requestAnimationFrame(act); } });
     }),
   });
-  const microphone = createMicrophone({
-    isSecure: window.isSecureContext,
-    mediaDevices: navigator.mediaDevices,
-    context: () => sound.context(),
-    handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
+  const fetchMicrophone = once(async () => {
+    const { createMicrophone } = await import("/page/microphone.js");
+    return createMicrophone({
+      isSecure: window.isSecureContext,
+      mediaDevices: navigator.mediaDevices,
+      context: () => sound.context(),
+      handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
+    });
   });
   const wake = createWake(navigator.wakeLock);
   advise();
@@ -125,7 +127,7 @@ async function main() {
       case "say_live": return peer && peer.sayLive(act);
       // A chunk that came before the module is late, not lost.
       case "live": return fetchLive().then((live) => live.perform(act)).catch(() => {});
-      case "listen": case "deafen": return microphone.perform(act);
+      case "listen": case "deafen": return fetchMicrophone().then((it) => it.perform(act)).catch(() => {});
       case "keep": return keep(act.text);
       default: return sound.perform(act);
     }
