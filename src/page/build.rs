@@ -287,6 +287,9 @@ fn pack(web: &Path, out: &Path) {
     let mut files: Vec<(String, Vec<u8>)> =
         names.into_iter().map(|name| (name.clone(), read(&web.join(name)))).collect();
     files.push(("core.wasm".into(), read(&out.join("core.wasm"))));
+    for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with(".js")) {
+        *bytes = without_comments(std::mem::take(bytes));
+    }
     let version = version(&files);
     let know = |name: &str| name.ends_with(".html") || name == "sw.js";
     for (_, bytes) in files.iter_mut().filter(|(name, _)| know(name)) {
@@ -299,6 +302,21 @@ fn pack(web: &Path, out: &Path) {
     let rows: Vec<String> = files.iter().map(|(name, bytes)| row(&packed, name, bytes)).collect();
     let table = format!("const FILES: &[(&str, &[u8], &[u8])] = &[\n{}];\n", rows.concat());
     fs::write(out.join("files.rs"), table).expect("the build folder can be written");
+}
+
+/// A third of the modules is for those who read them, and they read them where they lie. What counts is how a line
+/// begins; no module has a text that begins a line so.
+fn without_comments(module: Vec<u8>) -> Vec<u8> {
+    let module = String::from_utf8(module).expect("the page is UTF-8");
+    let mut inside = false;
+    let code = module.lines().filter(|line| {
+        let line = line.trim();
+        let begins = line.starts_with("/*");
+        let is_comment = inside || begins || line.starts_with("//");
+        inside = (inside || begins) && !line.contains("*/");
+        !is_comment
+    });
+    code.collect::<Vec<_>>().join("\n").into_bytes()
 }
 
 fn row(packed: &Path, name: &str, bytes: &[u8]) -> String {
