@@ -14,13 +14,22 @@ struct Candidate {
 
 /// Every address a phone may reach, best first; this machine's own where it has no network.
 pub fn urls(port: u16, preferred: Option<&str>) -> Vec<String> {
+    with_scheme("http", port, preferred)
+}
+
+/// The same over TLS.
+pub fn secure_urls(port: u16, preferred: Option<&str>) -> Vec<String> {
+    with_scheme("https", port, preferred)
+}
+
+fn with_scheme(scheme: &str, port: u16, preferred: Option<&str>) -> Vec<String> {
     // A machine that does not tell its addresses still has itself.
     let found = if_addrs::get_if_addrs().unwrap_or_default();
     let candidates =
         found.into_iter().map(|it| Candidate { ip: it.ip(), interface: it.name }).collect();
     let urls: Vec<String> =
-        ranked(candidates, preferred).iter().map(|it| url(it.ip, port)).collect();
-    if urls.is_empty() { vec![format!("http://localhost:{port}/")] } else { urls }
+        ranked(candidates, preferred).iter().map(|it| url(scheme, it.ip, port)).collect();
+    if urls.is_empty() { vec![format!("{scheme}://localhost:{port}/")] } else { urls }
 }
 
 /// The names of this machine that a certificate is made for: its addresses of the day, and its name where that is one.
@@ -32,12 +41,14 @@ pub fn names(name: &str) -> Vec<String> {
     named.into_iter().chain(["localhost".to_owned()]).chain(addresses).collect()
 }
 
-fn url(ip: IpAddr, port: u16) -> String {
-    match (ip, port) {
-        (IpAddr::V4(ip), 80) => format!("http://{ip}/"),
-        (IpAddr::V4(ip), port) => format!("http://{ip}:{port}/"),
-        (IpAddr::V6(ip), 80) => format!("http://[{ip}]/"),
-        (IpAddr::V6(ip), port) => format!("http://[{ip}]:{port}/"),
+fn url(scheme: &str, ip: IpAddr, port: u16) -> String {
+    let host = match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    match (scheme, port) {
+        ("http", 80) | ("https", 443) => format!("{scheme}://{host}/"),
+        _ => format!("{scheme}://{host}:{port}/"),
     }
 }
 
@@ -103,9 +114,12 @@ mod tests {
 
     #[test]
     fn an_address_is_written_as_a_browser_wants_it() {
-        assert_eq!(url("10.0.0.5".parse().expect("v4"), 8080), "http://10.0.0.5:8080/");
-        assert_eq!(url("10.0.0.5".parse().expect("v4"), 80), "http://10.0.0.5/");
-        assert_eq!(url("2001:db8::5".parse().expect("v6"), 8080), "http://[2001:db8::5]:8080/");
+        let (v4, v6) = ("10.0.0.5".parse().expect("v4"), "2001:db8::5".parse().expect("v6"));
+        assert_eq!(url("http", v4, 8080), "http://10.0.0.5:8080/");
+        assert_eq!(url("http", v4, 80), "http://10.0.0.5/");
+        assert_eq!(url("https", v4, 443), "https://10.0.0.5/");
+        assert_eq!(url("https", v4, 80), "https://10.0.0.5:80/");
+        assert_eq!(url("http", v6, 8080), "http://[2001:db8::5]:8080/");
     }
 
     #[test]

@@ -265,6 +265,67 @@ Examples:
     },
     /// The phones' address as a QR code
     Qr(Show),
+    /// Make a token: what a phone or a page shows to be more than audience
+    #[command(after_help = "\
+The token is the last line, alone. Whoever has it is that role until it expires, so hand it over as you would a key;
+--qr shows an address that carries it. It is taken over HTTPS alone. Keys are replaced every 90 days, or now with
+--rotate; tokens that were made before hold until they expire.
+
+Examples:
+  downbeat token --role operator
+  downbeat token --role performer --name 'Ann, violin' --for 7d --qr
+  curl -H \"Authorization: Bearer $(downbeat token --role operator --for 1h | tail -n 1)\" https://box:8443/api/v1/status
+  downbeat token --rotate")]
+    Token(Token),
+}
+
+/// What `token` takes.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("deed").required(true).args(["role", "rotate"])))]
+pub struct Token {
+    /// What it makes of whoever shows it
+    #[arg(long, value_enum)]
+    pub role: Option<Role>,
+    /// How long it holds: 90m, 12h, 7d; 30d at most [default: 24h]
+    #[arg(long = "for", value_name = "TIME", value_parser = engine::token::life, requires = "role")]
+    pub life: Option<Span>,
+    /// Whom it is for, as the story of the show names them
+    #[arg(long, value_name = "NAME", requires = "role")]
+    pub name: Option<String>,
+    /// Draw the address that carries it, for a phone's camera
+    #[arg(long, requires = "role")]
+    pub qr: bool,
+    /// Sign with a new key from now on
+    #[arg(long)]
+    pub rotate: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a token makes of whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Asks the time, listens, reports; nobody needs a token for that
+    Audience,
+    /// Is on stage
+    Performer,
+    /// Runs the show
+    Operator,
+    /// Another box
+    Box,
+}
+
+impl Role {
+    /// As the box calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Audience => "audience",
+            Self::Performer => "performer",
+            Self::Operator => "operator",
+            Self::Box => "box",
+        }
+    }
 }
 
 /// What `import` takes.
@@ -423,6 +484,20 @@ mod tests {
             "downbeat air one two",
         ] {
             assert!(!takes(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_for_a_role_or_its_key_is_replaced_and_not_both() {
+        let code = |words: &str| {
+            Cli::try_parse_from(words.split_whitespace()).map_or_else(|it| it.exit_code(), |_| 0)
+        };
+        for right in ["--role operator", "--role performer --for 7d --name Ann --qr", "--rotate"] {
+            assert_eq!(code(&format!("downbeat token {right}")), 0, "{right}");
+        }
+        for wrong in ["", "--role king", "--rotate --role box", "--for 1h", "--role box --for soon"]
+        {
+            assert_eq!(code(&format!("downbeat token {wrong}")), 2, "{wrong}");
         }
     }
 

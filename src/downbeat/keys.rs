@@ -18,7 +18,7 @@ use crate::terminal;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What a key means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Key {
     Do(Command),
     /// Pause, or resume where the show is paused.

@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order, Switch};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, clock, lamps, load, record, terminal};
+use crate::{Refused, address, clock, lamps, load, record, terminal, token};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -54,6 +54,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
         }
+        Command::Token(it) => token::token(&client, it),
         Command::Qr(it) => show(&client, "status", it.json, qr),
         Command::Run { .. }
         | Command::Check { .. }
@@ -176,7 +177,12 @@ fn status(it: &Value) -> String {
             text(&box_["version"])
         ),
         format!("clock    {}", clock::line(&it["clock"])),
-        format!("phones   {} here, {} sockets", it["phones"]["hello"], it["phones"]["sockets"]),
+        format!(
+            "phones   {} here, {} sockets{}",
+            it["phones"]["hello"],
+            it["phones"]["sockets"],
+            refused(&it["phones"]["refused"])
+        ),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
     lines.extend(rows(&it["light"]["inputs"]).map(input_line));
@@ -315,12 +321,13 @@ fn cue_row(it: &Value) -> [String; 5] {
 }
 
 fn phones(it: &Value) -> String {
-    let rows: Vec<[String; 11]> = rows(&it["phones"]).map(phone_row).collect();
+    let rows: Vec<[String; 12]> = rows(&it["phones"]).map(phone_row).collect();
     let head = [
         "phone",
         "address",
         "here",
         "hello",
+        "role",
         "quality",
         "round trip",
         "asks by",
@@ -329,11 +336,22 @@ fn phones(it: &Value) -> String {
         "output within",
         "heard within",
     ];
-    [table(head, &rows), peers(it)]
+    let refused = refused(&it["refused"]);
+    [table(head, &rows), peers(it), refused.trim_start_matches(", ").to_owned()]
         .into_iter()
         .filter(|it| !it.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// How often phones were refused what they asked for; nothing where none was.
+fn refused(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let said: Vec<String> = counts
+        .filter(|(_, count)| count.as_u64() > Some(0))
+        .map(|(code, count)| format!("{count} {}", code.replace('_', " ")))
+        .collect();
+    if said.is_empty() { String::new() } else { format!(", refused: {}", said.join(", ")) }
 }
 
 /// Their peer connections; nothing where nobody has one.
@@ -382,7 +400,7 @@ fn peer_row(phone: &Value) -> [String; 9] {
     ]
 }
 
-fn phone_row(phone: &Value) -> [String; 11] {
+fn phone_row(phone: &Value) -> [String; 12] {
     let unknown = || "unknown".to_owned();
     let (status, sync) = (&phone["status"], &phone["status"]["sync"]);
     let number = |value: &Value, unit: &str| {
@@ -393,6 +411,7 @@ fn phone_row(phone: &Value) -> [String; 11] {
         phone["address"].as_str().unwrap_or("control socket").to_owned(),
         number(&phone["connected_s"], " s"),
         if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
+        text(&phone["role"]).to_owned(),
         status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
         number(&status["avg_rtt_ms"], " ms"),
         phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),

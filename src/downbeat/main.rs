@@ -20,6 +20,7 @@ mod story;
 mod table;
 mod terminal;
 mod timecode;
+mod token;
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ use io::clock::{BoxClock, ClockWriter};
 use io::conductor::{Conductor, EngineHandle};
 use io::http::{
     BoxFacts, Certificates, Crowd, Doors, House, PageFile, Peering, Postbox, Secure, Switchboard,
-    bind_network, bind_secure, bind_socket,
+    Tokens, bind_network, bind_secure, bind_socket,
 };
 use io::journal::{Account, Event, Journal};
 use io::peers::{Air, AirSetup, News, Peers, PeersSetup};
@@ -61,6 +61,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     // Port 0 in the box file is any that is free: phones are told which one it became.
     let port = network.local_addr().map_or(config.ports.http, |address| address.port());
     let (secure, mut warnings) = secure(&config, &state);
+    let (tokens, said) = Tokens::open(&state, node).map_err(Refused::because)?;
+    warnings.extend(said);
     let socket = load::socket(globals, &config);
     let control = bind_socket(&socket).map_err(Refused::because)?;
 
@@ -154,6 +156,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         phones,
         access_points: config.net.access_points.clone(),
         page,
+        tokens: Arc::new(tokens),
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
     });
@@ -334,17 +337,19 @@ fn simulated(globals: &Globals, config: &BoxConfig, outputs: &Outputs) -> Vec<St
 
 fn facts(
     config: &BoxConfig,
-    (port, secure_port): (u16, Option<u16>),
+    (http, https): (u16, Option<u16>),
     node: Uuid,
     simulated: Vec<String>,
 ) -> BoxFacts {
+    let phones = config.net.phones.as_deref();
     BoxFacts {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         node_id: node,
         simulated,
-        urls: address::urls(port, config.net.phones.as_deref()),
-        secure_port,
+        urls: address::urls(http, phones),
+        secure_urls: https.map(|port| address::secure_urls(port, phones)).unwrap_or_default(),
+        secure_port: https,
     }
 }
 

@@ -90,6 +90,34 @@ impl Audience {
         self.stopping(track, at, fade)
     }
 
+    /// What an operator asks for by hand, for a track of that length. A pause is remembered as an end: whoever joins
+    /// before the track is played on hears nothing of it.
+    pub fn control(&mut self, control: MediaControl, at: ShowTime, length: Span) -> Message {
+        let track = control.track_id.as_ref();
+        match (control.action, track) {
+            (MediaAction::Play, Some(track)) => {
+                let playing = Playing::by_hand(&control.params, at, length);
+                self.tracks.insert(track.clone(), playing);
+            }
+            (MediaAction::Seek, Some(track)) => {
+                if let Some(playing) = self.tracks.get_mut(track) {
+                    let (position, params) = (control.params.position_ms, playing.params);
+                    let params = MediaParams { position_ms: position, fade_in_ms: 0, ..params };
+                    *playing =
+                        Playing { stop: playing.stop, ..Playing::by_hand(&params, at, length) };
+                }
+            }
+            (MediaAction::Stop | MediaAction::Pause, track) => {
+                let fade = Span::from_millis(i64::from(control.params.fade_out_ms));
+                let fade = if control.action == MediaAction::Stop { fade } else { Span::ZERO };
+                // The memory of it; what is said is what was asked.
+                self.stop(track, at, fade);
+            }
+            _ => {}
+        }
+        Message::MediaControl(control)
+    }
+
     /// Everything goes dark and wordless, and nothing flashes on. A screen that has been ordered for a moment later
     /// would light up again: then it is that moment.
     pub fn black(&mut self, at: ShowTime, span: Span) -> Message {
@@ -219,6 +247,15 @@ fn params(track: &PhoneTrack) -> MediaParams {
 }
 
 impl Playing {
+    /// As an operator has it begin.
+    fn by_hand(params: &MediaParams, at: ShowTime, length: Span) -> Self {
+        let position = Span::from_secs_f64(params.position_ms / 1e3);
+        let loops = (params.loop_count > 0).then_some(i64::from(params.loop_count));
+        let until = loops.map(|loops| at + (length.times(loops) - position).max(Span::ZERO));
+        let params = MediaParams { position_ms: 0.0, ..*params };
+        Self { at, position, until, params, stop: None }
+    }
+
     /// An end that is to come sooner than the one it has.
     fn stop(&mut self, at: ShowTime, fade: Span) {
         let ends = at + fade;
@@ -327,6 +364,30 @@ mod tests {
         audience.pause(at(105_000));
         audience.unpause();
         assert_eq!(controls(&audience.catch_up(at(105_001))), [], "a stop in a pause ends all");
+    }
+
+    fn by_hand(action: MediaAction, params: MediaParams) -> MediaControl {
+        let track_id = Some(TrackId("track_001".into()));
+        MediaControl { action, track_id, start_at: None, params }
+    }
+
+    #[test]
+    fn sx10_one_who_joins_after_an_operator_played_and_moved_a_track_is_where_the_others_are() {
+        let minute = Span::from_secs(60);
+        let mut audience = Audience::new(Span::ZERO);
+        let play = MediaParams { loop_count: 2, fade_in_ms: 500, ..MediaParams::default() };
+        audience.control(by_hand(MediaAction::Play, play), at(1_000), minute);
+        assert_eq!(controls(&audience.catch_up(at(5_000))), [(MediaAction::Play, 1_000)]);
+        let seek = MediaParams { position_ms: 50_000.0, ..MediaParams::default() };
+        audience.control(by_hand(MediaAction::Seek, seek), at(6_000), minute);
+        let told = audience.catch_up(at(7_000));
+        assert_eq!(controls(&told), [(MediaAction::Play, 6_000)]);
+        let Message::MediaControl(it) = &told[0] else { panic!("a track") };
+        let params = MediaParams { position_ms: 50_000.0, fade_in_ms: 0, ..play };
+        assert_eq!(it.params, params, "where it was moved to, and as it was played");
+        assert_eq!(controls(&audience.catch_up(at(6_000 + 70_000))), [], "two rounds, less 50 s");
+        audience.control(by_hand(MediaAction::Pause, MediaParams::default()), at(8_000), minute);
+        assert_eq!(controls(&audience.catch_up(at(9_000))), [], "it stands still");
     }
 
     #[test]

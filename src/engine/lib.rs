@@ -32,6 +32,7 @@ pub mod show;
 pub mod sound;
 pub mod surface;
 pub mod timecode;
+pub mod token;
 pub mod told;
 
 pub use cue::{Engine, EngineStart, Why};

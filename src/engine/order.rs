@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use units::{CueNumber, Level, OrderId, ShowTime, Span, TrackId, Universe};
+use wire::solusync::MediaAction;
 
 /// Something an output has to do at a show time. Its order of fields is the order of its JSON keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -119,6 +120,13 @@ pub enum What {
         /// How long the fade before the end is.
         #[serde(rename = "span_ns")]
         span: Span,
+    },
+    /// Phones do something else with a track, by an operator's `media_control`.
+    Media {
+        /// What.
+        action: MediaAction,
+        /// Which; none is all of them.
+        track: Option<TrackId>,
     },
     /// Phones show something.
     Screen,

@@ -3,7 +3,8 @@
 //! In: the text that came and the show time at which it came. Out: an [`Answer`]: words back, or news for the
 //! engine. Never here: sockets, message ids, header times.
 //!
-//! A phone without a token is audience: it may ask the time, listen and report (DESIGN: Trust).
+//! A phone without a token is audience: it may ask the time, listen and report (DESIGN: Trust). So may a performer and
+//! another box; only operators control anything from here, until their token expires.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -13,9 +14,10 @@ use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
 use uuid::Uuid;
 use wire::output::Device;
 use wire::solusync::{
-    self, Calibrated, ClusterInfo, Hello, Message, NodeStatus, NodeType, PROTOCOL_VERSION, Played,
-    Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
+    self, Calibrated, ClusterInfo, Hello, MediaControl, Message, NodeStatus, NodeType,
+    PROTOCOL_VERSION, Played, Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
 };
+use wire::token::Role;
 
 use crate::show::{MediaId, Show};
 
@@ -100,6 +102,22 @@ pub enum Answer {
         /// What it says it is.
         device: Option<Device>,
     },
+    /// Find out whether a token holds, and come back with [`Visitor::handle_proof`].
+    Prove {
+        /// What it has shown.
+        token: String,
+        /// What it says it is.
+        device: Option<Device>,
+    },
+    /// Have the engine do what an operator asks.
+    Media {
+        /// `header.id`: sent twice, done once.
+        id: Uuid,
+        /// What.
+        control: MediaControl,
+        /// Whom the token was made for; empty where nobody was named.
+        by: String,
+    },
     /// Tell the engine that the phone asks for a calibration.
     Calibrate,
     /// Tell the engine that the phone did what a message ordered.
@@ -119,10 +137,23 @@ pub enum Answer {
     Dismiss(Refusal),
 }
 
+/// What a token that holds makes of a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Who it is.
+    pub role: Role,
+    /// What they are called; empty where nobody was named.
+    pub name: String,
+    /// For how long from now on.
+    pub left: Span,
+}
+
 /// One socket, from its opening to its end.
 #[derive(Debug)]
 pub struct Visitor {
     transport: Transport,
+    /// What its token makes of it, until when; none is audience.
+    proven: Option<Box<(Proven, ShowTime)>>,
     clock_syncs: RateWindow,
     media_controls: RateWindow,
     reports: RateWindow,
@@ -138,6 +169,7 @@ impl Visitor {
     pub fn new(limits: &Limits, transport: Transport) -> Self {
         Self {
             transport,
+            proven: None,
             clock_syncs: RateWindow::new(limits.clock_syncs_per_second),
             media_controls: RateWindow::new(limits.media_controls_per_second),
             reports: RateWindow::new(limits.reports_per_second),
@@ -148,6 +180,9 @@ impl Visitor {
     /// A text that came at `now`.
     pub fn handle_text(&mut self, now: ShowTime, text: &str) -> Answer {
         match solusync::parse(text) {
+            Ok((header, Message::MediaControl(it))) => {
+                self.handle_media_control(now, header.id, it)
+            }
             Ok((_, message)) => self.handle_message(now, message),
             // serde quotes what it did not like; the answer must not grow with the question.
             Err(error) => {
@@ -166,9 +201,11 @@ impl Visitor {
     fn handle_message(&mut self, now: ShowTime, message: Message) -> Answer {
         match message {
             Message::ClockSync(ask) => self.handle_clock_sync(now, ask.t1),
-            Message::Hello(hello) => self.limited(now, |visitor| visitor.handle_hello(&hello)),
-            Message::MediaControl(_) => self.handle_media_control(now),
-            Message::Screen(_) => self.limited(now, |_| forbidden("screens")),
+            Message::Hello(hello) => self.limited(now, |visitor| visitor.handle_hello(hello)),
+            Message::Screen(_) => self.limited(now, |visitor| match visitor.role(now) {
+                Ok(Role::Operator) => forbidden("screens are changed by cues alone".to_owned()),
+                role => not_an_operator(role, "screens"),
+            }),
             Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             Message::Calibrate => self.limited(now, |_| Answer::Calibrate),
@@ -184,6 +221,7 @@ impl Visitor {
             | Message::ClockCorrection(_)
             | Message::ClockPace(_)
             | Message::Error(_)
+            | Message::MediaControl(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }
     }
@@ -206,14 +244,56 @@ impl Visitor {
         }
     }
 
-    fn handle_media_control(&mut self, now: ShowTime) -> Answer {
-        match self.media_controls.admit(now) {
-            true => forbidden("media"),
-            false => too_often("media_control", self.media_controls.limit),
+    fn handle_media_control(&mut self, now: ShowTime, id: Uuid, control: MediaControl) -> Answer {
+        if !self.media_controls.admit(now) {
+            return too_often("media_control", self.media_controls.limit);
+        }
+        match self.role(now) {
+            Ok(Role::Operator) => Answer::Media { id, control, by: self.name().to_owned() },
+            role => not_an_operator(role, "media"),
         }
     }
 
-    fn handle_hello(&self, hello: &Hello) -> Answer {
+    /// Who it is.
+    ///
+    /// # Errors
+    /// [`Expired`]: its token held when it was shown.
+    fn role(&self, now: ShowTime) -> Result<Role, Expired> {
+        match self.proven.as_deref() {
+            None => Ok(Role::Audience),
+            Some((proven, until)) if now < *until => Ok(proven.role),
+            Some(_) => Err(Expired),
+        }
+    }
+
+    /// Who it was when it said hello, for people to look at.
+    pub fn role_shown(&self) -> Role {
+        self.proven.as_deref().map_or(Role::Audience, |(proven, _)| proven.role)
+    }
+
+    fn name(&self) -> &str {
+        self.proven.as_deref().map_or("", |(proven, _)| &proven.name)
+    }
+
+    /// What came of a token that [`Answer::Prove`] asked about. Whoever showed a wrong one stays what it was, and may say
+    /// hello without.
+    pub fn handle_proof(
+        &mut self,
+        now: ShowTime,
+        device: Option<Device>,
+        proof: Result<Proven, Refusal>,
+    ) -> Answer {
+        match proof {
+            Ok(proven) => {
+                let until = now + proven.left;
+                self.proven = Some(Box::new((proven, until)));
+                Answer::Welcome { device }
+            }
+            Err(refusal) => Answer::Refuse(refusal),
+        }
+    }
+
+    fn handle_hello(&mut self, hello: Hello) -> Answer {
         let ours = major(PROTOCOL_VERSION);
         let theirs = major(&hello.protocol_version);
         if theirs.is_none() {
@@ -227,12 +307,16 @@ impl Visitor {
             let message = format!("this box speaks SOLUSync-X {PROTOCOL_VERSION}");
             return Answer::Dismiss(Refusal { code: RefusalCode::VersionMismatch, message });
         }
-        match (&hello.auth_token, self.transport) {
+        match (hello.auth_token, self.transport) {
             (Some(_), Transport::Plain) => refuse(
                 RefusalCode::Unauthorized,
                 "tokens are refused over plain HTTP: say hello without one".to_owned(),
             ),
-            _ => Answer::Welcome { device: hello.device.clone() },
+            (Some(token), Transport::Private) => Answer::Prove { token, device: hello.device },
+            (None, _) => {
+                self.proven = None;
+                Answer::Welcome { device: hello.device }
+            }
         }
     }
 
@@ -285,8 +369,24 @@ fn refuse(code: RefusalCode, message: String) -> Answer {
     Answer::Refuse(Refusal { code, message })
 }
 
-fn forbidden(what: &str) -> Answer {
-    refuse(RefusalCode::Forbidden, format!("the audience may not control {what}"))
+/// A token that held when it was shown, and holds no more.
+struct Expired;
+
+fn not_an_operator(role: Result<Role, Expired>, what: &str) -> Answer {
+    match role {
+        Ok(Role::Audience) => forbidden(format!("the audience may not control {what}")),
+        Ok(role) => {
+            forbidden(format!("only operators control {what}: this token is for `{}`", role.word()))
+        }
+        Err(Expired) => refuse(
+            RefusalCode::Unauthorized,
+            "your token has expired: say hello with another".to_owned(),
+        ),
+    }
+}
+
+fn forbidden(message: String) -> Answer {
+    refuse(RefusalCode::Forbidden, message)
 }
 
 fn too_often(what: &str, limit: usize) -> Answer {
@@ -522,6 +622,59 @@ mod tests {
         let mut phone = visitor(Transport::Plain);
         assert_eq!(code(&phone.handle_text(ms(0), &token)), Some(RefusalCode::Unauthorized));
         assert!(matches!(phone.handle_text(ms(0), &bare), Answer::Welcome { .. }));
+    }
+
+    /// A socket over TLS whose token held for a minute from 0 on.
+    fn proven(role: Role) -> Visitor {
+        let mut phone = visitor(Transport::Private);
+        let hello = text(
+            "hello",
+            r#","protocol_version":"0.1.0","node_type":"client","auth_token":"a.b.c""#,
+        );
+        let Answer::Prove { token, device } = phone.handle_text(ms(0), &hello) else {
+            panic!("a token is asked about")
+        };
+        assert_eq!(token, "a.b.c");
+        let proof = Proven { role, name: "Ann".into(), left: Span::from_secs(60) };
+        assert!(matches!(phone.handle_proof(ms(0), device, Ok(proof)), Answer::Welcome { .. }));
+        phone
+    }
+
+    const PLAY: &str = r#","action":"play","track_id":"a""#;
+
+    #[test]
+    fn sx16_an_operator_controls_media_until_the_token_expires_and_nobody_else_does() {
+        let play = text("media_control", PLAY);
+        let mut operator = proven(Role::Operator);
+        let Answer::Media { control, by, .. } = operator.handle_text(ms(59_999), &play) else {
+            panic!("an operator may")
+        };
+        assert_eq!((control.track_id, by.as_str()), (Some(TrackId("a".into())), "Ann"));
+        let late = operator.handle_text(ms(60_000), &play);
+        assert_eq!(code(&late), Some(RefusalCode::Unauthorized));
+        for role in [Role::Audience, Role::Performer, Role::Box] {
+            let mut phone = proven(role);
+            assert_eq!(code(&phone.handle_text(ms(1), &play)), Some(RefusalCode::Forbidden));
+            let screen = phone.handle_text(ms(1), &text("screen", ""));
+            assert_eq!(code(&screen), Some(RefusalCode::Forbidden));
+            let time = phone.handle_text(ms(1), &text("clock_sync", r#","t1":1"#));
+            assert!(matches!(time, Answer::Clock(_)), "everybody may ask the time");
+        }
+    }
+
+    #[test]
+    fn sx16_a_wrong_token_makes_nobody_more_than_they_were_and_a_hello_without_makes_them_audience()
+    {
+        let play = text("media_control", PLAY);
+        let refusal = Refusal { code: RefusalCode::Unauthorized, message: "no".into() };
+        let mut phone = visitor(Transport::Private);
+        let answer = phone.handle_proof(ms(0), None, Err(refusal));
+        assert_eq!(code(&answer), Some(RefusalCode::Unauthorized));
+        assert_eq!(code(&phone.handle_text(ms(1), &play)), Some(RefusalCode::Forbidden));
+        let mut operator = proven(Role::Operator);
+        let bare = text("hello", r#","protocol_version":"0.1.0","node_type":"client""#);
+        assert!(matches!(operator.handle_text(ms(1), &bare), Answer::Welcome { .. }));
+        assert_eq!(code(&operator.handle_text(ms(2), &play)), Some(RefusalCode::Forbidden));
     }
 
     #[test]

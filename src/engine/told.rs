@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use units::{CommandId, CueNumber, Level, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
 use uuid::Uuid;
-use wire::solusync::{Calibrated, Message, NodeStatus};
+use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus};
 
 use crate::calibrate::Listening;
 use crate::order::{Evidence, Order, Receipt};
@@ -15,7 +15,7 @@ use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
 /// What an operator may ask for, whoever carries it: terminal, socket, OSC, pin, page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Fire the cue on standby and put the next one there.
@@ -94,6 +94,11 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         what: Option<String>,
     },
+    /// Phones play, stop, … a track by hand.
+    Media {
+        /// What, as `/ws` has it.
+        control: MediaControl,
+    },
 }
 
 /// What goes out live, by peer connections.
@@ -108,7 +113,7 @@ pub enum Air {
 }
 
 /// A command with its name and its sender.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Given by the sender: sent twice, done once, answered alike.
     pub id: CommandId,
@@ -146,6 +151,12 @@ pub enum Refusal {
         /// What was asked for.
         what: String,
     },
+    /// A track has to be named.
+    #[error("say which track: only `pause` and `stop` are for all of them")]
+    NoTrack,
+    /// A volume, a place or a time that cannot be meant.
+    #[error("a volume is 0 to 1, a place within a day, and a time within a day of now")]
+    OutOfRange,
     /// No such list.
     #[error("there is no cue list `{list}`")]
     NoSuchList {

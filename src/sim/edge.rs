@@ -142,7 +142,8 @@ impl Edge {
         let Some(seat) = self.seats.get_mut(&phone) else { return Reply::default() };
         seat.heard = now;
         match seat.visitor.handle_text(now, text) {
-            Answer::Nothing => Reply::default(),
+            // No phone here shows a token, so none is an operator.
+            Answer::Nothing | Answer::Prove { .. } | Answer::Media { .. } => Reply::default(),
             Answer::Clock(t1) => {
                 self.questions.push(now);
                 let at = WireTime::from_show(now, TAI_UTC);

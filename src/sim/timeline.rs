@@ -229,6 +229,10 @@ pub fn words(what: &What) -> String {
         What::Stop { span } => format!("stop in {span}"),
         What::Pause => "pause".to_owned(),
         What::Resume => "resume".to_owned(),
+        What::Media { action, track } => match track {
+            Some(track) => format!("{action:?} {track}").to_lowercase(),
+            None => format!("{action:?} all").to_lowercase(),
+        },
         What::Track { track } => format!("track {track}"),
         What::StopTracks { span } => format!("stop tracks in {span}"),
         What::Screen => "screen".to_owned(),

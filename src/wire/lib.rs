@@ -24,5 +24,7 @@ pub mod solusync;
 pub mod stored;
 pub mod stun;
 pub mod time;
+#[cfg(not(target_arch = "wasm32"))] // a page carries a token and never reads it
+pub mod token;
 #[cfg(not(target_arch = "wasm32"))] // a page has no cable
 pub mod udp;

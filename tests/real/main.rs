@@ -17,5 +17,6 @@ mod secure;
 mod sound;
 mod the_box;
 mod timecode;
+mod tokens;
 mod turn;
 mod ws;

@@ -220,6 +220,11 @@ impl TheBox {
         log
     }
 
+    /// What it logged and nobody has read, once it has ended.
+    pub fn rest_of_the_log(&self) -> Vec<String> {
+        self.errors.iter().collect()
+    }
+
     /// A command line to this box.
     pub fn ask(&self, words: &[&str]) -> Output {
         self.place.downbeat(words).output().expect("the program starts")

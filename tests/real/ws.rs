@@ -96,6 +96,16 @@ impl<S: Read + Write> Phone<S> {
         }
     }
 
+    /// The next message of one of these types.
+    pub fn hear_one_of(&mut self, kinds: &[&str]) -> Value {
+        loop {
+            let message = self.next().expect("the box says something before it closes");
+            if kinds.iter().any(|kind| message["type"] == *kind) {
+                return message;
+            }
+        }
+    }
+
     fn hear_refusal(&mut self) -> String {
         self.hear("error")["code"].as_str().expect("a code").to_owned()
     }

@@ -51,6 +51,11 @@ fn whatever_datagram_asks_or_tells_the_time_is_refused_or_is_the_same_twice() {
 }
 
 #[test]
+fn sx16_whatever_is_shown_for_a_token_nothing_holds_that_nobody_signed() {
+    stands(&targets::token::TARGET, 2000);
+}
+
+#[test]
 fn sx06_whatever_a_phone_offers_is_refused_or_has_lost_its_candidates() {
     stands(&targets::peers::TARGET, 2000);
 }

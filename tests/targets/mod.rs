@@ -26,6 +26,7 @@ pub mod show;
 pub mod solusync;
 pub mod stun;
 pub mod time;
+pub mod token;
 
 /// What bytes are thrown at.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,7 @@ pub const ALL: &[Target] = &[
     solusync::TARGET,
     bloom::TARGET,
     time::TARGET,
+    token::TARGET,
     peers::TARGET,
     stun::TARGET,
     osc::TARGET,

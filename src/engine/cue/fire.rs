@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    fn track_length(&self, track: &units::TrackId) -> Span {
+    pub(super) fn track_length(&self, track: &units::TrackId) -> Span {
         let media = self.show.tracks.get(track).map(|media| &self.show.media[media.0]);
         media.map_or(Span::ZERO, |media| media.info.length())
     }

@@ -11,6 +11,7 @@ mod bench;
 mod desk;
 mod fire;
 mod hand;
+mod media;
 mod on_stage;
 mod out;
 mod standby;
@@ -314,6 +315,7 @@ impl Engine {
             Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
             Command::Blind { cue } => self.blind(now, *cue, from),
             Command::Air { what } => self.air(what.as_deref(), from),
+            Command::Media { control } => self.media(now, control, from),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `/api/v1`: the operator's commands and questions, as JSON (`docs/api.md`, `docs/status.md`).
 //!
-//! Free on the control socket. On the network it needs a token, and plain HTTP takes none: 401.
+//! Free on the control socket. On the network it needs an operator's token, and plain HTTP takes none: 401. Tokens and
+//! certificates are made on the control socket alone: an operator's token must not be worth more than the night.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -24,7 +25,7 @@ use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Level, PhoneId, Span, Timecode, Universe};
 
 use super::crowd::PhoneGlance;
-use super::{House, Peer, Peering, SwitchboardGlance, lamps};
+use super::{House, Peer, Peering, SwitchboardGlance, lamps, trust};
 use crate::chance;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
@@ -40,7 +41,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// The engine answers in microseconds; one that does not is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router(house: Arc<House>) -> Router<Arc<House>> {
     Router::new()
         .route("/status", get(status))
         .route("/cues", get(cues))
@@ -55,25 +56,40 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/rdm/set", post(lamps::set))
         .route("/receipts", get(receipts))
         .route("/events", get(events))
+        .merge(trust::router())
         .route("/{command}", post(command).get(no_such_question))
         .fallback(|| async { nonsense(StatusCode::NOT_FOUND, "not_found", "no such path") })
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(from_fn(admit))
+        .layer(from_fn_with_state(house, admit))
 }
 
-async fn admit(Extension(peer): Extension<Peer>, request: HttpRequest, next: Next) -> Response {
-    match peer {
-        Peer::Socket => next.run(request).await,
-        Peer::Network(_) => unauthorized(
-            "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
-        ),
-        Peer::Secure(_) => unauthorized(
-            "operators need a token, and this box gives none yet; on the box itself use its control socket",
-        ),
-    }
+/// Who gives a command, for the story.
+#[derive(Debug, Clone)]
+pub(super) struct From(String);
+
+async fn admit(
+    State(house): State<Arc<House>>,
+    Extension(peer): Extension<Peer>,
+    mut request: HttpRequest,
+    next: Next,
+) -> Response {
+    let from = match peer {
+        Peer::Socket => "socket".to_owned(),
+        Peer::Network(_) => {
+            return unauthorized(
+                "operators need a token, and tokens are refused over plain HTTP; on the box itself use its control socket",
+            );
+        }
+        Peer::Secure(_) => match trust::operator(&house, peer, request.headers()) {
+            Ok(from) => from,
+            Err(response) => return *response,
+        },
+    };
+    request.extensions_mut().insert(From(from));
+    next.run(request).await
 }
 
-fn unauthorized(message: &str) -> Response {
+pub(super) fn unauthorized(message: &str) -> Response {
     nonsense(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
@@ -140,6 +156,7 @@ fn takes(word: &str) -> &'static [&'static str] {
 
 async fn command(
     State(house): State<Arc<House>>,
+    Extension(From(from)): Extension<From>,
     Path(word): Path<String>,
     body: Body,
 ) -> Response {
@@ -152,14 +169,14 @@ async fn command(
     };
     match read(&word, &body) {
         Ok(None) => nonsense(StatusCode::NOT_FOUND, "not_found", "no such command"),
-        Ok(Some((id, command))) => give(&house, id, command).await,
+        Ok(Some((id, command))) => give(&house, id, command, from).await,
         Err(why) => wrong(&why),
     }
 }
 
-async fn give(house: &House, id: Option<CommandId>, command: Command) -> Response {
+async fn give(house: &House, id: Option<CommandId>, command: Command, from: String) -> Response {
     let id = id.unwrap_or_else(|| CommandId(chance::uuid().to_string()));
-    let request = Request { id, command, from: "socket".to_owned() };
+    let request = Request { id, command, from };
     match house.engine.command(request).await {
         Ok(Ok(done)) => Json(json!({ "done": done })).into_response(),
         Ok(Err(refusal)) => (StatusCode::CONFLICT, Json(refused(&refusal))).into_response(),
@@ -243,7 +260,11 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         "box": house.facts,
         "show": glance,
         "clock": clock,
-        "phones": { "sockets": house.crowd.sockets(), "hello": house.crowd.greeted() },
+        "phones": {
+            "sockets": house.crowd.sockets(),
+            "hello": house.crowd.greeted(),
+            "refused": house.crowd.refused(),
+        },
         "light": { "universes": house.outputs.universes(), "inputs": house.outputs.inputs() },
         "sound": house.outputs.sound(),
     }))
@@ -310,7 +331,8 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
     let hello = phones.iter().filter(|it| it.hello).count();
     let phones: Vec<WithPeer> =
         phones.into_iter().map(|phone| WithPeer { peer: peers.remove(&phone.id), phone }).collect();
-    Json(json!({ "sockets": phones.len(), "hello": hello, "phones": phones }))
+    let refused = house.crowd.refused();
+    Json(json!({ "sockets": phones.len(), "hello": hello, "refused": refused, "phones": phones }))
 }
 
 /// A room, and the phone that the box made it for.

@@ -19,6 +19,7 @@ use wire::solusync::{
     self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
 };
 use wire::time::Channel;
+use wire::token::Role;
 
 use super::Peer;
 use super::socket::{Inbox, Outbox, Waiting, queue};
@@ -64,6 +65,7 @@ struct Seat {
     peer: Peer,
     since: ShowTime,
     greeted: bool,
+    role: Role,
     status: Option<(ShowTime, NodeStatus)>,
     /// When it last asked the time, and how.
     asked: Option<(ShowTime, Channel)>,
@@ -89,6 +91,8 @@ pub struct PhoneGlance {
     pub connected_s: f64,
     /// Whether it has said `hello`.
     pub hello: bool,
+    /// What its token made of it; whoever showed none is audience.
+    pub role: Role,
     /// What it last said of itself; none if it has not.
     pub status: Option<NodeStatus>,
     /// Seconds since it said so.
@@ -196,6 +200,12 @@ impl Crowd {
         self.text(chance::uuid(), &Message::Error(refusal))
     }
 
+    /// How often each code was said since the box began.
+    pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
+        let counts = CODES.iter().zip(&self.counts.refused);
+        counts.map(|((_, word), count)| (*word, count.load(Ordering::Relaxed))).collect()
+    }
+
     pub(super) fn wire_now(&self) -> WireTime {
         WireTime::from_show(self.clock.now(), self.tai_utc)
     }
@@ -216,6 +226,7 @@ impl Crowd {
             peer,
             since,
             greeted: false,
+            role: Role::Audience,
             status: None,
             correction: None,
             asked: None,
@@ -226,9 +237,9 @@ impl Crowd {
     }
 
     /// From now on it hears what all hear, and first how often it may ask the time.
-    pub(super) fn greet(&self, phone: PhoneId) {
+    pub(super) fn greet(&self, phone: PhoneId, role: Role) {
         if let Some(seat) = self.seats().get_mut(&phone) {
-            seat.greeted = true;
+            (seat.greeted, seat.role) = (true, role);
         }
         let told = self.pace().handle_joined(self.clock.now(), phone, self.greeted());
         if let Some((to, pace)) = told {
@@ -324,6 +335,7 @@ impl Seat {
             address: self.peer.address().map(|address| address.to_string()),
             connected_s: (now - self.since).secs_f64(),
             hello: self.greeted,
+            role: self.role,
             status: self.status.as_ref().map(|(_, status)| status.clone()),
             correction_ms: self.correction.map(|it| it.ms),
             correction_sigma_ms: self.correction.map(|it| it.sigma_ms),

@@ -253,6 +253,7 @@ impl Doors {
             tasks.push(tokio::spawn(time.answer(house.clone())));
             tasks.push(tokio::spawn(certificates.look_after()));
         }
+        tasks.push(tokio::spawn(house.tokens.clone().look_after()));
         tasks.push(tokio::spawn(answer_network(network, lobby, router.clone())));
         tasks.push(tokio::spawn(answer_socket(listener, router)));
         tasks.push(tokio::spawn(tell_status(house.clone())));

@@ -20,6 +20,8 @@ mod stamped;
 mod switchboard;
 mod time;
 mod tls;
+mod tokens;
+mod trust;
 mod ws;
 
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +45,7 @@ pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket}
 pub use peering::{Peering, Postbox};
 pub use switchboard::{KeptRoom, Place, Switchboard, SwitchboardGlance};
 pub use tls::{Certificates, TlsError};
+pub use tokens::{Denied, KeyError, Tokens, verify};
 
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
@@ -98,6 +101,8 @@ pub struct BoxFacts {
     pub simulated: Vec<String>,
     /// Where phones find it, best first.
     pub urls: Vec<String>,
+    /// The same over TLS; none where its port could not be had.
+    pub secure_urls: Vec<String>,
     /// Where TLS is; none where its port could not be had.
     #[serde(skip)]
     pub secure_port: Option<u16>,
@@ -137,6 +142,8 @@ pub struct House {
     pub access_points: Vec<Subnet>,
     /// The page.
     pub page: PageFiles,
+    /// Whom to believe.
+    pub tokens: Arc<Tokens>,
     /// What TLS serves with; none where its port could not be had.
     pub certificates: Option<Arc<Certificates>>,
     /// Light and sound.
@@ -185,7 +192,7 @@ pub fn router(house: Arc<House>) -> Router {
         .route("/prompt", get(prompt::serve))
         .route("/healthz", get(metrics::healthz))
         .route("/metrics", get(metrics::metrics))
-        .nest("/api/v1", api::router())
+        .nest("/api/v1", api::router(house.clone()))
         .fallback(files::serve)
         .layer(axum::middleware::from_fn(files::harden))
         .with_state(house)

@@ -256,7 +256,7 @@ fn made(names: &[String], validity: Validity) -> Result<String, rcgen::Error> {
     Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
 }
 
-fn unix_now() -> i64 {
+pub(super) fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }

@@ -7,21 +7,25 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use engine::phones::{Answer, Visitor, way, welcome};
-use engine::told::Input;
+use engine::told::{Command, Input, Request};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use units::{PhoneId, ShowTime, WireTime};
+use units::{CommandId, PhoneId, ShowTime, WireTime};
+use uuid::Uuid;
 use wire::output::Device;
-use wire::solusync::{ClockSyncResponse, Message, Refusal, RefusalCode, Signaling, WebTransport};
+use wire::solusync::{
+    ClockSyncResponse, MediaControl, Message, Refusal, RefusalCode, Signaling, WebTransport,
+};
 use wire::time::Channel;
 
 use super::crowd::Ticket;
 use super::peering::Kept;
 use super::socket::{self, End, Heard, Line, Socket};
+use super::tokens::Denied;
 use super::{House, Peer};
 use crate::chance;
 
@@ -29,7 +33,7 @@ use crate::chance;
 pub(super) async fn upgrade(
     State(house): State<Arc<House>>,
     Extension(peer): Extension<Peer>,
-    request: Request,
+    request: HttpRequest,
 ) -> Response {
     let host = host(request.headers());
     socket::upgrade(request, move |socket| receive(house, peer, host, socket))
@@ -122,6 +126,13 @@ impl Attendance {
                 self.house.crowd.note_asked(phone, Channel::WebSocket, self.peer.address());
             }
             Answer::Welcome { device } => self.welcome(device).await?,
+            Answer::Prove { token, device } => {
+                let (at, from) = (self.house.clock.mono_now(), self.peer.address());
+                let proof = self.house.tokens.judge(at, from, &token).map_err(Denied::refusal);
+                let answer = self.visitor.handle_proof(now, device, proof);
+                Box::pin(self.answer(now, answer)).await?;
+            }
+            Answer::Media { id, control, by } => self.control(id, control, by).await?,
             Answer::Played { message, at } => {
                 let at = at.to_show(self.house.tai_utc);
                 self.house.engine.tell_from_phone(Input::PhonePlayed { phone, message, at });
@@ -145,6 +156,20 @@ impl Attendance {
         Ok(())
     }
 
+    /// What an operator asks is done as if it were asked on the control socket; every phone hears it, this one too.
+    async fn control(&mut self, id: Uuid, control: MediaControl, by: String) -> Result<(), End> {
+        let (id, command) = (CommandId(id.to_string()), Command::Media { control });
+        let from = format!("operator {by} on phone {}", self.phone).replace("  ", " ");
+        match self.house.engine.command(Request { id, command, from }).await {
+            Ok(Err(refused)) => {
+                let message = refused.to_string();
+                self.refuse(Refusal { code: RefusalCode::InvalidPayload, message }).await
+            }
+            // An engine that is gone is everybody's trouble, and said elsewhere.
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
     async fn welcome(&mut self, device: Option<Device>) -> Result<(), End> {
         let webtransport = self.webtransport();
@@ -153,7 +178,7 @@ impl Attendance {
         welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
         self.tell(&Message::Welcome(welcome)).await?;
         let phone = self.phone;
-        self.house.crowd.greet(phone);
+        self.house.crowd.greet(phone, self.visitor.role_shown());
         self.greeted = true;
         let way = way(&self.house.access_points, self.peer.address());
         self.house.engine.tell(Input::PhoneJoined { phone, way });
