@@ -100,6 +100,29 @@ fn sx07_what_was_understood_survives_the_way_there_and_back() {
     }
 }
 
+/// The codes of the protocol, and no other.
+const CODES: [&str; 6] = [
+    "forbidden",
+    "invalid_payload",
+    "rate_limited",
+    "too_many_connections",
+    "unauthorized",
+    "version_mismatch",
+];
+
+#[test]
+fn sx16_sx17_every_refusal_has_a_vector_and_is_said_with_a_code_and_a_sentence_alone() {
+    let mut met = BTreeMap::new();
+    for Vector { name, text, .. } in vectors() {
+        let Ok((header, message @ Message::Error(_))) = solusync::parse(&text) else { continue };
+        let said: Value = serde_json::from_str(&solusync::emit(&header, &message)).expect("JSON");
+        let keys: Vec<&String> = said.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["code", "header", "message", "type"], "{name}");
+        met.insert(said["code"].as_str().expect("a code").to_owned(), name);
+    }
+    assert_eq!(met.keys().collect::<Vec<_>>(), CODES);
+}
+
 #[test]
 fn sx18_no_vector_disturbs_a_phone() {
     let start = Start { chance: "1".into(), unix_ms: 1_790_000_000_000.0, ..Start::default() };

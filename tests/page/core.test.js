@@ -95,6 +95,20 @@ test("sx07: no vector and no hostile text disturbs the core", async () => {
   });
 });
 
+test("sx16 sx17: every refusal is understood, and a phone that is refused something goes on", async () => {
+  const codes = ["forbidden", "invalid_payload", "rate_limited", "too_many_connections", "unauthorized", "version_mismatch"];
+  const refusals = vectors().filter(({ is }) => is === "error");
+  assert.deepEqual([...new Set(refusals.map(({ text }) => JSON.parse(text).code))].sort(), codes);
+  for (const { name, text } of refusals) {
+    const { core, nowMs } = await inStep();
+    core.handle(nowMs, { event: "heard", text });
+    const order = message("screen", { color: "#ff0000" }, 1_790_000_000);
+    const turn = core.handle(nowMs + 1, { event: "heard", text: order });
+    assert.ok(Number.isFinite(turn.wake_ms), name);
+    assert.equal(core.look(nowMs + 2000).color, "#ff0000", name);
+  }
+});
+
 test("an event that is none is refused and the core lives on", async () => {
   const core = await begin();
   assert.throws(() => core.handle(1000, { event: "earthquake" }), /did not understand/);
