@@ -58,6 +58,8 @@ pub struct Net {
     pub cluster: Option<String>,
     /// The subnet of each access point, where each has one of its own: phones on one way are off by the same.
     pub access_points: Vec<Subnet>,
+    /// How many phones a router (NAT, a captive portal) may show the box behind one address; 0 where each has its own.
+    pub phones_behind_one_address: u32,
 }
 
 /// Where the box listens; 0 takes any port that is free.
@@ -264,7 +266,7 @@ const KEYS: &[&str] = &[
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
     let top = Table::over(report, start, entries, "a box file", KEYS);
-    BoxConfig {
+    let config = BoxConfig {
         name: named(&top, "name").unwrap_or_else(|| BoxConfig::default().name),
         net: net(&top),
         ports: ports(&top),
@@ -278,7 +280,9 @@ fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
         timecode: timecode(&top),
         peers: section(&top, "peers", "[peers]", peers::KEYS)
             .map_or_else(Peers::default, |table| peers::read(&table)),
-    }
+    };
+    phones_find_room(&top, &config);
+    config
 }
 
 fn section<'a>(
@@ -290,9 +294,11 @@ fn section<'a>(
     top.node(key).and_then(|node| Table::open(top.report, node, what, known))
 }
 
+const NET_KEYS: &[&str] =
+    &["light", "light_here", "phones", "cluster", "access_points", "phones_behind_one_address"];
+
 fn net(top: &Table) -> Net {
-    let keys = &["light", "light_here", "phones", "cluster", "access_points"];
-    let Some(table) = section(top, "net", "[net]", keys) else {
+    let Some(table) = section(top, "net", "[net]", NET_KEYS) else {
         return Net::default();
     };
     let interface =
@@ -303,7 +309,38 @@ fn net(top: &Table) -> Net {
         phones: interface("phones"),
         cluster: interface("cluster"),
         access_points: table.each("access_points"),
+        phones_behind_one_address: table
+            .whole("phones_behind_one_address", 0..=LIMIT_MAX)
+            .unwrap_or(0),
     }
+}
+
+/// A house of which most would be turned away is not found out by one phone at rehearsal.
+fn phones_find_room(top: &Table, config: &BoxConfig) {
+    let (net, most) = (&config.net, config.limits.connections_per_address);
+    let sharing = net.phones_behind_one_address;
+    let is_default = most == Limits::default().connections_per_address;
+    let one = net.access_points.iter().find(|it| it.is_one_address()).filter(|_| is_default);
+    let (key, message) = match (sharing > most, one) {
+        (true, _) => (
+            "phones_behind_one_address",
+            format!(
+                "{sharing} phones may share an address, and one address has {most} sockets: the others are turned away"
+            ),
+        ),
+        (false, Some(one)) => (
+            "access_points",
+            format!(
+                "all phones of {one} share an address, and one address has {most} sockets: the others are turned away"
+            ),
+        ),
+        (false, None) => return,
+    };
+    let entry = top.entries("net", "a table").iter().find(|entry| entry.key == key);
+    let Some(entry) = entry else { return };
+    let enough = sharing.max(100);
+    let help = format!("set `connections_per_address` in `[limits]` to {enough} or more");
+    top.report.warn(entry.node.spot, code::LIMIT_TOO_LOW, message, Some(help));
 }
 
 /// Linux: IFNAMSIZ is 16 with its end.
@@ -535,7 +572,7 @@ mod tests {
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
-        let keys = "name net light light_here phones cluster access_points ports http https osc limits connections_per_address \
+        let keys = "name net light light_here phones cluster access_points phones_behind_one_address ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone input channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
@@ -560,6 +597,20 @@ mod tests {
         assert_eq!(config.sound.device, SoundDevice::Alsa("hw:1".into()));
         assert_eq!(config.cluster.voters, ["a", "b"]);
         assert_eq!(config.cluster.address, Some(IpAddr::from([10, 0, 0, 9])));
+    }
+
+    #[test]
+    fn sx17_an_audience_behind_one_address_is_warned_of_before_doors() {
+        let warned = |text: &str| messages(text).len();
+        assert_eq!(warned("[net]\nphones_behind_one_address = 800\n"), 1);
+        let raised = "[limits]\nconnections_per_address = 800\n";
+        assert_eq!(warned(&format!("[net]\nphones_behind_one_address = 800\n{raised}")), 0);
+        assert_eq!(warned(&format!("[net]\nphones_behind_one_address = 801\n{raised}")), 1);
+        assert_eq!(warned("[net]\naccess_points = [\"10.1.1.0/24\", \"10.1.2.1/32\"]\n"), 1);
+        assert_eq!(warned("[net]\naccess_points = [\"10.1.1.0/24\"]\n"), 0);
+        assert_eq!(warned(&format!("[net]\naccess_points = [\"10.1.2.1/32\"]\n{raised}")), 0);
+        let loaded = load("box.toml", "[net]\nphones_behind_one_address = 800\n");
+        assert!(loaded.config.is_some(), "it is a warning, not a mistake");
     }
 
     #[test]

@@ -14,6 +14,11 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Whether all its bits are shared: whoever comes from it has the same address.
+    pub fn is_one_address(&self) -> bool {
+        self.shared == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Whether that machine is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         let apart = match (self.address, address.to_canonical()) {

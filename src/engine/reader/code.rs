@@ -117,4 +117,6 @@ codes! {
     LEFT_OUT = "left-out";
     /// Two of the box's services on one port.
     PORT_TAKEN = "port-taken";
+    /// Phones that share an address, and fewer sockets than that for one (warning).
+    LIMIT_TOO_LOW = "limit-too-low";
 }
