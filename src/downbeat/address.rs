@@ -38,7 +38,10 @@ pub fn names(name: &str) -> Vec<String> {
     let host = name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'.');
     let named = Some(name.to_owned()).filter(|_| host);
     let addresses = found.iter().map(|it| it.ip().to_string());
-    named.into_iter().chain(["localhost".to_owned()]).chain(addresses).collect()
+    // By multicast DNS a phone finds the box under its name.
+    let local = named.as_ref().filter(|it| !it.contains('.')).map(|it| format!("{it}.local"));
+    let names = named.into_iter().chain(local).chain(["localhost".to_owned()]);
+    names.chain(addresses).collect()
 }
 
 fn url(scheme: &str, ip: IpAddr, port: u16) -> String {

@@ -277,6 +277,50 @@ Examples:
   curl -H \"Authorization: Bearer $(downbeat token --role operator --for 1h | tail -n 1)\" https://box:8443/api/v1/status
   downbeat token --rotate")]
     Token(Token),
+    /// The box's certificates, and how a phone comes to trust them
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+The box has an authority of its own, which phones may install; it vouches for private addresses and local names alone. A
+certificate that was imported serves whoever asks for a name in it. Renewing is importing again: nothing restarts, so
+`cert import` can be what runs after a renewal.
+
+Examples:
+  downbeat cert
+  downbeat cert import chain.pem key.pem
+  downbeat cert forget
+  downbeat cert --json | jq -r .authority.sha256"
+    )]
+    Cert {
+        #[command(flatten)]
+        show: Show,
+        #[command(subcommand)]
+        deed: Option<Cert>,
+    },
+}
+
+/// What `cert` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Cert {
+    /// Serve with a certificate from outside; open connections live on
+    #[command(
+        after_help = "Example:\n  downbeat cert import /etc/letsencrypt/live/box/fullchain.pem /etc/letsencrypt/live/box/privkey.pem"
+    )]
+    Import {
+        /// The box's certificate first, then whoever signed it; PEM
+        chain: PathBuf,
+        /// Its private key, PEM
+        key: PathBuf,
+        /// Print the answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve with the box's own certificate again
+    Forget {
+        /// Print the answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What `token` takes.

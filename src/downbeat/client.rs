@@ -52,6 +52,11 @@ impl Client {
         self.ask(Method::POST, path, Some(body))
     }
 
+    /// `DELETE /api/v1/…`
+    pub fn delete(&self, path: &str) -> Result<Answer, Refused> {
+        self.ask(Method::DELETE, path, None)
+    }
+
     /// `GET /api/v1/…` whose answer goes on: every piece to `take`, until the box ends it, `take` fails, or `end` is over.
     pub fn stream(
         &self,
@@ -85,7 +90,7 @@ impl Client {
         let runtime = runtime()?;
         let body = body.map(ToString::to_string).unwrap_or_default();
         // What was asked waits in the socket, and a box that comes round does it after all.
-        let after_all = if method == Method::POST { "; it may still do it" } else { "" };
+        let after_all = if method != Method::GET { "; it may still do it" } else { "" };
         let asked = ask(&self.socket, method, path, body);
         match runtime.block_on(async { tokio::time::timeout(self.patience, asked).await }) {
             Ok(answer) => answer,

@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order, Switch};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, clock, lamps, load, record, terminal, token};
+use crate::{Refused, address, cert, clock, lamps, load, record, terminal, token};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -54,6 +54,8 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)
         }
+        Command::Cert { show: it, deed: None } => show(&client, "cert", it.json, cert::words),
+        Command::Cert { deed: Some(deed), .. } => cert::deed(&client, deed),
         Command::Token(it) => token::token(&client, it),
         Command::Qr(it) => show(&client, "status", it.json, qr),
         Command::Run { .. }
@@ -90,7 +92,7 @@ fn step_clock(client: &Client, as_json: bool) -> Result<(), Refused> {
     done(&client.post("clock/step", &json!({}))?, as_json)
 }
 
-fn done(answer: &Answer, as_json: bool) -> Result<(), Refused> {
+pub fn done(answer: &Answer, as_json: bool) -> Result<(), Refused> {
     if as_json {
         terminal::say(&answer.document.to_string());
     }

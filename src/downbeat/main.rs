@@ -2,6 +2,7 @@
 
 mod address;
 mod broadcast;
+mod cert;
 mod cli;
 mod client;
 mod clock;

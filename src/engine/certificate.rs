@@ -1,10 +1,15 @@
-//! Decides which of the box's own certificates serves, and when one is made.
+//! Decides which of the box's own certificates serves, when one is made, what the box's authority may vouch for, and
+//! whether a certificate from outside is taken.
 //!
-//! In: today's date and what there is. Out: a [`Care`]. Never here: keys, files, the date.
+//! In: today's date and what there is. Out: a [`Care`], or why not. Never here: keys, files, the date.
 //!
-//! No authority knows the box, so a page that opens WebTransport is told the certificate's hash, and browsers take
+//! No public authority knows the box, so a page that opens WebTransport is told the certificate's hash, and browsers take
 //! a hash only for a certificate of two weeks at most. One is made well before the other ends, and its hash is told
 //! with the other's, so that a page opened days ago still knows the one that serves.
+
+use std::net::IpAddr;
+
+use units::Subnet;
 
 /// From when until when a certificate holds, UNIX seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +69,111 @@ pub fn care(now: i64, current: Option<Validity>, next: Option<Validity>) -> Care
         Some(current) if next.is_some() && current.left(now) <= TAKE_BEFORE => Care::TakeNext,
         Some(current) if next.is_none() && current.left(now) <= MAKE_BEFORE => Care::MakeNext,
         Some(_) => Care::Keep,
+    }
+}
+
+/// How long the box's own authority holds: whatever the box believes the date to be when it makes it, and for longer
+/// than a box lasts (2020 to 2049).
+pub const AUTHORITY: Validity = Validity { from: 1_577_836_800, until: 2_524_607_999 };
+
+/// Networks that the box's own authority may vouch for: those that nobody owns (RFC 1918, 3927, 4193, 4291).
+pub const VOUCHED_NETWORKS: [&str; 8] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+];
+
+/// Names that it may vouch for, with all that end in them: those that the public system of names does not give out
+/// (RFC 6762, 6761, 8375, and what routers use).
+pub const VOUCHED_NAMES: [&str; 5] = ["local", "localhost", "home.arpa", "internal", "lan"];
+
+/// Whether the box's own authority may vouch for a name or an address.
+pub fn vouches(name: &str) -> bool {
+    match name.parse::<IpAddr>() {
+        Ok(address) => VOUCHED_NETWORKS
+            .iter()
+            .any(|it| it.parse::<Subnet>().is_ok_and(|subnet| subnet.contains(address))),
+        Err(_) => VOUCHED_NAMES.iter().any(|suffix| {
+            name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        }),
+    }
+}
+
+/// What a certificate from outside says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// Host names and addresses that it is for.
+    pub names: Vec<String>,
+    /// Its first one's.
+    pub validity: Validity,
+    /// The first one may sign others.
+    pub is_authority: bool,
+    /// Each is signed by the next, as far as they say so.
+    pub in_order: bool,
+}
+
+/// Why a certificate from outside is not taken; each says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// No PEM, or something else in it.
+    #[error(
+        "there is no certificate in the chain's file: it is to be PEM, the box's own certificate first"
+    )]
+    NoChain,
+    /// No PEM, or a kind that TLS does not use.
+    #[error(
+        "there is no usable private key in the key's file: it is to be PEM, without a password, RSA or ECDSA or Ed25519"
+    )]
+    NoKey,
+    /// Two orders mixed up.
+    #[error("key and certificate do not belong together")]
+    AnotherKey,
+    /// The chain stands upside down, or a link is missing.
+    #[error(
+        "the chain is not in order: first the box's certificate, then whoever signed it, and so on"
+    )]
+    Disorder,
+    /// Somebody's root.
+    #[error("the first certificate is an authority's, and not one of a box")]
+    Authority,
+    /// Browsers would not take it for any address.
+    #[error(
+        "the certificate names no host and no address (subject alternative names): no browser takes it"
+    )]
+    Nameless,
+    /// Too late.
+    #[error("the certificate has expired: renew it")]
+    Expired,
+    /// Too early, or the box has the wrong date.
+    #[error("the certificate does not hold yet: is the date of the box right?")]
+    NotYet,
+}
+
+/// Whether a box may serve with it at `now` (UNIX seconds).
+///
+/// # Errors
+/// [`Unfit`].
+pub fn fit(now: i64, presented: &Presented) -> Result<(), Unfit> {
+    match presented {
+        it if !it.in_order => Err(Unfit::Disorder),
+        it if it.is_authority => Err(Unfit::Authority),
+        it if it.names.is_empty() => Err(Unfit::Nameless),
+        it if it.validity.until < now => Err(Unfit::Expired),
+        it if it.validity.from > now => Err(Unfit::NotYet),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a name in a certificate is for a host: itself, or `*.` in the place of its first part (RFC 9525, 6.3).
+pub fn matches(name: &str, host: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(rest) => host.split_once('.').is_some_and(|(_, tail)| tail.eq_ignore_ascii_case(rest)),
+        None => name.eq_ignore_ascii_case(host),
     }
 }
 
@@ -140,5 +250,66 @@ mod tests {
     fn no_browser_is_shown_more_than_two_weeks() {
         let made = Validity::made(TODAY);
         assert!(made.until - made.from < 14 * DAY && made.holds(TODAY));
+    }
+
+    fn presented() -> Presented {
+        Presented {
+            names: vec!["box.example.org".into()],
+            validity: Validity { from: TODAY - DAY, until: TODAY + DAY },
+            is_authority: false,
+            in_order: true,
+        }
+    }
+
+    #[test]
+    fn a_certificate_from_outside_is_taken_or_refused_for_its_reason() {
+        assert_eq!(fit(TODAY, &presented()), Ok(()));
+        let unfit = |change: fn(&mut Presented)| {
+            let mut it = presented();
+            change(&mut it);
+            fit(TODAY, &it).expect_err("it is not fit")
+        };
+        assert_eq!(unfit(|it| it.names.clear()), Unfit::Nameless);
+        assert_eq!(unfit(|it| it.validity.until = TODAY - 1), Unfit::Expired);
+        assert_eq!(unfit(|it| it.validity.from = TODAY + 1), Unfit::NotYet);
+        assert_eq!(unfit(|it| it.is_authority = true), Unfit::Authority);
+        assert_eq!(unfit(|it| it.in_order = false), Unfit::Disorder);
+    }
+
+    #[test]
+    fn the_box_vouches_for_private_addresses_and_local_names_alone() {
+        for ours in [
+            "10.0.0.5",
+            "192.168.7.1",
+            "172.31.0.1",
+            "fe80::1",
+            "fd00::1",
+            "::1",
+            "localhost",
+            "downbeat.local",
+        ] {
+            assert!(vouches(ours), "{ours}");
+        }
+        for not_ours in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "2001:db8::1",
+            "bank.example",
+            "notlocal",
+            "local.example",
+            "downbeat",
+        ] {
+            assert!(!vouches(not_ours), "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_for_its_host_and_a_star_for_one_part() {
+        assert!(matches("box.example.org", "BOX.example.org"));
+        assert!(matches("*.example.org", "box.example.org"));
+        assert!(
+            !matches("*.example.org", "example.org")
+                && !matches("*.example.org", "a.b.example.org")
+        );
     }
 }

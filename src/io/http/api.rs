@@ -256,8 +256,10 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         Ok(clock) => clock,
         Err(response) => return response,
     };
+    let mut facts = json!(house.facts);
+    facts["urls"] = json!(house.urls());
     Json(json!({
-        "box": house.facts,
+        "box": facts,
         "show": glance,
         "clock": clock,
         "phones": {

@@ -248,7 +248,7 @@ impl Doors {
         let lobby = Arc::new(Mutex::new(lobby()));
         let mut tasks = Vec::new();
         if let Some(Secure { streams, time, certificates }) = secure {
-            let tls = TlsAcceptor::from(Arc::new(certificates.server(b"http/1.1")));
+            let tls = TlsAcceptor::from(Arc::new(certificates.server_of_pages(b"http/1.1")));
             tasks.push(tokio::spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
             tasks.push(tokio::spawn(time.answer(house.clone())));
             tasks.push(tokio::spawn(certificates.look_after()));

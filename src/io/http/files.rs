@@ -83,7 +83,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// Pages that carry a token, which is for nobody to read along.
-const PRIVATE: [&str; 1] = ["/performer"];
+const PRIVATE: [&str; 2] = ["/operator", "/performer"];
 
 /// The same page over TLS, on the host that was asked.
 fn to_tls(house: &House, request: &Request) -> Response {

@@ -5,10 +5,12 @@
 //! do what (`engine::phones` decides that).
 
 mod api;
+mod authority;
 mod bloom;
 mod crowd;
 mod door;
 mod files;
+mod imported;
 mod lamps;
 mod machine;
 mod media;
@@ -44,7 +46,7 @@ pub use crowd::Crowd;
 pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket};
 pub use peering::{Peering, Postbox};
 pub use switchboard::{KeptRoom, Place, Switchboard, SwitchboardGlance};
-pub use tls::{Certificates, TlsError};
+pub use tls::{CertificateGlance, Certificates, CertificatesGlance, TlsError};
 pub use tokens::{Denied, KeyError, Tokens, verify};
 
 use crate::clock::BoxClock;
@@ -190,6 +192,8 @@ pub fn router(house: Arc<House>) -> Router {
         .route("/bloom", get(bloom::upgrade))
         .route("/media/{sha256}", get(media::serve))
         .route("/prompt", get(prompt::serve))
+        .route("/trust", get(trust::page))
+        .route("/authority.crt", get(trust::authority))
         .route("/healthz", get(metrics::healthz))
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router(house.clone()))

@@ -1,8 +1,9 @@
-//! The box's own certificates: made, kept, renewed while the box runs, and TLS with them.
+//! Certificates: the box's own, made, kept and renewed while the box runs; one from outside; and TLS with them.
 //!
 //! In: the state folder, the date. Out: what TLS and QUIC serve with, and the hashes by which a page knows it.
-//! `engine::certificate` decides when one is made and which serves. Never here: trust; nobody has to believe this
-//! certificate but a page that was told its hash.
+//! `engine::certificate` decides when one is made and which serves. A certificate from outside serves whoever asks for a
+//! name that is in it; everybody else, and QUIC, gets the box's own, which is believed by a page that was told its hash
+//! and by phones that have installed the box's authority.
 
 use std::fs;
 use std::io;
@@ -10,16 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use engine::certificate::{Care, Validity, care};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use engine::certificate::{Care, Unfit, Validity, care};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 
+use super::authority::Authority;
+use super::imported::{self, Imported};
 use crate::disk::write_whole;
 
 /// How often the date is looked at. A box without a battery learns the date some minutes after it was switched on.
@@ -45,12 +47,44 @@ pub enum TlsError {
     /// It could not be used.
     #[error("could not use the certificate just made: {0}")]
     Using(String),
+    /// A person's is not taken.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+}
+
+/// A certificate, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateGlance {
+    /// Its fingerprint: SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Hosts and addresses that it is for.
+    pub names: Vec<String>,
+    /// From when on it holds.
+    pub from_unix_s: i64,
+    /// Until when.
+    pub until_unix_s: i64,
+}
+
+/// What there is, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct CertificatesGlance {
+    /// The box's own.
+    pub own: Option<CertificateGlance>,
+    /// From outside.
+    pub imported: Option<CertificateGlance>,
+    /// Whether the one from outside serves; it does not when it has expired.
+    pub imported_holds: bool,
+    /// The box's authority.
+    pub authority: CertificateGlance,
+    /// What the authority is called on a phone.
+    pub authority_name: String,
 }
 
 /// The certificate that serves and the one after it. TLS asks it at every handshake.
 pub struct Certificates {
     folder: PathBuf,
     names: Vec<String>,
+    authority: Authority,
     drawer: RwLock<Drawer>,
 }
 
@@ -59,6 +93,7 @@ pub struct Certificates {
 struct Drawer {
     current: Option<Kept>,
     next: Option<Kept>,
+    imported: Option<Imported>,
 }
 
 /// A certificate with its key.
@@ -66,6 +101,7 @@ struct Drawer {
 struct Kept {
     key: Arc<CertifiedKey>,
     hash: [u8; 32],
+    names: Vec<String>,
     validity: Validity,
 }
 
@@ -77,7 +113,23 @@ impl std::fmt::Debug for Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.drawer().current.as_ref().map(|kept| kept.key.clone())
+        self.own()
+    }
+}
+
+/// The same, but whoever asks for a name that the one from outside is for gets that.
+struct WithImported(Arc<Certificates>);
+
+impl std::fmt::Debug for WithImported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResolvesServerCert for WithImported {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let imported = self.0.imported(unix_now(), hello.server_name());
+        imported.or_else(|| self.0.own())
     }
 }
 
@@ -99,10 +151,14 @@ impl Certificates {
         let folder = state.join("tls");
         fs::create_dir_all(&folder)
             .map_err(|source| TlsError::Disk { path: folder.clone(), source })?;
-        let this = Self { folder, names, drawer: RwLock::default() };
         let mut said = Vec::new();
-        let drawer =
-            Drawer { current: this.read(CURRENT, &mut said), next: this.read(NEXT, &mut said) };
+        let authority = Authority::open(&folder, &mut said)?;
+        let this = Self { folder, names, authority, drawer: RwLock::default() };
+        let drawer = Drawer {
+            current: this.read(CURRENT, &mut said),
+            next: this.read(NEXT, &mut said),
+            imported: this.read_imported(now, &mut said),
+        };
         *this.drawer.write().unwrap_or_else(PoisonError::into_inner) = drawer;
         match this.look(now) {
             Ok(news) => said.extend(news),
@@ -125,6 +181,80 @@ impl Certificates {
         }
     }
 
+    /// Takes a certificate from outside with its key, both PEM, and serves with it from the next handshake on.
+    /// Connections that are open stay as they are.
+    ///
+    /// # Errors
+    /// [`TlsError::Unfit`] and [`TlsError::Disk`]; what served goes on.
+    pub fn import(&self, chain: &[u8], key: &[u8]) -> Result<CertificateGlance, TlsError> {
+        let imported = Imported::read(chain, key, unix_now())?;
+        imported::keep(&self.folder, chain, key)?;
+        let glance = glance(imported.der(), imported.names.clone(), imported.validity);
+        self.change(|drawer| drawer.imported = Some(imported));
+        Ok(glance)
+    }
+
+    /// Forgets the one from outside; whether there was one.
+    ///
+    /// # Errors
+    /// [`TlsError::Disk`], and it goes on.
+    pub fn forget(&self) -> Result<bool, TlsError> {
+        let path = self.folder.join(imported::FILE);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(TlsError::Disk { path, source }),
+        }
+        let mut drawer = self.drawer.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(drawer.imported.take().is_some())
+    }
+
+    /// What phones install to believe the box's own certificates, DER.
+    pub fn authority(&self) -> &[u8] {
+        self.authority.der()
+    }
+
+    /// Host names of the one from outside, as long as it holds: those by which anybody believes the box.
+    pub fn believed_names(&self) -> Vec<String> {
+        let now = unix_now();
+        let drawer = self.drawer();
+        let holds = drawer.imported.as_ref().filter(|it| it.validity.holds(now));
+        let names = holds.map(|it| it.names.clone()).unwrap_or_default();
+        names.into_iter().filter(|name| !name.starts_with("*.")).collect()
+    }
+
+    /// What there is, for people.
+    pub fn glance(&self) -> CertificatesGlance {
+        let drawer = self.drawer();
+        let imported = drawer.imported.as_ref();
+        let authority = self.authority.der();
+        CertificatesGlance {
+            own: drawer.current.as_ref().map(Kept::glance),
+            imported: imported.map(|it| glance(it.der(), it.names.clone(), it.validity)),
+            imported_holds: imported.is_some_and(|it| it.validity.holds(unix_now())),
+            authority: glance(authority, Vec::new(), engine::certificate::AUTHORITY),
+            authority_name: self.authority.name().to_owned(),
+        }
+    }
+
+    fn own(&self) -> Option<Arc<CertifiedKey>> {
+        self.drawer().current.as_ref().map(|kept| kept.key.clone())
+    }
+
+    fn imported(&self, now: i64, asked: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let drawer = self.drawer();
+        let fits = |it: &&Imported| it.validity.holds(now) && it.is_for(asked);
+        drawer.imported.as_ref().filter(fits).map(|it| it.key.clone())
+    }
+
+    fn read_imported(&self, now: i64, said: &mut Vec<String>) -> Option<Imported> {
+        let path = self.folder.join(imported::FILE);
+        let pem = fs::read(&path).ok()?;
+        Imported::read(&pem, &pem, now)
+            .map_err(|why| said.push(format!("{} does not serve: {why}", path.display())))
+            .ok()
+    }
+
     /// SHA-256 of the certificate that serves and of the one after it, hexadecimal.
     pub fn hashes(&self) -> Vec<String> {
         let drawer = self.drawer();
@@ -137,12 +267,25 @@ impl Certificates {
     /// # Panics
     /// Never: the provider has the version and its suites.
     pub fn server(self: &Arc<Self>, protocol: &[u8]) -> rustls::ServerConfig {
+        self.serving(self.clone(), protocol)
+    }
+
+    /// The same for pages: with the certificate from outside for whoever asks for a name of it.
+    pub fn server_of_pages(self: &Arc<Self>, protocol: &[u8]) -> rustls::ServerConfig {
+        self.serving(Arc::new(WithImported(self.clone())), protocol)
+    }
+
+    fn serving(
+        &self,
+        resolver: Arc<dyn ResolvesServerCert>,
+        protocol: &[u8],
+    ) -> rustls::ServerConfig {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("the provider has TLS 1.3")
             .with_no_client_auth()
-            .with_cert_resolver(self.clone());
+            .with_cert_resolver(resolver);
         config.alpn_protocols = vec![protocol.to_vec()];
         config
     }
@@ -186,7 +329,7 @@ impl Certificates {
 
     fn make(&self, file: &str, now: i64) -> Result<Kept, TlsError> {
         let path = self.folder.join(file);
-        let pem = made(&self.names, Validity::made(now))?;
+        let pem = self.authority.sign(&self.names, Validity::made(now))?;
         write_whole(&path, pem.as_bytes(), KEY_MODE)
             .map_err(|source| TlsError::Disk { path, source })?;
         Kept::read(pem.as_bytes()).map_err(TlsError::Using)
@@ -196,7 +339,10 @@ impl Certificates {
     fn read(&self, file: &str, said: &mut Vec<String>) -> Option<Kept> {
         let path = self.folder.join(file);
         let read = match fs::read(&path) {
-            Ok(pem) => Kept::read(&pem),
+            Ok(pem) => Kept::read(&pem).and_then(|kept| match kept.is_of(&self.authority) {
+                true => Ok(kept),
+                false => Err("the box's authority has not signed it".to_owned()),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => Err(error.to_string()),
         };
@@ -226,34 +372,31 @@ impl Kept {
         // What a reader of keys says might hold a part of one.
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "no key in it".to_owned())?;
         let hash = Sha256::digest(&certificate).into();
-        let validity = validity(&certificate)?;
+        let (names, validity) = {
+            let (_, read) = x509_parser::parse_x509_certificate(&certificate)
+                .map_err(|_| "its certificate is none".to_owned())?;
+            (imported::names(&read), imported::validity(&read))
+        };
         let provider = aws_lc_rs::default_provider();
         let key = CertifiedKey::from_der(vec![certificate], key, &provider)
             .map_err(|_| "key and certificate do not belong together".to_owned())?;
-        Ok(Self { key: Arc::new(key), hash, validity })
+        Ok(Self { key: Arc::new(key), hash, names, validity })
+    }
+
+    fn is_of(&self, authority: &Authority) -> bool {
+        self.key.cert.first().is_some_and(|it| authority.is_issuer_of(it))
+    }
+
+    fn glance(&self) -> CertificateGlance {
+        let der = self.key.cert.first().map_or(&[][..], |it| it.as_ref());
+        glance(der, self.names.clone(), self.validity)
     }
 }
 
-fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
-    let (_, read) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|_| "its certificate is none".to_owned())?;
-    let (from, until) = (read.validity().not_before, read.validity().not_after);
-    Ok(Validity { from: from.timestamp(), until: until.timestamp() })
-}
-
-/// A key and its certificate: ECDSA with P-256, as browsers want it where they go by the hash.
-fn made(names: &[String], validity: Validity) -> Result<String, rcgen::Error> {
-    let date =
-        |unix| OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    let mut params = CertificateParams::new(names)?;
-    params.not_before = date(validity.from);
-    params.not_after = date(validity.until);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Downbeat");
-    let certificate = params.self_signed(&key)?;
-    Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
+fn glance(der: &[u8], names: Vec<String>, validity: Validity) -> CertificateGlance {
+    let sha256 = Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect();
+    let Validity { from, until } = validity;
+    CertificateGlance { sha256, names, from_unix_s: from, until_unix_s: until }
 }
 
 pub(super) fn unix_now() -> i64 {
@@ -324,7 +467,9 @@ mod tests {
 
     #[test]
     fn a_key_beside_another_one_s_certificate_is_not_used() {
-        let pem = || made(&[], Validity::made(TODAY)).expect("made");
+        let state = tempfile::tempdir().expect("a folder");
+        let (box_, _) = open(state.path(), TODAY);
+        let pem = || box_.authority.sign(&[], Validity::made(TODAY)).expect("made");
         let (one, other) = (pem(), pem());
         let certificate = |pem: &str| pem[pem.find("-----BEGIN CERT").expect("one")..].to_owned();
         let key = one.replace(&certificate(&one), "");

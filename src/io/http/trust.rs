@@ -1,13 +1,15 @@
-//! Whom the box believes: who may use the operator API over TLS, and the making of tokens.
+//! Whom the box believes and who believes the box: who may use the operator API over TLS, the making of tokens, the
+//! box's certificates, and the page that says in plain words what a browser warns of.
 //!
-//! In: requests. Out: answers. `engine::token` decides, `Tokens` signs and judges; never here: a token in a log.
+//! In: requests. Out: answers. `engine::token` and `engine::certificate` decide, `Tokens` and `Certificates` do; never
+//! here: a token or a key in a log.
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
@@ -17,11 +19,19 @@ use wire::token::Role;
 
 use super::api::{nonsense, unauthorized};
 use super::bloom::bearer;
+use super::tls::{CertificatesGlance, TlsError};
 use super::tokens::Denied;
 use super::{House, Peer};
 
+/// A chain of four certificates with its key fits several times.
+const PEM_MAX: usize = 128 << 10;
+
 pub(super) fn router() -> Router<Arc<House>> {
-    Router::new().route("/token", post(token)).route("/token/rotate", post(rotate))
+    Router::new()
+        .route("/token", post(token))
+        .route("/token/rotate", post(rotate))
+        .route("/cert", get(certificates).post(import).delete(forget))
+        .route_layer(DefaultBodyLimit::max(PEM_MAX))
 }
 
 /// Who asks, for the story, if it is an operator.
@@ -90,7 +100,7 @@ async fn token(
     let life = life_s.map_or(LIFE, Span::from_secs);
     match house.tokens.make(&Wanted { role, life, name }) {
         Ok((token, claims)) => {
-            let url = house.facts.secure_urls.first().map(|url| carrying(url, role, &token));
+            let url = house.secure_url().map(|url| carrying(&url, role, &token));
             let done = json!({ "token": token, "role": role, "name": claims.sub,
                 "expires_unix_s": claims.exp, "url": url });
             Json(json!({ "done": done })).into_response()
@@ -119,4 +129,135 @@ async fn rotate(State(house): State<Arc<House>>, Extension(peer): Extension<Peer
         Ok(Err(error)) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
         Err(_) => nonsense(StatusCode::INTERNAL_SERVER_ERROR, "gone", "the box is going away"),
     }
+}
+
+async fn certificates(State(house): State<Arc<House>>) -> Response {
+    let Some(certificates) = &house.certificates else { return no_tls() };
+    let mut document = json!(certificates.glance());
+    // A phone has to come by a way that it need not believe.
+    let near = house.facts.urls.first().map(String::as_str).unwrap_or_default();
+    document["authority_url"] = json!(format!("{near}authority.crt"));
+    document["page_url"] = json!(format!("{near}trust"));
+    Json(document).into_response()
+}
+
+fn no_tls() -> Response {
+    let why = "this box has no HTTPS: its port is taken, or it could not keep a certificate";
+    nonsense(StatusCode::CONFLICT, "no_https", why)
+}
+
+/// A certificate from outside with its key, both PEM.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Handed {
+    chain: String,
+    key: String,
+}
+
+async fn import(
+    State(house): State<Arc<House>>,
+    Extension(peer): Extension<Peer>,
+    handed: Result<Json<Handed>, axum::extract::rejection::JsonRejection>,
+) -> Response {
+    if let Err(response) = only_here(peer) {
+        return *response;
+    }
+    let Some(certificates) = &house.certificates else { return no_tls() };
+    // What the reader says of a body might hold a part of a key.
+    let Ok(Json(Handed { chain, key })) = handed else {
+        let why = "a chain and a key are wanted, both PEM, of 128 KiB at most";
+        return nonsense(StatusCode::BAD_REQUEST, "bad_request", why);
+    };
+    match certificates.import(chain.as_bytes(), key.as_bytes()) {
+        Ok(taken) => {
+            let said = format!("serves {} from now on", taken.names.join(", "));
+            Json(json!({ "done": { "said": said, "certificate": taken } })).into_response()
+        }
+        Err(error @ TlsError::Unfit(_)) => {
+            nonsense(StatusCode::CONFLICT, "unfit", &error.to_string())
+        }
+        Err(error) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
+    }
+}
+
+async fn forget(State(house): State<Arc<House>>, Extension(peer): Extension<Peer>) -> Response {
+    if let Err(response) = only_here(peer) {
+        return *response;
+    }
+    let Some(certificates) = &house.certificates else { return no_tls() };
+    match certificates.forget() {
+        Ok(true) => {
+            Json(json!({ "done": { "said": "the box's own certificate serves" } })).into_response()
+        }
+        Ok(false) => nonsense(StatusCode::CONFLICT, "none", "no certificate was imported"),
+        Err(error) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
+    }
+}
+
+impl House {
+    /// Where the box is found over TLS: by a name that anybody believes, where it has one.
+    pub(super) fn secure_url(&self) -> Option<String> {
+        let (port, certificates) = (self.facts.secure_port?, self.certificates.as_ref()?);
+        let named = certificates.believed_names().into_iter().next();
+        let named = named.map(|name| address(&name, port));
+        named.or_else(|| self.facts.secure_urls.first().cloned())
+    }
+
+    /// For phones, best first: HTTPS by a name that they believe, where there is one.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let believed = self.certificates.as_ref().map(|it| it.believed_names());
+        let believed = believed.unwrap_or_default().into_iter().zip(self.facts.secure_port.iter().cycle());
+        let believed = believed.map(|(name, port)| address(&name, *port));
+        believed.chain(self.facts.urls.iter().cloned()).collect()
+    }
+}
+
+/// `https://host:port/`, without the port where browsers know it.
+fn address(host: &str, port: u16) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if port == 443 { format!("https://{host}/") } else { format!("https://{host}:{port}/") }
+}
+
+/// `GET /authority.crt`: what a phone installs to believe this box.
+pub(super) async fn authority(State(house): State<Arc<House>>) -> Response {
+    let Some(certificates) = &house.certificates else {
+        return (StatusCode::NOT_FOUND, "this box has no HTTPS\n").into_response();
+    };
+    let head = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"downbeat-authority.crt\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (head, certificates.authority().to_vec()).into_response()
+}
+
+/// `GET /trust`: what a browser warns of, why, and what to do, for people.
+pub(super) async fn page(State(house): State<Arc<House>>) -> Response {
+    let head = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+    ];
+    let glance = house.certificates.as_ref().map(|it| it.glance());
+    (head, words(glance.as_ref(), house.secure_url().as_deref())).into_response()
+}
+
+/// The page; nothing in it comes from a stranger but the names in a certificate that the operator imported.
+fn words(glance: Option<&CertificatesGlance>, secure: Option<&str>) -> String {
+    let body = match glance {
+        None => include_str!("trust/no_https.html").to_owned(),
+        Some(it) if it.imported_holds => include_str!("trust/believed.html").to_owned(),
+        Some(it) => include_str!("trust/own.html")
+            .replace("{fingerprint}", &in_pairs(&it.authority.sha256))
+            .replace("{name}", &it.authority_name),
+    };
+    let secure =
+        secure.unwrap_or("/").replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    include_str!("trust/frame.html").replace("{body}", &body).replace("{secure}", &secure)
+}
+
+/// As phones show fingerprints: pairs of capitals.
+fn in_pairs(hex: &str) -> String {
+    let pairs: Vec<&str> = (0..hex.len() / 2).map(|at| &hex[2 * at..2 * at + 2]).collect();
+    pairs.join(" ").to_uppercase()
 }
