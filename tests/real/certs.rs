@@ -154,7 +154,7 @@ fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_n
     let (head, root) =
         (String::from_utf8_lossy(&answer[..at]).into_owned(), answer[at + 4..].to_vec());
     assert!(head.contains("application/x-x509-ca-cert"), "{head}");
-    believing(&the_box, &[root.clone()]).expect("it is believed");
+    believing(&the_box, std::slice::from_ref(&root)).expect("it is believed");
     assert!(believing(&the_box, &[outside(&["localhost"], 1).der]).is_err());
     the_box.restart();
     believing(&the_box, &[root]).expect("the authority is the same after a restart");

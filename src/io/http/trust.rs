@@ -206,7 +206,8 @@ impl House {
     /// For phones, best first: HTTPS by a name that they believe, where there is one.
     pub(super) fn urls(&self) -> Vec<String> {
         let believed = self.certificates.as_ref().map(|it| it.believed_names());
-        let believed = believed.unwrap_or_default().into_iter().zip(self.facts.secure_port.iter().cycle());
+        let believed =
+            believed.unwrap_or_default().into_iter().zip(self.facts.secure_port.iter().cycle());
         let believed = believed.map(|(name, port)| address(&name, *port));
         believed.chain(self.facts.urls.iter().cloned()).collect()
     }
