@@ -667,9 +667,9 @@ universe  sent by others too  address   priority
             }))
         };
         let unknown = row(Value::Null, Value::Null);
-        assert_eq!(unknown[4..], ["unknown"; 7]);
-        assert_eq!(row(json!(0.0), json!(0.092))[7], "+0.00 ms, sigma 0.09");
-        assert_eq!(row(json!(-1.234), json!(0.145))[7], "-1.23 ms, sigma 0.14");
+        assert_eq!(unknown[5..], ["unknown"; 7]);
+        assert_eq!(row(json!(0.0), json!(0.092))[8], "+0.00 ms, sigma 0.09");
+        assert_eq!(row(json!(-1.234), json!(0.145))[8], "-1.23 ms, sigma 0.14");
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub(crate) struct Flicker {
 /// A quantity that goes up and down.
 #[derive(Debug, Clone, Default)]
 struct Swing {
-    /// The furthest that it has got since it last turned.
+    /// The furthest that it has got since it last turned; a page begins in the dark.
     extreme: f64,
-    rising: Option<bool>,
+    rising: bool,
     /// When it turned, the last of them.
     turns: VecDeque<MonoTime>,
 }
@@ -58,18 +58,18 @@ impl Swing {
     }
 
     fn turns_at(&self, to: f64, counts: fn(f64, f64) -> bool) -> bool {
-        counts(self.extreme, to) && self.rising != Some(to > self.extreme)
+        counts(self.extreme, to) && self.rising != (to > self.extreme)
     }
 
     fn follow(&mut self, now: MonoTime, to: f64, counts: fn(f64, f64) -> bool) {
         if self.turns_at(to, counts) {
-            self.rising = Some(to > self.extreme);
+            self.rising = to > self.extreme;
             self.extreme = to;
             self.turns.push_back(now);
             if self.turns.len() > TURNS_MAX {
                 self.turns.pop_front();
             }
-        } else if self.rising.is_none_or(|rising| rising == (to > self.extreme)) {
+        } else if self.rising == (to > self.extreme) {
             self.extreme = to;
         }
     }
@@ -167,6 +167,16 @@ mod tests {
             .map(|frame| if frame / 3 % 2 == 0 { rgb(255, 0, 0) } else { rgb(127, 127, 0) });
         let shown: Vec<f64> = shown(strobe).into_iter().map(red).collect();
         assert!(most_in_a_second(&changes(&shown, is_red_flash)) <= 6);
+    }
+
+    #[test]
+    fn a_first_flash_counts_that_rises_in_two_faint_steps() {
+        let dark = Rgb::default();
+        let greens = [142, 170, 101, 150, 160].map(|green| rgb(0, green, 100));
+        let strobe = greens.into_iter().flat_map(|green| [dark, green]);
+        let wanted = [dark, rgb(36, 93, 19), rgb(89, 112, 176)].into_iter().chain(strobe);
+        let lights: Vec<f64> = shown(wanted).into_iter().map(light).collect();
+        assert_eq!(most_in_a_second(&changes(&lights, is_flash)), 6);
     }
 
     #[test]

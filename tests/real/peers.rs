@@ -36,6 +36,10 @@ struct House {
 
 impl House {
     fn open(most: usize) -> Self {
+        Self::open_on(most, None)
+    }
+
+    fn open_on(most: usize, interface: Option<&str>) -> Self {
         let (said, news) = mpsc::unbounded_channel();
         let clock = BoxClock::free();
         let setup = PeersSetup {
@@ -44,7 +48,7 @@ impl House {
             tai_utc: TAI_UTC,
             limits: Limits::default(),
             most,
-            interface: None,
+            interface: interface.map(str::to_owned),
             announce: Vec::new(),
             tell: Box::new(move |phone, news| drop(said.send((phone, news)))),
         };
@@ -413,4 +417,57 @@ async fn what_a_connection_holds_does_not_grow_with_what_is_said_on_it() {
     }
     println!("{held:?}");
     assert!(held[2] - held[1] < 300, "less than an octet a message: {held:?}");
+}
+
+/// A box with a cable to the lamps and another to the audience. Needs root, iproute2.
+#[test]
+fn sx06_of_several_interfaces_phones_are_told_that_which_is_for_them_and_come_in_by_it() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: several interfaces: network namespaces need root");
+        return;
+    }
+    let stage = std::thread::spawn(|| {
+        // This thread's own network, and that of the hub which it starts.
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
+        for words in [
+            "link set lo up",
+            "link add lamps type veth peer name lamps-far",
+            "link add crowd type veth peer name crowd-far",
+            "addr add 10.1.0.1/24 dev lamps",
+            "addr add 10.2.0.1/24 dev crowd",
+            "link set lamps up",
+            "link set lamps-far up",
+            "link set crowd up",
+            "link set crowd-far up",
+        ] {
+            let ip = std::process::Command::new("ip").args(words.split(' ')).status();
+            assert!(ip.expect("iproute2").success(), "ip {words}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(on_two_interfaces());
+    });
+    stage.join().expect("as told");
+}
+
+async fn on_two_interfaces() {
+    let phone = "10.2.0.77".parse().expect("an address");
+    for (wanted, told) in
+        [(None, &["10.1.0.1", "10.2.0.1"][..]), (Some("crowd"), &["10.2.0.1"]), (Some("gone"), &[])]
+    {
+        let mut house = House::open_on(1, wanted);
+        house.handle().joined(ADA, Some(phone));
+        let outsider = Outsider::new();
+        let answer = house.answer(ADA, outsider.offer.clone()).await;
+        let mut found: Vec<&str> = answer
+            .lines()
+            .filter(|line| line.starts_with("a=candidate:"))
+            .filter_map(|line| line.split(' ').nth(4))
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, told, "{wanted:?}");
+        if let Some(last) = told.last() {
+            let to = format!("{last}:{}", house.handle().port()).parse().expect("an address");
+            outsider.enter(&answer, to);
+        }
+    }
 }

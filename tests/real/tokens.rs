@@ -241,14 +241,14 @@ fn a_token_is_drawn_with_the_address_that_takes_it_and_json_says_all_of_it() {
     let said = String::from_utf8(output.stdout).expect("text");
     let token = said.lines().last().expect("a line");
     assert!(said.contains('█'), "{said}");
-    let url = format!(":{}/#token={token}", the_box.place.https);
+    let url = format!(":{}/performer#token={token}", the_box.place.https);
     assert!(
         said.lines().any(|line| line.starts_with("https://") && line.ends_with(&url)),
         "{said}"
     );
     let done = the_box.ask_json(&["token", "--role", "operator", "--for", "1m"])["done"].clone();
     let page = done["url"].as_str().expect("a url").to_owned();
-    assert!(page.contains("/operator#token=") && done["token"].is_string(), "{done}");
+    assert!(page.contains("/performer#token=") && done["token"].is_string(), "{done}");
     let long = the_box.ask(&["token", "--role", "operator", "--for", "31d"]);
     assert_eq!(long.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&long.stderr).contains("30d"), "{long:?}");

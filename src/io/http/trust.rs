@@ -109,9 +109,13 @@ async fn token(
     }
 }
 
-/// The page that takes it, with the token behind a `#`: browsers send that to nobody, so it stands in no log.
+/// The page that takes it, with the token behind a `#`: browsers send that to nobody, so it stands in no log. Operators
+/// have no page of their own yet, and see what performers see.
 fn carrying(url: &str, role: Role, token: &str) -> String {
-    let page = if role == Role::Operator { "operator" } else { "" };
+    let page = match role {
+        Role::Operator | Role::Performer => "performer",
+        Role::Audience | Role::Box => "",
+    };
     format!("{url}{page}#token={token}")
 }
 
