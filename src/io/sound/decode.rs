@@ -101,6 +101,10 @@ fn contained<T>(
 }
 
 fn read(path: &Path) -> Result<Pcm, MediaError> {
+    if film_length(path)?.is_some() {
+        let why = "it is a film, which phones alone play".into();
+        return Err(MediaError::Damaged { file: path.into(), why });
+    }
     let mut reader = Reader::open(path)?;
     let mut codec = reader.codec()?;
     let mut planes: Vec<Vec<f32>> = vec![Vec::new(); reader.channels];
