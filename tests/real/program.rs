@@ -218,9 +218,9 @@ fn every_document_has_its_documented_keys() {
     let status = the_box.ask_json(&["status"]);
     assert_eq!(keys(&status), ["box", "clock", "light", "phones", "show", "sound"]);
     let box_ = &status["box"];
-    assert_eq!(keys(box_), ["name", "node_id", "simulated", "urls", "version"]);
+    assert_eq!(keys(box_), ["name", "node_id", "secure_urls", "simulated", "urls", "version"]);
     let list = &status["show"]["lists"][0];
-    assert_eq!(keys(list), ["coming", "last", "name", "standby", "timecode"]);
+    assert_eq!(keys(list), ["coming", "coming_tai_ns", "last", "name", "standby", "timecode"]);
     let clock = the_box.ask_json(&["clock"]);
     let of_clock: Vec<&str> = "age_s agreement domain error_bound_ns history identity master now now_tai_ns \
         now_unix_s offset_ns path_delay_ns peers ports ptp rate_ppm role source stamps state step_wanted_ns \
@@ -252,7 +252,7 @@ fn every_document_has_its_documented_keys() {
     assert_eq!(keys(&cues["lists"][0]["cues"][0]), of_cue);
     let universes = the_box.ask_json(&["universes"]);
     assert_eq!(universes["universes"].as_array().map(Vec::len), Some(1));
-    assert_eq!(keys(&the_box.ask_json(&["phones"])), ["hello", "phones", "sockets"]);
+    assert_eq!(keys(&the_box.ask_json(&["phones"])), ["hello", "phones", "refused", "sockets"]);
     let receipts = the_box.ask_json(&["receipts"]);
     assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
     assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);
