@@ -33,6 +33,15 @@ test("what was ordered is counted down by network time, and goes on while the bo
   assert.equal(texts(lists)[3][1], "0:00");
 });
 
+test("whoever has no token is told whom to ask, and is shown nothing", () => {
+  const { lists, prompter } = stage();
+  prompter.hear(said);
+  prompter.draw(NOW_MS);
+  prompter.refuse();
+  prompter.draw(NOW_MS + 1000);
+  assert.deepEqual(texts(lists), [["label", "This page is for performers. Ask whoever runs the show for your own code, and open that."]]);
+});
+
 test("what waits for GO says so, and a pause counts nothing down", () => {
   const { lists, prompter } = stage();
   prompter.hear({ ...said, running: [], lists: [{ ...list, coming: null, coming_at: null }] });

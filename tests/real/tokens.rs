@@ -196,6 +196,19 @@ fn sx16_the_operator_api_answers_over_tls_to_an_operators_token_alone_and_makes_
 }
 
 #[test]
+fn sx16_what_comes_next_is_for_performers_and_operators_alone() {
+    let the_box = TheBox::start();
+    let ask = |headers: &str| exchange(tls(&the_box, None), "GET", "/prompt", headers, "");
+    assert_eq!(ask("").0, 401);
+    assert_eq!(ask(&bearer("a.b.c")).0, 401);
+    assert_eq!(ask(&bearer(&token(&the_box, &["--role", "audience"]))).0, 403);
+    for role in ["performer", "operator"] {
+        let (status, answer) = ask(&bearer(&token(&the_box, &["--role", role])));
+        assert_eq!((status, body(&answer)["lists"].is_array()), (200, true), "{role}");
+    }
+}
+
+#[test]
 fn sx16_tokens_of_a_replaced_key_hold_and_so_they_do_after_a_restart() {
     let mut the_box = TheBox::start();
     let old = token(&the_box, &["--role", "performer"]);

@@ -26,7 +26,7 @@ pub use dialect::{Dialect, Exchange, word};
 pub use floor::serve as serve_floor;
 
 /// Who comes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Party {
     /// Where the server is.
     pub to: SocketAddr,

@@ -1,19 +1,20 @@
 //! `/prompt`: what a performer has to know, as JSON: what comes next, when, and what runs.
 //!
-//! In: requests over TLS or the control socket. Out: an answer, as often as a performer's page asks. Never here: a
+//! In: requests with a performer's or an operator's token over TLS, or by the control socket. Out: an answer, as often as a performer's page asks. Never here: a
 //! command. Times are UNIX seconds as phones have them.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use engine::glance::{CueGlance, Glance, ListGlance};
 use serde::Serialize;
 use units::{ShowTime, Span, WireTime};
+use wire::token::Role;
 
-use super::{House, Peer, api};
+use super::{House, Peer, api, trust};
 
 /// What comes next, list by list, and what runs.
 #[derive(Debug, Serialize)]
@@ -49,13 +50,20 @@ struct RunningPrompt {
 pub(super) async fn serve(
     State(house): State<Arc<House>>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
 ) -> Response {
-    if matches!(peer, Peer::Network(_)) {
-        return api::nonsense(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "performers come by https://, where nobody reads along",
-        );
+    match peer {
+        Peer::Socket => {}
+        Peer::Network(_) => {
+            let why = "performers come by https://, where nobody reads along";
+            return api::nonsense(StatusCode::FORBIDDEN, "forbidden", why);
+        }
+        Peer::Secure(_) => {
+            let roles = [Role::Performer, Role::Operator];
+            if let Err(response) = trust::one_of(&roles, &house, peer, &headers) {
+                return *response;
+            }
+        }
     }
     let prompt = match api::glance(&house).await {
         Ok(glance) => prompt(glance, house.tai_utc),

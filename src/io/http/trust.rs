@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use engine::phones::Proven;
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
 use serde_json::json;
@@ -43,9 +44,25 @@ pub(super) fn operator(
     peer: Peer,
     headers: &HeaderMap,
 ) -> Result<String, Box<Response>> {
+    let proven = one_of(&[Role::Operator], house, peer, headers)?;
+    Ok(format!("operator {}", proven.name).trim_end().to_owned())
+}
+
+/// Who asks, by the token that they show, if it is for one of these roles; the first is what whoever has none is told of.
+///
+/// # Errors
+/// The answer.
+pub(super) fn one_of(
+    roles: &[Role],
+    house: &House,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Result<Proven, Box<Response>> {
+    let wanted = roles.first().map_or("", |role| role.word());
     let Some(token) = bearer(headers) else {
-        let why = "operators need a token: `downbeat token --role operator` on the box makes one";
-        return Err(Box::new(unauthorized(why)));
+        let why =
+            format!("a token is needed: `downbeat token --role {wanted}` on the box makes one");
+        return Err(Box::new(unauthorized(&why)));
     };
     let judged = house.tokens.judge(house.clock.mono_now(), peer.address(), token);
     let proven = judged.map_err(|denied| match denied {
@@ -54,11 +71,12 @@ pub(super) fn operator(
             nonsense(StatusCode::TOO_MANY_REQUESTS, "rate_limited", &denied.to_string())
         }
     })?;
-    if proven.role != Role::Operator {
-        let why = format!("only operators may: this token is for `{}`", proven.role.word());
+    if !roles.contains(&proven.role) {
+        let why =
+            format!("a token for `{wanted}` is needed: this one is for `{}`", proven.role.word());
         return Err(Box::new(nonsense(StatusCode::FORBIDDEN, "forbidden", &why)));
     }
-    Ok(format!("operator {}", proven.name).trim_end().to_owned())
+    Ok(proven)
 }
 
 /// The control socket's alone: whoever may make tokens outlives every token.

@@ -217,6 +217,8 @@ async function prompt(words, netMs) {
     try {
       const answer = await fetch("/prompt", { headers, cache: "no-store" });
       if (answer.ok) prompter.hear(await answer.json());
+      // Who asks on with a token that does not hold is taken for a guesser.
+      if (answer.status === 401 || answer.status === 403) return prompter.refuse();
     } catch (_) {
       // The box is away: what was ordered is still counted down.
     }

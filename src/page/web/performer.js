@@ -47,6 +47,10 @@ export function createPrompter(document, words) {
     hear(said) {
       prompt = said;
     },
+    refuse() {
+      [prompt, drawn] = [null, ""];
+      if (lists) lists.replaceChildren(line("label", words.say("needs_token")));
+    },
     draw(netMs) {
       const now = new Date(netMs).toLocaleTimeString(words.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
       if (time && time.textContent !== now) time.textContent = now;

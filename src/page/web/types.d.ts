@@ -209,6 +209,8 @@ export interface Prompt {
 
 export interface Prompter {
   hear(prompt: Prompt): void;
+  /** The box shows nothing to whoever has no token for it. */
+  refuse(): void;
   /** At this network time, milliseconds. */
   draw(netMs: number): void;
 }

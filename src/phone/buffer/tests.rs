@@ -1,4 +1,4 @@
-//! The buffer on recorded ways, and by any events at all.
+//! The buffer on simulated ways, and by any events at all.
 
 use std::path::Path;
 
@@ -103,7 +103,7 @@ fn sx15_chunks_that_never_come_are_a_worse_level() {
     assert!((loss - 1.0 / 11.0).abs() < 0.01 && buffer.quality() == Quality::Critical, "{loss}");
 }
 
-/// A recorded way down: when each piece was sent, how long it took, and the round trip then; milliseconds.
+/// A way down, simulated: when each piece was sent, how long it took, and the round trip then; milliseconds.
 struct Trace {
     name: String,
     rows: Vec<[f64; 3]>,
@@ -168,7 +168,7 @@ fn play(trace: &Trace) -> (Vec<Tear>, f64) {
 }
 
 #[test]
-fn sx15_on_recorded_ways_nothing_tears_that_a_perfect_buffer_of_the_same_mean_would_have_held() {
+fn sx15_on_simulated_ways_nothing_tears_that_a_perfect_buffer_of_the_same_mean_would_have_held() {
     let traces = traces();
     assert!(traces.len() >= 6);
     for trace in traces {

@@ -5,27 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tools::crowd::{Arrival, Crowd, Dialect, Heard, Manner, Party};
+use tools::crowd::{Arrival, Crowd, Heard, Party};
 
 use super::server::{ServerError, machine, pin};
-
-/// What a crowd is asked for.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Asked {
-    pub to: SocketAddr,
-    pub secure: bool,
-    pub dialect: Dialect,
-    pub count: u32,
-    pub first: u32,
-    pub per_second: f64,
-    pub manner: Manner,
-}
 
 /// A crowd in its process.
 pub struct Guests {
@@ -44,7 +31,7 @@ pub struct Account {
 const CROWDS: usize = 1;
 
 impl Guests {
-    pub fn come(asked: &Asked) -> Result<(Self, Arrival), ServerError> {
+    pub fn come(party: &Party) -> Result<(Self, Arrival), ServerError> {
         let own = std::env::current_exe().map_err(machine("this program"))?;
         let mut command = Command::new(own);
         command.args(["bench", "fanout", "--guests"]);
@@ -54,7 +41,7 @@ impl Guests {
         let say = child.stdin.take().expect("it is piped");
         let hear = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut guests = Self { child, say, hear };
-        let arrival = guests.ask(asked)?;
+        let arrival = guests.ask(party)?;
         Ok((guests, arrival))
     }
 
@@ -93,8 +80,6 @@ pub fn serve() -> Result<(), ServerError> {
     });
     let Ok(line) = asked.recv() else { return Ok(()) };
     let party = serde_json::from_str(&line).map_err(|it| machine("the party")(it.into()))?;
-    let Asked { to, secure, dialect, count, first, per_second, manner } = party;
-    let party = Party { to, secure, dialect, count, first, per_second, manner };
     let mut crowd = Crowd::new(party).map_err(machine("a crowd"))?;
     answer(&crowd.arrive().map_err(machine("a crowd"))?);
     loop {

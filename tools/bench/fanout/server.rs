@@ -67,8 +67,8 @@ enum Kind {
 
 /// It serves on this processor, and the crowd is on the other.
 const SERVERS: usize = 0;
-/// A server on node begins within seconds on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A server on node has thousands of files to read first.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Whoever speaks comes from an address of its own.
 const PUBLISHER: u32 = 60_000;
 const LIMITS: &str = "[limits]\nconnections_per_address = 100000\n";
@@ -83,6 +83,11 @@ impl Peer {
             Self::SocketIo => "socket.io",
             Self::Soundworks => "soundworks",
         }
+    }
+
+    /// Neither this box nor a part of this program.
+    pub fn is_other(self) -> bool {
+        self.script().is_some()
     }
 
     fn script(self) -> Option<&'static str> {
