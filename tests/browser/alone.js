@@ -9,8 +9,10 @@ import { browserPath, firefoxPath } from "./helpers.js";
 
 /** The address that a story has besides loopback's. */
 export const HERE = "198.51.100.1";
-/** An address that is not loopback's, and a way to everywhere, without which browsers look for no candidates. */
-const ALONE = `ip link set lo up && ip link add phones type veth peer name nobody && ip address add ${HERE}/24 dev phones &&
+/** An address that is not loopback's, and a way to everywhere, without which browsers look for no candidates. None comes
+ * by itself later: Chromium gives up what it is fetching when the network changes. */
+const ALONE = `ip link set lo up && ip link add phones type veth peer name nobody && ip link set phones addrgenmode none &&
+  ip link set nobody addrgenmode none && ip address add ${HERE}/24 dev phones &&
   ip link set phones up && ip link set nobody up && ip route add default dev phones`;
 const PATHS = { chromium: browserPath, firefox: firefoxPath };
 

@@ -62,7 +62,7 @@ function bracketed() {
 /** The page with its view alone, so that nothing moves by itself. */
 async function dressed(language, [width, height], letters) {
   const page = await browser.newPage({ viewport: { width, height }, deviceScaleFactor: 2 });
-  await page.route("**/page/main.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+  await page.route("**/page/start.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
   await page.route("**/page/words/xx.json", (route) => route.fulfill({ json: bracketed() }));
   await page.goto(`http://localhost:${box.port}/`);
   await page.evaluate(async ({ language, letters }) => {

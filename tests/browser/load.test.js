@@ -56,3 +56,15 @@ test("the first load is under 150 kB in all", { skip, timeout: 60_000 }, async (
   assert.deepEqual(later.filter((path) => octets.has(path)), [], "what is for later comes later");
   await page.close();
 });
+
+test("a page that loses what it fetches, as when a phone changes its network, comes up by itself", { skip, timeout: 60_000 }, async () => {
+  for (const path of ["/page/view.js", "/page/core.wasm", "/page/words/en.json"]) {
+    const page = await browser.newPage();
+    let lost = 0;
+    await page.route(`**${path}`, (route) => (lost++ ? route.continue() : route.abort("internetdisconnected")));
+    await page.goto(`http://localhost:${box.port}/`);
+    await page.waitForSelector("#tap:not(:empty)");
+    assert.equal(lost, 2, `${path} was asked for again`);
+    await page.close();
+  }
+});

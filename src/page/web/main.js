@@ -23,12 +23,16 @@ const nowMs = () => performance.now();
 /** What the address asks for goes before what the browser asks for. */
 const asked = [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
 
-main().catch(broken);
-
-async function main() {
-  const [answer, words] = await Promise.all([fetch("/page/core.wasm"), loadWords({ fetch: (url) => fetch(url), asked })]);
+/** Fails where it cannot fetch what it needs. @param {ArrayBuffer} bytes core.wasm */
+export async function begin(bytes) {
+  const words = await loadWords({ fetch: (url) => fetch(url), asked });
   words.dress(document);
-  const core = await beginCore(await answer.arrayBuffer(), nowMs(), {
+  main(bytes, words).catch(broken);
+}
+
+/** @param {ArrayBuffer} bytes @param {import("./types").Words} words */
+async function main(bytes, words) {
+  const core = await beginCore(bytes, nowMs(), {
     chance: chance(),
     unix_ms: Date.now(),
     role,
