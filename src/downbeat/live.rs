@@ -180,8 +180,9 @@ fn status(it: &Value) -> String {
         ),
         format!("clock    {}", clock::line(&it["clock"])),
         format!(
-            "phones   {} here, {} sockets{}",
+            "phones   {} here, {} with every track, {} sockets{}",
             it["phones"]["hello"],
+            it["phones"]["ready"],
             it["phones"]["sockets"],
             refused(&it["phones"]["refused"])
         ),
@@ -323,13 +324,14 @@ fn cue_row(it: &Value) -> [String; 5] {
 }
 
 fn phones(it: &Value) -> String {
-    let rows: Vec<[String; 12]> = rows(&it["phones"]).map(phone_row).collect();
+    let rows: Vec<[String; 13]> = rows(&it["phones"]).map(phone_row).collect();
     let head = [
         "phone",
         "address",
         "here",
         "hello",
         "role",
+        "tracks",
         "quality",
         "round trip",
         "asks by",
@@ -402,7 +404,7 @@ fn peer_row(phone: &Value) -> [String; 9] {
     ]
 }
 
-fn phone_row(phone: &Value) -> [String; 12] {
+fn phone_row(phone: &Value) -> [String; 13] {
     let unknown = || "unknown".to_owned();
     let (status, sync) = (&phone["status"], &phone["status"]["sync"]);
     let number = |value: &Value, unit: &str| {
@@ -414,6 +416,7 @@ fn phone_row(phone: &Value) -> [String; 12] {
         number(&phone["connected_s"], " s"),
         if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
         text(&phone["role"]).to_owned(),
+        tracks(status).unwrap_or_else(unknown),
         status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
         number(&status["avg_rtt_ms"], " ms"),
         phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
@@ -422,6 +425,12 @@ fn phone_row(phone: &Value) -> [String; 12] {
         output_error(sync),
         number(&sync["acoustic_ms"], " ms"),
     ]
+}
+
+/// How many it has, of how many.
+fn tracks(status: &Value) -> Option<String> {
+    let count = |key: &str| status[key].as_u64();
+    Some(format!("{} of {}", count("tracks_ready")?, count("tracks_wanted")?))
 }
 
 /// Within what, and who says so.

@@ -517,6 +517,9 @@ impl Core {
         let mut rtts: Vec<Span> = self.rtts.iter().copied().collect();
         rtts.sort_unstable();
         let rtt = rtts.get(rtts.len() / 2).copied();
+        let (ready, wanted) = self.player.readiness();
+        let count = |tracks: usize| u32::try_from(tracks).ok().filter(|_| self.is_to_sound());
+        let (ready, wanted) = (count(ready), count(wanted));
         // Loss cannot be seen over a socket.
         let live = self.live.buffer(now);
         let level = live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, 0.0)));
@@ -529,8 +532,16 @@ impl Core {
             network_quality: level.map(|it| it.name().to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
             packet_loss_percent: live.and_then(Buffer::loss).map(|share| share * 100.0),
+            tracks_ready: ready,
+            tracks_wanted: wanted,
+            buffer_ms: live.map(|it| it.size().millis_f64()),
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
         }
+    }
+
+    /// A screen fetches no tracks, and who was not welcomed knows of none.
+    fn is_to_sound(&self) -> bool {
+        self.role == Role::Phone && self.welcomed.is_some()
     }
 
     /// The three errors, apart; bounds are two standard deviations.

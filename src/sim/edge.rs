@@ -111,6 +111,9 @@ impl Edge {
             network_quality: None,
             avg_rtt_ms: None,
             packet_loss_percent: None,
+            tracks_ready: None,
+            tracks_wanted: None,
+            buffer_ms: None,
             sync: None,
         };
         let pace = self.pace.poll(now, phones, None).map(Message::ClockPace);

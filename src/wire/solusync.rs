@@ -364,6 +364,15 @@ pub struct NodeStatus {
     pub avg_rtt_ms: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_loss_percent: Option<f64>,
+    /// Tracks of the show that are here, decoded (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracks_ready: Option<u32>,
+    /// Tracks that are to be (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracks_wanted: Option<u32>,
+    /// How long after it was sent live sound is heard at the earliest, while any is (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_ms: Option<f64>,
     /// Ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncErrors>,

@@ -52,6 +52,12 @@ async function main() {
   });
   const sizes = (await peersOf(box)).map(({ traffic: { media } }) => media.bytes_out / media.messages_out);
   assert.equal(sizes.filter((bytes) => bytes > 3_840).length, 1, "one was sent samples");
+  const plain = await browsers[1].newPage();
+  await plain.goto(`http://${HERE}:${box.port}/`);
+  await plain.click("#tap");
+  assert.equal(await plain.evaluate(() => window.isSecureContext), false);
+  await until("the one over plain HTTP has every track", async () => (await box.command("status", "--json").then(({ stdout }) => JSON.parse(stdout))).phones.ready === 4, 30);
+  console.log("four have every track, one of them over plain HTTP, where the browser verifies nothing itself");
   const { up, down } = await packets.account();
   assert.ok(down.lost > 0, "packets were lost");
   console.log(`${up.lost + down.lost} of ${up.packets + down.packets} packets of the lossy one were lost`);

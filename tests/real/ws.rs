@@ -403,3 +403,21 @@ fn a_planned_exit_says_goodbye_to_every_phone() {
     assert_eq!(code, Some(CloseCode::Away));
     assert_eq!(the_box.wait_for_the_end().0.code(), Some(0));
 }
+
+#[test]
+fn sx10_the_box_counts_the_phones_that_have_every_track() {
+    let the_box = TheBox::start();
+    let says = |ready: u32, wanted: u32| json!({ "node_type": "client", "tracks_ready": ready, "tracks_wanted": wanted });
+    let [mut one, mut two] = [(); 2].map(|()| Phone::join(&the_box));
+    let ready = || the_box.ask_json(&["status"])["phones"]["ready"].clone();
+    assert_eq!(ready(), 0, "nobody has said so");
+    one.say("node_status", &says(3, 3));
+    two.say("node_status", &says(2, 3));
+    assert!(one.is_served() && two.is_served(), "they were heard");
+    assert_eq!(ready(), 1);
+    let table = String::from_utf8_lossy(&the_box.ask(&["phones"]).stdout).into_owned();
+    assert!(table.contains("3 of 3") && table.contains("2 of 3"), "{table}");
+    two.say("node_status", &says(3, 3));
+    assert!(two.is_served());
+    assert_eq!(ready(), 2);
+}

@@ -265,6 +265,7 @@ async fn status(State(house): State<Arc<House>>) -> Response {
         "phones": {
             "sockets": house.crowd.sockets(),
             "hello": house.crowd.greeted(),
+            "ready": house.crowd.ready(),
             "refused": house.crowd.refused(),
         },
         "light": { "universes": house.outputs.universes(), "inputs": house.outputs.inputs() },
@@ -333,8 +334,14 @@ async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
     let hello = phones.iter().filter(|it| it.hello).count();
     let phones: Vec<WithPeer> =
         phones.into_iter().map(|phone| WithPeer { peer: peers.remove(&phone.id), phone }).collect();
-    let refused = house.crowd.refused();
-    Json(json!({ "sockets": phones.len(), "hello": hello, "refused": refused, "phones": phones }))
+    let (ready, refused) = (house.crowd.ready(), house.crowd.refused());
+    Json(json!({
+        "sockets": phones.len(),
+        "hello": hello,
+        "ready": ready,
+        "refused": refused,
+        "phones": phones,
+    }))
 }
 
 /// A room, and the phone that the box made it for.

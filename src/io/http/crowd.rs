@@ -163,6 +163,16 @@ impl Crowd {
         taken
     }
 
+    /// Phones that have said hello and have every track, by their own last word.
+    pub fn ready(&self) -> usize {
+        let has_all = |seat: &&Seat| {
+            let status = seat.status.as_ref().map(|(_, status)| status);
+            let counts = status.and_then(|it| Some((it.tracks_ready?, it.tracks_wanted?)));
+            seat.greeted && counts.is_some_and(|(ready, wanted)| ready >= wanted)
+        };
+        self.seats().values().filter(has_all).count()
+    }
+
     /// Says to every phone how this box fares (SX-12).
     pub fn tell_status(&self, cpu_usage: Option<f64>, memory_usage: Option<f64>) {
         let status = NodeStatus {
@@ -174,6 +184,9 @@ impl Crowd {
             network_quality: None,
             avg_rtt_ms: None,
             packet_loss_percent: None,
+            tracks_ready: None,
+            tracks_wanted: None,
+            buffer_ms: None,
             sync: None,
         };
         self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
