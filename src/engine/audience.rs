@@ -17,6 +17,7 @@ pub struct Audience {
     tracks: BTreeMap<TrackId, Playing>,
     colour: Option<ColourFade>,
     text: Option<String>,
+    torch: Option<bool>,
     /// The latest time for which a screen has been ordered.
     ordered: ShowTime,
     paused: Option<ShowTime>,
@@ -48,7 +49,7 @@ impl Audience {
     /// Dark and silent.
     pub fn new(tai_utc: Span) -> Self {
         let (tracks, ordered) = (BTreeMap::new(), ShowTime::ZERO);
-        Self { tai_utc, tracks, colour: None, text: None, ordered, paused: None }
+        Self { tai_utc, tracks, colour: None, text: None, torch: None, ordered, paused: None }
     }
 
     /// A track begins everywhere at `at`.
@@ -67,16 +68,20 @@ impl Audience {
 
     /// Screens change at `at`; none if the cue says nothing about them.
     pub fn show(&mut self, cue: &PhoneCue, at: ShowTime) -> Option<Message> {
-        if cue.colour.is_none() && cue.text.is_none() && cue.flash.is_none() {
+        if (PhoneCue { track: None, ..cue.clone() }) == PhoneCue::default() {
             return None;
         }
         let fade =
             cue.colour.map(|(to, span)| ColourFade { from: self.colour_at(at), to, at, span });
         self.colour = fade.or(self.colour);
         self.text = cue.text.clone().or(self.text.take());
+        self.torch = cue.torch.or(self.torch);
         self.ordered = self.ordered.max(at);
-        let flash = cue.flash.map(|it| Flash { count: it.count, per_second: it.per_second });
-        Some(self.screen(at, fade, cue.text.clone(), flash))
+        Some(Message::Screen(Screen {
+            flash: cue.flash.map(|it| Flash { count: it.count, per_second: it.per_second }),
+            vibrate_ms: cue.vibrate.map(whole_ms),
+            ..self.screen(at, fade, cue.text.clone(), cue.torch)
+        }))
     }
 
     /// A track ends everywhere, or all of them where none is named.
@@ -118,13 +123,15 @@ impl Audience {
         Message::MediaControl(control)
     }
 
-    /// Everything goes dark and wordless, and nothing flashes on. A screen that has been ordered for a moment later
+    /// Everything goes dark and wordless, and nothing flashes or shakes on. A screen that has been ordered for a moment later
     /// would light up again: then it is that moment.
     pub fn black(&mut self, at: ShowTime, span: Span) -> Message {
         let cue = PhoneCue {
             colour: Some((BLACK, span)),
             text: Some(String::new()),
             flash: Some(PhoneFlash { count: 0, per_second: 1.0 }),
+            torch: self.torch.map(|_| false),
+            vibrate: Some(Span::ZERO),
             ..PhoneCue::default()
         };
         self.show(&cue, at.max(self.ordered)).expect("the cue has a colour")
@@ -159,9 +166,10 @@ impl Audience {
         let tracks = self.tracks.iter().filter(|(_, it)| self.paused.is_none() && sounding(it));
         let mut messages: Vec<Message> =
             tracks.flat_map(|(track, it)| self.playing(track, it)).collect();
-        if self.colour.is_some() || self.text.is_some() {
+        if self.colour.is_some() || self.text.is_some() || self.torch.is_some() {
             let at = self.colour.map_or(now, |fade| fade.at);
-            messages.push(self.screen(at, self.colour, self.text.clone(), None));
+            let screen = self.screen(at, self.colour, self.text.clone(), self.torch);
+            messages.push(Message::Screen(screen));
         }
         messages
     }
@@ -211,16 +219,17 @@ impl Audience {
         at: ShowTime,
         fade: Option<ColourFade>,
         text: Option<String>,
-        flash: Option<Flash>,
-    ) -> Message {
-        Message::Screen(Screen {
+        torch: Option<bool>,
+    ) -> Screen {
+        Screen {
             start_at: Some(WireTime::from_show(at, self.tai_utc)),
             color: fade.map(|it| it.to),
             from_color: fade.map(|it| it.from),
             fade_ms: fade.map_or(0, |it| whole_ms(it.span)),
             text,
-            flash,
-        })
+            torch,
+            ..Screen::default()
+        }
     }
 }
 
@@ -391,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn lamps_stay_lit_for_who_joins_late_until_a_panic_and_nobody_is_shaken_late() {
+        let mut audience = Audience::new(Span::ZERO);
+        let cue =
+            PhoneCue { torch: Some(true), vibrate: Some(Span::from_millis(400)), ..<_>::default() };
+        let said = screen(audience.show(&cue, at(1_000)).expect("it says something"));
+        assert_eq!((said.torch, said.vibrate_ms), (Some(true), Some(400)));
+        let late = screen(audience.catch_up(at(1_200)).remove(0));
+        assert_eq!((late.torch, late.vibrate_ms), (Some(true), None));
+        assert_eq!(screen(audience.black(at(2_000), Span::ZERO)).torch, Some(false));
+        assert_eq!(screen(audience.catch_up(at(2_100)).remove(0)).torch, Some(false));
+    }
+
+    #[test]
     fn a_panic_ends_flashes_and_comes_no_earlier_than_what_was_ordered_before_it() {
         let mut audience = Audience::new(Span::ZERO);
         let (lit, panic) = (ShowTime::from_ns(450_000_000), ShowTime::from_ns(400_000_000));
@@ -402,6 +424,7 @@ mod tests {
         let black = screen(audience.black(panic, Span::ZERO));
         assert_eq!(black.start_at, Some(WireTime::from_show(lit, Span::ZERO)));
         assert_eq!((black.color, black.flash.map(|it| it.count)), (Some(BLACK), Some(0)));
+        assert_eq!((black.vibrate_ms, black.torch), (Some(0), None), "no lamp was ever lit");
         let later = ShowTime::from_ns(900_000_000);
         let again = screen(audience.black(later, Span::ZERO));
         assert_eq!(again.start_at, Some(WireTime::from_show(later, Span::ZERO)));

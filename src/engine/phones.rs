@@ -344,7 +344,11 @@ pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> W
         capabilities: capabilities.map(str::to_owned).to_vec(),
         node_type: NodeType::Master,
         cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
-        show: ShowInfo { title: show.title.clone(), tracks: tracks(show) },
+        show: ShowInfo {
+            title: show.title.clone(),
+            tracks: tracks(show),
+            torch: show.lights_phones(),
+        },
         output_delay: None,
         webtransport,
         signaling: None,

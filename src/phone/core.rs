@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::correction::Correction;
 use crate::delay::Delay;
 use crate::device::device;
-use crate::flicker::Flicker;
+use crate::flicker::{Flicker, Lamp};
 use crate::link::{Link, Wish};
 use crate::live::Live;
 use crate::pace::{AskedFor, Pace};
@@ -71,7 +71,10 @@ pub struct Core {
     live: Live,
     screens: Screens,
     flicker: Flicker,
+    lamp: Lamp,
     title: String,
+    /// Whether a cue lights phones' own lamps.
+    lights: bool,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
     next_status: MonoTime,
@@ -133,7 +136,9 @@ impl Core {
             live: Live::new(start.codecs.clone()),
             screens: Screens::default(),
             flicker: Flicker::default(),
+            lamp: Lamp::default(),
             title: String::new(),
+            lights: false,
             welcomed: None,
             refused: None,
             next_status: now,
@@ -162,6 +167,7 @@ impl Core {
 
     fn turn(&mut self, now: MonoTime) -> Turn {
         self.tick(now);
+        self.lamp.turn(now, self.is_lamp_wanted(now));
         let look = self.look(now);
         self.flicker.handle_shown(now, look.color);
         Turn { acts: std::mem::take(&mut self.acts), wake_ms: ms(self.next_wake(now)), look }
@@ -174,6 +180,7 @@ impl Core {
         let fare = self.fare(now);
         let next = self.screens.next_change(at).map(|next| now + (next - at));
         // What is held back is asked for again with every frame.
+        let is_held = is_held || self.lamp.holds(self.is_lamp_wanted(now));
         let still_until = if is_held { Some(now) } else { next };
         let correction = self.correction.estimate();
         Look {
@@ -181,6 +188,8 @@ impl Core {
             ink: ink(color),
             text: self.screens.text(at).to_owned(),
             title: self.title.clone(),
+            torch: self.lamp.is_lit(),
+            wants_torch: self.lights,
             state: self.tap().unwrap_or(fare),
             fare,
             errors: self.errors(now),
@@ -190,6 +199,10 @@ impl Core {
             correction_sigma_ms: correction.map(|it| it.sigma_ms),
             still_until_ms: still_until.map(ms),
         }
+    }
+
+    fn is_lamp_wanted(&self, now: MonoTime) -> bool {
+        self.role == Role::Phone && self.screens.torch(self.net(now))
     }
 
     /// Network time as this phone has it: the box's where it has answered, else the phone's own guess.
@@ -265,6 +278,10 @@ impl Core {
         }
         self.play(now);
         self.live.tick(now);
+        let shake = self.screens.take_shake(self.net(now));
+        if let Some(length) = shake.filter(|_| self.role == Role::Phone) {
+            self.acts.push(Act::Vibrate { ms: length.millis_f64() });
+        }
         if let Some(wanted) = self.live.poll_wish(self.sound == Sound::Running) {
             let text = solusync::emit(&self.header(now), &Message::MediaWanted(wanted));
             self.acts.push(Act::SayLive { text });
@@ -446,6 +463,7 @@ impl Core {
         self.ways.handle_door(now, welcome.webtransport);
         self.peer.handle_door(now, welcome.signaling.map(|it| *it), &mut self.chance);
         self.title = welcome.show.title;
+        self.lights = welcome.show.torch && self.role == Role::Phone;
         self.delay.set_table(welcome.output_delay);
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));

@@ -75,6 +75,37 @@ impl Swing {
     }
 }
 
+/// The phone's own lamp.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lamp {
+    is_lit: bool,
+    turned: Option<MonoTime>,
+}
+
+/// On and off again three times, and a frame to spare.
+const LAMP_STAYS: Span = Span::from_millis(170);
+
+impl Lamp {
+    /// Whether it is lit at `now`; what was wanted too soon waits.
+    pub(crate) fn turn(&mut self, now: MonoTime, wanted: bool) -> bool {
+        let is_free = self.turned.is_none_or(|turned| now - turned >= LAMP_STAYS);
+        if wanted != self.is_lit && is_free {
+            (self.is_lit, self.turned) = (wanted, Some(now));
+        }
+        self.is_lit
+    }
+
+    /// Whether what is wanted has to wait.
+    pub(crate) fn holds(&self, wanted: bool) -> bool {
+        self.is_lit != wanted
+    }
+
+    /// Whether it is lit.
+    pub(crate) fn is_lit(&self) -> bool {
+        self.is_lit
+    }
+}
+
 fn is_flash(from: f64, to: f64) -> bool {
     (from - to).abs() >= LIGHT_STEP && from.min(to) < DARK_BELOW
 }
@@ -167,6 +198,25 @@ mod tests {
             .map(|frame| if frame / 3 % 2 == 0 { rgb(255, 0, 0) } else { rgb(127, 127, 0) });
         let shown: Vec<f64> = shown(strobe).into_iter().map(red).collect();
         assert!(most_in_a_second(&changes(&shown, is_red_flash)) <= 6);
+    }
+
+    #[test]
+    fn a_lamp_goes_on_and_off_three_times_a_second_at_most_and_ends_as_it_was_told() {
+        let mut lamp = Lamp::default();
+        let mut turns = Vec::new();
+        for k in 0..300_i64 {
+            let (now, was) = (MonoTime::ZERO + FRAME.times(k), lamp.is_lit());
+            if lamp.turn(now, k % 4 < 2) != was {
+                turns.push(now);
+            }
+        }
+        assert!(turns.len() > 20, "it turns");
+        assert!(turns.windows(7).all(|seven| seven[6] - seven[0] > Span::from_secs(1)));
+        let late = MonoTime::ZERO + Span::from_secs(9);
+        assert!(lamp.turn(late, true) && !lamp.holds(true));
+        assert!(lamp.turn(late, false), "it was lit just now");
+        assert!(lamp.holds(false));
+        assert!(!lamp.turn(late + LAMP_STAYS, false));
     }
 
     #[test]

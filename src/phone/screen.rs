@@ -17,6 +17,8 @@ pub(crate) struct Screens {
     shown: Vec<Shown>,
     /// When each flash begins, none nearer to the next than [`FLASH_GAP`].
     flashes: Vec<NetTime>,
+    /// When it shakes next, and for how long.
+    shake: Option<(NetTime, Span)>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,6 +27,7 @@ struct Shown {
     start: NetTime,
     fade: Option<Fade>,
     text: Option<String>,
+    torch: Option<bool>,
     report: Report,
 }
 
@@ -51,6 +54,8 @@ const FLASH_FALL: Span = Span::from_millis(130);
 /// A minute of flashes in one order; more is a mistake.
 const FLASHES_MAX: u32 = 180;
 const SHOWN_MAX: usize = 64;
+/// Nobody wants to be shaken for longer.
+const SHAKE_MAX: Span = Span::from_secs(5);
 
 impl Screens {
     /// Takes an order in; one without a time begins at `now`.
@@ -61,8 +66,13 @@ impl Screens {
         if let Some(flash) = screen.flash {
             self.flash(flash, start);
         }
+        // What began before we came has been felt by then. An order for none ends what goes on.
+        if let Some(ms) = screen.vibrate_ms.filter(|_| report == Report::Due) {
+            self.shake = Some((start, Span::from_millis(ms.into()).min(SHAKE_MAX)));
+        }
         let place = self.shown.partition_point(|other| other.start <= start);
-        self.shown.insert(place, Shown { order, start, fade, text: screen.text, report });
+        let Screen { text, torch, .. } = screen;
+        self.shown.insert(place, Shown { order, start, fade, text, torch, report });
         self.prune(now);
     }
 
@@ -79,6 +89,20 @@ impl Screens {
     pub(crate) fn text(&self, at: NetTime) -> &str {
         let begun = self.shown.iter().rev().filter(|shown| shown.start <= at);
         begun.filter_map(|shown| shown.text.as_deref()).next().unwrap_or("")
+    }
+
+    /// Whether the phone's own lamp is lit at a time.
+    pub(crate) fn torch(&self, at: NetTime) -> bool {
+        let begun = self.shown.iter().rev().filter(|shown| shown.start <= at);
+        begun.filter_map(|shown| shown.torch).next().unwrap_or(false)
+    }
+
+    /// How long it is to shake from now on, once; what is left of it where it has begun.
+    pub(crate) fn take_shake(&mut self, at: NetTime) -> Option<Span> {
+        let (start, length) = self.shake.filter(|(start, _)| *start <= at)?;
+        self.shake = None;
+        let left = length - (at - start);
+        (left > Span::ZERO || length == Span::ZERO).then_some(left.max(Span::ZERO))
     }
 
     /// When the look changes next: `at` itself while it moves, none while it stays.
@@ -151,11 +175,13 @@ impl Screens {
         }
         // What stands now is kept as one order without a report, and everything before it goes.
         let (color, text) = (self.color(now), self.text(now).to_owned());
+        let torch = Some(self.torch(now));
         let order = self.shown[0].order;
         let fade = Some(Fade { from: None, to: color, length: Span::ZERO });
         self.shown.retain(|shown| shown.start > now || shown.is_fading(now));
         let start = NetTime::from_ns(i64::MIN);
-        self.shown.insert(0, Shown { order, start, fade, text: Some(text), report: Report::Done });
+        let text = Some(text);
+        self.shown.insert(0, Shown { order, start, fade, text, torch, report: Report::Done });
         self.shown.truncate(SHOWN_MAX);
     }
 }
@@ -274,6 +300,29 @@ mod tests {
         let screens = showing(&[fade(0, "#102030", 0), words(10, "Good evening"), words(50, "")]);
         assert_eq!(screens.color(after(20)), rgb("#102030"));
         assert_eq!((screens.text(after(20)), screens.text(after(60))), ("Good evening", ""));
+    }
+
+    #[test]
+    fn a_lamp_stays_as_it_was_told_and_a_phone_shakes_once_unless_it_came_later() {
+        let order = |ms, torch, vibrate_ms| Screen {
+            start_at: Some(wire(after(ms))),
+            torch,
+            vibrate_ms,
+            ..Screen::default()
+        };
+        let orders = [
+            order(0, Some(true), None),
+            order(100, None, Some(400)),
+            order(200, Some(false), None),
+        ];
+        let mut screens = showing(&orders);
+        let lit = [-1, 0, 199, 200].map(|ms| screens.torch(after(ms)));
+        assert_eq!(lit, [false, true, true, false]);
+        assert_eq!(screens.take_shake(after(99)), None, "it is not time yet");
+        assert_eq!(screens.take_shake(after(150)), Some(Span::from_millis(350)));
+        assert_eq!(screens.take_shake(after(151)), None);
+        screens.handle(Uuid::nil(), order(0, None, Some(400)), after(150), Report::Done);
+        assert_eq!(screens.take_shake(after(150)), None);
     }
 
     #[test]

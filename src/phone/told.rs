@@ -250,6 +250,11 @@ pub enum Act {
         /// Where in it the clock goes: milliseconds, eight octets of a double, high octet first.
         clock_at: usize,
     },
+    /// Shake from now on.
+    Vibrate {
+        /// Milliseconds.
+        ms: f64,
+    },
     /// Fetch and decode a track.
     Fetch {
         /// Which.
@@ -370,6 +375,10 @@ pub struct Look {
     pub text: String,
     /// The show's title; empty while unknown.
     pub title: String,
+    /// Whether the phone's own lamp is lit.
+    pub torch: bool,
+    /// Whether a cue of this show lights it: its holder has to allow that.
+    pub wants_torch: bool,
     /// How the phone fares, or the tap that it waits for.
     pub state: State,
     /// How it fares whether it waits for a tap or not.

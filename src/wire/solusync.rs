@@ -175,6 +175,9 @@ pub struct ShowInfo {
     pub title: String,
     /// Every track that a cue may play on phones.
     pub tracks: Vec<TrackInfo>,
+    /// Whether a cue lights phones' own lamps: their holders have to allow it (ours).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub torch: bool,
 }
 
 /// One track, by the hash of its bytes.
@@ -279,6 +282,11 @@ pub struct MediaParams {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
@@ -310,6 +318,12 @@ pub struct Screen {
     /// A flash on top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flash: Option<Flash>,
+    /// The phone's own lamp, on or off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torch: Option<bool>,
+    /// Milliseconds for which the phone shakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vibrate_ms: Option<u32>,
 }
 
 /// White flashes. A phone shows at most three a second, whatever is asked (DESIGN: Phones).

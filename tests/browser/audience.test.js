@@ -27,7 +27,7 @@ const inStep = (doing) => ({ state: "in_step", bound_ms: 1.2, doing });
 const errors = { clock_ms: 1.2, output_ms: 5.01, output_source: "reported", acoustic_ms: null };
 const rest = { is_on: false, news: { news: "none" } };
 const look = (fare, more = {}) => ({
-  color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", state: fare, fare,
+  color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", torch: false, wants_torch: false, state: fare, fare,
   still_until_ms: null, errors, nudge_ms: 0, duet: rest, correction_ms: null, correction_sigma_ms: null, ...more,
 });
 const ORANGE = { color: "#ff9030", ink: "dark", text: "Good evening, and welcome" };
@@ -46,6 +46,8 @@ const STATES = {
   full: look({ state: "full" }),
   outdated: look({ state: "outdated" }),
   bluetooth: look(inStep("playing"), { errors: { ...errors, output_ms: null, output_source: "doubtful" } }),
+  lamp: look(inStep("playing"), { ...ORANGE, wants_torch: true }),
+  "lamp-refused": look(inStep("ready"), { wants_torch: true }),
   ear: look(inStep("playing"), {
     ...ORANGE, nudge_ms: 12, duet: { is_on: false, news: { news: "found", late_ms: 25.04, sigma_ms: 0.2 } },
   }),
@@ -72,16 +74,17 @@ async function dressed(language, [width, height], letters) {
     const words = createWords(language === "xx" ? "en" : language, table);
     words.dress(document);
     for (const id of ["silent", "keep-on"]) document.getElementById(id).hidden = false;
-    window.view = createView(document, words, { nudged() {}, calibrate() {}, reload() {} });
+    window.view = createView(document, words, { nudged() {}, calibrate() {}, reload() {}, lend() {} });
   }, { language, letters });
   return page;
 }
 
 async function show(page, name) {
-  await page.evaluate(({ look, ear }) => {
+  await page.evaluate(({ look, ear, lamp }) => {
+    window.view.tellLamp(lamp);
     window.view.show(look);
     document.getElementById("ear").hidden = !ear;
-  }, { look: STATES[name], ear: name === "ear" });
+  }, { look: STATES[name], ear: name === "ear", lamp: name === "lamp-refused" ? "refused" : "free" });
 }
 
 /** In the page: what is cut off, and every text that is seen. */

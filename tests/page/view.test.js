@@ -25,12 +25,12 @@ const PHONE = ["words", "line", "door", "door-title", "door-hint", "tap", "hint"
 const inStep = { state: "in_step", bound_ms: 1.2, doing: "playing" };
 const errors = { clock_ms: 1.2, output_ms: null, output_source: "unknown", acoustic_ms: null };
 const look = {
-  color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", state: inStep, fare: inStep,
+  color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", torch: false, wants_torch: false, state: inStep, fare: inStep,
   still_until_ms: null, correction_ms: null, correction_sigma_ms: null, errors, nudge_ms: 0,
   duet: { is_on: false, news: { news: "none" } },
 };
 const faring = (fare) => ({ ...look, state: fare, fare });
-const nobody = { nudged() {}, calibrate() {}, reload() {} };
+const nobody = { nudged() {}, calibrate() {}, reload() {}, lend() {} };
 
 test("colour, words and the state line stand on the page", () => {
   const page = stubDocument(PHONE);
@@ -111,6 +111,25 @@ test("what stays the same is not written again", () => {
 });
 
 const EAR = ["ask", "ear", "ear-close", "nudge", "nudge-said", "nudge-later", "nudge-earlier", "calibrate", "duet", "errors"];
+
+test("a phone's lamp is asked for where a cue lights it, once somebody is in, and until it is lent", () => {
+  const page = stubDocument([...PHONE, "lend"]);
+  const told = [];
+  const view = createView(page, words, { ...nobody, lend: () => told.push("lend") });
+  const lend = page.parts.get("lend");
+  const lit = { ...look, wants_torch: true };
+  const isShown = (lamp, now) => {
+    view.tellLamp(lamp);
+    view.show(now);
+    return !lend.hidden;
+  };
+  assert.deepEqual([isShown("free", look), isShown("free", { ...lit, state: { state: "tap_to_start" } })], [false, false]);
+  assert.deepEqual([isShown("free", lit), lend.textContent], [true, words.say("lamp_free")]);
+  lend.acts.click();
+  assert.deepEqual(told, ["lend"]);
+  assert.deepEqual([isShown("refused", lit), lend.textContent], [true, words.say("lamp_refused")]);
+  assert.deepEqual([isShown("lent", lit), isShown("missing", lit)], [false, false]);
+});
 
 test("sx20: who hears it late opens the slider, and the core is told by how much", () => {
   const told = [];

@@ -128,9 +128,7 @@ impl Engine {
     }
 
     fn phones_end(&self, cue: &PhoneCue, at: ShowTime) -> Option<ShowTime> {
-        let colour = cue.colour.map_or(Span::ZERO, |(_, fade)| fade);
-        let flash = cue.flash.map_or(0.0, |flash| f64::from(flash.count) / flash.per_second);
-        let screen = at + colour.max(Span::from_secs_f64(flash));
+        let screen = at + cue.screen_length();
         match &cue.track {
             Some(track) => audience::ends(track, self.track_length(&track.track), at)
                 .map(|ends| ends.max(screen)),

@@ -71,6 +71,13 @@ impl Show {
             || self.triggers.iter().any(|it| matches!(it.on, TriggerOn::Artnet(_)))
             || self.lists.iter().flat_map(|list| &list.cues).any(sends)
     }
+
+    /// Whether a cue lights phones' own lamps.
+    pub fn lights_phones(&self) -> bool {
+        let lights = |cue: &Cue| cue.phones.as_ref().is_some_and(|it| it.torch == Some(true));
+        self.lists.iter().flat_map(|list| &list.cues).any(lights)
+    }
+
     /// The cue of that number, with its place.
     pub fn cue(&self, number: CueNumber) -> Option<(CuePlace, &Cue)> {
         self.lists.iter().enumerate().find_map(|(list, cues)| {

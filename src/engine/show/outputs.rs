@@ -155,8 +155,21 @@ impl Read for Loops {
     }
 }
 
-const PHONE_KEYS: &[&str] =
-    &["color", "fade", "text", "track", "volume_db", "loop", "fade_in", "fade_out", "flash"];
+const PHONE_KEYS: &[&str] = &[
+    "color",
+    "fade",
+    "text",
+    "track",
+    "volume_db",
+    "loop",
+    "fade_in",
+    "fade_out",
+    "flash",
+    "torch",
+    "vibrate",
+];
+/// Longer than this nobody shakes a phone.
+const VIBRATE_MAX: Span = Span::from_secs(5);
 
 /// What phones do.
 pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
@@ -173,7 +186,18 @@ pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
         text: table.read("text"),
         track: phone_track(&table, known),
         flash: table.node("flash").and_then(|node| flash(report, node, known.flash_limited)),
+        torch: table.read("torch"),
+        vibrate: table.node("vibrate").and_then(|node| vibrate(report, node)),
     })
+}
+
+fn vibrate(report: &Report, node: &Node) -> Option<Span> {
+    let length = Span::read(node, report)?;
+    if length > VIBRATE_MAX {
+        let message = "`vibrate` must be 5s at most".to_owned();
+        report.error(node.spot, code::OUT_OF_RANGE, message, None);
+    }
+    Some(length)
 }
 
 fn phone_track(table: &Table, known: &Known) -> Option<PhoneTrack> {
@@ -192,10 +216,7 @@ fn phone_track(table: &Table, known: &Known) -> Option<PhoneTrack> {
 
 /// How long phones are busy with it; none if they are until something ends it.
 pub fn phones_length(phones: &PhoneCue, known: &Known) -> Option<Span> {
-    let mut longest = phones.colour.map_or(Span::ZERO, |(_, fade)| fade);
-    if let Some(flash) = phones.flash {
-        longest = longest.max(Span::from_secs_f64(f64::from(flash.count) / flash.per_second));
-    }
+    let mut longest = phones.screen_length();
     if let Some(track) = &phones.track
         && let Some(&Some(media)) = known.tracks.get(&track.track)
     {

@@ -45,6 +45,7 @@ async function main(bytes, words) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const view = createView(document, words, {
     reload: () => location.reload(),
+    lend: () => { fetchTorch().then((it) => it.lend()).catch(broken); },
     nudged: (ms) => tell({ event: "nudged", ms }),
     calibrate: () => {
       fetchMicrophone().then((it) => it.open()).then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
@@ -85,11 +86,20 @@ async function main(bytes, words) {
       handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
     });
   });
+  const fetchTorch = once(async () => {
+    const { createTorch } = await import("/page/torch.js");
+    return createTorch(navigator.mediaDevices, (lamp) => {
+      view.tellLamp(lamp);
+      tell({ event: "tick" });
+    });
+  });
   const wake = createWake(navigator.wakeLock);
   advise();
+  if (lampMayBe()) view.tellLamp("free");
   let timer = 0;
   let frame = 0;
   let shown = "";
+  let isLit = false;
   browser.downbeat = {
     netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()), channels: () => (peer ? peer.channels() : {}),
   };
@@ -114,6 +124,7 @@ async function main(bytes, words) {
       const { acts, wake_ms, look } = ask(nowMs());
       acts.forEach(perform);
       view.show(look);
+      light(look.torch);
       plan(wake_ms, look);
     } catch (error) {
       broken(error);
@@ -133,8 +144,17 @@ async function main(bytes, words) {
       case "live": return fetchLive().then((live) => live.perform(act)).catch(() => {});
       case "listen": case "deafen": return fetchMicrophone().then((it) => it.perform(act)).catch(() => {});
       case "keep": return keep(act.text);
+      case "vibrate": return void (device.vibrate && device.vibrate(act.ms));
       default: return sound.perform(act);
     }
+  }
+
+  // The module is there once the lamp was lent.
+  /** @param {boolean} on */
+  function light(on) {
+    if (on === isLit) return;
+    isLit = on;
+    fetchTorch().then((it) => it.set(isLit)).catch(() => { isLit = !on; });
   }
 
   /** @param {import("./types").PeerAct} act */
@@ -183,6 +203,7 @@ async function main(bytes, words) {
     // An iPhone's silent switch is for ringing, not for a show.
     if (device.audioSession) device.audioSession.type = "playback";
     wake.keep();
+    fillScreen();
     if (await sound.wake()) tell({ event: "tapped" });
     if (peer) peer.tapped();
   }
@@ -204,6 +225,7 @@ async function main(bytes, words) {
     device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
   }
   if (role !== "phone") wake.keep();
+  if (role === "screen") document.addEventListener("click", fillScreen);
   if (role === "performer") prompt(words, () => core.netMs(nowMs())).catch(broken);
   tell({ event: "tick" });
 }
@@ -318,6 +340,23 @@ function advise() {
   const [silent, keepOn] = ["silent", "keep-on"].map((id) => document.getElementById(id));
   if (silent) silent.hidden = !isApple || Boolean(device.audioSession);
   if (keepOn) keepOn.hidden = Boolean(navigator.wakeLock);
+}
+
+/** Whether the browser could have a lamp to lend: over TLS, and where cameras have one. */
+function lampMayBe() {
+  const { mediaDevices } = navigator;
+  if (role !== "phone" || !window.isSecureContext || !mediaDevices || !mediaDevices.getSupportedConstraints) return false;
+  return Boolean(/** @type {{ torch?: boolean }} */ (mediaDevices.getSupportedConstraints()).torch);
+}
+
+// Colour to the edges, where it is a phone in a hand or a projector; whoever leaves it is left alone.
+let hasFilled = false;
+function fillScreen() {
+  const root = document.documentElement;
+  const isHeld = window.matchMedia("(pointer: coarse)").matches || role === "screen";
+  if (hasFilled || !isHeld || !root.requestFullscreen) return;
+  hasFilled = role !== "screen";
+  root.requestFullscreen({ navigationUI: "hide" }).catch(() => {});
 }
 
 /** Whether the box has another page than this one. */

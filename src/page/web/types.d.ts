@@ -51,6 +51,7 @@ export interface Gain { act: "gain"; voice: number; points: [number, number][] }
 export interface Chirp { act: "chirp"; at_s: number }
 export interface Listen { act: "listen"; from_s: number; to_s: number }
 export interface Deafen { act: "deafen" }
+export interface Vibrate { act: "vibrate"; ms: number }
 export interface Keep { act: "keep"; text: string }
 
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
@@ -71,7 +72,7 @@ export interface SayLive { act: "say_live"; text: string }
 export interface LiveAct {
   act: "live"; index: number; codec: LiveCodec; data: string; from_s: number; until_s: number; rise_s: number;
 }
-export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep | SayLive | LiveAct;
+export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep | Vibrate | SayLive | LiveAct;
 
 export type Doing = "ready" | "playing" | "paused";
 
@@ -99,6 +100,8 @@ export type DuetNews =
 
 export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
+  /** Whether the phone's own lamp is lit, and whether a cue of the show lights it. */
+  torch: boolean; wants_torch: boolean;
   /** The tap that the phone waits for, else how it fares; and how it fares in any case. */
   state: State; fare: State; still_until_ms: number | null;
   errors: SyncErrors; nudge_ms: number; duet: { is_on: boolean; news: DuetNews };
@@ -189,6 +192,17 @@ export interface View {
   show(look: Look): void;
   /** The page's own news: it is out of date, or broken. */
   tell(news: "update" | "broken"): void;
+  /** What became of the phone's own lamp. */
+  tellLamp(lamp: LampNews): void;
+}
+
+/** The phone's own lamp: its holder may lend it, has lent it, may not, or there is none. */
+export type LampNews = "free" | "lent" | "refused" | "missing";
+
+export interface Torch {
+  /** Asks the holder for it; to be called within a tap. */
+  lend(): Promise<void>;
+  set(on: boolean): void;
 }
 
 export interface Wake {

@@ -16,6 +16,7 @@ const NUDGE_MAX_MS = 500;
  * @param {(ms: number) => void} told.nudged
  * @param {() => void} told.calibrate
  * @param {() => void} told.reload
+ * @param {() => void} told.lend
  * @returns {import("./types").View}
  */
 export function createView(document, words, told) {
@@ -39,11 +40,14 @@ export function createView(document, words, told) {
     errors: part("errors"),
     calibrate: /** @type {HTMLButtonElement | null} */ (part("calibrate")),
     duet: part("duet"),
+    lend: /** @type {HTMLButtonElement | null} */ (part("lend")),
   };
   /** @type {Map<string, string | boolean>} what stands on the page, so that only changes touch it */
   const standing = new Map();
   /** What the page itself has to say: `update` or `broken`; empty for nothing. */
   let news = "";
+  /** @type {import("./types").LampNews} what there is to say of the phone's own lamp */
+  let lamp = "missing";
 
   /** @param {string} id */
   function part(id) {
@@ -99,6 +103,7 @@ export function createView(document, words, told) {
   onClick("nudge-earlier", () => nudgeTo(slid() + 1));
   onClick("calibrate", () => told.calibrate());
   onClick("reload", () => told.reload());
+  onClick("lend", () => told.lend());
   if (page.slider) page.slider.addEventListener("input", () => nudgeTo(slid()));
 
   /** What is happening, in words. @param {State} fare */
@@ -174,6 +179,9 @@ export function createView(document, words, told) {
       reveal("hint", page.hint, isLate && !waitsForTap);
       if (isLate) say("hint-line", page.hint, words.say("bluetooth_hint"));
       showNews(fare.state === "outdated");
+      const isLampTold = lamp === "free" || lamp === "refused";
+      reveal("lend", page.lend, look.wants_torch && isLampTold && !waitsForTap);
+      if (isLampTold) say("lend", page.lend, words.say(`lamp_${lamp}`));
       say("nudge-said", page.nudge, nudgeWords(look.nudge_ms));
       put("nudge", String(look.nudge_ms), (ms) => { if (page.slider) page.slider.value = ms; });
       say("errors", page.errors, errorWords(look.errors));
@@ -184,6 +192,9 @@ export function createView(document, words, told) {
     tell(what) {
       news = what;
       showNews(false);
+    },
+    tellLamp(news) {
+      lamp = news;
     },
   };
 }

@@ -15,6 +15,19 @@ pub struct PhoneCue {
     pub track: Option<PhoneTrack>,
     /// Flashes.
     pub flash: Option<PhoneFlash>,
+    /// Their own lamps, on or off.
+    pub torch: Option<bool>,
+    /// How long they shake.
+    pub vibrate: Option<Span>,
+}
+
+impl PhoneCue {
+    /// How long everything but the track takes.
+    pub fn screen_length(&self) -> Span {
+        let flash = |it: PhoneFlash| Span::from_secs_f64(f64::from(it.count) / it.per_second);
+        let lengths = [self.colour.map(|(_, fade)| fade), self.flash.map(flash), self.vibrate];
+        lengths.into_iter().flatten().max().unwrap_or(Span::ZERO)
+    }
 }
 
 /// A track on phones.
