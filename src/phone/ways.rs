@@ -6,12 +6,20 @@
 //! socket waits behind whatever is said there, and a lost one comes back late. But a venue may block UDP, and then a
 //! session opens and stays mute, or dies without a word. So questions count: a way on which some went unanswered is
 //! left for the next one, tried again beside it, and taken back as soon as it answers.
+//!
+//! Nor is every datagram's way the shorter: a peer connection may lead through a relay, or lose and shuffle what the
+//! socket brings cleanly, and a clock that is well led would be led astray. So a way that opens beside one that answers is
+//! on trial first, and one that takes plainly longer is left, tried now and then, and taken once it is as good.
 
 use std::collections::VecDeque;
 
 use units::{MonoTime, Span};
 use wire::solusync::WebTransport;
 use wire::time::Channel;
+
+mod round;
+
+use round::Rounds;
 
 /// The ways.
 #[derive(Debug, Clone)]
@@ -24,9 +32,11 @@ pub(crate) struct Ways {
     door: Option<WebTransport>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Way {
     phase: Phase,
+    standing: Standing,
+    rounds: Rounds,
     /// Questions without an answer since the last one that had one.
     missed: u32,
     /// Times that it would not open, or closed, since it last answered.
@@ -46,6 +56,17 @@ enum Phase {
         since: MonoTime,
     },
     Open,
+}
+
+/// What is known of a way beside the one that is asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Standing {
+    #[default]
+    Taken,
+    /// It opened beside one that answers.
+    Trial,
+    /// It takes plainly longer.
+    Left,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +90,10 @@ const PATIENCE: Span = Span::from_millis(1_500);
 const MISSED_MAX: u32 = 3;
 /// A way that does not answer is tried again this often beside the one that does ...
 const TRY_EVERY: Span = Span::from_secs(3);
+/// ... one on trial so often that it is over in two seconds, and well within ten questions a second (SX-17) ...
+const TRIAL_EVERY: Span = Span::from_millis(250);
+/// ... one that takes longer as seldom as may be, for it has to be asked for minutes to change our mind ...
+const LEFT_EVERY: Span = Span::from_secs(15);
 /// ... and is opened anew once so many have gone unanswered.
 const GIVEN_UP: u32 = 8;
 const OPENING_MAX: Span = Span::from_secs(10);
@@ -83,7 +108,7 @@ const SAME: Span = Span::from_micros(1);
 
 impl Ways {
     pub(crate) fn new() -> Self {
-        Self { ways: [Way::default(); 3], asked: VecDeque::new(), door: None }
+        Self { ways: Default::default(), asked: VecDeque::new(), door: None }
     }
 
     /// The box said where WebTransport is. Told otherwise than before, it is opened anew: the box has another
@@ -98,8 +123,10 @@ impl Ways {
 
     /// A way opened.
     pub(crate) fn handle_opened(&mut self, channel: Channel) {
-        let way = self.way(channel);
-        (way.phase, way.missed, way.tried) = (Phase::Open, 0, None);
+        // What was never answered cannot be compared with.
+        let is_second = self.best().is_some_and(|best| !self.ways[place(best)].rounds.is_empty());
+        let standing = if is_second { Standing::Trial } else { Standing::Taken };
+        *self.way(channel) = Way { phase: Phase::Open, standing, ..Way::default() };
     }
 
     /// A way closed, or would not open.
@@ -111,8 +138,14 @@ impl Ways {
         way.failures += 1;
     }
 
-    /// The page came back to the front, perhaps on another Wi-Fi: no use in waiting.
+    /// The page came back to the front, perhaps on another Wi-Fi: no use in waiting, and all ways are others.
     pub(crate) fn handle_woke(&mut self, now: MonoTime) {
+        for way in &mut self.ways {
+            way.rounds = Rounds::default();
+            if way.standing == Standing::Left {
+                way.standing = Standing::Trial;
+            }
+        }
         if let Phase::Away { until } = &mut self.way(Channel::WebTransport).phase {
             *until = now;
         }
@@ -127,8 +160,8 @@ impl Ways {
         }
     }
 
-    /// An answer came to the question that was sent at `t1`; true if we asked it, once.
-    pub(crate) fn handle_answered(&mut self, channel: Channel, t1: MonoTime) -> bool {
+    /// An answer came after `rtt` to the question that was sent at `t1`; true if we asked it, once.
+    pub(crate) fn handle_answered(&mut self, channel: Channel, t1: MonoTime, rtt: Span) -> bool {
         let ours = |asked: &Asked| {
             asked.channel == channel && asked.at <= t1 + SAME && t1 - asked.at < SENT_WITHIN
         };
@@ -136,6 +169,8 @@ impl Ways {
         self.asked.remove(place);
         let way = self.way(channel);
         (way.missed, way.failures) = (0, 0);
+        way.rounds.see(rtt);
+        self.judge();
         true
     }
 
@@ -174,8 +209,11 @@ impl Ways {
     pub(crate) fn best(&self) -> Option<Channel> {
         let open = |channel: &Channel| self.ways[place(*channel)].phase == Phase::Open;
         let answers = |channel: &Channel| self.ways[place(*channel)].missed < MISSED_MAX;
+        let taken = |channel: &Channel| self.ways[place(*channel)].standing == Standing::Taken;
         let mut all = BEST_FIRST.into_iter().filter(open);
-        all.clone().find(answers).or_else(|| all.next_back())
+        let mut answering = all.clone().filter(answers);
+        let first = answering.clone().next();
+        answering.find(taken).or(first).or_else(|| all.next_back())
     }
 
     pub(crate) fn is_open(&self, channel: Channel) -> bool {
@@ -205,12 +243,29 @@ impl Ways {
         tries.chain([missed, opening].into_iter().flatten()).min()
     }
 
+    /// Compares those that are on trial, or were left, with the one that is asked by.
+    fn judge(&mut self) {
+        let Some(leader) = self.best().map(place) else { return };
+        for place in 0..self.ways.len() {
+            let way = &self.ways[place];
+            let was_left = way.standing == Standing::Left;
+            if place == leader || way.phase != Phase::Open || way.standing == Standing::Taken {
+                continue;
+            }
+            match way.rounds.is_worse_than(&self.ways[leader].rounds, was_left) {
+                Some(true) => self.ways[place].standing = Standing::Left,
+                Some(false) => self.ways[place].standing = Standing::Taken,
+                None => {}
+            }
+        }
+    }
+
     fn give_up(&mut self, now: MonoTime) -> Wish {
         self.handle_closed(now, Channel::WebTransport);
         Wish::Close
     }
 
-    /// Open ways that are better than the best and do not answer.
+    /// Open ways that would be better than the one asked by, and do not answer, are on trial or were left.
     fn mute(&self) -> impl Iterator<Item = Channel> {
         let best = self.best();
         let better = BEST_FIRST.into_iter().take_while(move |channel| Some(*channel) != best);
@@ -218,7 +273,14 @@ impl Ways {
     }
 
     fn try_at(&self, channel: Channel) -> MonoTime {
-        self.ways[place(channel)].tried.map_or(MonoTime::ZERO, |tried| tried + TRY_EVERY)
+        let way = &self.ways[place(channel)];
+        let every = match way.standing {
+            _ if way.missed >= MISSED_MAX => TRY_EVERY,
+            Standing::Taken => TRY_EVERY,
+            Standing::Trial => TRIAL_EVERY,
+            Standing::Left => LEFT_EVERY,
+        };
+        way.tried.map_or(MonoTime::ZERO, |tried| tried + every)
     }
 
     fn way(&mut self, channel: Channel) -> &mut Way {
@@ -240,6 +302,8 @@ fn place(channel: Channel) -> usize {
 mod tests {
     use super::*;
     use Channel::{DataChannel, WebSocket, WebTransport as Datagrams};
+
+    const RTT: Span = Span::from_millis(4);
 
     fn at(ms: i64) -> MonoTime {
         MonoTime::from_ns(ms * 1_000_000)
@@ -272,7 +336,7 @@ mod tests {
                 ways.handle_asked(now, channel);
                 asked.push(channel);
                 if answering.contains(&channel) {
-                    assert!(ways.handle_answered(channel, now));
+                    assert!(ways.handle_answered(channel, now, RTT));
                 }
             }
         }
@@ -346,11 +410,11 @@ mod tests {
         let mut ways = secure();
         ways.handle_asked(at(20), WebSocket);
         ways.handle_asked(at(20), Datagrams);
-        assert!(!ways.handle_answered(WebSocket, at(19)), "before it was asked");
-        assert!(!ways.handle_answered(WebSocket, at(900)), "long after");
-        assert!(ways.handle_answered(WebSocket, at(21)), "a moment after we wished for it");
-        assert!(!ways.handle_answered(WebSocket, at(21)), "twice");
-        assert!(ways.handle_answered(Datagrams, at(20)));
+        assert!(!ways.handle_answered(WebSocket, at(19), RTT), "before it was asked");
+        assert!(!ways.handle_answered(WebSocket, at(900), RTT), "long after");
+        assert!(ways.handle_answered(WebSocket, at(21), RTT), "a moment after we wished for it");
+        assert!(!ways.handle_answered(WebSocket, at(21), RTT), "twice");
+        assert!(ways.handle_answered(Datagrams, at(20), RTT));
     }
 
     #[test]
@@ -358,7 +422,74 @@ mod tests {
         let mut ways = secure();
         (1..=3).for_each(|k| ways.handle_asked(at(100 * k), Datagrams));
         for k in [3, 1, 2] {
-            assert!(ways.handle_answered(Datagrams, at(100 * k)), "{k}");
+            assert!(ways.handle_answered(Datagrams, at(100 * k), RTT), "{k}");
         }
+    }
+
+    /// Both ways are asked twice a second for so long, and answer after so many milliseconds: what leads then.
+    fn led(
+        ways: &mut Ways,
+        from_ms: i64,
+        times: i64,
+        rtt_ms: impl Fn(Channel, i64) -> i64,
+    ) -> Channel {
+        for k in 0..times {
+            let now = at(from_ms + 500 * k);
+            ways.miss(now);
+            for channel in ways.to_try(now).into_iter().chain(ways.best()) {
+                ways.handle_asked(now, channel);
+                ways.handle_answered(channel, now, Span::from_millis(rtt_ms(channel, k)));
+            }
+        }
+        ways.best().expect("one is open")
+    }
+
+    /// Datagrams that wander by 20 ms each way, beside a clean socket.
+    fn shuffled(channel: Channel, k: i64) -> i64 {
+        if channel == WebSocket { 1 } else { 1 + 7 * k % 41 }
+    }
+
+    fn joined() -> Ways {
+        let mut ways = Ways::new();
+        ways.handle_opened(WebSocket);
+        led(&mut ways, 0, 4, |_, _| 1);
+        ways.handle_opened(DataChannel);
+        ways
+    }
+
+    #[test]
+    fn sx09_a_peer_connection_that_shuffles_its_packets_does_not_lead_a_clock_that_the_socket_leads_well()
+     {
+        let mut ways = joined();
+        assert_eq!(led(&mut ways, 2_000, 40, shuffled), WebSocket);
+        assert_eq!(led(&mut ways, 22_000, 240, |_, _| 2), DataChannel, "it is as good by now");
+    }
+
+    #[test]
+    fn sx09_a_peer_connection_that_is_as_good_as_the_socket_leads_within_seconds() {
+        for socket_ms in [1, 30, 300] {
+            let mut ways = joined();
+            let rtt = |channel, k| if channel == WebSocket { socket_ms } else { 2 + k % 3 };
+            assert_eq!(led(&mut ways, 2_000, 8, rtt), DataChannel, "{socket_ms} ms by the socket");
+        }
+    }
+
+    #[test]
+    fn a_way_that_was_left_is_seldom_asked_and_leads_where_nothing_else_does() {
+        let mut ways = joined();
+        led(&mut ways, 2_000, 40, shuffled);
+        let asked = ask(&mut ways, 22_000, 120, &[WebSocket, DataChannel]);
+        let tried = asked.iter().filter(|it| **it == DataChannel).count();
+        assert!((3..=5).contains(&tried), "{tried} in a minute");
+        ways.handle_closed(at(90_000), WebSocket);
+        assert_eq!(ways.best(), Some(DataChannel));
+    }
+
+    #[test]
+    fn a_phone_that_woke_puts_all_ways_to_the_test_again() {
+        let mut ways = joined();
+        led(&mut ways, 2_000, 40, shuffled);
+        ways.handle_woke(at(22_000));
+        assert_eq!(led(&mut ways, 22_000, 10, |_, _| 2), DataChannel);
     }
 }

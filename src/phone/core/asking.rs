@@ -69,7 +69,7 @@ impl Core {
     /// What was asked only to see whether a way answers says nothing of the way that is asked by: another one is of
     /// another length, and the clock would have to learn it anew each time.
     fn compare(&mut self, exchange: Exchange) {
-        let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1);
+        let is_ours = self.ways.handle_answered(exchange.channel, exchange.t1, exchange.rtt());
         if is_ours && exchange.channel == Channel::DataChannel {
             self.peer.handle_answered();
         }
