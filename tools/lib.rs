@@ -5,6 +5,8 @@ pub mod caller;
 pub mod crowd;
 pub mod fleet;
 #[cfg(feature = "rooms")]
+pub mod listener;
+#[cfg(feature = "rooms")]
 pub mod native;
 pub mod proxy;
 #[cfg(feature = "rooms")]

@@ -4,7 +4,9 @@
 use std::f64::consts::TAU;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use tokio::sync::mpsc::unbounded_channel;
 use tools::caller::Caller;
+use tools::listener::{Heard, apart, listen, lost};
 use units::Span;
 use uuid::Uuid;
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
@@ -117,6 +119,36 @@ async fn sx11_who_takes_it_on_media_hears_nothing_on_the_track_until_it_lets_go(
     counts.sort_unstable();
     assert_eq!(counts[0], Some(0), "{phones}");
     assert!(counts[1] >= Some(20), "{phones}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_a_small_crowd_on_peer_connections_would_hear_each_chunk_together() {
+    const CROWD: u64 = 8;
+    const CHUNKS: usize = 400;
+    let the_box = TheBox::start();
+    let at: SocketAddr = (Ipv4Addr::LOCALHOST, the_box.place.http).into();
+    let (hears, mut heard) = unbounded_channel();
+    for number in 0..CROWD {
+        let caller = Caller::call(at, "127.0.0.1:0", false).await.expect("the box answers");
+        let hears = hears.clone();
+        tokio::spawn(async move { listen(&caller, number, hears).await });
+    }
+    assert_eq!(the_box.knock("POST", "/api/v1/air", r#"{"what":"tone"}"#).0, 200);
+    let mut all: Vec<Heard> = Vec::new();
+    let slowest = |all: &[Heard]| {
+        (0..CROWD).map(|k| all.iter().filter(|it| it.phone == k).count()).min().unwrap_or(0)
+    };
+    while slowest(&all) < CHUNKS {
+        all.push(heard.recv().await.expect("they listen"));
+    }
+    // By then they know the time.
+    let begins = all.iter().map(|it| it.index).max().expect("heard") - CHUNKS as u64 / 2;
+    all.retain(|it| it.index >= begins);
+    let (apart, late) = (apart(&all), all.iter().filter(|it| it.is_late).count());
+    let p95 = apart[apart.len() * 95 / 100];
+    println!("p95 {p95} apart in {} pairs; {} lost, {late} late", apart.len(), lost(&all));
+    // Each is late by what this machine makes it wait; who is not in step is off by more than a chunk.
+    assert!(p95 < CHUNK, "{p95} apart");
 }
 
 /// A box whose input is alsa-lib's `file` device: a tone, for ever as far as the test goes.

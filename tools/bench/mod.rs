@@ -15,6 +15,8 @@ mod go;
 mod light;
 mod light_day;
 mod light_render;
+#[cfg(feature = "rooms")]
+mod live;
 mod ltc;
 mod net;
 mod pages;
@@ -45,6 +47,9 @@ pub enum Bench {
     /// What peer connections of a crowd cost the box, and what they leave behind
     #[cfg(feature = "rooms")]
     Peers(peers::Args),
+    /// How far from one another a crowd on peer connections hears live sound, and what that costs the box
+    #[cfg(feature = "rooms")]
+    Live(live::Args),
     /// What LTC costs to render as sound, beside libltc
     Ltc(ltc::Args),
     /// What a hop through the rooms of Bloom costs, beside bare channels and beside a flood
@@ -65,6 +70,8 @@ pub fn run(which: &Bench) -> ExitCode {
         Bench::Pages(args) => pages::run(args),
         #[cfg(feature = "rooms")]
         Bench::Peers(args) => peers::run(args),
+        #[cfg(feature = "rooms")]
+        Bench::Live(args) => live::run(args),
         Bench::Day(args) => day::run(args),
         Bench::ClockWasm(args) => clock_wasm::run(args),
         Bench::LightDay(args) => light_day::run(args),

@@ -54,7 +54,7 @@ const LAST: [u8; 8] = *b"the last";
 const AT_A_TIME: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
-enum PeersError {
+pub(super) enum PeersError {
     #[error(transparent)]
     Box(#[from] BoxError),
     #[error(transparent)]
@@ -154,7 +154,7 @@ async fn measure(args: &Args) -> Result<Report, PeersError> {
     })
 }
 
-async fn come(the_box: &Running, count: usize) -> Result<Vec<Caller>, PeersError> {
+pub(super) async fn come(the_box: &Running, count: usize) -> Result<Vec<Caller>, PeersError> {
     Ok(connect(arrive(the_box, count).await?).await?.0)
 }
 
@@ -256,7 +256,10 @@ async fn settled(the_box: &Running) -> Result<(), PeersError> {
 }
 
 /// What the box's threads spend meanwhile.
-async fn spend(pid: u32, meanwhile: impl Future<Output = ()>) -> Result<Duration, PeersError> {
+pub(super) async fn spend(
+    pid: u32,
+    meanwhile: impl Future<Output = ()>,
+) -> Result<Duration, PeersError> {
     let before = spent(pid)?;
     meanwhile.await;
     Ok(spent(pid)? - before)
