@@ -238,10 +238,14 @@ With --inputs a console is recorded as it arrives, before it is mixed with the s
 sACN universe, or as one more than its Art-Net port address; NAME=N records it as universe N. Without --universes
 nothing else is recorded then. What nobody sends any more stays as it was last.
 
+With --phones everything that phones are told is in the same file, and what each said of it: that it came and went, how
+late it did what it was told, how it fares. `phones = { capture = \"FILE\" }` tells phones all of it again, in step.
+
 Examples:
   downbeat record shows/tonight/captures/storm.dbl
   downbeat record storm.dbl --universes 1,2 --for 10m
   downbeat record desk.dbl --inputs desk
+  downbeat record evening.dbl --phones
   downbeat record both.dbl --inputs desk=201 --universes 1,2 --for 90s --json | jq .changes")]
     Record(Record),
     /// Ask and tell lamps, through Art-Net nodes that speak RDM
@@ -454,6 +458,9 @@ pub struct Record {
     /// Which of the show's inputs, as they arrive; NAME=N records one as universe N
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub inputs: Vec<String>,
+    /// What phones are told, and what they say of it, in the same file
+    #[arg(long)]
+    pub phones: bool,
     /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
     pub length: Option<Span>,

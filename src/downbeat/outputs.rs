@@ -13,6 +13,7 @@ use engine::told::Input;
 use engine::{light, sound};
 use io::clock::BoxClock;
 use io::light::{Light, LightNet, LightSetup, LightWatch, ToRecord};
+use io::overheard::Overheard;
 use io::sound::{Card, CardSetup, Device, Microphone};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +45,8 @@ pub struct Rig<'a> {
 pub struct Outputs {
     light: Mutex<Option<Light>>,
     on_the_wire: LightWatch,
+    /// What passes between the box and phones.
+    pub overheard: Overheard,
     card: Mutex<Option<Card>>,
     microphone: Mutex<Option<Microphone>>,
     timecode: Mutex<Timecode>,
@@ -61,6 +64,7 @@ impl Outputs {
         let warnings = light.warnings().iter().cloned().chain(deaf).chain(lost).collect();
         Ok(Self {
             on_the_wire: light.watch(),
+            overheard: Overheard::default(),
             light: Mutex::new(Some(light)),
             card: Mutex::new(card),
             microphone: Mutex::new(microphone),
@@ -155,13 +159,13 @@ impl io::http::Outputs for Watched {
         }
     }
     fn recording_lost(&self) -> u64 {
-        self.0.on_the_wire.recording_lost()
+        self.0.on_the_wire.recording_lost() + self.0.overheard.lost()
     }
     fn playback_starved(&self) -> u64 {
         self.0.on_the_wire.playback_starved()
     }
     fn record(&self, asked: &ToRecord) -> Result<mpsc::Receiver<Vec<u8>>, String> {
-        self.0.on_the_wire.record(asked)
+        self.0.on_the_wire.record(asked, &self.0.overheard)
     }
     fn sound(&self) -> Value {
         let card = self.0.card().as_ref().map(Card::glance);

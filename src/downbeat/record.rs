@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use units::Span;
-use wire::capture::{Reader, whole_len};
+use wire::capture::talk::Talk;
+use wire::capture::{Reader, Record, whole_len};
 
-use crate::cli::Record;
 use crate::client::Client;
 use crate::live::text;
 use crate::terminal::many;
-use crate::{Refused, terminal};
+use crate::{Refused, cli, terminal};
 
 /// Longer than anybody records; an instant so far ahead can still be reckoned.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 const TELL: Duration = Duration::from_millis(200);
 
 /// `downbeat record FILE`.
-pub fn record(client: &Client, order: &Record) -> Result<(), Refused> {
+pub fn record(client: &Client, order: &cli::Record) -> Result<(), Refused> {
     let failed = |error| Refused(format!("could not write {}: {error}", order.file.display()));
     let lost_before = lost(client)?;
     let mut tape = Tape::new(&order.file);
@@ -40,10 +40,11 @@ pub fn record(client: &Client, order: &Record) -> Result<(), Refused> {
 }
 
 /// What the box is asked for.
-fn path(order: &Record) -> String {
+fn path(order: &cli::Record) -> String {
     let numbers: Vec<String> = order.universes.iter().map(u32::to_string).collect();
     let inputs: Vec<String> = order.inputs.iter().map(|it| escaped(it)).collect();
-    let wanted = [("universes", numbers), ("inputs", inputs)];
+    let phones = order.phones.then(|| "true".to_owned()).into_iter().collect();
+    let wanted = [("universes", numbers), ("inputs", inputs), ("phones", phones)];
     let wanted = wanted.iter().filter(|(_, all)| !all.is_empty());
     let wanted: Vec<String> = wanted.map(|(key, all)| format!("{key}={}", all.join(","))).collect();
     match wanted.is_empty() {
@@ -139,23 +140,29 @@ fn lost(client: &Client) -> Result<u64, Refused> {
 }
 
 /// Reads it back, so that what is said is what is there.
-fn tell(client: &Client, order: &Record, lost_before: u64) -> Result<(), Refused> {
+fn tell(client: &Client, order: &cli::Record, lost_before: u64) -> Result<(), Refused> {
     let name = order.file.display().to_string();
     let file = File::open(&order.file)
         .map_err(|error| Refused(format!("nothing came to be written to {name}: {error}")))?;
     let bytes = file.metadata().map_err(Refused::because)?.len();
     let broken = |error| Refused(format!("{name} cannot be read back: {error}"));
     let mut reader = Reader::new(BufReader::new(file)).map_err(broken)?;
-    let (mut length, mut changes) = (Span::ZERO, 0u64);
+    let (mut length, mut changes, mut told, mut said) = (Span::ZERO, 0u64, 0u64, 0u64);
     while let Some(record) = reader.next_record().map_err(broken)? {
         length = record.at();
-        changes += u64::from(!record.is_mark());
+        match record {
+            Record::Frame { .. } => changes += 1,
+            Record::Talk { talk: Talk::Told { .. }, .. } => told += 1,
+            Record::Talk { .. } => said += 1,
+            Record::Mark { .. } => {}
+        }
     }
+    let phones = reader.has_talk().then(|| json!({ "told": told, "said": said }));
     let universes = reader.head().universes.len();
     // A box that has gone meanwhile cannot say.
     let lost = lost(client).ok().map(|lost| lost.saturating_sub(lost_before));
     let document = json!({ "file": name, "bytes": bytes, "length_ns": length, "universes": universes,
-        "changes": changes, "lost_frames": lost });
+        "changes": changes, "lost_frames": lost, "phones": phones });
     terminal::say(&if order.json { document.to_string() } else { words(&document, length) });
     Ok(())
 }
@@ -169,8 +176,16 @@ fn words(it: &Value, length: Span) -> String {
     };
     let (universes, changes) =
         (many(number("universes"), "universe"), many(number("changes"), "change"));
+    let phones = match &it["phones"] {
+        Value::Null => String::new(),
+        phones => format!(
+            ", {} to phones and {} of theirs",
+            many(phones["told"].as_u64().unwrap_or(0) as usize, "word"),
+            phones["said"].as_u64().unwrap_or(0)
+        ),
+    };
     format!(
-        "{}: {:.2} s of {universes}, {changes}, {} bytes{lost}",
+        "{}: {:.2} s of {universes}, {changes}{phones}, {} bytes{lost}",
         text(&it["file"]),
         length.secs_f64(),
         number("bytes")

@@ -126,9 +126,14 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     };
     let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
     let engine = Engine::new(show.clone(), start);
-    let conductor =
-        Conductor::start(engine, clock.clone(), move |effect| stage.perform(effect), gone)
-            .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
+    let conductor = Conductor::start(
+        (engine, TAI_UTC),
+        clock.clone(),
+        move |effect| stage.perform(effect),
+        &outputs.overheard,
+        gone,
+    )
+    .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
     let handle = conductor.handle();
     carry_reports(heard, handle.clone());
 

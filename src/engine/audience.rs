@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use units::{Rgb, ShowTime, Span, TrackId, WireTime};
 use wire::solusync::{Flash, MediaAction, MediaControl, MediaParams, Message, Screen, whole_ms};
 
-use crate::show::{Loops, PhoneCue, PhoneFlash, PhoneTrack};
+use crate::show::{Loops, PhoneCue, PhoneFlash, PhoneTrack, Told};
 
 /// The whole audience, as one phone.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Audience {
 
     /// Screens change at `at`; none if the cue says nothing about them.
     pub fn show(&mut self, cue: &PhoneCue, at: ShowTime) -> Option<Message> {
-        if (PhoneCue { track: None, ..cue.clone() }) == PhoneCue::default() {
+        if (PhoneCue { track: None, talk: None, ..cue.clone() }) == PhoneCue::default() {
             return None;
         }
         let fade =
@@ -82,6 +82,24 @@ impl Audience {
             vibrate_ms: cue.vibrate.map(whole_ms),
             ..self.screen(at, fade, cue.text.clone(), cue.torch)
         }))
+    }
+
+    /// What was told another evening is told again, for `at`; `length` is that of the track it speaks of.
+    pub fn repeat(&mut self, told: &Told, at: ShowTime, length: Span) -> Message {
+        let start_at = Some(WireTime::from_show(at, self.tai_utc));
+        match told {
+            Told::Media(it) => self.control(MediaControl { start_at, ..it.clone() }, at, length),
+            Told::Screen(it) => {
+                let from = it.from_color.unwrap_or_else(|| self.colour_at(at));
+                let span = Span::from_millis(it.fade_ms.into());
+                let fade = it.color.map(|to| ColourFade { from, to, at, span });
+                self.colour = fade.or(self.colour);
+                self.text = it.text.clone().or(self.text.take());
+                self.torch = it.torch.or(self.torch);
+                self.ordered = self.ordered.max(at);
+                Message::Screen(Screen { start_at, ..it.clone() })
+            }
+        }
     }
 
     /// A track ends everywhere, or all of them where none is named.

@@ -21,6 +21,7 @@ pub mod glance;
 mod ledger;
 pub mod light;
 pub mod order;
+pub mod overheard;
 pub mod pace;
 pub mod peers;
 pub mod phonefile;

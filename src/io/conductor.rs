@@ -13,8 +13,10 @@ use engine::Engine;
 use engine::glance::Glance;
 use engine::told::{Done, Effect, Input, Refusal, Request};
 use tokio::sync::oneshot;
+use units::Span;
 
 use crate::clock::BoxClock;
+use crate::overheard::{Listener, Overheard};
 
 /// News from phones that may wait unheard. A thousand phones that report one order at once fit several times;
 /// what a hostile crowd sends beyond it is dropped and counted, so that a GO never stands behind it for long.
@@ -129,22 +131,24 @@ pub struct Conductor {
 
 impl Conductor {
     /// Starts the thread. `perform` gets every effect, in order, and must not wait; `ended` is dropped when the
-    /// engine has ended for whatever reason.
+    /// engine has ended for whatever reason. What passes between the engine and phones is `overheard`.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(
-        engine: Engine,
+        (engine, tai_utc): (Engine, Span),
         clock: BoxClock,
         mut perform: impl FnMut(Effect) + Send + 'static,
+        overheard: &Overheard,
         ended: oneshot::Sender<()>,
     ) -> std::io::Result<Self> {
         let (queue, asked) = mpsc::channel();
         let handle = EngineHandle { queue, news: Arc::default() };
         let news = handle.news.clone();
+        let mut listener = overheard.listener(tai_utc);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _ended = ended; // dropped on every way out, a panic included
-            conduct(engine, &clock, &mut perform, &asked, &news);
+            conduct(engine, &clock, &mut perform, &mut listener, (&asked, &news));
         })?;
         Ok(Self { thread, handle })
     }
@@ -165,18 +169,19 @@ fn conduct(
     mut engine: Engine,
     clock: &BoxClock,
     perform: &mut impl FnMut(Effect),
-    asked: &mpsc::Receiver<Ask>,
-    news: &News,
+    listener: &mut Listener,
+    (asked, news): (&mpsc::Receiver<Ask>, &News),
 ) {
     loop {
         wake_if_due(&mut engine, clock);
         while let Some(effect) = engine.poll() {
+            listener.hear(clock.now(), |ear| ear.effect(clock.now(), &effect));
             perform(effect);
         }
         let wait = engine.next_wake().map_or(IDLE, |(at, _why)| clock.until(at)).min(IDLE);
         match asked.recv_timeout(wait) {
             Ok(Ask::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(ask) => answer(&mut engine, clock, ask, news),
+            Ok(ask) => answer(&mut engine, clock, listener, (ask, news)),
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
@@ -190,16 +195,25 @@ fn wake_if_due(engine: &mut Engine, clock: &BoxClock) {
     }
 }
 
-fn answer(engine: &mut Engine, clock: &BoxClock, ask: Ask, news: &News) {
+fn answer(
+    engine: &mut Engine,
+    clock: &BoxClock,
+    listener: &mut Listener,
+    (ask, news): (Ask, &News),
+) {
     let now = clock.now();
     // Who asked may have gone meanwhile: then nobody hears the answer.
     match ask {
         Ask::Command(request, reply) => {
             let _ = reply.send(engine.command(now, &request));
         }
-        Ask::News(input) => engine.handle(now, input),
+        Ask::News(input) => {
+            listener.hear(now, |ear| ear.input(now, &input));
+            engine.handle(now, input);
+        }
         Ask::PhoneNews(input) => {
             news.waiting.fetch_sub(1, Ordering::Relaxed);
+            listener.hear(now, |ear| ear.input(now, &input));
             engine.handle(now, input);
         }
         Ask::Glance(reply) => {

@@ -10,6 +10,7 @@ pub mod http;
 pub mod journal;
 pub mod light;
 pub mod osc;
+pub mod overheard;
 pub mod peers;
 pub mod ptp;
 pub mod sound;

@@ -47,6 +47,7 @@ use wire::rdm::Uid;
 use wire::sacn::{self, SourceName};
 
 use crate::clock::BoxClock;
+use crate::overheard::Overheard;
 use crate::timecode::ArtnetWay;
 use edge::{Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
@@ -318,13 +319,18 @@ impl LightWatch {
     ///
     /// # Errors
     /// Why not, as a sentence.
-    pub fn record(&self, asked: &ToRecord) -> Result<Receiver<Vec<u8>>, String> {
+    pub fn record(
+        &self,
+        asked: &ToRecord,
+        overheard: &Overheard,
+    ) -> Result<Receiver<Vec<u8>>, String> {
         let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
-        let (wanted, bytes) = Wanted::new(asked.find(&all, &self.inputs)?);
+        let found = asked.find(&all, &self.inputs)?;
         let mut seen = self.seen.lock().expect("the edge thread does not panic");
         if seen.records {
             return Err("somebody records already: one at a time".into());
         }
+        let (wanted, bytes) = Wanted::new(found, asked.phones.then(|| overheard.begin()));
         (seen.records, seen.wanted) = (true, Some(wanted));
         Ok(bytes)
     }

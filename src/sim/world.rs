@@ -7,12 +7,14 @@ use engine::calibrate::Listening;
 use engine::glance::Glance;
 use engine::light::input::Inputs;
 use engine::order::{Evidence, Order, Receipt};
+use engine::overheard;
 use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use engine::{Engine, EngineStart, Why};
 use units::{CommandId, PhoneId, Ppm, ShowTime, Span, Universe};
 use uuid::Uuid;
+use wire::capture::{self, talk::Line};
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::acoustics::Room;
@@ -72,6 +74,29 @@ enum Next {
     Ear,
 }
 
+/// What phones were told and said, as a capture.
+#[derive(Debug)]
+struct Tape {
+    ear: overheard::Ear,
+    writer: capture::Writer,
+    bytes: Vec<u8>,
+}
+
+impl Tape {
+    fn begin(title: String, now: ShowTime) -> Self {
+        let head = capture::Head { title, began: now, universes: Vec::new() };
+        let mut bytes = Vec::new();
+        let writer = capture::Writer::with_talk(head, &mut bytes);
+        Self { ear: overheard::Ear::new(engine::clock::TAI_UTC), writer, bytes }
+    }
+
+    fn keep(&mut self, now: ShowTime, line: impl FnOnce(&mut overheard::Ear) -> Option<Line>) {
+        if let Some(line) = line(&mut self.ear) {
+            self.writer.talk(now, &line, &mut self.bytes);
+        }
+    }
+}
+
 /// One box, its lamps, its card, its phones.
 #[derive(Debug)]
 pub struct World {
@@ -85,6 +110,8 @@ pub struct World {
     ear: Ear,
     show_runs: bool,
     commands: u64,
+    /// The talk with phones, where it is recorded.
+    tape: Option<Tape>,
     /// Universes that changed, in order.
     pub frames: Vec<Frame>,
     /// Everything that happened, in order.
@@ -107,6 +134,7 @@ impl World {
             ear: Ear::new(spec.seed),
             show_runs: false,
             commands: 0,
+            tape: None,
             frames: Vec::new(),
             story: Vec::new(),
         };
@@ -225,6 +253,18 @@ impl World {
         answer
     }
 
+    /// What phones are told and say is recorded from now on.
+    pub fn record_talk(&mut self) {
+        self.tape = Some(Tape::begin(self.engine.show().title.clone(), self.now));
+    }
+
+    /// What was recorded, as a capture's bytes; empty where nothing was.
+    pub fn take_talk(&mut self) -> Vec<u8> {
+        let Some(mut tape) = self.tape.take() else { return Vec::new() };
+        tape.writer.mark(self.now, &mut tape.bytes);
+        tape.bytes
+    }
+
     /// The first list's GO.
     ///
     /// # Errors
@@ -235,6 +275,8 @@ impl World {
 
     /// The engine hears something now.
     pub fn tell(&mut self, input: Input) {
+        let now = self.now;
+        self.tape.iter_mut().for_each(|tape| tape.keep(now, |ear| ear.input(now, &input)));
         self.engine.handle(self.now, input);
         self.perform();
     }
@@ -327,7 +369,9 @@ impl World {
     }
 
     fn perform(&mut self) {
+        let now = self.now;
         while let Some(effect) = self.engine.poll() {
+            self.tape.iter_mut().for_each(|tape| tape.keep(now, |ear| ear.effect(now, &effect)));
             match effect {
                 Effect::Light(plan) => self.rig.play(plan),
                 Effect::Sound(plan) => self.hand_to_card(plan),

@@ -1,11 +1,11 @@
-//! A capture: what universes showed, as a file. Only what changed is in it.
+//! A capture: what universes showed, and what phones were told and said, as a file. Only what changed is in it.
 //!
 //! All numbers are little-endian; a *varint* is LEB128, seven bits an octet, the lowest first, of 64 bits at most.
 //!
 //! | octets | head |
 //! |---|---|
 //! | 0..4 | `DBLC` |
-//! | 4 | version, 1 |
+//! | 4 | version: 1, or 2 where there is talk in it |
 //! | 5 | 0 |
 //! | 6..14 | show time at position 0, TAI nanoseconds, signed |
 //! | 14..16 | how many universes |
@@ -16,9 +16,12 @@
 //! the record before, another which universe by its place in the head. Its number of universes, one beyond the last, is
 //! a *mark*: the capture goes on at least until then. Else changes follow: a varint of slots that are as before, a
 //! varint `2 * count`, or `2 * count + 1` for one octet that stands for all of them, then the octets. Every universe
-//! begins with all slots at 0, and its first record may change nothing.
+//! begins with all slots at 0, and its first record may change nothing. Numbers beyond the mark's are *talk*'s: see
+//! [`talk`].
 //!
 //! A file may be cut anywhere: every whole record before the cut is read.
+
+pub mod talk;
 
 use std::io::Read;
 use std::ops::Range;
@@ -26,6 +29,7 @@ use std::ops::Range;
 use units::{ShowTime, Span, Universe};
 
 use crate::stored::fill;
+use talk::{Line, Talk};
 
 /// What a capture begins with.
 pub const MAGIC: [u8; 4] = *b"DBLC";
@@ -42,6 +46,8 @@ mod field {
 }
 
 const VERSION: u8 = 1;
+/// Of captures that have talk.
+const VERSION_TALK: u8 = 2;
 /// So many like ones in a row are shorter as one octet and a count, whatever stands beside them.
 const REPEAT_MIN: usize = 4;
 /// Two unchanged slots or fewer between changes are shorter as changes.
@@ -56,7 +62,7 @@ pub enum CaptureError {
     #[error("it is no capture: it does not begin with DBLC")]
     Magic,
     /// Written by a newer Downbeat.
-    #[error("it is a capture of version {0}; this Downbeat reads version 1")]
+    #[error("it is a capture of version {0}; this Downbeat reads versions 1 and 2")]
     Version(u8),
     /// Cut before its first record, or damaged there.
     #[error("its head is broken")]
@@ -92,6 +98,13 @@ pub enum Record<'a> {
         /// All of them.
         slots: &'a [u8; Universe::SLOTS],
     },
+    /// Phones were told something, or one of them said something.
+    Talk {
+        /// Since position 0.
+        at: Span,
+        /// What.
+        talk: Talk<'a>,
+    },
     /// Nothing changed until then.
     Mark {
         /// Since position 0.
@@ -103,7 +116,7 @@ impl Record<'_> {
     /// Since position 0.
     pub fn at(&self) -> Span {
         match self {
-            Self::Frame { at, .. } | Self::Mark { at } => *at,
+            Self::Frame { at, .. } | Self::Talk { at, .. } | Self::Mark { at } => *at,
         }
     }
     /// Whether nothing changed.
@@ -138,16 +151,26 @@ pub struct Writer {
     began: ShowTime,
     at: Span,
     scratch: Vec<u8>,
+    talk: Option<talk::Names>,
 }
 
 impl Writer {
     /// Writes the head to `out`. Universes are sorted, each is once; a title is cut to 255 octets.
-    pub fn new(mut head: Head, out: &mut Vec<u8>) -> Self {
+    pub fn new(head: Head, out: &mut Vec<u8>) -> Self {
+        Self::begin(head, None, out)
+    }
+
+    /// One that writes what phones were told and said, too.
+    pub fn with_talk(head: Head, out: &mut Vec<u8>) -> Self {
+        Self::begin(head, Some(talk::Names::default()), out)
+    }
+
+    fn begin(mut head: Head, talk: Option<talk::Names>, out: &mut Vec<u8>) -> Self {
         head.universes.sort();
         head.universes.dedup();
         let title = fitting(&head.title);
         out.extend(MAGIC);
-        out.extend([VERSION, 0]);
+        out.extend([if talk.is_some() { VERSION_TALK } else { VERSION }, 0]);
         out.extend(head.began.ns().to_le_bytes());
         out.extend((head.universes.len() as u16).to_le_bytes());
         out.extend((title.len() as u16).to_le_bytes());
@@ -155,7 +178,30 @@ impl Writer {
         out.extend(head.universes.iter().flat_map(|it| it.number().to_le_bytes()));
         let last = vec![None; head.universes.len()];
         let universes = head.universes;
-        Self { universes, last, began: head.began, at: Span::ZERO, scratch: Vec::new() }
+        let (began, scratch) = (head.began, Vec::new());
+        Self { universes, last, began, at: Span::ZERO, scratch, talk }
+    }
+
+    /// What phones were told or one said at `at`. Nothing is written by a writer without talk, of what is too long, or of
+    /// what belongs to something that was told before the capture began.
+    pub fn talk(&mut self, at: ShowTime, line: &Line, out: &mut Vec<u8>) {
+        let Some(mut names) = self.talk.take() else { return };
+        if let Some(phone) = names.stranger(line) {
+            self.line(at, &Line::Came { phone }, &mut names, out);
+        }
+        self.line(at, line, &mut names, out);
+        self.talk = Some(names);
+    }
+
+    fn line(&mut self, at: ShowTime, line: &Line, names: &mut talk::Names, out: &mut Vec<u8>) {
+        let mut content = Vec::new();
+        let Some(kind) = names.write(line, &mut content) else { return };
+        self.scratch.clear();
+        let gone = self.go_on(at);
+        put(gone, &mut self.scratch);
+        put((self.universes.len() + 1 + kind) as u64, &mut self.scratch);
+        self.scratch.extend(content);
+        self.finish(out);
     }
 
     /// A universe as it shows from `at` on. Nothing is written of one that has not changed or is not in the head; what
@@ -199,7 +245,8 @@ impl Writer {
     }
 
     fn finish(&self, out: &mut Vec<u8>) {
-        let length = u16::try_from(self.scratch.len()).expect("512 slots are below 2 kB");
+        let length = u16::try_from(self.scratch.len())
+            .expect("512 slots are below 2 kB, and talk has its limit");
         out.extend(length.to_le_bytes());
         out.extend(&self.scratch);
     }
@@ -257,6 +304,7 @@ fn end_of_changes(
 pub struct Reader<R> {
     head: Head,
     bytes: R,
+    has_talk: bool,
     /// Where the next record begins.
     next: u64,
     at: Span,
@@ -293,16 +341,22 @@ impl<R: Read> Reader<R> {
             first.truncate(field::END + there);
         }
         let (head, next) = head(&first)?;
+        let has_talk = first[field::VERSION] == VERSION_TALK;
         let slots = vec![None; head.universes.len()];
         let begin = Place { offset: next as u64, at: Span::ZERO, slots };
-        Ok(Self::resume(head, begin, bytes))
+        Ok(Self { has_talk, ..Self::resume(head, begin, bytes) })
     }
 
-    /// Goes on at a place of a capture whose head is known; `bytes` are those from there on.
+    /// Goes on at a place of a capture whose head is known, for its light alone; `bytes` are those from there on.
     pub fn resume(head: Head, place: Place, bytes: R) -> Self {
         let Place { offset: next, at, slots } = place;
-        let content = Vec::new();
-        Self { head, bytes, next, at, slots, content, is_cut: false, is_over: false }
+        let (content, has_talk) = (Vec::new(), true);
+        Self { head, bytes, has_talk, next, at, slots, content, is_cut: false, is_over: false }
+    }
+
+    /// Whether what phones were told and said is in it.
+    pub fn has_talk(&self) -> bool {
+        self.has_talk
     }
 
     /// Where it is.
@@ -347,15 +401,21 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         let content = std::mem::take(&mut self.content);
-        let index = self.take(&content);
+        let taken = self.take(&content);
         self.content = content;
-        let Some(index) = index else {
-            self.is_over = true;
-            return Err(CaptureError::Damaged(place));
-        };
-        let slots = self.slots.get(index).and_then(|slots| slots.as_deref());
         let at = self.at;
-        Ok(Some(slots.map_or(Record::Mark { at }, |slots| Record::Frame { at, index, slots })))
+        let record = match taken {
+            Some(Taken::Mark) => Some(Record::Mark { at }),
+            Some(Taken::Frame(index)) => {
+                self.slots[index].as_deref().map(|slots| Record::Frame { at, index, slots })
+            }
+            Some(Taken::Talk { kind, from }) => {
+                talk::read(kind, &self.content[from..]).map(|talk| Record::Talk { at, talk })
+            }
+            None => None,
+        };
+        self.is_over = record.is_none();
+        record.map(Some).ok_or(CaptureError::Damaged(place))
     }
 
     /// The content of the next record comes; false if there is none that is whole.
@@ -372,20 +432,36 @@ impl<R: Read> Reader<R> {
         Ok(there == 2 && !self.is_cut)
     }
 
-    /// Takes a record in; gives which universe it is of.
-    fn take(&mut self, mut content: &[u8]) -> Option<usize> {
+    /// Takes a record in.
+    fn take(&mut self, record: &[u8]) -> Option<Taken> {
+        let mut content = record;
         let gone = Span::from_ns(i64::try_from(take(&mut content)?).ok()?);
         let at = (gone <= LENGTH_MAX - self.at).then(|| self.at + gone)?;
         let index = usize::try_from(take(&mut content)?).ok()?;
-        if index == self.slots.len() {
+        if let Some(kind) = index.checked_sub(self.slots.len()) {
             self.at = at;
-            return content.is_empty().then_some(index);
+            let from = record.len() - content.len();
+            return match kind.checked_sub(1) {
+                None => content.is_empty().then_some(Taken::Mark),
+                Some(kind) => self.has_talk.then_some(Taken::Talk { kind, from }),
+            };
         }
         let slots = self.slots.get_mut(index)?;
         change(slots.get_or_insert_with(|| Box::new([0; Universe::SLOTS])), content)?;
         self.at = at;
-        Some(index)
+        Some(Taken::Frame(index))
     }
+}
+
+/// What a record is.
+enum Taken {
+    Mark,
+    Frame(usize),
+    /// What it says stands in the record from there on.
+    Talk {
+        kind: usize,
+        from: usize,
+    },
 }
 
 fn unread(error: std::io::Error) -> CaptureError {
@@ -398,7 +474,7 @@ fn named_len(fixed: &[u8]) -> Result<usize, CaptureError> {
         return Err(CaptureError::Magic);
     }
     let fixed = fixed.get(..field::END).ok_or(CaptureError::Head)?;
-    if fixed[field::VERSION] != VERSION {
+    if ![VERSION, VERSION_TALK].contains(&fixed[field::VERSION]) {
         return Err(CaptureError::Version(fixed[field::VERSION]));
     }
     let two =

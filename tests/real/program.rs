@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use units::{ShowTime, Span, Universe};
-use wire::capture::{Head, Reader, Writer};
+use wire::capture::talk::Talk;
+use wire::capture::{Head, Reader, Record, Writer};
 
 use crate::the_box::{Place, TheBox, body, click, exists, noise, path, program};
+use crate::ws::Phone;
 
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("it ended by itself")
@@ -294,7 +296,7 @@ fn the_page_comes_with_a_policy_and_is_asked_for_again_only_when_it_changed() {
 #[test]
 fn media_is_given_by_hash_and_goes_on_where_it_broke() {
     let the_box = TheBox::start();
-    let track = crate::ws::Phone::join(&the_box).welcome["show"]["tracks"][0].clone();
+    let track = Phone::join(&the_box).welcome["show"]["tracks"][0].clone();
     let url = track["url"].as_str().expect("a path");
     assert_eq!(track["bytes"], click().len());
     let whole = the_box.fetch(url, "");
@@ -484,6 +486,58 @@ fn sx20_what_leaves_the_box_is_recorded_for_so_long_and_the_show_can_play_it() {
     std::fs::write(&show, text + PLAYS_IT).expect("ours");
     let checked = program().arg("check").arg(&show).output().expect("it starts");
     assert_eq!(code(&checked), 0, "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+#[test]
+fn sx20_what_phones_are_told_and_say_is_recorded_beside_the_light_and_a_show_can_tell_it_again() {
+    let the_box = TheBox::start();
+    let file = the_box.place.path("evening.dbl");
+    let words = ["record", file.to_str().expect("a plain path"), "--phones", "--json"];
+    let mut recorder =
+        the_box.place.downbeat(&words).stdout(Stdio::piped()).spawn().expect("it starts");
+    while !exists(&file) {
+        assert!(recorder.try_wait().expect("ours").is_none(), "it records until it is told");
+        std::thread::yield_now();
+    }
+    let mut phone = Phone::join(&the_box);
+    assert_eq!(code(&the_box.ask(&["go"])), 0);
+    let order = phone.hear("screen");
+    let (id, due) = (&order["header"]["id"], order["start_at"].as_f64().expect("a time"));
+    phone.say("played", &json!({ "order": id, "at": due + 0.025, "source": "screen" }));
+    let late = loop {
+        if let Some(late) = lateness(&file) {
+            break late;
+        }
+        std::thread::yield_now();
+    };
+    assert!((late - Span::from_millis(25)).abs() < Span::from_micros(2), "{late}");
+    let pid = Pid::from_raw(i32::try_from(recorder.id()).expect("a process id"));
+    kill(pid, Signal::SIGINT).expect("it is ours");
+    let output = recorder.wait_with_output().expect("it ends");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(told["phones"]["said"], json!(2), "it came, and did it: {told}");
+    assert!(told["phones"]["told"].as_u64() >= Some(1) && told["changes"].as_u64() >= Some(1));
+    let show = the_box.place.path("show.toml");
+    let text = std::fs::read_to_string(&show).expect("ours");
+    let again = "\n[[list.cue]]\nnumber = 77\nphones = { capture = \"evening.dbl\" }\n";
+    std::fs::write(&show, text + again).expect("ours");
+    let checked = program().arg("check").arg(&show).output().expect("it starts");
+    assert_eq!(code(&checked), 0, "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+/// How late a phone says that it was, in a capture that may still be written, once light is in it, too.
+fn lateness(file: &Path) -> Option<Span> {
+    let bytes = std::fs::read(file).expect("it is there");
+    let mut reader = Reader::new(&bytes[..]).ok()?;
+    let (mut lateness, mut is_lit) = (None, false);
+    while let Some(record) = reader.next_record().expect("no damage") {
+        match record {
+            Record::Talk { talk: Talk::Played { late, .. }, .. } => lateness = Some(late),
+            Record::Frame { .. } => is_lit = true,
+            _ => {}
+        }
+    }
+    lateness.filter(|_| is_lit)
 }
 
 #[test]

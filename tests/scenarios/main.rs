@@ -22,6 +22,7 @@ mod rooms;
 mod sound;
 mod stage;
 mod tables;
+mod talk;
 mod time_wire;
 mod timecode;
 mod triggers;

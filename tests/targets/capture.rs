@@ -28,16 +28,23 @@ fn run(bytes: &[u8]) {
 
 /// A capture that plays is done, paused and stopped like any cue, in whatever bytes it stands.
 pub(super) fn plays(bytes: &[u8]) {
-    let loaded = load("show.toml", &Folder { bytes });
-    let Some(show) = loaded.show.filter(|it| it.universes.len() <= UNIVERSES_TRIED_MAX) else {
-        return;
-    };
-    let mut night = Night::of(Arc::new(show));
-    for command in [Command::Go { list: None }, Command::Pause, Command::Resume, Command::Stop] {
-        let _ = night.command(command);
-        night.wait_ms(300);
+    for cue in [LIGHT, TALK] {
+        let loaded = load("show.toml", &Folder { bytes, cue });
+        let few = loaded.show.filter(|it| it.universes.len() <= UNIVERSES_TRIED_MAX);
+        let Some(show) = few else { continue };
+        let mut night = Night::of(Arc::new(show));
+        for command in [Command::Go { list: None }, Command::Pause, Command::Resume, Command::Stop]
+        {
+            let _ = night.command(command);
+            night.wait_ms(300);
+        }
     }
 }
+
+const LIGHT: &str =
+    "light = { capture = \"a\", loop = 3, fade_in = \"100ms\", fade_out = \"50ms\" }";
+/// What phones were told.
+const TALK: &str = "phones = { capture = \"a\" }";
 
 /// Written again, and read again, it shows the same at the same times.
 fn comes_back(mut reader: Reader<&[u8]>, head: Head) {
@@ -47,6 +54,7 @@ fn comes_back(mut reader: Reader<&[u8]>, head: Head) {
     let (mut shown, mut last) = (Vec::new(), Span::ZERO);
     while let Ok(Some(record)) = reader.next_record() {
         let at = match record {
+            Record::Talk { at, .. } => at,
             Record::Mark { at } => {
                 writer.mark(ShowTime::ZERO + at, &mut again);
                 at
@@ -75,12 +83,12 @@ fn comes_back(mut reader: Reader<&[u8]>, head: Head) {
 
 struct Folder<'a> {
     bytes: &'a [u8],
+    cue: &'a str,
 }
 
 impl Source for Folder<'_> {
     fn text(&self, _: &str) -> Result<String, String> {
-        let cue = "number = 1\nlight = { capture = \"a\", loop = 3, fade_in = \"100ms\", fade_out = \"50ms\" }";
-        Ok(format!("[[list]]\nname = \"main\"\n[[list.cue]]\n{cue}\n"))
+        Ok(format!("[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\n{}\n", self.cue))
     }
     fn media(&self, _: &str) -> Result<MediaInfo, String> {
         Err("there is no such file".into())

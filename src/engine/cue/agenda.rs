@@ -23,6 +23,8 @@ pub enum Event {
     Order { run: RunId, output: Output, begin: ShowTime },
     /// A cue acts on other cues.
     Act { run: RunId },
+    /// Phones are told again what they were told another evening, which here would have begun at `since`.
+    Repeat { run: RunId, line: usize, since: ShowTime },
     /// The next cue comes by itself, and begins at `begin`.
     Next { after: RunId, place: CuePlace, begin: ShowTime, by: &'static str },
     /// A cue has ended.
@@ -35,7 +37,10 @@ impl Event {
     /// Whether it falls away when that run is ended before its time. What continues after its beginning stays.
     pub fn belongs_to(&self, ended: RunId) -> bool {
         match self {
-            Self::Order { run, .. } | Self::Act { run } | Self::End { run } => *run == ended,
+            Self::Order { run, .. }
+            | Self::Act { run }
+            | Self::Repeat { run, .. }
+            | Self::End { run } => *run == ended,
             Self::Next { after, by, .. } => *after == ended && *by == AUTO_FOLLOW,
             Self::FadedOut => false,
         }
@@ -136,6 +141,7 @@ impl Agenda {
             due.at += by;
             match &mut due.event {
                 Event::Order { begin, .. } | Event::Next { begin, .. } => *begin += by,
+                Event::Repeat { since, .. } => *since += by,
                 Event::Act { .. } | Event::End { .. } | Event::FadedOut => {}
             }
         }

@@ -241,6 +241,10 @@ impl Engine {
                 .filter(|it| it.id == run)
                 .for_each(|it| it.track = Some(track.track.clone()));
         }
+        if let Some(talk) = &phones.talk {
+            let since = self.since(run, at);
+            self.begin_repeat(cue, run, talk, since);
+        }
         if let Some(message) = self.audience.show(phones, at) {
             let order = self.order(Some(cue.number), Output::Phones, What::Screen, at);
             self.tell_all(&order, message);
@@ -306,7 +310,8 @@ impl Engine {
             run.voices.iter().for_each(|voice| self.sound.stop(*voice, at, fade));
             self.sound_changed = true;
         }
-        if let Some(track) = run.track.filter(|track| self.audience.plays(track)) {
+        let tracks = run.track.into_iter().chain(self.repeated_tracks(run.place));
+        for track in tracks.filter(|track| self.audience.plays(track)).collect::<Vec<_>>() {
             let (at, span) = (now + self.phone_lead(), wait + fade);
             let order = self.order(Some(run.number), Output::Phones, What::StopTracks { span }, at);
             let message = self.audience.stop(Some(&track), at, span);

@@ -14,6 +14,7 @@ mod hand;
 mod media;
 mod on_stage;
 mod out;
+mod repeat;
 mod standby;
 mod timecode;
 mod whole;
@@ -338,6 +339,7 @@ impl Engine {
         match event {
             Event::Order { run, output, begin } => self.order_output(run, output, begin),
             Event::Act { run } => self.act(now, run),
+            Event::Repeat { run, line, since } => self.repeat(now, run, line, since),
             Event::Next { place, begin, by, .. } => {
                 self.fire(now, place, Firing { begin, tracking: Tracking::Own, late: false, by });
             }
@@ -364,7 +366,7 @@ impl Engine {
     fn why(&self, event: &Event) -> Why {
         let number = |id: &RunId| self.run(*id).map(|run| run.number);
         match event {
-            Event::Order { run, .. } | Event::Act { run } => {
+            Event::Order { run, .. } | Event::Act { run } | Event::Repeat { run, .. } => {
                 number(run).map_or(Why::ReceiptMissing, Why::CueDue)
             }
             Event::Next { place, .. } => {

@@ -42,6 +42,11 @@ impl<'a> Captures<'a> {
         Self { source, found: BTreeMap::new() }
     }
 
+    /// The bytes of one.
+    pub fn open(&self, path: &str) -> Result<Arc<dyn Stored>, String> {
+        self.source.capture(path)
+    }
+
     fn get(&mut self, path: &str, map: Map) -> Result<Arc<Footage>, Unplayable> {
         let source = self.source;
         let key = (path.to_owned(), map);

@@ -264,7 +264,9 @@ impl Projector {
                 }
                 let record = reader.next_record().map_err(|error| error.to_string())?;
                 Ok(record.map(|record| match record {
-                    capture::Record::Mark { at } => Shown { at, frame: None },
+                    capture::Record::Mark { at } | capture::Record::Talk { at, .. } => {
+                        Shown { at, frame: None }
+                    }
                     capture::Record::Frame { at, index, slots } => {
                         Shown { at, frame: reels[index].map(|reel| (reel, &slots[..])) }
                     }

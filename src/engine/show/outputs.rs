@@ -5,6 +5,7 @@ use units::{Decibels, Rgb, Span, TrackId};
 use super::cues::Known;
 use super::media::Library;
 use super::model::{CaptureCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue};
+use super::talk;
 use crate::reader::{Node, Read, Report, Table, Value, code, whole, word};
 
 /// Channels of the largest card we know (MADI), which is far from any routing mistake we could tell.
@@ -156,6 +157,7 @@ impl Read for Loops {
 }
 
 const PHONE_KEYS: &[&str] = &[
+    "capture",
     "color",
     "fade",
     "text",
@@ -188,6 +190,7 @@ pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
         flash: table.node("flash").and_then(|node| flash(report, node, known.flash_limited)),
         torch: table.read("torch"),
         vibrate: table.node("vibrate").and_then(|node| vibrate(report, node)),
+        talk: talk::read(&table, known),
     })
 }
 

@@ -385,6 +385,9 @@ struct Recorded {
     universes: Option<String>,
     /// Names of inputs parted by commas, `=N` behind those that are recorded as universe N.
     inputs: Option<String>,
+    /// What phones are told and say, too.
+    #[serde(default)]
+    phones: bool,
 }
 
 impl Recorded {
@@ -400,7 +403,7 @@ impl Recorded {
         };
         let universes: Option<_> = parted(&self.universes).iter().map(|it| universe(it)).collect();
         let inputs: Option<_> = parted(&self.inputs).iter().map(input).collect();
-        Some(ToRecord { universes: universes?, inputs: inputs? })
+        Some(ToRecord { universes: universes?, inputs: inputs?, phones: self.phones })
     }
 }
 

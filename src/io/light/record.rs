@@ -1,11 +1,12 @@
 //! Records what leaves the box, and what comes in, as a capture (`wire::capture`) that goes to whoever asked for it.
 //!
-//! In: frames from the render threads, by a ring each, and tables of what came in; a recorder, one at a time. Out: bytes in
-//! whole records. The render thread copies a frame and goes on; what finds its ring full is lost, counted and said. The
+//! In: frames from the render threads, by a ring each, tables of what came in, and the talk with phones; a recorder, one at
+//! a time. Out: bytes in whole records. The render thread copies a frame and goes on; what finds its ring full is lost, counted and said. The
 //! edge thread writes it down.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Receiver;
 
 use engine::light::GRID;
 use engine::light::input::{InputState, InputTable};
@@ -13,6 +14,7 @@ use engine::show::{InputFrom, ShowInput};
 use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use units::{ShowTime, Span, Universe};
+use wire::capture::talk::Line;
 use wire::capture::{Head, Writer};
 
 use super::render::Gauges;
@@ -35,6 +37,8 @@ pub struct ToRecord {
     pub universes: Vec<Universe>,
     /// Of what comes in: names of the show's inputs, and the universes that they are recorded as; none: their own.
     pub inputs: Vec<(String, Option<Universe>)>,
+    /// What phones are told and say, too.
+    pub phones: bool,
 }
 
 /// What is to be recorded, found in the show; what leaves in ascending order.
@@ -110,14 +114,19 @@ pub(super) type Tape = Producer<Taken>;
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub found: Found,
+    /// What passes between the box and phones.
+    pub talk: Option<Receiver<(ShowTime, Line)>>,
     pub out: mpsc::Sender<Vec<u8>>,
 }
 
 impl Wanted {
     /// With the end by which its bytes come.
-    pub fn new(found: Found) -> (Self, mpsc::Receiver<Vec<u8>>) {
+    pub fn new(
+        found: Found,
+        talk: Option<Receiver<(ShowTime, Line)>>,
+    ) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (out, bytes) = mpsc::channel(PIECES);
-        (Self { found, out }, bytes)
+        (Self { found, talk, out }, bytes)
     }
 }
 
@@ -126,6 +135,8 @@ pub(super) struct Recording {
     found: Found,
     rings: Vec<Consumer<Taken>>,
     batch: Vec<Taken>,
+    lines: Vec<(ShowTime, Line)>,
+    talk: Option<Receiver<(ShowTime, Line)>>,
     writer: Writer,
     marked: ShowTime,
     pending: Vec<u8>,
@@ -150,10 +161,26 @@ impl Recording {
         let coming = found.coming.iter().map(|(_, universe)| *universe);
         let universes = found.leaving.iter().copied().chain(coming).collect();
         let head = Head { title: title.to_owned(), began: now, universes };
-        let writer = Writer::new(head, &mut pending);
+        let begin = if wanted.talk.is_some() { Writer::with_talk } else { Writer::new };
+        let writer = begin(head, &mut pending);
+        let talk = wanted.talk;
         let (out, lost) = (wanted.out, gauges.untaped.load(Relaxed));
-        let batch = Vec::new();
-        (Self { found, rings, batch, writer, marked: now, pending, out, gauges, lost }, tapes)
+        (
+            Self {
+                found,
+                rings,
+                batch: Vec::new(),
+                lines: Vec::new(),
+                talk,
+                writer,
+                marked: now,
+                pending,
+                out,
+                gauges,
+                lost,
+            },
+            tapes,
+        )
     }
 
     /// What comes in is another since `now`. What is lost stays as it was last; what nobody has sent yet is not there.
@@ -175,11 +202,8 @@ impl Recording {
                 }
             }
         }
-        // Each ring is in order; several threads have the same frame.
-        self.batch.sort_by_key(|taken| taken.at);
-        for taken in self.batch.drain(..) {
-            self.writer.frame(taken.at, taken.universe, &taken.slots, &mut self.pending);
-        }
+        self.lines.extend(self.talk.iter().flat_map(Receiver::try_iter));
+        self.write_down(now);
         // Whatever has left before is in the rings by now.
         if now - GRID.times(2) - self.marked >= MARK {
             self.marked = now - GRID.times(2);
@@ -187,6 +211,26 @@ impl Recording {
             self.say_lost();
         }
         self.hand_over()
+    }
+
+    /// Each ring is in order; several threads have the same frame, and frames come later than words of the same time.
+    fn write_down(&mut self, now: ShowTime) {
+        let until = now - GRID.times(2);
+        let (batch, lines, out) = (&mut self.batch, &mut self.lines, &mut self.pending);
+        batch.sort_by_key(|taken| taken.at);
+        let ripe = match self.talk {
+            Some(_) => batch.partition_point(|taken| taken.at <= until),
+            None => batch.len(),
+        };
+        let ripe_lines = lines.partition_point(|(at, _)| *at <= until);
+        let mut lines = lines.drain(..ripe_lines).peekable();
+        for taken in batch.drain(..ripe) {
+            while let Some((at, line)) = lines.next_if(|(at, _)| *at <= taken.at) {
+                self.writer.talk(at, &line, out);
+            }
+            self.writer.frame(taken.at, taken.universe, &taken.slots, out);
+        }
+        lines.for_each(|(at, line)| self.writer.talk(at, &line, out));
     }
 
     fn hand_over(&mut self) -> bool {

@@ -21,6 +21,7 @@ use super::render::{Came, Lit, THREAD};
 use super::{Light, LightNet, LightSetup, ToRecord};
 use crate::clock::BoxClock;
 use crate::heap;
+use crate::overheard::Overheard;
 
 fn universe(number: u32) -> Universe {
     Universe::new(number).expect("a universe")
@@ -145,8 +146,14 @@ fn the_render_thread_never_touches_the_heap_while_it_plays_plans_and_nodes_and_a
     receiver.recv(&mut bytes).expect("a first frame");
     let (_, long) = on_a_disk(1);
     playback.roll(1, 3, clock.now(), &long);
-    let mut recorded = light.watch().record(&ToRecord::default()).expect("nobody else records");
-    assert!(light.watch().record(&ToRecord::default()).is_err(), "one at a time");
+    let mut recorded = light
+        .watch()
+        .record(&ToRecord::default(), &Overheard::default())
+        .expect("nobody else records");
+    assert!(
+        light.watch().record(&ToRecord::default(), &Overheard::default()).is_err(),
+        "one at a time"
+    );
     let (_, controller) = node.recv_from(&mut bytes).expect("a poll");
     heap::watch(THREAD);
     node.send_to(&subscription(), controller).expect("loopback takes it");

@@ -13,6 +13,7 @@ use engine::show::{
 };
 use engine::told::Input;
 use io::light::{Light, LightNet, LightSetup, ToRecord};
+use io::overheard::Overheard;
 use sacn::packet::{
     AcnRootLayerProtocol, DataPacketDmpLayer, DataPacketFramingLayer, E131RootLayer,
     E131RootLayerData, SynchronizationPacketFramingLayer,
@@ -489,15 +490,22 @@ fn sx20_a_console_is_recorded_as_it_arrives() {
     let ear = Ear::new(loopback(45), net.sacn_port);
     let light = begin(&show, &net);
     let asked = |inputs: &[(&str, Option<u32>)], universes: &[u32]| ToRecord {
+        phones: false,
         universes: universes.iter().map(|it| universe(*it)).collect(),
         inputs: inputs.iter().map(|(name, it)| ((*name).into(), it.map(universe))).collect(),
     };
     let refused = |inputs: &[(&str, Option<u32>)], universes: &[u32]| {
-        light.watch().record(&asked(inputs, universes)).expect_err("it cannot be")
+        light
+            .watch()
+            .record(&asked(inputs, universes), &Overheard::default())
+            .expect_err("it cannot be")
     };
     assert!(refused(&[("dsek", None)], &[]).contains("there are `desk`"));
     assert!(refused(&[("desk", Some(1))], &[1]).contains("twice"));
-    let mut bytes = light.watch().record(&asked(&[("desk", None)], &[1])).expect("nobody does");
+    let mut bytes = light
+        .watch()
+        .record(&asked(&[("desk", None)], &[1]), &Overheard::default())
+        .expect("nobody does");
     let taker = std::thread::spawn(move || {
         let mut capture = Vec::new();
         while let Some(piece) = bytes.blocking_recv() {

@@ -1,8 +1,11 @@
 //! What a cue does on phones.
 
+use std::sync::Arc;
+
 use units::{Decibels, Rgb, Span, TrackId};
 
 use super::Loops;
+use crate::show::talk::PhoneTalk;
 
 /// What phones do.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,13 +22,17 @@ pub struct PhoneCue {
     pub torch: Option<bool>,
     /// How long they shake.
     pub vibrate: Option<Span>,
+    /// What they were told another evening.
+    pub talk: Option<Arc<PhoneTalk>>,
 }
 
 impl PhoneCue {
     /// How long everything but the track takes.
     pub fn screen_length(&self) -> Span {
         let flash = |it: PhoneFlash| Span::from_secs_f64(f64::from(it.count) / it.per_second);
-        let lengths = [self.colour.map(|(_, fade)| fade), self.flash.map(flash), self.vibrate];
+        let talk = self.talk.as_ref().map(|it| it.length);
+        let lengths =
+            [self.colour.map(|(_, fade)| fade), self.flash.map(flash), self.vibrate, talk];
         lengths.into_iter().flatten().max().unwrap_or(Span::ZERO)
     }
 }

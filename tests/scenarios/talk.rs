@@ -1,0 +1,231 @@
+//! What phones were told one evening is told again another, in step (SX-20).
+
+use std::sync::Arc;
+
+use engine::clock::TAI_UTC;
+use engine::show::{Finding, MediaInfo, Show, Source, load};
+use engine::told::{Command, To};
+use sim::{Event, Story, Wifi, World, WorldSpec};
+use units::{ShowTime, Span, TrackId};
+use wire::capture::talk::Talk;
+use wire::capture::{Reader, Record};
+use wire::solusync::Message;
+use wire::stored::Stored;
+
+const EVENING: &str = r##"
+[tracks]
+track_001 = "audio/piece.wav"
+[[list]]
+name = "main"
+[[list.cue]]
+number = 1
+phones = { color = "#ff7030", fade = "2s", text = "Good evening", torch = true }
+[[list.cue]]
+number = 2
+phones = { track = "track_001", flash = { count = 2 } }
+[[list.cue]]
+number = 3
+phones = { color = "#000000", fade = "1s", vibrate = "200ms" }
+"##;
+
+const AGAIN: &str = r#"
+[tracks]
+track_001 = "audio/piece.wav"
+[[list]]
+name = "main"
+[[list.cue]]
+number = 1
+phones = { capture = "captures/evening.dbl" }
+"#;
+
+struct Folder {
+    show: String,
+    capture: Vec<u8>,
+}
+
+impl Source for Folder {
+    fn text(&self, _: &str) -> Result<String, String> {
+        Ok(self.show.clone())
+    }
+    fn media(&self, _: &str) -> Result<MediaInfo, String> {
+        Ok(MediaInfo {
+            sha256: format!("{:064x}", 1),
+            bytes: 1_920_044,
+            rate_hz: 48_000,
+            channels: 2,
+            frames: 480_000,
+        })
+    }
+    fn capture(&self, _: &str) -> Result<Arc<dyn Stored>, String> {
+        Ok(Arc::new(self.capture.clone()))
+    }
+}
+
+fn found(show: &str, capture: Vec<u8>) -> (Option<Show>, Vec<String>) {
+    let loaded = load("show.toml", &Folder { show: show.to_owned(), capture });
+    (loaded.show, loaded.findings.iter().map(Finding::to_string).collect())
+}
+
+/// A hall of four phones, settled.
+fn hall(show: &str, capture: Vec<u8>) -> World {
+    let (show, findings) = found(show, capture);
+    let show = show.unwrap_or_else(|| panic!("{}", findings.join("\n")));
+    let mut world = World::new(Arc::new(show), WorldSpec::default()).with_phones(4, Wifi::QUIET);
+    world.run(Span::from_secs(15));
+    world
+}
+
+/// An evening of three cues; gives the capture, when it began, and what phones were told.
+fn evening() -> (Vec<u8>, ShowTime, Vec<Said>) {
+    let mut world = hall(EVENING, Vec::new());
+    world.record_talk();
+    let began = world.now();
+    for seconds in [3.0, 5.5, 4.0] {
+        world.go().expect("a cue stands by");
+        world.run(Span::from_secs_f64(seconds));
+    }
+    let said = said_since(&world, began);
+    (world.take_talk(), began, said)
+}
+
+/// What all phones were told: since `began`, for when, and the rest.
+#[derive(Debug, Clone, PartialEq)]
+struct Said {
+    at: Span,
+    start: Option<Span>,
+    what: String,
+}
+
+fn said_since(world: &World, began: ShowTime) -> Vec<Said> {
+    let said = |story: &Story| {
+        let Event::Told(To::All, message) = &story.event else { return None };
+        let (start_at, what) = match message.clone() {
+            Message::Screen(mut it) => (it.start_at.take(), format!("{it:?}")),
+            Message::MediaControl(mut it) => (it.start_at.take(), format!("{it:?}")),
+            _ => return None,
+        };
+        let start = start_at.map(|at| at.to_show(TAI_UTC) - began);
+        Some(Said { at: story.at - began, start, what })
+    };
+    world.story.iter().filter(|story| story.at >= began).filter_map(said).collect()
+}
+
+/// Fires the cue that plays it; gives when its talk begins.
+fn play(world: &mut World) -> ShowTime {
+    world.go().expect("the cue stands by");
+    let began = world.story.iter().rev().find_map(|story| match &story.event {
+        Event::Ordered(order) => Some(order.at),
+        _ => None,
+    });
+    began.expect("it is ordered")
+}
+
+fn micros(said: &[Said]) -> Vec<(i64, Option<i64>, &str)> {
+    let micros = |span: Span| span.ns().div_euclid(1_000);
+    said.iter().map(|it| (micros(it.at), it.start.map(micros), it.what.as_str())).collect()
+}
+
+#[test]
+fn sx20_phones_are_told_again_what_they_were_told_as_far_ahead_of_its_time() {
+    let (capture, _, said) = evening();
+    assert_eq!(said.len(), 4, "a colour, a track, its flashes, the dark: {said:?}");
+    let mut world = hall(AGAIN, capture);
+    let began = play(&mut world);
+    world.run(Span::from_secs(14));
+    assert_eq!(micros(&said_since(&world, began)), micros(&said));
+    assert!(world.glance().running.is_empty(), "the cue has ended");
+}
+
+#[test]
+fn sx20_simulated_phones_do_again_what_they_did_and_the_capture_says_what_that_was() {
+    let (capture, _, _) = evening();
+    let mut reader = Reader::new(&capture[..]).expect("a capture");
+    let (mut played, mut phones, mut worst) = (0, 0, Span::ZERO);
+    while let Some(record) = reader.next_record().expect("no damage") {
+        match record {
+            Record::Talk { talk: Talk::Played { late, .. }, .. } => {
+                (played, worst) = (played + 1, worst.max(late.abs()));
+            }
+            Record::Talk { talk: Talk::Came { .. }, .. } => phones += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(phones, 4);
+    assert_eq!(played, 4 * 4, "each phone said of each order that it was done");
+    assert!(worst < Span::from_millis(40), "within a frame or two: {worst}");
+    let mut world = hall(AGAIN, capture);
+    let began = play(&mut world);
+    world.run_until(began + Span::from_millis(4_500));
+    let heard = (0..world.phones()).flat_map(|place| world.phone(place).heard(world.now()));
+    // Cue 2 came 3 s into the evening, and a track goes out a lead ahead.
+    let places: Vec<f64> = heard.map(|it| it.at_s).collect();
+    let lead = evening().2[1].start.expect("a time").secs_f64();
+    assert_eq!(places.len(), 4, "all sound: {places:?}");
+    assert!(
+        places.iter().all(|at| (at - (4.5 - lead)).abs() < 0.002),
+        "{places:?}, begun at {lead}"
+    );
+}
+
+#[test]
+fn sx20_a_pause_holds_the_talk_and_a_stop_ends_it_with_its_tracks() {
+    let (capture, _, said) = evening();
+    let mut world = hall(AGAIN, capture);
+    let began = play(&mut world);
+    world.run_until(began + Span::from_millis(1_500));
+    world.command(Command::Pause).expect("it runs");
+    world.run(Span::from_secs(2));
+    world.command(Command::Resume).expect("it is paused");
+    world.run_until(began + Span::from_millis(6_500));
+    let later = said_since(&world, began);
+    let track = later.iter().rev().find(|it| it.what.contains("Play")).expect("the track came");
+    let pause = track.start.expect("a time") - said[1].start.expect("a time");
+    assert!(
+        (pause - Span::from_secs(2)).abs() < Span::from_millis(30),
+        "later by the pause: {pause}"
+    );
+    world.command(Command::Stop).expect("it runs");
+    world.run(Span::from_secs(20));
+    let all = said_since(&world, began);
+    assert!(all.iter().all(|it| !it.what.contains("vibrate_ms: Some(200)")), "cue 3 never comes");
+    assert!(all.last().is_some_and(|it| it.what.contains("Stop")), "{all:?}");
+}
+
+#[test]
+fn sx20_who_joins_late_is_brought_to_where_the_talk_has_brought_the_others() {
+    let (capture, _, _) = evening();
+    let mut world = hall(AGAIN, capture);
+    let began = play(&mut world);
+    world.run_until(began + Span::from_secs(5));
+    world.phone_joins(units::PhoneId(900));
+    let told = world.story.iter().rev().filter_map(|story| match &story.event {
+        Event::Told(To::One(phone), message) if phone.0 == 900 => Some(message),
+        _ => None,
+    });
+    let told: Vec<&Message> = told.collect();
+    let plays = told.iter().any(|it| {
+        matches!(it, Message::MediaControl(it) if it.track_id == Some(TrackId("track_001".into())))
+    });
+    let shows = told.iter().any(|it| {
+        matches!(it, Message::Screen(it) if it.text.as_deref() == Some("Good evening") && it.torch == Some(true))
+    });
+    assert!(plays && shows, "{told:?}");
+}
+
+#[test]
+fn sx20_a_capture_without_talk_or_of_other_tracks_is_named_by_check() {
+    let (capture, _, _) = evening();
+    let other = AGAIN.replace("track_001", "track_002");
+    let (show, findings) = found(&other, capture.clone());
+    assert!(show.is_some() && findings.len() == 1, "{findings:?}");
+    assert!(
+        findings[0].contains("plays track `track_001`, which is not in [tracks]"),
+        "{findings:?}"
+    );
+    let (show, findings) = found(AGAIN, capture[..30].to_vec());
+    assert!(show.is_some_and(|_| findings.iter().any(|it| it.contains("cut off"))), "{findings:?}");
+    let mut light = b"DBLC\x01\x00".to_vec();
+    light.extend([0; 12]);
+    let (show, findings) = found(AGAIN, light);
+    assert!(show.is_none() && findings[0].contains("downbeat record --phones"), "{findings:?}");
+}
