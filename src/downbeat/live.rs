@@ -8,7 +8,7 @@ use crate::cli::{Command, CueOrder, Globals, ListOrder, Order, Switch};
 use crate::client::{Answer, Client};
 use crate::table::table;
 use crate::terminal::many;
-use crate::{Refused, address, cert, clock, lamps, load, record, terminal, token};
+use crate::{Refused, address, cert, clock, lamps, load, phones, record, terminal, token};
 
 /// Whatever is neither `run`, `check` nor `rehearse`.
 pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
@@ -46,7 +46,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Cues(it) => show(&client, "cues", it.json, cues),
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
         Command::Clock { show: it, step: true } => step_clock(&client, it.json),
-        Command::Phones(it) => show(&client, "phones", it.json, phones),
+        Command::Phones(it) => show(&client, "phones", it.json, phones::phones),
         Command::Rooms(it) => show(&client, "rooms", it.json, rooms_table),
         Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
@@ -184,8 +184,9 @@ fn status(it: &Value) -> String {
             it["phones"]["hello"],
             it["phones"]["ready"],
             it["phones"]["sockets"],
-            refused(&it["phones"]["refused"])
+            phones::refused(&it["phones"]["refused"])
         ),
+        format!("         {}", phones::lead(&show["delivery"])),
         format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
     lines.extend(rows(&it["light"]["inputs"]).map(input_line));
@@ -321,132 +322,6 @@ fn cue_row(it: &Value) -> [String; 5] {
         does.join(" "),
         format!("{at}{then}"),
     ]
-}
-
-fn phones(it: &Value) -> String {
-    let rows: Vec<[String; 13]> = rows(&it["phones"]).map(phone_row).collect();
-    let head = [
-        "phone",
-        "address",
-        "here",
-        "hello",
-        "role",
-        "tracks",
-        "quality",
-        "round trip",
-        "asks by",
-        "correction",
-        "clock within",
-        "output within",
-        "heard within",
-    ];
-    let refused = refused(&it["refused"]);
-    [table(head, &rows), peers(it), refused.trim_start_matches(", ").to_owned()]
-        .into_iter()
-        .filter(|it| !it.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// How often phones were refused what they asked for; nothing where none was.
-fn refused(counts: &Value) -> String {
-    let counts = counts.as_object().into_iter().flatten();
-    let said: Vec<String> = counts
-        .filter(|(_, count)| count.as_u64() > Some(0))
-        .map(|(code, count)| format!("{count} {}", code.replace('_', " ")))
-        .collect();
-    if said.is_empty() { String::new() } else { format!(", refused: {}", said.join(", ")) }
-}
-
-/// Their peer connections; nothing where nobody has one.
-fn peers(it: &Value) -> String {
-    let with_one = rows(&it["phones"]).filter(|phone| phone["peer"].is_object());
-    let rows: Vec<[String; 9]> = with_one.map(peer_row).collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let head = ["phone", "peer", "since", "round trip", "loss", "in", "out", "carries", "dropped"];
-    let channels: Vec<[String; 4]> = self::rows(&it["phones"]).flat_map(channel_rows).collect();
-    let said = table(["phone", "channel", "heard", "said"], &channels);
-    [table(head, &rows), said].join("\n")
-}
-
-fn channel_rows(phone: &Value) -> Vec<[String; 4]> {
-    let traffic = phone["peer"]["traffic"].as_object();
-    let row = |(channel, it): (&String, &Value)| {
-        let number = |key: &str| it[key].as_u64().unwrap_or_default();
-        let counted = |way: &str| {
-            let bytes = number(&format!("bytes_{way}")) as f64 / 1e3;
-            format!("{} ({bytes:.1} kB)", number(&format!("messages_{way}")))
-        };
-        [phone["id"].to_string(), channel.clone(), counted("in"), counted("out")]
-    };
-    traffic.into_iter().flatten().map(row).collect()
-}
-
-fn peer_row(phone: &Value) -> [String; 9] {
-    let peer = &phone["peer"];
-    let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
-    let number = |key: &str| peer[key].as_f64();
-    let kilobytes = |key: &str| known(number(key).map(|it| format!("{:.1} kB", it / 1e3)));
-    let track = (peer["track"] == true).then_some("sound");
-    let carries: Vec<&str> = rows(&peer["channels"]).map(text).chain(track).collect();
-    [
-        phone["id"].to_string(),
-        text(&peer["state"]).to_owned(),
-        known(number("state_s").map(|it| format!("{it:.1} s"))),
-        known(number("rtt_ms").map(|it| format!("{it:.1} ms"))),
-        known(number("loss").map(|it| format!("{:.1} %", it * 100.0))),
-        kilobytes("bytes_in"),
-        kilobytes("bytes_out"),
-        carries.join(" "),
-        peer["dropped"].to_string(),
-    ]
-}
-
-fn phone_row(phone: &Value) -> [String; 13] {
-    let unknown = || "unknown".to_owned();
-    let (status, sync) = (&phone["status"], &phone["status"]["sync"]);
-    let number = |value: &Value, unit: &str| {
-        value.as_f64().map_or_else(unknown, |it| format!("{it:.1}{unit}"))
-    };
-    [
-        phone["id"].to_string(),
-        phone["address"].as_str().unwrap_or("control socket").to_owned(),
-        number(&phone["connected_s"], " s"),
-        if phone["hello"] == true { "yes" } else { "no" }.to_owned(),
-        text(&phone["role"]).to_owned(),
-        tracks(status).unwrap_or_else(unknown),
-        status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
-        number(&status["avg_rtt_ms"], " ms"),
-        phone["clock_channel"].as_str().map_or_else(unknown, |it| it.replace('_', " ")),
-        correction(phone).unwrap_or_else(unknown),
-        number(&sync["clock_ms"], " ms"),
-        output_error(sync),
-        number(&sync["acoustic_ms"], " ms"),
-    ]
-}
-
-/// How many it has, of how many.
-fn tracks(status: &Value) -> Option<String> {
-    let count = |key: &str| status[key].as_u64();
-    Some(format!("{} of {}", count("tracks_ready")?, count("tracks_wanted")?))
-}
-
-/// Within what, and who says so.
-fn output_error(sync: &Value) -> String {
-    let source = sync["output_source"].as_str();
-    match (sync["output_ms"].as_f64(), source) {
-        (Some(within), Some(source)) => format!("{within:.1} ms ({source})"),
-        (_, Some("doubtful")) => "unknown (doubtful)".to_owned(),
-        _ => "unknown".to_owned(),
-    }
-}
-
-/// How much sooner a phone was told to sound, and how sure that is.
-fn correction(phone: &Value) -> Option<String> {
-    let (ms, sigma_ms) = (&phone["correction_ms"], &phone["correction_sigma_ms"]);
-    Some(format!("{:+.2} ms, sigma {:.2}", ms.as_f64()?, sigma_ms.as_f64()?))
 }
 
 /// Each room, and below it who is in it.
@@ -601,8 +476,19 @@ fn receipt_row(it: &Value) -> [String; 6] {
         text(&order["output"]).to_owned(),
         text(&order["what"]["do"]).replace('_', " "),
         late,
-        receipt["evidence"].as_str().unwrap_or("-").replace('_', " "),
+        evidence(receipt),
     ]
+}
+
+/// Who says so; and if they are phones, how many had the order too late.
+fn evidence(receipt: &Value) -> String {
+    let evidence = receipt["evidence"].as_str().unwrap_or("-").replace('_', " ");
+    match receipt["too_late"].as_u64() {
+        Some(late) if late > 0 => {
+            format!("{evidence}, too late at {late} of {}", receipt["count"])
+        }
+        _ => evidence,
+    }
 }
 
 fn qr(it: &Value) -> String {
@@ -665,20 +551,6 @@ universe  sent by others too  address   priority
             ["desk", "sACN 101", "1 by htp", "live", "Desk 10.0.0.9 at 110", "23ms"]
         );
         assert_eq!(input(json!([]))[0][4..], ["nobody", "-"]);
-    }
-
-    #[test]
-    fn a_phone_that_was_told_no_correction_is_not_shown_as_right() {
-        let row = |correction_ms: Value, correction_sigma_ms: Value| {
-            phone_row(&json!({
-                "id": 3, "address": "10.0.0.9", "connected_s": 1.25, "hello": true, "status": null,
-                "correction_ms": correction_ms, "correction_sigma_ms": correction_sigma_ms,
-            }))
-        };
-        let unknown = row(Value::Null, Value::Null);
-        assert_eq!(unknown[5..], ["unknown"; 7]);
-        assert_eq!(row(json!(0.0), json!(0.092))[8], "+0.00 ms, sigma 0.09");
-        assert_eq!(row(json!(-1.234), json!(0.145))[8], "-1.23 ms, sigma 0.14");
     }
 
     #[test]

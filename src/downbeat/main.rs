@@ -13,6 +13,7 @@ mod live;
 mod load;
 mod log;
 mod outputs;
+mod phones;
 mod record;
 mod rehearse;
 mod run;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use units::{CueNumber, FrameRate, Level, ShowTime, Span, Timecode};
 
+use crate::delivery::DeliveryGlance;
 use crate::timecode::ChaseGlance;
 
 /// What the panel, the phones and `downbeat status` may see.
@@ -34,6 +35,8 @@ pub struct Glance {
     pub blind: Option<CueNumber>,
     /// What phones hear live on their tracks, as it was named; none if nothing.
     pub on_air: Option<String>,
+    /// How far ahead phones get their orders, and how many came too late.
+    pub delivery: DeliveryGlance,
 }
 
 /// A master.

@@ -29,12 +29,15 @@ struct Waiting {
     plan: u64,
     /// Phones that reported, and the latest of their times.
     phones: Option<(u32, ShowTime)>,
+    /// How many of them had it too late; none while nobody has told.
+    too_late: Option<u32>,
 }
 
 impl Ledger {
     /// Waits for a frame that is drawn from that plan or a later one.
     pub fn expect_light(&mut self, order: &Order, plan: u64) {
-        self.waiting.insert(order.id, Waiting { order: order.clone(), plan, phones: None });
+        let order = order.clone();
+        self.waiting.insert(order.id, Waiting { order, plan, phones: None, too_late: None });
     }
 
     /// Waits for what tells of the order itself.
@@ -97,8 +100,9 @@ impl Ledger {
     }
 
     /// A phone did it; the receipt waits for the others. A time that no phone can mean says nothing: one phone in
-    /// the audience must not make the receipt of all the others worthless.
-    pub fn phone_played(&mut self, message: Uuid, at: ShowTime) {
+    /// the audience must not make the receipt of all the others worthless. `was_late` is whether the order had come too
+    /// late, where that is known.
+    pub fn phone_played(&mut self, message: Uuid, at: ShowTime, was_late: Option<bool>) {
         let Some(order) = self.messages.get(&message) else { return };
         let Some(waiting) = self.waiting.get_mut(order) else { return };
         if (at - waiting.order.at).abs() > PATIENCE {
@@ -106,6 +110,10 @@ impl Ledger {
         }
         let (count, latest) = waiting.phones.unwrap_or((0, at));
         waiting.phones = Some((count.saturating_add(1), latest.max(at)));
+        if let Some(was_late) = was_late {
+            let late = waiting.too_late.unwrap_or(0);
+            waiting.too_late = Some(late.saturating_add(u32::from(was_late)));
+        }
     }
 
     /// Receipts of orders whose time is over: with what phones said, or with nothing known.
@@ -132,10 +140,11 @@ impl Ledger {
         evidence: Evidence,
         count: u32,
     ) -> Option<Receipt> {
-        let Order { id: order, output, at, .. } = self.waiting.remove(&id)?.order;
+        let Waiting { order, too_late, .. } = self.waiting.remove(&id)?;
+        let Order { id: order, output, at, .. } = order;
         self.voices.retain(|_, of| *of != id);
         self.messages.retain(|_, of| *of != id);
-        Some(Receipt { order, output, at, happened, evidence, count })
+        Some(Receipt { order, output, at, happened, evidence, count, too_late })
     }
 }
 
@@ -164,11 +173,11 @@ mod tests {
         };
         let (mut ledger, message) = (Ledger::default(), Uuid::from_u128(7));
         ledger.expect_message(&order, message);
-        ledger.phone_played(message, ShowTime::from_ns(i64::MAX));
-        ledger.phone_played(message, due + Span::from_millis(12));
-        ledger.phone_played(message, ShowTime::from_ns(i64::MIN));
+        ledger.phone_played(message, ShowTime::from_ns(i64::MAX), Some(true));
+        ledger.phone_played(message, due + Span::from_millis(12), Some(false));
+        ledger.phone_played(message, ShowTime::from_ns(i64::MIN), None);
         let receipts = ledger.overdue(due + PATIENCE);
         assert_eq!(receipts[0].late(), Some(Span::from_millis(12)));
-        assert_eq!(receipts[0].count, 1);
+        assert_eq!((receipts[0].count, receipts[0].too_late), (1, Some(0)));
     }
 }

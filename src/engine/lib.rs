@@ -16,6 +16,7 @@ pub mod calibrate;
 pub mod certificate;
 pub mod clock;
 mod cue;
+pub mod delivery;
 pub mod fixture;
 pub mod glance;
 mod ledger;

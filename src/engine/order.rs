@@ -161,6 +161,8 @@ pub struct Receipt {
     pub evidence: Evidence,
     /// How many receipts this one sums up: phones of an order, 1 elsewhere.
     pub count: u32,
+    /// Of the phones among them that told when the order came, how many had it too late; none where nobody told.
+    pub too_late: Option<u32>,
 }
 
 impl Receipt {

@@ -59,10 +59,11 @@ impl Ear {
                 self.fares.remove(phone);
                 Some(Line::Went { phone: phone.0 })
             }
-            Input::PhonePlayed { phone, message, at, .. } => {
-                let (_, due) = self.orders.iter().find(|(id, _)| id == message)?;
+            Input::PhonePlayed { phone, at, arrival } => {
+                let order = arrival.message;
+                let (_, due) = self.orders.iter().find(|(id, _)| *id == order)?;
                 let (phone, late) = (phone.0, *at - *due);
-                Some(Line::Played { phone, order: *message, late, clock_error: None })
+                Some(Line::Played { phone, order, late, clock_error: arrival.doubt })
             }
             Input::PhoneStatus { phone, status } => {
                 let is_known = self.fares.get(phone).is_some_and(|then| now - *then < FARE_EVERY);

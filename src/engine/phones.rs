@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use units::{ShowTime, Span, Subnet, TrackId, WayId, WireTime};
+use units::{ShowTime, Span, Subnet, TrackId, WayId};
 use uuid::Uuid;
 use wire::output::Device;
 use wire::solusync::{
@@ -121,16 +121,11 @@ pub enum Answer {
     /// Tell the engine that the phone asks for a calibration.
     Calibrate,
     /// Tell the engine that the phone did what a message ordered.
-    Played {
-        /// `header.id` of that message.
-        message: Uuid,
-        /// When, by the phone's estimate.
-        at: WireTime,
-    },
+    Played(Played),
     /// Tell the engine what the phone is, and how far off it sounds.
     Calibrated(Calibrated),
     /// Tell the engine how the phone fares.
-    Status(NodeStatus),
+    Status(Box<NodeStatus>),
     /// Say why not.
     Refuse(Refusal),
     /// Say why not, and close the socket.
@@ -206,7 +201,7 @@ impl Visitor {
                 Ok(Role::Operator) => forbidden("screens are changed by cues alone".to_owned()),
                 role => not_an_operator(role, "screens"),
             }),
-            Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(&it)),
+            Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(it)),
             Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
             Message::Calibrate => self.limited(now, |_| Answer::Calibrate),
             Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
@@ -220,13 +215,14 @@ impl Visitor {
             | Message::CalibrateRefused(_)
             | Message::ClockCorrection(_)
             | Message::ClockPace(_)
+            | Message::MasterElection(_)
             | Message::Error(_)
             | Message::MediaControl(_)
             | Message::Unknown => self.limited(now, |_| Answer::Nothing),
         }
     }
 
-    fn handle_played(&mut self, played: &Played) -> Answer {
+    fn handle_played(&mut self, played: Played) -> Answer {
         if self.reported.contains(&played.order) {
             return Answer::Nothing;
         }
@@ -234,7 +230,7 @@ impl Visitor {
             self.reported.pop_front();
         }
         self.reported.push_back(played.order);
-        Answer::Played { message: played.order, at: played.at }
+        Answer::Played(played)
     }
 
     fn handle_clock_sync(&mut self, now: ShowTime, t1: Box<RawValue>) -> Answer {
@@ -587,12 +583,12 @@ mod tests {
                 ),
             )
         };
-        assert!(matches!(phone.handle_text(ms(0), &played(1)), Answer::Played { .. }));
+        assert!(matches!(phone.handle_text(ms(0), &played(1)), Answer::Played(_)));
         assert!(matches!(phone.handle_text(ms(1), &played(1)), Answer::Nothing));
-        assert!(matches!(phone.handle_text(ms(2), &played(2)), Answer::Played { .. }));
+        assert!(matches!(phone.handle_text(ms(2), &played(2)), Answer::Played(_)));
         assert!(matches!(
             visitor(Transport::Plain).handle_text(ms(3), &played(1)),
-            Answer::Played { .. }
+            Answer::Played(_)
         ));
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use units::{CommandId, CueNumber, Level, OrderId, PhoneId, ShowTime, Span, VoiceId, WayId};
 use uuid::Uuid;
-use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus};
+use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus, Played};
 
 use crate::calibrate::Listening;
+use crate::delivery::{Arrival, span};
 use crate::order::{Evidence, Order, Receipt};
 use crate::show::{ArtnetKey, MediaId, Sending};
 use crate::timecode::{Course, Heard, Source};
@@ -245,14 +246,14 @@ pub enum Input {
         /// Its socket.
         phone: PhoneId,
     },
-    /// A phone did what a message of that id ordered.
+    /// A phone did what a message ordered.
     PhonePlayed {
         /// Its socket.
         phone: PhoneId,
-        /// `header.id` of the message that ordered it.
-        message: Uuid,
         /// When, by the phone's own estimate.
         at: ShowTime,
+        /// Which message, and how that came.
+        arrival: Arrival,
     },
     /// Whether the box can listen.
     Microphone {
@@ -297,8 +298,21 @@ pub enum Input {
         /// Its socket.
         phone: PhoneId,
         /// What it says.
-        status: NodeStatus,
+        status: Box<NodeStatus>,
     },
+}
+
+impl Input {
+    /// [`Input::PhonePlayed`], as the phone says it.
+    pub fn played(phone: PhoneId, said: &Played, tai_utc: Span) -> Self {
+        let arrival = Arrival {
+            message: said.order,
+            arrived: said.arrived.map(|it| it.to_show(tai_utc)),
+            doubt: said.clock_error_ms.and_then(span),
+            source: said.source,
+        };
+        Self::PhonePlayed { phone, at: said.at.to_show(tai_utc), arrival }
+    }
 }
 
 /// A light frame that left the box, all universes of it.

@@ -3,6 +3,7 @@
 //! In: commands and news from every door, through one queue. Out: effects, handed to whoever performs them.
 //! Never here: a decision; and never a wait for a socket, a disk or a terminal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,10 +11,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engine::Engine;
+use engine::delivery::PhoneDelivery;
 use engine::glance::Glance;
 use engine::told::{Done, Effect, Input, Refusal, Request};
 use tokio::sync::oneshot;
-use units::Span;
+use units::{PhoneId, Span};
 
 use crate::clock::BoxClock;
 use crate::overheard::{Listener, Overheard};
@@ -31,8 +33,12 @@ enum Ask {
     News(Input),
     PhoneNews(Input),
     Glance(oneshot::Sender<Glance>),
+    Deliveries(oneshot::Sender<Deliveries>),
     Stop,
 }
+
+/// How orders reach each phone.
+pub type Deliveries = BTreeMap<PhoneId, PhoneDelivery>;
 
 /// The engine's thread is gone; the box is going down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +111,16 @@ impl EngineHandle {
     /// [`Gone`] where nobody is left to answer.
     pub async fn glance(&self) -> Result<Glance, Gone> {
         self.ask_glance()?.await.map_err(|_| Gone)
+    }
+
+    /// How orders reach each phone that has said so.
+    ///
+    /// # Errors
+    /// [`Gone`] where nobody is left to answer.
+    pub async fn deliveries(&self) -> Result<Deliveries, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Ask::Deliveries(reply)).map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
     }
 
     /// As [`EngineHandle::glance`], from a thread outside the runtime.
@@ -218,6 +234,9 @@ fn answer(
         }
         Ask::Glance(reply) => {
             let _ = reply.send(engine.glance(now));
+        }
+        Ask::Deliveries(reply) => {
+            let _ = reply.send(engine.deliveries());
         }
         Ask::Stop => {}
     }

@@ -228,6 +228,7 @@ mod tests {
             happened: Some(ShowTime::from_ns(7)),
             evidence: Evidence::AfterSend,
             count: 1,
+            too_late: None,
         }
     }
 

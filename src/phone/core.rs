@@ -79,7 +79,10 @@ pub struct Core {
     refused: Option<RefusalCode>,
     next_status: MonoTime,
     battery: Option<f64>,
-    seen: VecDeque<Uuid>,
+    /// How long the box's last word on itself took to come; none since it was told.
+    delivery: Option<Span>,
+    /// Orders, and when they came.
+    seen: VecDeque<(Uuid, MonoTime)>,
     acts: Vec<Act>,
 }
 
@@ -143,6 +146,7 @@ impl Core {
             refused: None,
             next_status: now,
             battery: None,
+            delivery: None,
             seen: VecDeque::new(),
             acts: Vec::new(),
         }
@@ -289,7 +293,8 @@ impl Core {
         self.watch_calibration(now);
         if self.link.is_open() && self.welcomed.is_some() && now >= self.next_status {
             self.next_status = now + STATUS_EVERY;
-            self.tell(now, &Message::NodeStatus(self.status(now)));
+            self.tell(now, &Message::NodeStatus(Box::new(self.status(now))));
+            self.delivery = None;
         }
     }
 
@@ -427,13 +432,14 @@ impl Core {
             Message::ClockSyncResponse(answer) => self.answered(at, &answer),
             Message::ClockPace(pace) => self.pace.handle_asked_for(asked_for(pace)),
             Message::Welcome(welcome) => self.welcome(now, &header, welcome),
-            Message::MediaControl(said) if self.is_new(header.id) => {
+            Message::NodeStatus(_) => self.delivery = self.took(at, &header),
+            Message::MediaControl(said) if self.is_new(header.id, at) => {
                 let at = Now { mono: now, net: self.meant(now, &header) };
                 let late = self.late();
                 let sync = Sync::at(now, &self.clock, &self.audio, self.made_ahead, late);
                 self.player.handle_order(header.id, &said, at, sync.as_ref());
             }
-            Message::Screen(screen) if self.is_new(header.id) => {
+            Message::Screen(screen) if self.is_new(header.id, at) => {
                 let at = self.meant(now, &header);
                 let start = screen.start_at.map_or(at, net);
                 self.screens.handle(header.id, screen, at, self.report_of(start));
@@ -489,15 +495,21 @@ impl Core {
     }
 
     /// An order that was sent twice is done once.
-    fn is_new(&mut self, id: Uuid) -> bool {
-        if self.seen.contains(&id) {
+    fn is_new(&mut self, id: Uuid, at: MonoTime) -> bool {
+        if self.seen.iter().any(|(seen, _)| *seen == id) {
             return false;
         }
-        self.seen.push_back(id);
+        self.seen.push_back((id, at));
         if self.seen.len() > SEEN_MAX {
             self.seen.pop_front();
         }
         true
+    }
+
+    /// How long a word was on its way that came at a time; none while the clock is not known.
+    fn took(&self, at: MonoTime, header: &Header) -> Option<Span> {
+        let came = self.clock.reading(at).filter(|_| self.clock.is_settled())?.net;
+        Some((came - net(header.timestamp)).max(Span::ZERO))
     }
 
     /// What "now" means in an order without a time.
@@ -528,7 +540,12 @@ impl Core {
             return;
         }
         let clock_error_ms = self.clock.reading(now).map(|reading| reading.bound.millis_f64());
-        self.tell(now, &Message::Played(Played { order, at: wire(at), source, clock_error_ms }));
+        let came = self.seen.iter().find(|(seen, _)| *seen == order).map(|(_, came)| *came);
+        let reading =
+            came.filter(|_| self.clock.is_settled()).and_then(|it| self.clock.reading(it));
+        let arrived = reading.map(|reading| wire(reading.net));
+        let played = Played { order, at: wire(at), source, clock_error_ms, arrived };
+        self.tell(now, &Message::Played(played));
     }
 
     fn status(&self, now: MonoTime) -> NodeStatus {
@@ -542,10 +559,6 @@ impl Core {
         let live = self.live.buffer(now);
         let level = live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, 0.0)));
         NodeStatus {
-            node_type: NodeType::Client,
-            connected_clients: None,
-            cpu_usage: None,
-            memory_usage: None,
             battery_level: self.battery,
             network_quality: level.map(|it| it.name().to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
@@ -553,7 +566,10 @@ impl Core {
             tracks_ready: ready,
             tracks_wanted: wanted,
             buffer_ms: live.map(|it| it.size().millis_f64()),
+            delivery_ms: self.delivery.map(Span::millis_f64),
+            need_ms: self.sync(now).map(|sync| sync.need().millis_f64()),
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
+            ..NodeStatus::of(NodeType::Client)
         }
     }
 

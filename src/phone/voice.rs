@@ -148,6 +148,11 @@ impl<'a> Sync<'a> {
         self.made.max(self.heard) + ahead
     }
 
+    /// How much earlier than it is heard an order has to be here.
+    pub(crate) fn need(&self) -> Span {
+        self.soon(SOON) - self.heard
+    }
+
     /// Network seconds in a second of audio: the rate at which a track keeps its place.
     pub(crate) fn rate(&self) -> f64 {
         let second = Span::from_secs(1);

@@ -103,21 +103,11 @@ impl Edge {
     pub(crate) fn status_of_box(&mut self, now: ShowTime) -> Vec<Message> {
         let phones = self.greeted().len();
         let status = NodeStatus {
-            node_type: NodeType::Master,
             connected_clients: Some(phones as u64),
-            cpu_usage: None,
-            memory_usage: None,
-            battery_level: None,
-            network_quality: None,
-            avg_rtt_ms: None,
-            packet_loss_percent: None,
-            tracks_ready: None,
-            tracks_wanted: None,
-            buffer_ms: None,
-            sync: None,
+            ..NodeStatus::of(NodeType::Master)
         };
         let pace = self.pace.poll(now, phones, None).map(Message::ClockPace);
-        [Message::NodeStatus(status)].into_iter().chain(pace).collect()
+        [Message::NodeStatus(Box::new(status))].into_iter().chain(pace).collect()
     }
 
     /// A message's own name.
@@ -159,15 +149,13 @@ impl Edge {
                 let news = Some(Input::PhoneJoined { phone, way: None });
                 Reply { news, ..self.reply(now, &welcome) }
             }
-            Answer::Played { message, at } => {
-                news(Input::PhonePlayed { phone, message, at: at.to_show(TAI_UTC) })
-            }
+            Answer::Played(said) => news(Input::played(phone, &said, TAI_UTC)),
             Answer::Calibrated(said) => {
                 seat.calibrated = Some(said.clone());
                 news(Input::PhoneCalibrated { phone, said })
             }
             Answer::Status(status) => {
-                seat.status = Some(status.clone());
+                seat.status = Some((*status).clone());
                 news(Input::PhoneStatus { phone, status })
             }
             Answer::Calibrate => news(Input::PhoneAsksCalibration { phone }),

@@ -6,6 +6,7 @@
 
 pub mod acoustics;
 pub mod card;
+mod crowd;
 pub mod crystal;
 mod day;
 mod dial;
@@ -29,6 +30,7 @@ mod wifi;
 mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use crowd::Crowd;
 pub use day::{Day, DayReport, Sizes};
 pub use light_day::{LightDay, LightReport, STEP_ALLOWED};
 pub use line::FromPhone;

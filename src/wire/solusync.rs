@@ -66,7 +66,9 @@ pub enum Message {
     /// How much sooner a phone is to sound.
     ClockCorrection(ClockCorrection),
     /// How a node fares (SX-12).
-    NodeStatus(NodeStatus),
+    NodeStatus(Box<NodeStatus>),
+    /// A box stands for master, since the old one was lost (SX-13).
+    MasterElection(MasterElection),
     /// A phone asks for a calibration by ear.
     Calibrate,
     /// Both chirp now.
@@ -347,6 +349,9 @@ pub struct Played {
     /// The phone's own bound on its clock's error, in milliseconds, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_error_ms: Option<f64>,
+    /// When the order came, by the same estimate; only where that is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<WireTime>,
 }
 
 /// How a phone knows when something happened.
@@ -387,9 +392,55 @@ pub struct NodeStatus {
     /// How long after it was sent live sound is heard at the earliest, while any is (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer_ms: Option<f64>,
+    /// How long the box's last `node_status` took to come, by the phone's clock (ours). Others are as long on their way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_ms: Option<f64>,
+    /// How much earlier than its time an order for sound has to be there (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need_ms: Option<f64>,
     /// Ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncErrors>,
+}
+
+impl NodeStatus {
+    /// Of whom nothing is known yet.
+    pub fn of(node_type: NodeType) -> Self {
+        Self {
+            node_type,
+            connected_clients: None,
+            cpu_usage: None,
+            memory_usage: None,
+            battery_level: None,
+            network_quality: None,
+            avg_rtt_ms: None,
+            packet_loss_percent: None,
+            tracks_ready: None,
+            tracks_wanted: None,
+            buffer_ms: None,
+            delivery_ms: None,
+            need_ms: None,
+            sync: None,
+        }
+    }
+}
+
+/// `master_election`: boxes say it among themselves when the master is lost (SX-13).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MasterElection {
+    /// Names the election: every candidate of one says the same.
+    pub election_id: Uuid,
+    /// How fit the sender is, 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub candidate_score: f64,
+    /// Who drives as far as the sender knows; null where nobody does.
+    pub current_master: Option<Uuid>,
+}
+
+fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(from)?;
+    let is_one = (0.0..=1.0).contains(&share);
+    is_one.then_some(share).ok_or_else(|| D::Error::custom("a score is 0 to 1"))
 }
 
 /// `clock_pace`: the box asks phones to leave time between their clock questions (ours). Zero lets go of it.
@@ -464,6 +515,7 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "calibrated" => Message::Calibrated(body(text)?),
         "clock_correction" => Message::ClockCorrection(body(text)?),
         "node_status" => Message::NodeStatus(body(text)?),
+        "master_election" => Message::MasterElection(body(text)?),
         "calibrate" => Message::Calibrate,
         "calibrate_start" => Message::CalibrateStart(body(text)?),
         "calibrate_heard" => Message::CalibrateHeard(body(text)?),
@@ -475,7 +527,8 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
     Ok((header, message))
 }
 
-/// The same for a phone: what only phones say is [`Message::Unknown`] to it, and need not be understood by its page.
+/// The same for a phone: what phones alone say, or boxes among themselves, is [`Message::Unknown`] to it, and need not be
+/// understood by its page.
 ///
 /// # Errors
 /// As [`parse`].
@@ -488,6 +541,7 @@ pub fn parse_from_box(text: &str) -> Result<(Header, Message), ParseError> {
         "media_data" => Message::MediaData(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "clock_correction" => Message::ClockCorrection(body(text)?),
+        "node_status" => Message::NodeStatus(body(text)?),
         "calibrate_start" => Message::CalibrateStart(body(text)?),
         "calibrate_heard" => Message::CalibrateHeard(body(text)?),
         "calibrate_refused" => Message::CalibrateRefused(body(text)?),
@@ -526,6 +580,7 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::Calibrated(it) => wrap("calibrated", header, it),
         Message::ClockCorrection(it) => wrap("clock_correction", header, it),
         Message::NodeStatus(it) => wrap("node_status", header, it),
+        Message::MasterElection(it) => wrap("master_election", header, it),
         Message::Calibrate => wrap("calibrate", header, &Nothing {}),
         Message::CalibrateStart(it) => wrap("calibrate_start", header, it),
         Message::CalibrateHeard(it) => wrap("calibrate_heard", header, it),

@@ -254,7 +254,9 @@ fn every_document_has_its_documented_keys() {
     assert_eq!(keys(&cues["lists"][0]["cues"][0]), of_cue);
     let universes = the_box.ask_json(&["universes"]);
     assert_eq!(universes["universes"].as_array().map(Vec::len), Some(1));
-    assert_eq!(keys(&the_box.ask_json(&["phones"])), ["hello", "phones", "refused", "sockets"]);
+    let phones = the_box.ask_json(&["phones"]);
+    assert_eq!(keys(&phones), ["delivery", "hello", "phones", "ready", "refused", "sockets"]);
+    assert_eq!(keys(&phones["delivery"]), ["auto", "late", "lead_ns", "reached", "words"]);
     let receipts = the_box.ask_json(&["receipts"]);
     assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
     assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);

@@ -405,6 +405,44 @@ fn a_planned_exit_says_goodbye_to_every_phone() {
 }
 
 #[test]
+fn sx20_orders_that_came_too_late_are_counted_and_shown_everywhere() {
+    let the_box = TheBox::start();
+    let [mut punctual, mut slow, mut screen] = [(); 3].map(|()| Phone::join(&the_box));
+    let sync = json!({ "clock_ms": 1.0, "output_ms": null, "output_source": "unknown", "acoustic_ms": null,
+        "delay_ms": 0.0, "nudge_ms": 0.0 });
+    let status = |need_ms: f64| json!({ "node_type": "client", "delivery_ms": 12.5, "need_ms": need_ms, "sync": sync });
+    punctual.say("node_status", &status(80.0));
+    // What it needs is longer than anybody waits for it.
+    slow.say("node_status", &status(500.0));
+    assert_eq!(the_box.knock("POST", "/api/v1/go", "").0, 200);
+    let heard =
+        [(&mut punctual, "audio_clock"), (&mut slow, "audio_clock"), (&mut screen, "screen")];
+    for (phone, source) in heard {
+        let order = phone.hear("screen");
+        let (id, came) = (&order["header"]["id"], &order["header"]["timestamp"]);
+        let played = json!({ "order": id, "at": order["start_at"], "source": source, "arrived": came,
+            "clock_error_ms": 1.0 });
+        phone.say("played", &played);
+        assert!(phone.is_served(), "it was heard");
+    }
+    let document = the_box.ask_json(&["phones"]);
+    assert_eq!(
+        (&document["delivery"]["reached"], &document["delivery"]["late"]),
+        (&json!(3), &json!(1))
+    );
+    let of = |k: usize| document["phones"][k]["delivery"].clone();
+    assert_eq!((&of(0)["late"], &of(1)["late"]), (&json!(0), &json!(1)));
+    assert_eq!(of(0)["p99_ms"], 110.0, "12.5 and 1 and 80 ms, up to the edge above");
+    assert!(document["phones"][0]["heard_s"].as_f64().is_some_and(|it| it < 60.0), "{document}");
+    for word in ["phones", "status"] {
+        let said = String::from_utf8_lossy(&the_box.ask(&[word]).stdout).into_owned();
+        assert!(said.contains("1 of 3 too late (33.33 %)"), "{word}: {said}");
+    }
+    let metrics = the_box.fetch("/metrics", "").1;
+    assert!(metrics.contains("\ndownbeat_orders_late_total 1\n"), "{metrics}");
+}
+
+#[test]
 fn sx10_the_box_counts_the_phones_that_have_every_track() {
     let the_box = TheBox::start();
     let says = |ready: u32, wanted: u32| json!({ "node_type": "client", "tracks_ready": ready, "tracks_wanted": wanted });

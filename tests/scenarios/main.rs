@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod fixtures;
 mod fuzz;
+mod leads;
 mod light;
 mod light_wire;
 mod one_phone;

@@ -399,6 +399,51 @@ fn sx12_a_phone_says_every_five_seconds_how_it_fares_and_nothing_it_does_not_kno
 }
 
 #[test]
+fn sx12_sx20_a_phone_understands_how_the_box_fares_and_says_once_how_long_that_took() {
+    let mut page = StubBox::in_step();
+    let mut header = page.header();
+    header["timestamp"] = json!(page.box_now() - 0.25);
+    page.say(json!({"type": "node_status", "header": header, "node_type": "master", "connected_clients": 3}));
+    page.run(10.5);
+    let said = page.said("node_status");
+    let took: Vec<f64> = said.iter().filter_map(|it| it["delivery_ms"].as_f64()).collect();
+    let [took] = took[..] else { panic!("once: {took:?}") };
+    assert!((250.0..300.0).contains(&took), "{took}: 250 ms before it left, and the way");
+    let need = said.last().and_then(|it| it["need_ms"].as_f64()).expect("it could sound");
+    assert!((70.0..150.0).contains(&need), "{need}: the shell's 60 ms, and the card's 20");
+}
+
+#[test]
+fn sx20_a_phone_says_when_an_order_came_and_whoever_knows_no_time_does_not() {
+    let mut page = StubBox::in_step();
+    let ordered = page.box_now();
+    page.order_play(0.5, json!({}));
+    page.run(2.0);
+    let played = page.said("played");
+    let arrived = played[0]["arrived"].as_f64().expect("its clock is known") - ordered;
+    assert!((0.003..0.05).contains(&arrived), "{arrived} s after it left");
+    let mut page = StubBox::opened(Role::Screen);
+    page.box_ahead = 500.0;
+    page.say(json!({"type": "screen", "color": "#ff0000"}));
+    page.run(0.05);
+    let early = page.said("played");
+    assert!(early.iter().all(|it| it.get("arrived").is_none()), "{early:?}");
+}
+
+#[test]
+fn sx12_a_phone_tells_how_full_its_battery_is_now_and_not_how_it_was() {
+    let mut page = StubBox::opened(Role::Phone);
+    for level in [0.8, 0.6] {
+        let now = page.now;
+        page.phone.tell_page(now, Event::Battery { level });
+        page.run(5.5);
+    }
+    let said = page.said("node_status");
+    let levels: Vec<f64> = said.iter().filter_map(|it| it["battery_level"].as_f64()).collect();
+    assert_eq!(levels, [0.8, 0.6]);
+}
+
+#[test]
 fn a_projector_needs_no_tap_and_fetches_no_music() {
     let mut page = StubBox::opened(Role::Screen);
     page.run(3.0);

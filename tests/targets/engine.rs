@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use engine::delivery::{self, Arrival};
 use engine::light;
 use engine::order::Evidence;
 use engine::show::{Show, load};
@@ -14,7 +15,8 @@ use units::{
     CommandId, CueNumber, FrameRate, Level, PhoneId, ShowTime, Span, Timecode, Universe, VoiceId,
 };
 use uuid::Uuid;
-use wire::solusync::{self, Calibrated, Estimate};
+use wire::output::{OutputSource, SyncErrors};
+use wire::solusync::{self, Calibrated, Estimate, NodeStatus, NodeType, PlayedSource};
 
 use super::Target;
 use super::show::Folder;
@@ -106,7 +108,7 @@ impl Night {
     /// One thing off the tape.
     fn step(&mut self, tape: &mut Tape) -> Option<()> {
         let now = self.now;
-        match tape.octet()? % 35 {
+        match tape.octet()? % 36 {
             0x00 => drop(self.command(Command::Go { list: None })),
             0x01 => drop(self.command(Command::Go { list: Some("weather".into()) })),
             0x02 => drop(self.command(Command::Back { list: None })),
@@ -156,7 +158,8 @@ impl Night {
             0x21 => {
                 self.hear(Heard::Located { clock: timecode(tape.number::<3>()? as i64).clock() })
             }
-            _ => self.hear(Heard::Reverse),
+            0x22 => self.hear(Heard::Reverse),
+            _ => self.fares(tape.number::<1>()?, tape.number::<8>()?, tape.number::<8>()?),
         }
         Some(())
     }
@@ -202,6 +205,26 @@ impl Night {
         self.tell(Input::SoundBegan { voice: VoiceId(voice), at, evidence: Evidence::Dac });
     }
 
+    /// A phone says of delays and of its clock whatever numbers there are.
+    fn fares(&mut self, phone: u64, delivery: u64, clock: u64) {
+        let number = |bits: u64| Some(f64::from_bits(bits)).filter(|it| it.is_finite());
+        let sync = SyncErrors {
+            clock_ms: number(clock),
+            output_ms: None,
+            output_source: OutputSource::Unknown,
+            acoustic_ms: None,
+            delay_ms: 0.0,
+            nudge_ms: 0.0,
+        };
+        let (delivery_ms, need_ms) = (number(delivery), number(clock));
+        let of = NodeStatus::of(NodeType::Client);
+        let status = NodeStatus { delivery_ms, need_ms, sync: Some(sync), ..of };
+        let status = Box::new(status);
+        self.tell(Input::PhoneStatus { phone: PhoneId(phone), status });
+        let lead = self.engine.glance(self.now).delivery.lead;
+        assert!((delivery::FLOOR..=delivery::CEILING).contains(&lead), "{lead}");
+    }
+
     /// A phone of a model says how far off it sounds; every fourth does not know.
     fn calibrated(&mut self, phone: u64, model: u8, ns: i32) {
         let ms = (f64::from(ns) / 1e6).clamp(-Estimate::MAX_MS, Estimate::MAX_MS);
@@ -221,7 +244,9 @@ impl Night {
     /// A phone's report about one of the last messages, or about one that never was.
     fn played(&mut self, back: u64, at: ShowTime) {
         let message = self.told.iter().rev().nth(back as usize).copied().unwrap_or_default();
-        self.tell(Input::PhonePlayed { phone: PhoneId(1), message, at });
+        let source = PlayedSource::Screen;
+        let arrival = Arrival { message, arrived: Some(at), doubt: Some(Span::ZERO), source };
+        self.tell(Input::PhonePlayed { phone: PhoneId(1), at, arrival });
     }
 
     /// What is wanted of the world has an end, and can be done.

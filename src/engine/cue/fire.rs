@@ -89,7 +89,12 @@ impl Engine {
 
     /// How much earlier than its beginning a cue has to be fired to begin on time.
     pub(super) fn head_start(&self, cue: &Cue) -> Span {
-        let longest = outputs(cue).into_iter().map(|output| self.need(output)).max();
+        // What is needed may have grown by then.
+        let need = |output| match output {
+            Output::Phones => self.longest_phone_lead(),
+            output => self.need(output),
+        };
+        let longest = outputs(cue).into_iter().map(need).max();
         (longest.unwrap_or(Span::ZERO) + AHEAD - cue.pre_wait).max(Span::ZERO)
     }
 

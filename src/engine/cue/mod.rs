@@ -19,7 +19,7 @@ mod standby;
 mod timecode;
 mod whole;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, TrackId, VoiceId};
@@ -31,6 +31,7 @@ use timecode::Following;
 
 use crate::audience::Audience;
 use crate::calibrate::Bench;
+use crate::delivery::{self, Delivery, PhoneDelivery};
 use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::Ledger;
 use crate::pool::Pool;
@@ -38,9 +39,6 @@ use crate::show::{Cue, CuePlace, Lead, Show, TriggerOn};
 use crate::timecode::Course;
 use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said};
 use crate::{light, sound};
-
-/// Phones on crowded Wi-Fi have their orders by then; a show sets its own with `lead`.
-const AUTO_PHONE_LEAD: Span = Span::from_millis(400);
 
 /// Until the card has said what it needs.
 const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
@@ -82,6 +80,7 @@ pub struct Engine {
     audience: Audience,
     phones: BTreeSet<PhoneId>,
     pool: Pool,
+    delivery: Delivery,
     ledger: Ledger,
     bench: Bench,
     tai_utc: Span,
@@ -169,6 +168,7 @@ impl Engine {
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
             pool: Pool::default(),
+            delivery: Delivery::new(start.now),
             ledger: Ledger::default(),
             bench: Bench::default(),
             tai_utc: start.tai_utc,
@@ -242,10 +242,20 @@ impl Engine {
             }
             Input::PhoneLeft { phone } => {
                 self.pool.leave(phone);
+                self.delivery.handle_left(now, phone);
                 self.phones.remove(&phone);
             }
             Input::PhoneCalibrated { phone, said } => self.pool.describe(now, phone, said),
-            Input::PhonePlayed { phone: _, message, at } => self.ledger.phone_played(message, at),
+            Input::PhonePlayed { phone, at, arrival } => {
+                let is_here = self.phones.contains(&phone);
+                let was_late = is_here.then(|| self.delivery.handle_arrival(now, phone, &arrival));
+                let was_late = was_late.flatten();
+                self.ledger.phone_played(arrival.message, at, was_late);
+            }
+            // Whoever has not said hello is not among those that cues are for.
+            Input::PhoneStatus { phone, status } if self.phones.contains(&phone) => {
+                self.delivery.handle_status(now, phone, &status);
+            }
             Input::PhoneStatus { .. } => {}
             Input::Microphone { is_there } => self.bench.set_microphone(is_there),
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
@@ -290,7 +300,13 @@ impl Engine {
             parked: self.desk.parked(),
             blind: self.desk.seen_blindly(),
             on_air: self.on_air.as_ref().map(|it| it.name.clone()),
+            delivery: self.delivery.glance(self.fixed_phone_lead()),
         }
+    }
+
+    /// How orders reach each phone that has said so.
+    pub fn deliveries(&self) -> BTreeMap<PhoneId, PhoneDelivery> {
+        self.delivery.phones()
     }
 
     /// The show that runs.
@@ -357,9 +373,18 @@ impl Engine {
     }
 
     fn phone_lead(&self) -> Span {
+        self.fixed_phone_lead().unwrap_or_else(|| self.delivery.lead())
+    }
+
+    /// The longest that it may have become when a cue that is known beforehand begins.
+    fn longest_phone_lead(&self) -> Span {
+        self.fixed_phone_lead().unwrap_or(delivery::CEILING)
+    }
+
+    fn fixed_phone_lead(&self) -> Option<Span> {
         match self.show.phone_lead {
-            Lead::Auto => AUTO_PHONE_LEAD,
-            Lead::Fixed(lead) => lead,
+            Lead::Auto => None,
+            Lead::Fixed(lead) => Some(lead),
         }
     }
 

@@ -81,6 +81,7 @@ impl Engine {
         let id = self.message_id();
         if can_tell(order) {
             self.ledger.expect_message(order, id);
+            self.delivery.handle_told(id, self.last_now, order.at);
         }
         self.effects.push_back(Effect::Tell { to: To::All, id, message });
     }

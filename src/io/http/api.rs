@@ -14,6 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use engine::delivery::PhoneDelivery;
 use engine::glance::Glance;
 use engine::rooms::RoomGlance;
 use engine::show::{Cue, Then};
@@ -326,22 +327,35 @@ struct WithPeer {
     #[serde(flatten)]
     phone: PhoneGlance,
     peer: Option<PeerGlance>,
+    /// How orders reach it; none while it has not said.
+    delivery: Option<PhoneDelivery>,
 }
 
-async fn phones(State(house): State<Arc<House>>) -> Json<Value> {
+async fn phones(State(house): State<Arc<House>>) -> Response {
     let mut peers = peers(&house).await;
+    let glance = match glance(&house).await {
+        Ok(glance) => glance,
+        Err(response) => return response,
+    };
+    let deliveries = house.engine.deliveries().await.unwrap_or_default();
     let phones = house.crowd.glance();
     let hello = phones.iter().filter(|it| it.hello).count();
-    let phones: Vec<WithPeer> =
-        phones.into_iter().map(|phone| WithPeer { peer: peers.remove(&phone.id), phone }).collect();
+    let with_peer = |phone: PhoneGlance| WithPeer {
+        peer: peers.remove(&phone.id),
+        delivery: deliveries.get(&phone.id).copied(),
+        phone,
+    };
+    let phones: Vec<WithPeer> = phones.into_iter().map(with_peer).collect();
     let (ready, refused) = (house.crowd.ready(), house.crowd.refused());
     Json(json!({
         "sockets": phones.len(),
         "hello": hello,
         "ready": ready,
         "refused": refused,
+        "delivery": glance.delivery,
         "phones": phones,
     }))
+    .into_response()
 }
 
 /// A room, and the phone that the box made it for.

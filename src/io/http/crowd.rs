@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
@@ -66,6 +66,7 @@ struct Seat {
     since: ShowTime,
     greeted: bool,
     role: Role,
+    heard: Pulse,
     status: Option<(ShowTime, NodeStatus)>,
     /// When it last asked the time, and how.
     asked: Option<(ShowTime, Channel)>,
@@ -78,6 +79,25 @@ struct Seat {
 pub(super) struct Ticket {
     pub phone: PhoneId,
     pub inbox: Inbox,
+    pub heard: Pulse,
+}
+
+/// When a socket was heard last; noted with every frame, so nobody waits for the seats.
+#[derive(Debug, Clone)]
+pub(super) struct Pulse(Arc<AtomicI64>);
+
+impl Pulse {
+    fn new(at: ShowTime) -> Self {
+        Self(Arc::new(AtomicI64::new(at.ns())))
+    }
+
+    pub fn note(&self, at: ShowTime) {
+        self.0.store(at.ns(), Ordering::Relaxed);
+    }
+
+    fn at(&self) -> ShowTime {
+        ShowTime::from_ns(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// A socket, for `phones`.
@@ -95,6 +115,8 @@ pub struct PhoneGlance {
     pub role: Role,
     /// What it last said of itself; none if it has not.
     pub status: Option<NodeStatus>,
+    /// Seconds since anything was heard of it, by any way.
+    pub heard_s: f64,
     /// Seconds since it said so.
     pub status_age_s: Option<f64>,
     /// How it last asked the time; none if it has not.
@@ -176,20 +198,12 @@ impl Crowd {
     /// Says to every phone how this box fares (SX-12).
     pub fn tell_status(&self, cpu_usage: Option<f64>, memory_usage: Option<f64>) {
         let status = NodeStatus {
-            node_type: NodeType::Master,
             connected_clients: Some(self.greeted() as u64),
             cpu_usage,
             memory_usage,
-            battery_level: None,
-            network_quality: None,
-            avg_rtt_ms: None,
-            packet_loss_percent: None,
-            tracks_ready: None,
-            tracks_wanted: None,
-            buffer_ms: None,
-            sync: None,
+            ..NodeStatus::of(NodeType::Master)
         };
-        self.tell(To::All, chance::uuid(), &Message::NodeStatus(status));
+        self.tell(To::All, chance::uuid(), &Message::NodeStatus(Box::new(status)));
         let pace = self.pace().poll(self.clock.now(), self.greeted(), cpu_usage);
         if let Some(pace) = pace {
             self.tell(To::All, chance::uuid(), &Message::ClockPace(pace));
@@ -234,10 +248,12 @@ impl Crowd {
         let phone = PhoneId(self.phones.fetch_add(1, Ordering::Relaxed) + 1);
         let (outbox, inbox) = queue(WAITING);
         let since = self.clock.now();
+        let heard = Pulse::new(since);
         let seat = Seat {
             outbox,
             peer,
             since,
+            heard: heard.clone(),
             greeted: false,
             role: Role::Audience,
             status: None,
@@ -246,7 +262,7 @@ impl Crowd {
         };
         self.seats().insert(phone, seat);
         self.attending.fetch_add(1, Ordering::Relaxed);
-        Ok(Ticket { phone, inbox })
+        Ok(Ticket { phone, inbox, heard })
     }
 
     /// From now on it hears what all hear, and first how often it may ask the time.
@@ -343,6 +359,8 @@ impl Crowd {
 
 impl Seat {
     fn glance(&self, id: PhoneId, now: ShowTime) -> PhoneGlance {
+        // The time is asked by other ways, too.
+        let heard = self.asked.map_or(self.heard.at(), |(asked, _)| self.heard.at().max(asked));
         PhoneGlance {
             id,
             address: self.peer.address().map(|address| address.to_string()),
@@ -352,6 +370,7 @@ impl Seat {
             status: self.status.as_ref().map(|(_, status)| status.clone()),
             correction_ms: self.correction.map(|it| it.ms),
             correction_sigma_ms: self.correction.map(|it| it.sigma_ms),
+            heard_s: (now - heard).secs_f64().max(0.0),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
             clock_channel: self.asked.map(|(_, channel)| channel),
             clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),

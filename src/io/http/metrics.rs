@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use engine::delivery::DeliveryGlance;
 
 use super::{House, Switchboard};
 use super::{crowd, switchboard};
@@ -25,7 +26,11 @@ pub(super) async fn healthz(State(house): State<Arc<House>>) -> Response {
 
 /// `GET /metrics`: Prometheus text, format 0.0.4.
 pub(super) async fn metrics(State(house): State<Arc<House>>) -> Response {
-    let text = text(&house);
+    let mut text = text(&house);
+    // Who measures wants the rest where the engine is silent, too.
+    if let Ok(Ok(glance)) = tokio::time::timeout(PATIENCE, house.engine.glance()).await {
+        text.push_str(&delivery(&glance.delivery));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -81,6 +86,22 @@ fn text(house: &House) -> String {
         "uptime_seconds",
         "since the box began",
         (house.clock.now() - house.began).secs_f64(),
+    );
+    page.0
+}
+
+fn delivery(it: &DeliveryGlance) -> String {
+    let mut page = Page::default();
+    page.gauge("phone_lead_seconds", "how far ahead phones get their orders", it.lead.secs_f64());
+    page.counter(
+        "orders_reached_total",
+        "orders that phones told the arrival of, each phone's counted",
+        it.account.reached,
+    );
+    page.counter(
+        "orders_late_total",
+        "of these, orders that came too late to be done on time",
+        it.account.late,
     );
     page.0
 }

@@ -22,7 +22,7 @@ use wire::solusync::{
 };
 use wire::time::Channel;
 
-use super::crowd::Ticket;
+use super::crowd::{Pulse, Ticket};
 use super::peering::Kept;
 use super::socket::{self, End, Heard, Line, Socket};
 use super::tokens::Denied;
@@ -63,10 +63,10 @@ async fn attend(
     ticket: Ticket,
 ) {
     let visitor = Visitor::new(&house.limits, peer.transport());
-    let Ticket { phone, inbox, .. } = ticket;
+    let Ticket { phone, inbox, heard } = ticket;
     let line = Line::new(socket, inbox);
     let mut seat =
-        Attendance { house, peer, host, line, phone, visitor, greeted: false, kept: None };
+        Attendance { house, peer, host, line, phone, visitor, heard, greeted: false, kept: None };
     let end = seat.run().await;
     let Attendance { house, line, greeted, kept, .. } = seat;
     drop(kept);
@@ -88,6 +88,7 @@ struct Attendance {
     line: Line,
     phone: PhoneId,
     visitor: Visitor,
+    heard: Pulse,
     greeted: bool,
     /// Where it may offer a peer connection, from its `hello` on.
     kept: Option<Kept>,
@@ -106,6 +107,7 @@ impl Attendance {
         let heard = self.line.hear().await?;
         // As early as a program can know it: this is t2 of a clock exchange.
         let now = self.house.clock.now();
+        self.heard.note(now);
         let answer = match heard {
             Heard::Text(text) => self.visitor.handle_text(now, &text),
             Heard::Binary => self.visitor.handle_binary(now),
@@ -133,9 +135,9 @@ impl Attendance {
                 Box::pin(self.answer(now, answer)).await?;
             }
             Answer::Media { id, control, by } => self.control(id, control, by).await?,
-            Answer::Played { message, at } => {
-                let at = at.to_show(self.house.tai_utc);
-                self.house.engine.tell_from_phone(Input::PhonePlayed { phone, message, at });
+            Answer::Played(said) => {
+                let input = Input::played(phone, &said, self.house.tai_utc);
+                self.house.engine.tell_from_phone(input);
             }
             Answer::Calibrated(said) => {
                 self.house.engine.tell_from_phone(Input::PhoneCalibrated { phone, said });

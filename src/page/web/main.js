@@ -1,5 +1,6 @@
 // Ties the core to the browser: its time, its sockets, its sound, its screen. Decides nothing.
 
+import { watchBattery } from "/page/battery.js";
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
 import { createHash, createPreload } from "/page/preload.js";
@@ -12,8 +13,8 @@ import { loadWords } from "/page/words.js";
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
 /** @typedef {import("./types").Act} Act */
 /** @typedef {Window & typeof globalThis & { webkitAudioContext?: typeof AudioContext, downbeat?: object }} Browser */
-/** @typedef {Navigator & { audioSession?: { type: string }, getBattery?: () => Promise<{ level: number }>,
- *   userAgentData?: any }} Device */
+/** @typedef {Navigator & { audioSession?: { type: string },
+ *   getBattery?: () => Promise<import("./battery.js").Battery>, userAgentData?: any }} Device */
 
 const browser = /** @type {Browser} */ (window);
 const device = /** @type {Device} */ (navigator);
@@ -221,9 +222,7 @@ async function main(bytes, words) {
   document.addEventListener("visibilitychange", cameBack);
   window.addEventListener("pageshow", cameBack);
   window.addEventListener("online", cameBack);
-  if (device.getBattery) {
-    device.getBattery().then(({ level }) => tell({ event: "battery", level })).catch(() => {});
-  }
+  watchBattery(device, (level) => tell({ event: "battery", level })).catch(broken);
   if (role !== "phone") wake.keep();
   if (role === "screen") document.addEventListener("click", fillScreen);
   if (role === "performer") prompt(words, () => core.netMs(nowMs())).catch(broken);

@@ -1,0 +1,273 @@
+//! What `downbeat phones` says to people: everybody's phone, and their peer connections. A line has room in a terminal of a
+//! hundred columns.
+
+use serde_json::Value;
+
+use crate::live::{rows, span, text};
+use crate::table::table;
+
+/// Longer addresses (IPv6) are shown by their end, which tells phones apart.
+const ADDRESS_MAX: usize = 15;
+
+/// The document of `phones` in words.
+pub fn phones(it: &Value) -> String {
+    let fare: Vec<[String; 9]> = rows(&it["phones"]).map(fare_row).collect();
+    let fare_head =
+        ["phone", "address", "ready", "clock", "output", "buffer", "quality", "battery", "silent"];
+    let more: Vec<[String; 9]> = rows(&it["phones"]).map(more_row).collect();
+    let more_head = [
+        "phone",
+        "role",
+        "here",
+        "round trip",
+        "asks by",
+        "correction",
+        "acoustic",
+        "takes",
+        "late",
+    ];
+    let refused = refused(&it["refused"]);
+    let more = if more.is_empty() { String::new() } else { table(more_head, &more) };
+    let said = [
+        table(fare_head, &fare),
+        more,
+        peers(it),
+        refused.trim_start_matches(", ").to_owned(),
+        lead(&it["delivery"]),
+    ];
+    said.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// How far ahead phones get their orders, and how many came too late.
+pub fn lead(it: &Value) -> String {
+    let ahead = span(&it["lead_ns"]);
+    let who = if it["auto"] == true { "" } else { " as the show says" };
+    match (it["reached"].as_u64(), it["late"].as_u64()) {
+        (Some(reached), Some(late)) if reached > 0 => {
+            let share = 100.0 * late as f64 / reached as f64;
+            format!("orders {ahead} ahead{who}, {late} of {reached} too late ({share:.2} %)")
+        }
+        _ => format!("orders {ahead} ahead{who}, no phone has told yet how they come"),
+    }
+}
+
+/// How often phones were refused what they asked for; nothing where none was.
+pub fn refused(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let said: Vec<String> = counts
+        .filter(|(_, count)| count.as_u64() > Some(0))
+        .map(|(code, count)| format!("{count} {}", code.replace('_', " ")))
+        .collect();
+    if said.is_empty() { String::new() } else { format!(", refused: {}", said.join(", ")) }
+}
+
+fn fare_row(phone: &Value) -> [String; 9] {
+    let (status, sync) = (&phone["status"], &phone["status"]["sync"]);
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let buffer = match (status.is_null(), status["buffer_ms"].as_f64()) {
+        (_, Some(ms)) => format!("{ms:.0} ms"),
+        // Nothing is live.
+        (false, None) => "-".to_owned(),
+        (true, None) => unknown(),
+    };
+    [
+        phone["id"].to_string(),
+        address(phone),
+        tracks(status).unwrap_or_else(unknown),
+        within(&sync["clock_ms"]),
+        output(sync),
+        buffer,
+        status["network_quality"].as_str().map_or_else(unknown, str::to_owned),
+        status["battery_level"].as_f64().map_or_else(unknown, percent),
+        phone["heard_s"].as_f64().map_or_else(unknown, age),
+    ]
+}
+
+fn more_row(phone: &Value) -> [String; 9] {
+    let (status, delivery) = (&phone["status"], &phone["delivery"]);
+    let role = if phone["hello"] == true { text(&phone["role"]) } else { "no hello" };
+    let asks_by = phone["clock_channel"].as_str().map(|channel| match channel {
+        "data_channel" => "channel",
+        "web_transport" => "datagrams",
+        _ => "socket",
+    });
+    let takes = |it: &Value| Some((it["p50_ms"].as_f64()?, it["p99_ms"].as_f64()?));
+    let late = |it: &Value| {
+        let reached = it["reached"].as_u64().filter(|reached| *reached > 0)?;
+        Some((it["late"].as_u64()?, reached))
+    };
+    [
+        phone["id"].to_string(),
+        role.to_owned(),
+        phone["connected_s"].as_f64().map_or_else(unknown, age),
+        status["avg_rtt_ms"].as_f64().map_or_else(unknown, |it| format!("{it:.1} ms")),
+        asks_by.map_or_else(unknown, str::to_owned),
+        correction(phone).unwrap_or_else(unknown),
+        within(&status["sync"]["acoustic_ms"]),
+        takes(delivery).map_or_else(unknown, |(half, most)| format!("{half:.0} / {most:.0} ms")),
+        late(delivery).map_or_else(unknown, |(late, reached)| format!("{late} of {reached}")),
+    ]
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn address(phone: &Value) -> String {
+    let Some(address) = phone["address"].as_str() else { return "control socket".to_owned() };
+    let too_many = address.chars().count().saturating_sub(ADDRESS_MAX);
+    if too_many == 0 {
+        return address.to_owned();
+    }
+    std::iter::once('…').chain(address.chars().skip(too_many + 1)).collect()
+}
+
+/// How many it has, of how many.
+fn tracks(status: &Value) -> Option<String> {
+    let count = |key: &str| status[key].as_u64();
+    Some(format!("{} of {}", count("tracks_ready")?, count("tracks_wanted")?))
+}
+
+fn within(ms: &Value) -> String {
+    ms.as_f64().map_or_else(unknown, |it| format!("±{it:.1} ms"))
+}
+
+/// Within what, and who says so.
+fn output(sync: &Value) -> String {
+    match (sync["output_ms"].as_f64(), sync["output_source"].as_str()) {
+        (Some(ms), Some(source)) => format!("±{ms:.1} ms {source}"),
+        (_, Some("doubtful")) => "unknown, doubtful".to_owned(),
+        _ => unknown(),
+    }
+}
+
+/// How much sooner a phone was told to sound, and how sure that is.
+fn correction(phone: &Value) -> Option<String> {
+    let (ms, sigma_ms) = (&phone["correction_ms"], &phone["correction_sigma_ms"]);
+    Some(format!("{:+.2} ±{:.2} ms", ms.as_f64()?, sigma_ms.as_f64()?))
+}
+
+/// To a person's precision.
+fn age(seconds: f64) -> String {
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6_000.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h", seconds / 3_600.0),
+    }
+}
+
+/// Their peer connections; nothing where nobody has one.
+fn peers(it: &Value) -> String {
+    let with_one = rows(&it["phones"]).filter(|phone| phone["peer"].is_object());
+    let rows: Vec<[String; 9]> = with_one.map(peer_row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ["phone", "peer", "since", "round trip", "loss", "in", "out", "carries", "dropped"];
+    let channels: Vec<[String; 4]> = self::rows(&it["phones"]).flat_map(channel_rows).collect();
+    let said = table(["phone", "channel", "heard", "said"], &channels);
+    [table(head, &rows), said].join("\n")
+}
+
+fn channel_rows(phone: &Value) -> Vec<[String; 4]> {
+    let traffic = phone["peer"]["traffic"].as_object();
+    let row = |(channel, it): (&String, &Value)| {
+        let number = |key: &str| it[key].as_u64().unwrap_or_default();
+        let counted = |way: &str| {
+            let bytes = number(&format!("bytes_{way}")) as f64 / 1e3;
+            format!("{} ({bytes:.1} kB)", number(&format!("messages_{way}")))
+        };
+        [phone["id"].to_string(), channel.clone(), counted("in"), counted("out")]
+    };
+    traffic.into_iter().flatten().map(row).collect()
+}
+
+fn peer_row(phone: &Value) -> [String; 9] {
+    let peer = &phone["peer"];
+    let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
+    let number = |key: &str| peer[key].as_f64();
+    let kilobytes = |key: &str| known(number(key).map(|it| format!("{:.1} kB", it / 1e3)));
+    let track = (peer["track"] == true).then_some("sound");
+    let carries: Vec<&str> = rows(&peer["channels"]).map(text).chain(track).collect();
+    [
+        phone["id"].to_string(),
+        text(&peer["state"]).to_owned(),
+        known(number("state_s").map(|it| format!("{it:.1} s"))),
+        known(number("rtt_ms").map(|it| format!("{it:.1} ms"))),
+        known(number("loss").map(|it| format!("{:.1} %", it * 100.0))),
+        kilobytes("bytes_in"),
+        kilobytes("bytes_out"),
+        carries.join(" "),
+        peer["dropped"].to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Everything that a phone can say, as long as it can be.
+    fn full() -> Value {
+        json!({
+            "id": 12345, "address": "fd12:3456:789a:1:c0ff:eeee:1234:5678", "connected_s": 12_345.6,
+            "hello": true, "role": "performer", "heard_s": 99.4, "clock_channel": "web_transport",
+            "correction_ms": -12.345, "correction_sigma_ms": 0.123,
+            "status": {
+                "tracks_ready": 12, "tracks_wanted": 12, "buffer_ms": 250.0,
+                "network_quality": "excellent", "battery_level": 1.0, "avg_rtt_ms": 1_234.5,
+                "sync": {
+                    "clock_ms": 10.25, "output_ms": 12.3, "output_source": "calibrated", "acoustic_ms": 10.4,
+                },
+            },
+            "delivery": { "p50_ms": 350.0, "p99_ms": 1_250.0, "reached": 1_234, "late": 12 },
+        })
+    }
+
+    #[test]
+    fn sx12_all_that_is_known_of_a_phone_has_room_in_a_hundred_columns() {
+        let delivery =
+            json!({ "lead_ns": 120_000_000, "auto": true, "reached": 20_000, "late": 7 });
+        let shown = phones(&json!({ "phones": [full()], "delivery": delivery }));
+        let widest = shown.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{shown}");
+        let cells = ["12 of 12", "±10.2 ms", "±12.3 ms calibrated", "250 ms", "100 %", "99 s"];
+        for cell in cells {
+            assert!(shown.contains(cell), "{cell} in {shown}");
+        }
+        assert!(shown.contains("…eeee:1234:5678") && shown.contains("350 / 1250 ms"), "{shown}");
+        assert!(shown.ends_with("orders 120ms ahead, 7 of 20000 too late (0.04 %)"), "{shown}");
+    }
+
+    #[test]
+    fn sx12_what_a_phone_has_not_said_is_unknown_and_never_nothing() {
+        let silent = json!({ "id": 3, "address": "10.0.0.9", "hello": false, "status": null });
+        assert_eq!(fare_row(&silent)[2..], ["unknown"; 7]);
+        let more = more_row(&silent);
+        assert_eq!(
+            (more[1].as_str(), &more[2..]),
+            ("no hello", &["unknown"; 7].map(str::to_owned)[..])
+        );
+        let mut phone = full();
+        phone["status"]["buffer_ms"] = Value::Null;
+        phone["status"]["sync"]["output_ms"] = Value::Null;
+        phone["status"]["sync"]["output_source"] = json!("doubtful");
+        assert_eq!(fare_row(&phone)[4..6], ["unknown, doubtful", "-"]);
+        assert!(
+            lead(&json!({ "lead_ns": 400_000_000, "auto": true, "reached": 0, "late": 0 }))
+                .contains("no phone has told yet")
+        );
+    }
+
+    #[test]
+    fn a_phone_that_was_told_no_correction_is_not_shown_as_right() {
+        let row = |ms: Value, sigma_ms: Value| {
+            let phone = json!({ "correction_ms": ms, "correction_sigma_ms": sigma_ms });
+            more_row(&phone)[5].clone()
+        };
+        assert_eq!(row(Value::Null, Value::Null), "unknown");
+        assert_eq!(row(json!(0.0), json!(0.092)), "+0.00 ±0.09 ms");
+        assert_eq!(row(json!(-1.234), json!(0.145)), "-1.23 ±0.14 ms");
+    }
+}

@@ -1,0 +1,160 @@
+use super::*;
+use wire::output::{OutputSource, SyncErrors};
+use wire::solusync::NodeType;
+
+fn at(ms: i64) -> ShowTime {
+    ShowTime::from_ns(1_790_000_000_000_000_000) + Span::from_millis(ms)
+}
+
+fn ms(ms: i64) -> Span {
+    Span::from_millis(ms)
+}
+
+/// A phone whose clock is known within a millisecond.
+fn status(delivery_ms: Option<f64>) -> NodeStatus {
+    let sync = SyncErrors {
+        clock_ms: Some(1.0),
+        output_ms: None,
+        output_source: OutputSource::Unknown,
+        acoustic_ms: None,
+        delay_ms: 0.0,
+        nudge_ms: 0.0,
+    };
+    NodeStatus { delivery_ms, sync: Some(sync), ..NodeStatus::of(NodeType::Client) }
+}
+
+/// Every phone of a house says the same every five seconds, for so long.
+fn house(delivery: &mut Delivery, from_s: i64, secs: i64, phones: u64, took: impl Fn(u64) -> f64) {
+    for second in (from_s..from_s + secs).step_by(5) {
+        for phone in 0..phones {
+            let now = at(second * 1_000 + phone as i64 % 5_000);
+            delivery.handle_status(now, PhoneId(phone), &status(Some(took(phone))));
+        }
+    }
+}
+
+fn arrival(order: u128, arrived: ShowTime) -> Arrival {
+    let (message, doubt) = (Uuid::from_u128(order), Some(Span::from_micros(500)));
+    Arrival { message, arrived: Some(arrived), doubt, source: PlayedSource::Screen }
+}
+
+#[test]
+fn sx20_what_nobody_has_told_is_unknown_and_the_lead_stays_where_it_begins() {
+    let mut delivery = Delivery::new(at(0));
+    assert_eq!(delivery.lead(), UNTOLD);
+    let silent = status(None);
+    let doubtful = NodeStatus { sync: None, ..status(Some(1.0)) };
+    for second in 0..600 {
+        delivery.handle_status(at(second * 1_000), PhoneId(1), &silent);
+        delivery.handle_status(at(second * 1_000), PhoneId(2), &doubtful);
+    }
+    assert_eq!((delivery.lead(), delivery.glance(None).words), (UNTOLD, 0.0));
+    assert_eq!(delivery.phones()[&PhoneId(1)].p99_ms, None);
+}
+
+#[test]
+fn sx20_a_few_words_never_bring_a_lead_down_and_many_do_slowly() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 3_600, 2, |_| 5.0);
+    assert_eq!(delivery.lead(), UNTOLD, "two phones never tell enough for one in a thousand");
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 100, 200, |_| 60.0);
+    let soon = delivery.lead();
+    assert!(soon < UNTOLD && soon > ms(250), "{soon}: it comes down by 2 ms a second");
+    house(&mut delivery, 100, 500, 200, |_| 60.0);
+    assert_eq!(delivery.lead(), FLOOR);
+}
+
+#[test]
+fn sx20_one_in_a_hundred_that_is_slow_puts_the_lead_up_within_a_minute() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 900, 100, |_| 60.0);
+    assert_eq!(delivery.lead(), FLOOR);
+    house(&mut delivery, 900, 60, 100, |phone| if phone == 7 { 700.0 } else { 60.0 });
+    assert_eq!(delivery.lead(), ms(760), "the edge above 701 ms, and the margin");
+    house(&mut delivery, 960, 240, 100, |_| 60.0);
+    assert!(delivery.lead() > ms(500), "what was is not forgotten in four minutes");
+}
+
+#[test]
+fn sx20_who_cannot_be_reached_within_the_ceiling_holds_nobody_up() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 900, 100, |phone| if phone < 3 { 4_000.0 } else { 60.0 });
+    assert_eq!(delivery.lead(), FLOOR);
+    assert_eq!(delivery.phones()[&PhoneId(0)].p50_ms, Some(5_000.0));
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 900, 100, |phone| if phone < 3 { 900.0 } else { 60.0 });
+    assert_eq!(delivery.lead(), CEILING);
+}
+
+#[test]
+fn sx20_a_phone_that_shouts_weighs_no_more_than_another() {
+    let mut delivery = Delivery::new(at(0));
+    for ms in 0..30_000 {
+        delivery.handle_status(at(ms), PhoneId(1), &status(Some(900.0)));
+    }
+    assert_eq!(delivery.glance(None).words, 8.0);
+}
+
+#[test]
+fn sx20_one_who_leaves_and_comes_again_and_again_is_still_of_the_house() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 600, 100, |_| 60.0);
+    for round in 0..20 {
+        let phone = PhoneId(1_000 + round);
+        delivery.handle_status(at(600_000 + 1_000 * round as i64), phone, &status(Some(300.0)));
+        delivery.handle_left(at(600_500 + 1_000 * round as i64), phone);
+    }
+    house(&mut delivery, 620, 10, 100, |_| 60.0);
+    assert_eq!(delivery.lead(), ms(320));
+}
+
+#[test]
+fn sx20_an_order_that_came_too_late_is_counted_once_by_what_its_sound_needs() {
+    let mut delivery = Delivery::new(at(0));
+    delivery.handle_told(Uuid::from_u128(1), at(0), at(100));
+    let needs = NodeStatus { need_ms: Some(80.0), ..status(None) };
+    delivery.handle_status(at(0), PhoneId(1), &needs);
+    let sound = Arrival { source: PlayedSource::AudioClock, ..arrival(1, at(30)) };
+    assert_eq!(delivery.handle_arrival(at(110), PhoneId(1), &sound), Some(true));
+    assert_eq!(delivery.handle_arrival(at(110), PhoneId(2), &arrival(1, at(30))), Some(false));
+    assert_eq!(delivery.handle_arrival(at(210), PhoneId(3), &arrival(1, at(101))), Some(true));
+    assert_eq!(delivery.glance(None).account, Account { reached: 3, late: 2 });
+    assert_eq!(delivery.phones()[&PhoneId(2)].account, Account { reached: 1, late: 0 });
+}
+
+#[test]
+fn sx20_times_that_cannot_be_say_nothing() {
+    let mut delivery = Delivery::new(at(0));
+    delivery.handle_told(Uuid::from_u128(1), at(1_000), at(1_400));
+    let impossible = [at(900), at(2_100), ShowTime::from_ns(i64::MAX), ShowTime::from_ns(i64::MIN)];
+    for arrived in impossible {
+        assert_eq!(delivery.handle_arrival(at(2_000), PhoneId(1), &arrival(1, arrived)), None);
+    }
+    let stranger = arrival(2, at(1_100));
+    assert_eq!(delivery.handle_arrival(at(2_000), PhoneId(1), &stranger), None);
+    let unsure = Arrival { doubt: Some(ms(101)), ..arrival(1, at(1_100)) };
+    assert_eq!(delivery.handle_arrival(at(2_000), PhoneId(1), &unsure), None);
+    let mute = Arrival { arrived: None, ..arrival(1, at(1_100)) };
+    assert_eq!(delivery.handle_arrival(at(2_000), PhoneId(1), &mute), None);
+    for wild in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+        delivery.handle_status(
+            at(2_000),
+            PhoneId(1),
+            &NodeStatus { need_ms: Some(wild), ..status(Some(wild)) },
+        );
+    }
+    assert_eq!(delivery.glance(None).words, 0.0);
+    assert_eq!(delivery.glance(None).account, Account::default());
+}
+
+#[test]
+fn sx20_orders_that_nobody_reports_any_more_are_forgotten() {
+    let mut delivery = Delivery::new(at(0));
+    for order in 0..100_000_u128 {
+        delivery.handle_told(Uuid::from_u128(order), at(order as i64), at(order as i64 + 400));
+    }
+    assert_eq!(delivery.told.len(), REMEMBERED_MAX);
+    delivery.handle_told(Uuid::from_u128(7), at(200_000), at(200_400));
+    assert_eq!(delivery.told.len(), 1);
+}
