@@ -31,6 +31,14 @@ fn crowd(way: Way) -> Report {
     assert!(report.errors.absolute.count >= 30 * 5, "everybody is looked at, again and again");
     assert!(report.errors.within_bound.is_some_and(|share| share >= 0.95), "{report}");
     assert!(report.cost.answered_per_s > 0.0 && report.cost.asked_per_s > 0.0);
+    let sounds = &report.sounds;
+    assert!(sounds.given >= 1 && sounds.absolute.count > 0, "{report}");
+    assert!(sounds.missed.is_some_and(|share| share < 0.2), "every phone is told: {report}");
+    assert!(sounds.late.is_some_and(|share| share < 0.5), "the network is calm: {report}");
+    // What is not late sounds when the phone's own clock says so.
+    let clock = report.errors.absolute.max.expect("it was looked at");
+    assert!(sounds.absolute.p50.is_some_and(|usual| usual <= clock + 1.0), "{report}");
+    assert!(sounds.lead.p50.is_some_and(|lead| lead > 90.0), "{report}");
     let [usual, more] = report.cost.weighed_at;
     assert!(more > 2.0 * usual, "phones ask more when they are told to: {usual} and {more}");
     let floor = Some(plan.scenario.up.floor);

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use units::{MonoTime, Ppm, Span};
 
 use super::line::{Door, Line};
+use super::orders::{Orders, Sounded};
 use super::session::Session;
 use crate::mono_now;
 
@@ -25,6 +26,7 @@ pub(super) struct Guest {
 
 struct Inner {
     core: Core,
+    orders: Orders,
     /// Questions on the socket, and in datagrams.
     asked: [u64; 2],
     /// The last of them.
@@ -60,6 +62,13 @@ impl PageClock {
     fn read(&self, at: MonoTime) -> MonoTime {
         self.rounding.read(self.exact(at))
     }
+
+    /// What the machine's clock reads when the page's exact one does.
+    fn machine(&self, page: MonoTime) -> MonoTime {
+        let gone = page - PAGE_BEGINS;
+        let more = gone.ns() as f64 * self.crystal.0 * 1e-6 / (1.0 + self.crystal.0 * 1e-6);
+        self.opened + gone - Span::from_ns(more.round() as i64)
+    }
 }
 
 impl Guest {
@@ -81,12 +90,17 @@ impl Guest {
         let start = Start {
             chance: format!("{:032x}", chance.bits()),
             unix_ms: unix,
-            // It fetches no music; the clock is the same.
-            role: Role::Screen,
+            role: Role::Phone,
             ..Start::default()
         };
         let core = Core::new(page.read(mono_now()), &start);
-        let state = Mutex::new(Inner { core, asked: [0; 2], last: None, addresses: [None; 2] });
+        let state = Mutex::new(Inner {
+            core,
+            orders: Orders::default(),
+            asked: [0; 2],
+            last: None,
+            addresses: [None; 2],
+        });
         Self { page, state, more: Notify::new() }
     }
 
@@ -97,7 +111,13 @@ impl Guest {
 
     pub(super) fn is_in_step(&self) -> bool {
         let now = self.page.read(mono_now());
-        matches!(self.state().core.look(now).state, State::InStep { .. })
+        // Nobody taps it, and its music never comes.
+        matches!(self.state().core.look(now).fare, State::InStep { .. } | State::Loading { .. })
+    }
+
+    /// What it would have sounded since this was asked last.
+    pub(super) fn take_sounded(&self) -> Vec<Sounded> {
+        self.state().orders.take()
     }
 
     /// Questions so far on the socket, and in datagrams.
@@ -123,7 +143,8 @@ impl Guest {
         let mut event = Event::Tick;
         loop {
             let turn = self.handle(event);
-            let rings = sleep(self.until(turn.wake_ms));
+            let wake_ms = turn.look.still_until_ms.map_or(turn.wake_ms, |it| it.min(turn.wake_ms));
+            let rings = sleep(self.until(wake_ms));
             tokio::pin!(rings);
             for act in turn.acts {
                 self.perform(act, &mut line, &mut session, &door).await;
@@ -142,7 +163,16 @@ impl Guest {
 
     fn handle(&self, event: Event) -> Turn {
         let mut state = self.state();
-        let turn = state.core.handle(self.page.read(mono_now()), event);
+        let now = mono_now();
+        if let Event::Heard { text, .. } = &event {
+            state.orders.hear(now, text);
+        }
+        let mut turn = state.core.handle(self.page.read(now), event);
+        let Inner { core, orders, .. } = &mut *state;
+        if orders.look(now, core.clock(), |page| self.page.machine(page)) {
+            let painted = state.core.handle(self.page.read(now), Event::Painted);
+            turn = Turn { acts: turn.acts.into_iter().chain(painted.acts).collect(), ..painted };
+        }
         // The first is the one that counts; one behind it only sees whether a better way answers.
         let questions = turn.acts.iter().filter(|act| channel(act).is_some());
         state.last = questions.clone().next().cloned().or_else(|| state.last.take());
@@ -170,7 +200,7 @@ impl Guest {
             Act::AskTime { octets, clock_at, .. } => {
                 session.ask(&octets, clock_at, self.now_ms());
             }
-            // A screen has no sound.
+            // It has no sound.
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ mod expense;
 mod guest;
 mod line;
 mod network;
+mod orders;
 mod report;
 mod session;
 mod truth;
@@ -35,10 +36,12 @@ use census::Census;
 use expense::{Meter, While};
 use guest::Guest;
 use network::Network;
+use orders::Tally;
 use truth::Truth;
 
 pub use expense::Price;
 pub use network::Networks;
+pub use orders::Sounds;
 pub use report::{Cost, Quantiles, Report};
 
 /// What to try.
@@ -125,12 +128,14 @@ const SAMPLE: Duration = Duration::from_millis(500);
 const FILES_PER_PHONE: u64 = 5;
 /// What a question costs is weighed in so many turns: a half with more of them than usual, a half without.
 const TURNS: u32 = 6;
+/// A cue for all of them this often, while errors are taken and the box is ours; its time has come before the next.
+const CUE_EVERY: u32 = 4;
 /// So many more a second of each phone, which is clear of what the box refuses (SX-17) ...
 const MORE_OF_EACH: f64 = 5.0;
 /// ... and of all together: enough to be seen, and few enough that fleet and network keep up.
 const MORE_OF_ALL: f64 = 2_000.0;
 
-/// Nothing to see on the phones: only their clocks are of interest.
+/// Little to see on the phones: their clocks are of interest, and when they do what they are told.
 const SHOW: &str = r##"
 [show]
 title = "Fleet"
@@ -155,8 +160,8 @@ pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, Fle
     let mut arrivals = stage.admit(plan, &mut say).await?;
     let warm_up = stage.watch(plan.warm_up, &mut say, "finding the time").await?;
     arrivals += warm_up;
-    let mut census = Census::default();
-    let steady = stage.count(plan.measure, &mut census, &mut say).await?;
+    let (mut census, mut tally) = (Census::default(), Tally::default());
+    let (steady, given) = stage.count(plan.measure, (&mut census, &mut tally), &mut say).await?;
     let (load_after, networks) = (load(), stage.network.account());
     let in_step = stage.in_step();
     let turns = stage.weigh(plan.weigh, &mut say).await?;
@@ -171,6 +176,7 @@ pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, Fle
         cpus: std::thread::available_parallelism().map_or(0, usize::from),
         in_step,
         errors: census.close(),
+        sounds: tally.close(given, plan.phones),
         cost: Cost::of(idle, arrivals, steady, &turns),
         networks,
     })
@@ -194,7 +200,7 @@ struct Stage {
     network: Network,
     truth: Arc<Truth>,
     meter: Meter,
-    _running: Option<(Running, TempDir)>,
+    running: Option<(Running, TempDir)>,
 }
 
 /// Where the box is, behind the network.
@@ -235,7 +241,7 @@ impl Stage {
             network,
             truth,
             meter: Meter::new(pid, socket),
-            _running: running,
+            running,
         })
     }
 
@@ -273,19 +279,26 @@ impl Stage {
         Ok(self.meter.read(self.asked()).await? - before)
     }
 
-    /// The same, and everybody's error is taken.
+    /// The same, and everybody's error is taken; beside it gives how many cues were fired.
     async fn count(
         &mut self,
         length: Duration,
-        census: &mut Census,
+        (census, tally): (&mut Census, &mut Tally),
         say: &mut impl FnMut(String),
-    ) -> Result<While, FleetError> {
+    ) -> Result<(While, usize), FleetError> {
+        self.take_sounded(&mut Tally::default());
+        let mut given = 0;
         let before = self.meter.read(self.asked()).await?;
         let begin = Instant::now();
         let rounds = (length.as_secs_f64() / SAMPLE.as_secs_f64()).ceil().max(1.0) as u32;
         for round in 0..rounds {
             sleep_until(begin + SAMPLE * (round + 1)).await;
             census.take(&self.guests, &self.truth, &self.network);
+            self.take_sounded(tally);
+            // The last one's time comes before the end.
+            if round % CUE_EVERY == 0 && round + CUE_EVERY <= rounds {
+                given += self.fire().await?;
+            }
             if round % 10 == 9 {
                 say(format!(
                     "{} of {} in step; {}",
@@ -295,7 +308,20 @@ impl Stage {
                 ));
             }
         }
-        Ok(self.meter.read(self.asked()).await? - before)
+        Ok((self.meter.read(self.asked()).await? - before, given))
+    }
+
+    /// Everybody gets an order, where the box is ours; in a show of somebody else's those that come count.
+    async fn fire(&self) -> Result<usize, FleetError> {
+        let Some((running, _)) = &self.running else { return Ok(0) };
+        running.post("fire", r#"{"cue":"1"}"#).await?;
+        Ok(1)
+    }
+
+    fn take_sounded(&self, tally: &mut Tally) {
+        for sounded in self.guests.iter().flat_map(|guest| guest.take_sounded()) {
+            tally.add(sounded, self.truth.net(sounded.at));
+        }
     }
 
     /// Turns of `length` together, every other one with more questions than the phones would ask.

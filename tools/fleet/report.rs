@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Way;
 use super::expense::{Price, While};
 use super::network::Networks;
+use super::orders::Sounds;
 use crate::proxy::Account;
 
 pub use super::census::Errors;
@@ -35,6 +36,9 @@ pub struct Report {
     /// Milliseconds.
     #[serde(rename = "errors_ms")]
     pub errors: Errors,
+    /// When they would have sounded beside when they were to; milliseconds.
+    #[serde(rename = "sounds_ms")]
+    pub sounds: Sounds,
     /// What was asked, and what it cost.
     pub cost: Cost,
     /// What the network did until errors had been taken, and how much later than it should: that is in the errors.
@@ -131,6 +135,15 @@ impl fmt::Display for Report {
             self.in_step,
             errors.without_time,
             errors.absolute.count as u64 + errors.without_time,
+        )?;
+        writeln!(f, "  sounded from its time   {}", self.sounds.absolute)?;
+        writeln!(
+            f,
+            "  {} of what was ordered came too late, {} never; {} cues, ordered ahead by {}",
+            percent(self.sounds.late),
+            percent(self.sounds.missed),
+            self.sounds.given,
+            self.sounds.lead,
         )?;
         writeln!(f, "  {cost}")?;
         let Networks { streams, datagrams } = &self.networks;
