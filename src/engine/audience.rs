@@ -3,7 +3,7 @@
 //! In: what cues ask of phones. Out: messages for all of them, and for one that joins late the messages that
 //! bring it to where the others are. Never: sockets, header times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use units::{Rgb, ShowTime, Span, TrackId, WireTime};
 use wire::solusync::{Flash, MediaAction, MediaControl, MediaParams, Message, Screen, whole_ms};
@@ -15,6 +15,8 @@ use crate::show::{Loops, PhoneCue, PhoneFlash, PhoneTrack, Told};
 pub struct Audience {
     tai_utc: Span,
     tracks: BTreeMap<TrackId, Playing>,
+    /// What phones were told to let go of.
+    unloaded: BTreeSet<TrackId>,
     colour: Option<ColourFade>,
     text: Option<String>,
     torch: Option<bool>,
@@ -42,33 +44,48 @@ struct ColourFade {
     span: Span,
 }
 
+/// What becomes of a track in phones' memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carry {
+    /// They fetch it, and have it ready.
+    Load,
+    /// It ends, and they let go of it.
+    Unload,
+}
+
 /// Screens begin black.
 const BLACK: Rgb = Rgb { red: 0, green: 0, blue: 0 };
 
 impl Audience {
     /// Dark and silent.
     pub fn new(tai_utc: Span) -> Self {
-        let (tracks, ordered) = (BTreeMap::new(), ShowTime::ZERO);
-        Self { tai_utc, tracks, colour: None, text: None, torch: None, ordered, paused: None }
+        let (tracks, unloaded) = (BTreeMap::new(), BTreeSet::new());
+        let (colour, text, torch, ordered) = (None, None, None, ShowTime::ZERO);
+        Self { tai_utc, tracks, unloaded, colour, text, torch, ordered, paused: None }
     }
 
     /// A track begins everywhere at `at`.
     pub fn play(&mut self, track: &PhoneTrack, length: Span, at: ShowTime) -> Message {
         let playing = Playing {
             at,
-            position: Span::ZERO,
+            position: track.offset,
             until: ends(track, length, at),
             params: params(track),
             stop: None,
         };
-        let message = self.message(MediaAction::Play, Some(&track.track), at, playing.params);
+        let params = MediaParams { position_ms: track.offset.millis_f64(), ..playing.params };
+        let message = self.message(MediaAction::Play, Some(&track.track), at, params);
+        self.unloaded.remove(&track.track);
         self.tracks.insert(track.track.clone(), playing);
         message
     }
 
     /// Screens change at `at`; none if the cue says nothing about them.
     pub fn show(&mut self, cue: &PhoneCue, at: ShowTime) -> Option<Message> {
-        if (PhoneCue { track: None, talk: None, ..cue.clone() }) == PhoneCue::default() {
+        let (load, unload) = (Vec::new(), Vec::new());
+        if (PhoneCue { track: None, talk: None, load, unload, ..cue.clone() })
+            == PhoneCue::default()
+        {
             return None;
         }
         let fade =
@@ -113,6 +130,26 @@ impl Audience {
         self.stopping(track, at, fade)
     }
 
+    /// Phones fetch a track and have it ready, or let go of it, whether it plays or not.
+    pub fn carry(&mut self, action: Carry, track: &TrackId, at: ShowTime) -> Message {
+        let action = match action {
+            Carry::Load => MediaAction::Load,
+            Carry::Unload => MediaAction::Unload,
+        };
+        self.note_carried(action, track);
+        self.message(action, Some(track), at, MediaParams::default())
+    }
+
+    fn note_carried(&mut self, action: MediaAction, track: &TrackId) {
+        match action {
+            MediaAction::Unload => {
+                self.tracks.remove(track);
+                self.unloaded.insert(track.clone());
+            }
+            _ => drop(self.unloaded.remove(track)),
+        }
+    }
+
     /// What an operator asks for by hand, for a track of that length. A pause is remembered as an end: whoever joins
     /// before the track is played on hears nothing of it.
     pub fn control(&mut self, control: MediaControl, at: ShowTime, length: Span) -> Message {
@@ -120,6 +157,7 @@ impl Audience {
         match (control.action, track) {
             (MediaAction::Play, Some(track)) => {
                 let playing = Playing::by_hand(&control.params, at, length);
+                self.unloaded.remove(track);
                 self.tracks.insert(track.clone(), playing);
             }
             (MediaAction::Seek, Some(track)) => {
@@ -135,6 +173,9 @@ impl Audience {
                 let fade = if control.action == MediaAction::Stop { fade } else { Span::ZERO };
                 // The memory of it; what is said is what was asked.
                 self.stop(track, at, fade);
+            }
+            (action @ (MediaAction::Load | MediaAction::Unload), Some(track)) => {
+                self.note_carried(action, track);
             }
             _ => {}
         }
@@ -182,8 +223,11 @@ impl Audience {
     pub fn catch_up(&self, now: ShowTime) -> Vec<Message> {
         let sounding = |playing: &Playing| playing.until.is_none_or(|until| now < until);
         let tracks = self.tracks.iter().filter(|(_, it)| self.paused.is_none() && sounding(it));
+        let gone = self.unloaded.iter().map(|track| {
+            self.message(MediaAction::Unload, Some(track), now, MediaParams::default())
+        });
         let mut messages: Vec<Message> =
-            tracks.flat_map(|(track, it)| self.playing(track, it)).collect();
+            gone.chain(tracks.flat_map(|(track, it)| self.playing(track, it))).collect();
         if self.colour.is_some() || self.text.is_some() || self.torch.is_some() {
             let at = self.colour.map_or(now, |fade| fade.at);
             let screen = self.screen(at, self.colour, self.text.clone(), self.torch);
@@ -254,7 +298,7 @@ impl Audience {
 /// When a track on phones ends; none if something has to end it.
 pub fn ends(track: &PhoneTrack, length: Span, at: ShowTime) -> Option<ShowTime> {
     match track.loops {
-        Loops::Times(times) => Some(at + length.times(i64::from(times))),
+        Loops::Times(times) => Some(at + length.times(i64::from(times)) - track.offset),
         Loops::Forever => None,
     }
 }
@@ -346,20 +390,43 @@ mod tests {
         messages.iter().filter_map(control).collect()
     }
 
-    /// A minute's track that plays from 1 s on and is to end at 9 s, under a fade of 2 s.
-    fn ending() -> (Audience, TrackId) {
-        let track: TrackId = serde_json::from_str("\"track_001\"").expect("a name");
-        let cue = PhoneTrack {
+    fn track_cue(track: &TrackId, offset: Span) -> PhoneTrack {
+        PhoneTrack {
             track: track.clone(),
             volume: units::Decibels::UNITY,
             loops: Loops::Times(1),
             fade_in: Span::ZERO,
             fade_out: Span::ZERO,
-        };
+            offset,
+        }
+    }
+
+    /// A minute's track that plays from 1 s on and is to end at 9 s, under a fade of 2 s.
+    fn ending() -> (Audience, TrackId) {
+        let track: TrackId = serde_json::from_str("\"track_001\"").expect("a name");
+        let cue = track_cue(&track, Span::ZERO);
         let mut audience = Audience::new(Span::ZERO);
         audience.play(&cue, Span::from_secs(60), at(1_000));
         audience.stop(Some(&track), at(9_000), Span::from_secs(2));
         (audience, track)
+    }
+
+    #[test]
+    fn sx10_what_a_cue_unloaded_is_no_burden_to_one_who_joins_until_it_is_wanted_again() {
+        let (mut audience, track) = ending();
+        audience.carry(Carry::Unload, &track, at(2_000));
+        assert_eq!(controls(&audience.catch_up(at(5_000))), [(MediaAction::Unload, 5_000)]);
+        audience.carry(Carry::Load, &track, at(6_000));
+        assert_eq!(controls(&audience.catch_up(at(7_000))), []);
+        audience.carry(Carry::Unload, &track, at(8_000));
+        let cue = track_cue(&track, Span::from_secs(40));
+        let Message::MediaControl(plays) = audience.play(&cue, Span::from_secs(60), at(9_000))
+        else {
+            panic!("a control")
+        };
+        assert_eq!(plays.params.position_ms, 40_000.0);
+        assert_eq!(controls(&audience.catch_up(at(10_000))), [(MediaAction::Play, 9_000)]);
+        assert_eq!(controls(&audience.catch_up(at(29_001))), [], "20 s were left of it");
     }
 
     #[test]

@@ -43,10 +43,10 @@ class StubContext {
   }
 }
 
-async function awake(bytes = 4) {
+async function awake(bytes = 4, fetchReels = undefined) {
   const events = [];
   const load = async () => new ArrayBuffer(bytes);
-  const sound = createSound({ AudioContext: StubContext, load, tell: (event) => events.push(event), chirp: () => new Float32Array([0, 0.5, 0]) });
+  const sound = createSound({ AudioContext: StubContext, load, tell: (event) => events.push(event), chirp: () => new Float32Array([0, 0.5, 0]), fetchReels });
   sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
   assert.equal(await sound.wake(), true);
   await settled();
@@ -161,4 +161,38 @@ test("a browser that wants another tap is not asked twice", async () => {
   sound.cameBack();
   await settled();
   assert.equal(sound.look().running, false, "the core asks for the tap");
+});
+
+/** Something that plays long tracks, and writes down what it is told. */
+function stubReels(lengthS) {
+  const told = [];
+  let over;
+  const reels = {
+    load: async () => lengthS, has: () => true, owns: () => true, forget: (track) => told.push(["forget", track]),
+    begin: (_, act, out, ended) => { told.push(["begin", act.segment]); over = ended; },
+    rate: (_, act) => told.push(["rate", act.rate]), end: (_, act) => told.push(["end", act.at_s]),
+  };
+  return { told, over: () => over(), fetch: async () => reels };
+}
+
+test("a long track is played by pieces, under its own fade and its voice's, until it is over", async () => {
+  const reels = stubReels(3_600);
+  const { sound, events, context } = await awake(3_000_000, reels.fetch);
+  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 3_600 }]);
+  sound.perform({ ...begin, rise_s: 0.01 });
+  sound.perform({ act: "rate", segment: 1, at_s: 13, rate: 1.001 });
+  sound.perform({ act: "end", segment: 1, at_s: 14, fall_s: 0.01 });
+  assert.deepEqual(reels.told, [["begin", 1], ["rate", 1.001], ["end", 14]]);
+  const [fade, voice] = context.gains;
+  assert.deepEqual(fade.gain.calls.slice(-1), [["line", 0, 14.01]]);
+  assert.equal(context.sources.length, 0, "nothing was decoded whole");
+  reels.over();
+  assert.deepEqual([fade.gone, voice.gone], [true, true], "its nodes are gone");
+  sound.perform({ act: "forget", track_id: "track_001" });
+  assert.deepEqual(reels.told.pop(), ["forget", "track_001"]);
+});
+
+test("what is large and not long, or not to be cut, is decoded whole", async () => {
+  const { events } = await awake(3_000_000, stubReels(null).fetch);
+  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 30 }]);
 });

@@ -423,6 +423,38 @@ phones = { track = "track_001", fade_in = "1s" }
 }
 
 #[test]
+fn sx10_cues_begin_within_a_track_move_within_it_and_load_and_unload_it() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+phones = { track = "track_001", start_at = "4s" }
+
+[[list.cue]]
+number = 2
+phones = { track = "track_001", start_at = "2s", loop = "forever" }
+
+[[list.cue]]
+number = 3
+phones = { unload = "track_001" }
+
+[[list.cue]]
+number = 4
+phones = { load = ["track_001"] }
+"#,
+    );
+    for _ in 0..4 {
+        stage.go().expect("a cue");
+        stage.run(2.0);
+    }
+    let said = stage.media_controls();
+    let said: Vec<_> = said.iter().map(|it| (it.action, it.params.position_ms)).collect();
+    use wire::solusync::MediaAction::{Load, Play, Unload};
+    assert_eq!(said, [(Play, 4_000.0), (Play, 2_000.0), (Unload, 0.0), (Load, 0.0)]);
+    assert!(stage.screens().is_empty(), "nothing was said of screens");
+}
+
+#[test]
 fn panic_fades_everything_out_even_while_paused() {
     for paused in [false, true] {
         let mut stage = stage(TWO_CUES);

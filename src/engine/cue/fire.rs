@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use units::{ShowTime, Span, VoiceId};
+use wire::solusync::MediaAction;
 
 use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
 use super::{Engine, Firing, Running, Tracking};
-use crate::audience;
+use crate::audience::{self, Carry};
 use crate::light::{self, Take};
 use crate::order::{Output, What};
 use crate::show::{
@@ -231,6 +232,7 @@ impl Engine {
 
     fn order_phones(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
         let Some(phones) = &cue.phones else { return };
+        self.order_carried(cue, phones, at);
         if let Some(track) = &phones.track {
             let order = self.order(
                 Some(cue.number),
@@ -252,6 +254,17 @@ impl Engine {
         }
         if let Some(message) = self.audience.show(phones, at) {
             let order = self.order(Some(cue.number), Output::Phones, What::Screen, at);
+            self.tell_all(&order, message);
+        }
+    }
+
+    fn order_carried(&mut self, cue: &Cue, phones: &PhoneCue, at: ShowTime) {
+        let loads = phones.load.iter().map(|it| (Carry::Load, MediaAction::Load, it));
+        let unloads = phones.unload.iter().map(|it| (Carry::Unload, MediaAction::Unload, it));
+        for (carry, action, track) in unloads.chain(loads) {
+            let what = What::Media { action, track: Some(track.clone()) };
+            let order = self.order(Some(cue.number), Output::Phones, what, at);
+            let message = self.audience.carry(carry, track, at);
             self.tell_all(&order, message);
         }
     }

@@ -39,7 +39,7 @@ fn one_sound(report: &Report, node: &Node, known: &mut Known) -> Option<SoundCue
         routes: routes(&table, media.map(|media| known.library.info(media).channels)),
     };
     let length = length(known.library, media?, sound.loops, sound.offset);
-    starts_within(&table, &sound, known.library);
+    starts_within(&table, sound.offset, sound.media, known.library);
     fades_fit(&table, sound.fade_in + sound.fade_out, length);
     Some(sound)
 }
@@ -102,10 +102,10 @@ pub fn capture_length(capture: &CaptureCue) -> Option<Span> {
     }
 }
 
-fn starts_within(table: &Table, sound: &SoundCue, library: &Library) {
-    let length = library.info(sound.media).length();
-    if let Some(node) = table.node("start_at").filter(|_| sound.offset >= length) {
-        let message = format!("it starts at {}, and the file is over at {length}", sound.offset);
+fn starts_within(table: &Table, offset: Span, media: MediaId, library: &Library) {
+    let length = library.info(media).length();
+    if let Some(node) = table.node("start_at").filter(|_| offset >= length) {
+        let message = format!("it starts at {offset}, and the file is over at {length}");
         table.report.error(node.spot, code::START_BEYOND_END, message, None);
     }
 }
@@ -166,6 +166,9 @@ const PHONE_KEYS: &[&str] = &[
     "loop",
     "fade_in",
     "fade_out",
+    "start_at",
+    "load",
+    "unload",
     "flash",
     "torch",
     "vibrate",
@@ -180,7 +183,7 @@ pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
         table.no_effect(&["fade"], "color");
     }
     if table.node("track").is_none() {
-        table.no_effect(&["volume_db", "loop", "fade_in", "fade_out"], "track");
+        table.no_effect(&["volume_db", "loop", "fade_in", "fade_out", "start_at"], "track");
     }
     let fade = table.or("fade", Span::ZERO);
     Some(PhoneCue {
@@ -191,6 +194,8 @@ pub fn phones(report: &Report, node: &Node, known: &Known) -> Option<PhoneCue> {
         torch: table.read("torch"),
         vibrate: table.node("vibrate").and_then(|node| vibrate(report, node)),
         talk: talk::read(&table, known),
+        load: tracks(&table, "load", known),
+        unload: tracks(&table, "unload", known),
     })
 }
 
@@ -211,10 +216,20 @@ fn phone_track(table: &Table, known: &Known) -> Option<PhoneTrack> {
         loops: table.or("loop", Loops::Times(1)),
         fade_in: table.or("fade_in", Span::ZERO),
         fade_out: table.or("fade_out", Span::ZERO),
+        offset: table.or("start_at", Span::ZERO),
     };
-    let length = media.and_then(|media| length(known.library, media, track.loops, Span::ZERO));
+    if let Some(media) = media {
+        starts_within(table, track.offset, media, known.library);
+    }
+    let length = media.and_then(|media| length(known.library, media, track.loops, track.offset));
     fades_fit(table, track.fade_in + track.fade_out, length);
     Some(track)
+}
+
+/// One name, or several.
+fn tracks(table: &Table, key: &str, known: &Known) -> Vec<TrackId> {
+    let nodes = table.node(key).map_or(&[][..], Node::one_or_many);
+    nodes.iter().filter_map(|node| Some(track(table.report, node, known)?.0)).collect()
 }
 
 /// How long phones are busy with it; none if they are until something ends it.
@@ -223,7 +238,7 @@ pub fn phones_length(phones: &PhoneCue, known: &Known) -> Option<Span> {
     if let Some(track) = &phones.track
         && let Some(&Some(media)) = known.tracks.get(&track.track)
     {
-        longest = longest.max(length(known.library, media, track.loops, Span::ZERO)?);
+        longest = longest.max(length(known.library, media, track.loops, track.offset)?);
     }
     Some(longest)
 }

@@ -73,6 +73,7 @@ async function main(bytes, words) {
     load: createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) }),
     tell,
     chirp: (rateHz) => core.chirp(rateHz),
+    fetchReels: once(async () => (await import("/page/reels.js")).createReels()),
     fetchFilms: once(async () => {
       const { createFilms } = await import("/page/films.js");
       return createFilms({ document, nowMs, heardS, nextFrame: (act) => { requestAnimationFrame(act); } });

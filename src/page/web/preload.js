@@ -2,7 +2,7 @@
 //
 // The last part of a track's URL is the SHA-256 of its bytes, in hexadecimal. When to try again is the core's business.
 
-/** @typedef {{ pieces: Uint8Array[], have: number }} Part */
+/** What came lies at the beginning of `room`. @typedef {{ room: Uint8Array, have: number }} Part */
 
 /**
  * @param {object} world
@@ -16,10 +16,10 @@ export function createPreload({ fetch, hash }) {
 
   /** @param {string} url */
   async function load(url) {
-    const part = parts.get(url) || { pieces: [], have: 0 };
+    const part = parts.get(url) || { room: new Uint8Array(0), have: 0 };
     parts.set(url, part);
     await fill(url, part);
-    const whole = joined(part);
+    const whole = part.have === part.room.length ? part.room : part.room.slice(0, part.have);
     // Right or wrong, nothing goes on behind it.
     parts.delete(url);
     const sha256 = url.split("/").pop();
@@ -36,7 +36,10 @@ export function createPreload({ fetch, hash }) {
       throw new Error(`${answer.status}`);
     }
     // Whoever knows no ranges begins anew.
-    if (answer.status !== 206) [part.pieces, part.have] = [[], 0];
+    if (answer.status !== 206) part.have = 0;
+    // Room for all at once: joining an hour of sound at the end would take as much again.
+    const size = Number(answer.headers && answer.headers.get("content-length"));
+    if (size > 0) reserve(part, size);
     if (!answer.body) return add(part, new Uint8Array(await answer.arrayBuffer()));
     const reader = answer.body.getReader();
     for (;;) {
@@ -51,19 +54,17 @@ export function createPreload({ fetch, hash }) {
 
 /** @param {Part} part @param {Uint8Array} piece */
 function add(part, piece) {
-  part.pieces.push(piece);
+  if (part.have + piece.length > part.room.length) reserve(part, Math.max(piece.length, part.have));
+  part.room.set(piece, part.have);
   part.have += piece.length;
 }
 
-/** @param {Part} part */
-function joined({ pieces, have }) {
-  const whole = new Uint8Array(have);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+/** Room for so many octets more. @param {Part} part @param {number} more */
+function reserve(part, more) {
+  if (part.room.length === part.have + more) return;
+  const room = new Uint8Array(part.have + more);
+  room.set(part.room.subarray(0, part.have));
+  part.room = room;
 }
 
 /**

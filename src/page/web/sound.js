@@ -3,7 +3,12 @@
 // A piece goes source -> its own fade -> its voice's gain -> out. Nothing here looks at a clock but the context's.
 
 /** @typedef {import("./types").AudioLook} AudioLook */
-/** @typedef {{ source: AudioBufferSourceNode, fade: GainNode, voice: number }} Piece */
+/** `source` is null where others play it. @typedef {{ source: AudioBufferSourceNode | null, fade: GainNode, voice: number }} Piece */
+
+/** A track of fewer octets is never long. */
+const LONG_BYTES = 2_000_000;
+/** Decoded whole, so much is a phone's memory. */
+const WARN_MB = 10;
 
 /**
  * @param {object} world
@@ -12,13 +17,16 @@
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {(rateHz: number) => Float32Array} world.chirp
  * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once there is one
+ * @param {() => Promise<import("./types").Reels>} world.fetchReels what plays long tracks, the same
  * @returns {import("./types").Sound}
  */
-export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
+export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetchReels }) {
   /** @type {AudioContext | null} */
   let context = null;
   /** @type {import("./types").Films | null} */
   let films = null;
+  /** @type {import("./types").Reels | null} */
+  let reels = null;
   /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
   const fetched = new Map();
   /** @type {Map<string, AudioBuffer>} */
@@ -80,9 +88,19 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
    * @returns {Promise<AudioBuffer | number>} */
   async function prepare(host, track, data) {
     const type = filmType(new Uint8Array(data));
-    if (!type) return decodeSound(host, data);
+    if (!type) return (data.byteLength > LONG_BYTES && await reel(host, track, data)) || decodeSound(host, data);
     films = await fetchFilms();
     return films.load(track, new Blob([data], { type }));
+  }
+
+  /** A long track's length; null for one that is decoded whole. @param {AudioContext} host @param {string} track
+   * @param {ArrayBuffer} data */
+  async function reel(host, track, data) {
+    reels = await fetchReels();
+    const lengthS = await reels.load(host, track, data);
+    const mb = Math.round(data.byteLength / 1e6);
+    if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of neither WAV nor FLAC are decoded whole, which takes many times as much`);
+    return lengthS;
   }
 
   // What a film sounds goes the way of its voice.
@@ -116,6 +134,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
 
   /** @param {AudioContext} host @param {import("./types").Begin} act */
   function begin(host, act) {
+    if (reels && reels.has(act.track_id)) return beginReel(host, reels, act);
     const buffer = decoded.get(act.track_id);
     if (!buffer) return;
     // Told too late, it starts as far into the track as it would be by now.
@@ -140,6 +159,20 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
     };
   }
 
+  /** @param {AudioContext} host @param {import("./types").Reels} long @param {import("./types").Begin} act */
+  function beginReel(host, long, act) {
+    const fade = host.createGain();
+    const at = Math.max(act.at_s, host.currentTime);
+    if (act.rise_s > 0) line(fade.gain, [[at, 0], [at + act.rise_s, 1]]);
+    fade.connect(voiceOf(host, act.voice));
+    pieces.set(act.segment, { source: null, fade, voice: act.voice });
+    long.begin(host, act, fade, () => {
+      pieces.delete(act.segment);
+      fade.disconnect();
+      sweep(act.voice);
+    });
+  }
+
   // A voice without pieces is over; a piece that replaces another begins before that one ends.
   /** @param {number} voice */
   function sweep(voice) {
@@ -155,7 +188,8 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
     if (!piece) return;
     const at = Math.max(act.at_s, host.currentTime);
     if (act.fall_s > 0) line(piece.fade.gain, [[at, 1], [at + act.fall_s, 0]]);
-    piece.source.stop(at + act.fall_s);
+    if (piece.source) piece.source.stop(at + act.fall_s);
+    else if (reels) reels.end(host, act);
   }
 
   /** Straight lines through points. @param {AudioParam} param @param {[number, number][]} points */
@@ -209,6 +243,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
         fetched.delete(act.track_id);
         decoded.delete(act.track_id);
         if (films) films.forget(act.track_id);
+        if (reels) reels.forget(act.track_id);
         return;
       }
       if (!context) return;
@@ -221,7 +256,8 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms }) {
       else if (act.act === "gain") line(voiceOf(context, act.voice).gain, act.points);
       else {
         const piece = pieces.get(act.segment);
-        if (piece) piece.source.playbackRate.setValueAtTime(act.rate, act.at_s);
+        if (piece && piece.source) piece.source.playbackRate.setValueAtTime(act.rate, act.at_s);
+        else if (piece && reels) reels.rate(context, act);
       }
     },
     look: lookAt,

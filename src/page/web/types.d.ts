@@ -229,6 +229,26 @@ export interface Prompter {
   draw(netMs: number): void;
 }
 
+/** A track that pieces can be cut of. */
+export interface Cutter {
+  rateHz: number; frames: number;
+  /** A file with at least these frames; its first one is `first`. */
+  cut(first: number, last: number): { bytes: ArrayBuffer; first: number };
+}
+
+/** Tracks too long to be held decoded. */
+export interface Reels {
+  /** Gives its length in seconds; null for one that is short, or whose format is not to be cut. */
+  load(host: BaseAudioContext, track: string, bytes: ArrayBuffer): Promise<number | null>;
+  has(track: string): boolean;
+  owns(segment: number): boolean;
+  forget(track: string): void;
+  /** `over` is called once nothing of it sounds any more. */
+  begin(host: AudioContext, act: Begin, out: AudioNode, over: () => void): void;
+  rate(host: AudioContext, act: Rate): void;
+  end(host: AudioContext, act: End): void;
+}
+
 /** Tracks with pictures. */
 export interface Films {
   /** Gives its length in seconds once it can be shown. */

@@ -24,6 +24,10 @@ pub struct PhoneCue {
     pub vibrate: Option<Span>,
     /// What they were told another evening.
     pub talk: Option<Arc<PhoneTalk>>,
+    /// Tracks that they fetch, and have ready.
+    pub load: Vec<TrackId>,
+    /// Tracks that end and leave their memory, until they are loaded or played again.
+    pub unload: Vec<TrackId>,
 }
 
 impl PhoneCue {
@@ -50,6 +54,8 @@ pub struct PhoneTrack {
     pub fade_in: Span,
     /// To silence at the end.
     pub fade_out: Span,
+    /// Where in the track it begins.
+    pub offset: Span,
 }
 
 /// Flashes on phones: three a second at most, unless the show file gives a reason to allow more.

@@ -1,0 +1,149 @@
+// A track of an hour in Chromium: in step from its beginning, from its middle and to its end, across the pieces that it is
+// decoded in. Prints how far off its clicks were, and what the page took of the machine's memory.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { clickTimes, median, quantile, stoodStillMs } from "./capture.js";
+import { heard, house, inStep, open, startBox, startBrowser, startOf, tapped, until, wav, whyNot } from "./helpers.js";
+
+const skip = whyNot() || false;
+const RATE_HZ = 16_000;
+const SECONDS = 3_600;
+/** So many clicks from where a cue begins; how often they come tells the place. */
+const PARTS = {
+  beginning: { go: 1, fromS: 0, everyS: 0.25, listenS: 14 },
+  middle: { go: 2, fromS: 1_800, everyS: 0.2, listenS: 15 },
+  end: { go: 3, fromS: 3_585, everyS: 0.3125, listenS: 15 },
+};
+/** Decoded whole, on a context of 48 kHz. */
+const WHOLE_MB = (SECONDS * 48_000 * 4) / 1e6;
+const FILE_MB = (SECONDS * RATE_HZ * 2) / 1e6;
+/** One part is looked for no further. */
+const PART_S = 60;
+let box;
+let browser;
+
+before(async () => {
+  if (skip) return;
+  box = await startBox(hour);
+  browser = await startBrowser();
+});
+
+after(async () => {
+  if (browser) await browser.close();
+  if (box) await box.stop();
+});
+
+function hour(folder) {
+  mkdirSync(join(folder, "audio"), { recursive: true });
+  writeFileSync(join(folder, "audio/hour.wav"), wav(RATE_HZ, RATE_HZ * SECONDS, sample));
+  writeFileSync(join(folder, "audio/sunrise.flac"), readFileSync(join(house, "config/demo/audio/sunrise.flac")));
+  const cue = ({ go, fromS }) => `
+[[list.cue]]
+number = ${go}
+name = "From ${fromS} s"
+phones = { track = "hour", start_at = "${fromS}s" }
+`;
+  writeFileSync(join(folder, "show.toml"), `
+[show]
+title = "An hour"
+
+[tracks]
+hour = "audio/hour.wav"
+sunrise = "audio/sunrise.flac"
+
+[[list]]
+name = "main"
+${Object.values(PARTS).map(cue).join("")}`);
+  return folder;
+}
+
+/** A sample at full that dies away at once, as often as the part says. */
+function sample(n) {
+  const part = Object.values(PARTS).find(({ fromS }) => n >= fromS * RATE_HZ && n < (fromS + PART_S) * RATE_HZ);
+  const since = part ? (n - part.fromS * RATE_HZ) % (part.everyS * RATE_HZ) : 4;
+  return since < 4 ? 32_000 >> since : 0;
+}
+
+/** What the pages' processes hold, megabytes. */
+async function heldMb() {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  await session.detach();
+  const held = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => readFileSync(`/proc/${id}/status`, "utf8"));
+  return held.reduce((sum, status) => sum + Number(/VmRSS:\s+(\d+)/.exec(status)[1]) / 1e3, 0);
+}
+
+test("sx10: a track of an hour plays in step from its beginning, its middle and to its end, and is never held decoded", { skip, timeout: 180_000 }, async (t) => {
+  const empty = await open(browser, "/healthz", box.port);
+  const beforeMb = await heldMb();
+  await empty.close();
+  const page = await tapped(browser, box.port);
+  await inStep(page);
+  let mostMb = await heldMb();
+  for (const [name, { fromS, everyS, listenS }] of Object.entries(PARTS)) {
+    const first = (await heard(page)).clicks.length;
+    await box.go();
+    await until("clicks come", async () => (await heard(page)).clicks.length > first + 2, 40);
+    const startMs = await startOf(browser, box.port);
+    const enough = Math.floor(listenS / everyS) - 2;
+    await until("enough are heard", async () => (await heard(page)).clicks.length >= first + enough, 40);
+    mostMb = Math.max(mostMb, await heldMb());
+    const ear = await heard(page);
+    const aheadMs = await page.evaluate(() => window.downbeat.netMs() - performance.timeOrigin - performance.now());
+    const places = clickTimes(ear).slice(first).map((ms) => (ms + aheadMs - startMs) / 1000 - fromS);
+    // What the part before still sounds in the cross-fade is not this one's.
+    const ours = places.filter((s) => s > -everyS / 2);
+    const numbers = ours.map((s) => Math.round(s / everyS) + 0);
+    assert.deepEqual(numbers, numbers.map((_, k) => numbers[0] + k), `${name}: each click once`);
+    assert.ok(numbers[0] <= 1, `${name}: from its first clicks on, not ${numbers[0]}`);
+    const off = ours.map((s, k) => (s - numbers[k] * everyS) * 1000);
+    const still = stoodStillMs(ear, first);
+    const p95 = quantile(off.map(Math.abs), 0.95);
+    t.diagnostic(`${name}: ${off.length} clicks, middle ${median(off).toFixed(3)} ms off, p95 ${p95.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
+    assert.ok(p95 < 5 + still, `${name} is ${p95} ms off`);
+  }
+  t.diagnostic(`an empty page holds ${beforeMb.toFixed(0)} MB, this one ${mostMb.toFixed(0)} at most, ${FILE_MB.toFixed(0)} MB of them the file; decoded whole it would be ${WHOLE_MB.toFixed(0)} more`);
+  assert.ok(mostMb - beforeMb < WHOLE_MB, `${mostMb - beforeMb} MB more`);
+  await until("it is over", async () => (await page.evaluate(() => window.downbeat.look().fare.doing)) === "ready", 40);
+  await page.close();
+});
+
+test("a piece of a FLAC file decodes to the very samples that the whole has there", { skip, timeout: 60_000 }, async () => {
+  const page = await open(browser, "/screen", box.port, { ear: true });
+  const pieces = await page.evaluate(async () => {
+    const { cutter } = await import("/page/cuts.js");
+    const { welcome } = await new Promise((done) => {
+      const socket = new WebSocket(`ws://${location.host}/ws`);
+      const id = "00000000-0000-4000-8000-000000000001";
+      socket.onmessage = ({ data }) => { const said = JSON.parse(data); if (said.type === "hello") done({ welcome: said }); };
+      socket.onopen = () => socket.send(JSON.stringify({
+        type: "hello", header: { id, timestamp: 1, node_id: id, sequence: 1 }, protocol_version: "0.1.0", capabilities: [], node_type: "client",
+      }));
+    });
+    const { url } = welcome.show.tracks.find(({ track_id }) => track_id === "sunrise");
+    const file = await (await fetch(url)).arrayBuffer();
+    const cuts = cutter(file);
+    const host = new OfflineAudioContext(2, 48_000, cuts.rateHz);
+    const whole = await host.decodeAudioData(file.slice(0));
+    const looks = [0, 0.1, 0.37, 0.5, 0.83, 0.97].map((share) => Math.floor(share * cuts.frames));
+    return Promise.all(looks.map(async (from) => {
+      const last = Math.min(cuts.frames, from + cuts.rateHz);
+      const { bytes, first } = cuts.cut(from, last);
+      const piece = await host.decodeAudioData(bytes);
+      let worst = 0;
+      for (let channel = 0; channel < whole.numberOfChannels; channel += 1) {
+        const [all, some] = [whole.getChannelData(channel), piece.getChannelData(channel)];
+        for (let n = from; n < last; n += 1) worst = Math.max(worst, Math.abs(all[n] - some[n - first]));
+      }
+      return { from, first, worst, frames: [whole.length, cuts.frames] };
+    }));
+  });
+  for (const { from, first, worst, frames } of pieces) {
+    assert.equal(frames[0], frames[1], "the length it says");
+    assert.ok(first <= from && worst === 0, `from ${from}, decoded from ${first} on: ${worst} off`);
+  }
+  await page.close();
+});
