@@ -1,6 +1,7 @@
 //! Who serves: the box, or one of its peers, on one processor; and how a word reaches everybody through it.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -40,8 +41,8 @@ pub enum ServerError {
     Machine { what: &'static str, source: io::Error },
     #[error("`npm install` in {0} failed; say `--peers floor,downbeat` to go without node")]
     NoPackages(PathBuf),
-    #[error("{0} did not listen in time")]
-    Silent(&'static str),
+    #[error("{name} did not listen; it said: {said}")]
+    Silent { name: &'static str, said: String },
     #[error("the publisher was not let in, or not told what it needs")]
     NoPublisher,
 }
@@ -229,18 +230,27 @@ async fn start_other(peer: Peer) -> Result<(Child, SocketAddr), ServerError> {
             own
         }
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut said = tempfile::tempfile().map_err(machine("a temporary file"))?;
+    let errors = said.try_clone().map_err(machine("a temporary file"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     let mut child = command.spawn().map_err(machine("the peer"))?;
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(at).is_err() {
         if Instant::now() > deadline || !matches!(child.try_wait(), Ok(None)) {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(ServerError::Silent(peer.name()));
+            return Err(ServerError::Silent { name: peer.name(), said: read_all(&mut said) });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok((child, at))
+}
+
+fn read_all(file: &mut File) -> String {
+    let mut text = String::new();
+    // What cannot be read was not said.
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    text
 }
 
 /// Node's packages, installed once.
