@@ -12,7 +12,7 @@ use engine::boxfile::clock::Part;
 use engine::clock::TAI_UTC;
 use engine::phones::Limits;
 use engine::show::Show;
-use engine::told::{Effect, Input, Said, To};
+use engine::told::{Effect, Input, Said};
 use engine::{Engine, EngineStart};
 use io::clock::{BoxClock, ClockWriter};
 use io::conductor::{Conductor, EngineHandle};
@@ -25,10 +25,9 @@ use io::peers::{Air, AirSetup, News, Peers, PeersSetup};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 use units::{ShowTime, Span};
 use uuid::Uuid;
-use wire::solusync::Message;
 
 use crate::broadcast::Broadcast;
 use crate::cli::Globals;
@@ -71,7 +70,9 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let journal = Journal::begin(Some(&state)).map(Arc::new).map_err(|error| {
         Refused(format!("could not open the journal in {}: {error}", state.display()))
     })?;
-    let crowd = Arc::new(Crowd::new(node, clock.clone(), TAI_UTC, &limits(&config)));
+    let crowd = Crowd::new(node, clock.clone(), TAI_UTC, &limits(&config))
+        .map(Arc::new)
+        .map_err(|error| Refused(format!("could not start speaking to phones: {error}")))?;
     let board = Switchboard::new(clock.clone(), &limits(&config), config.bloom.idle, token);
     let board = Arc::new(board);
     let (reports, heard) = std::sync::mpsc::channel();
@@ -122,7 +123,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         keeper: keeper.handle(),
         journal: journal.clone(),
         outputs: outputs.clone(),
-        words: carry_words(crowd.clone()),
+        crowd: crowd.clone(),
     };
     let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
     let engine = Engine::new(show.clone(), start);
@@ -166,7 +167,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         outputs: Box::new(Watched(outputs.clone())),
     });
     let feed = journal.watch();
-    let doors = Doors::open(house.clone(), network, secure, control);
+    let doors = Doors::open(house.clone(), network, secure, control)
+        .map_err(|error| Refused(format!("could not open the doors: {error}")))?;
     tokio::spawn(tell_the_zone(handle.clone()));
     warnings.extend_from_slice(outputs.warnings());
     warnings.extend(keeper.warnings().iter().cloned());
@@ -195,7 +197,7 @@ struct Stage {
     keeper: ClockHandle,
     journal: Arc<Journal>,
     outputs: Arc<Outputs>,
-    words: mpsc::UnboundedSender<(To, Uuid, Message)>,
+    crowd: Arc<Crowd>,
 }
 
 impl Stage {
@@ -207,10 +209,7 @@ impl Stage {
             Effect::Timecode(course) => self.outputs.play_timecode(course),
             Effect::Listen(listening) => self.outputs.listen(listening),
             Effect::Air(what) => self.broadcast.play(what),
-            Effect::Tell { to, id, message } => {
-                // Without a runtime nobody is left to hear it.
-                let _ = self.words.send((to, id, message));
-            }
+            Effect::Tell { to, id, message } => self.crowd.tell(to, id, message),
             Effect::ShowRuns(runs) => self.keeper.show_runs(runs),
             Effect::Said(said) => self.note(Event::Said(said)),
             Effect::Ordered(order) => self.note(Event::Account(Account::Ordered { order })),
@@ -221,17 +220,6 @@ impl Stage {
     fn note(&self, event: Event) {
         self.journal.note(self.clock.now(), event);
     }
-}
-
-/// Words for phones leave the engine's thread at once and reach a thousand queues from here, in order.
-fn carry_words(crowd: Arc<Crowd>) -> mpsc::UnboundedSender<(To, Uuid, Message)> {
-    let (words, mut spoken) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some((to, id, message)) = spoken.recv().await {
-            crowd.tell(to, id, &message);
-        }
-    });
-    words
 }
 
 /// HTTPS and WebTransport, with what there is to say about them. A port that cannot be had is a loud word, not the

@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::Instrument;
 use wire::bloom::ParticipantId;
 
-use super::socket::{self, End, Heard, Line, Socket};
+use super::socket::{self, End, Heard, Line};
+use super::stream::Stream;
 use super::switchboard::Place;
 use super::{House, Peer};
 use crate::chance;
@@ -42,7 +43,7 @@ pub(super) async fn upgrade(
     };
     match standing {
         Ok(standing) => {
-            let attend = move |socket| attend(house, peer, id, standing, socket).instrument(span);
+            let attend = move |stream| attend(house, peer, id, standing, stream).instrument(span);
             socket::upgrade(request, attend)
         }
         Err(why) => {
@@ -64,11 +65,11 @@ async fn attend(
     peer: Peer,
     id: ParticipantId,
     standing: Standing,
-    socket: Socket,
+    stream: Stream,
 ) {
     match house.board.enter(id, peer.address(), standing) {
         Ok(mut place) => {
-            let mut line = Line::new(socket, place.take_inbox());
+            let mut line = Line::new(stream, place.take_inbox());
             let end = converse(&mut line, &mut place).await;
             tracing::debug!(?end, "socket ended");
             // The others hear of it before this one has said its goodbye.
@@ -78,7 +79,7 @@ async fn attend(
         }
         Err(refusal) => {
             let word = Some(refusal.emit().into());
-            socket::dismiss(socket, word, CloseCode::Again).await;
+            socket::turn_away(stream, word, CloseCode::Again).await;
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Everybody on `/ws`: who has a seat, and how a word reaches all of them.
 //!
-//! A message is written as JSON once and every socket sends the same bytes. Each socket has a short queue of its
-//! own; one whose queue is full cannot keep up and loses its seat, and nobody else notices.
+//! A message is written as JSON and framed once, and one thread sends these octets to everybody, a call each: no task
+//! wakes for them, and nothing that tasks are busy with stands before them. Who cannot take them has a short queue; one
+//! whose queue is full cannot keep up and loses its seat, and nobody else notices.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::{io, thread};
 
 use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
 use engine::told::To;
 use serde::Serialize;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
@@ -22,7 +24,7 @@ use wire::time::Channel;
 use wire::token::Role;
 
 use super::Peer;
-use super::socket::{Inbox, Outbox, Waiting, queue};
+use super::outbox::{Inbox, Outbox, Waiting, Word, queue};
 use crate::chance;
 use crate::clock::BoxClock;
 
@@ -32,12 +34,21 @@ const WAITING: Waiting = Waiting { words: 64, octets: 4 << 20 };
 /// Everybody on `/ws`.
 #[derive(Debug)]
 pub struct Crowd {
+    hall: Arc<Hall>,
+    words: Sender<(To, Uuid, Message)>,
+}
+
+/// What the crowd and the thread that speaks to it share.
+#[derive(Debug)]
+struct Hall {
     node: Uuid,
     clock: BoxClock,
     tai_utc: Span,
     sequence: AtomicU64,
     phones: AtomicU64,
     seats: Mutex<BTreeMap<PhoneId, Seat>>,
+    /// How many of them have said `hello`.
+    greeted: AtomicUsize,
     door: Mutex<Doorkeeper>,
     pace: Mutex<HousePace>,
     attending: AtomicU64,
@@ -61,7 +72,7 @@ pub(super) struct Counts {
 
 #[derive(Debug)]
 struct Seat {
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     peer: Peer,
     since: ShowTime,
     greeted: bool,
@@ -130,59 +141,34 @@ pub struct PhoneGlance {
 }
 
 impl Crowd {
-    /// Nobody yet.
-    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> Self {
-        Self {
+    /// Nobody yet, and the thread that will speak to them; it ends with the crowd.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> io::Result<Self> {
+        let hall = Arc::new(Hall {
             node,
             clock,
             tai_utc,
             sequence: AtomicU64::new(0),
             phones: AtomicU64::new(0),
             seats: Mutex::default(),
+            greeted: AtomicUsize::new(0),
             door: Mutex::new(Doorkeeper::new(limits.connections_per_address)),
             pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
-        }
+        });
+        let (words, spoken) = channel();
+        let speaks = hall.clone();
+        thread::Builder::new().name("crowd".into()).spawn(move || speaks.speak(&spoken))?;
+        Ok(Self { hall, words })
     }
 
-    /// Tells phones something; `id` is the message's own.
-    pub fn tell(&self, to: To, id: Uuid, message: &Message) {
-        let text = self.text(id, message);
-        match to {
-            To::All => self.tell_greeted(&text),
-            To::One(phone) => self.tell_one(phone, &text),
-        }
-        if let (To::One(phone), Message::ClockCorrection(ClockCorrection(it))) = (to, message) {
-            self.note_correction(phone, *it);
-        }
-    }
-
-    fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
-        if let Some(seat) = self.seats().get_mut(&phone) {
-            seat.correction = correction;
-        }
-    }
-
-    fn tell_greeted(&self, text: &Utf8Bytes) {
-        let mut seats = self.seats();
-        seats.retain(|_, seat| !seat.greeted || self.offer(seat, text));
-    }
-
-    fn tell_one(&self, phone: PhoneId, text: &Utf8Bytes) {
-        let mut seats = self.seats();
-        if seats.get(&phone).is_some_and(|seat| !self.offer(seat, text)) {
-            seats.remove(&phone);
-        }
-    }
-
-    /// Whether the seat keeps up.
-    fn offer(&self, seat: &Seat, text: &Utf8Bytes) -> bool {
-        let taken = seat.outbox.offer(text.clone());
-        if !taken {
-            self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
-        }
-        taken
+    /// Tells phones something, after all that was told before; `id` is the message's own. Never waits.
+    pub fn tell(&self, to: To, id: Uuid, message: Message) {
+        // A thread that is gone has nobody left to tell.
+        let _ = self.words.send((to, id, message));
     }
 
     /// Phones that have said hello and have every track, by their own last word.
@@ -192,7 +178,7 @@ impl Crowd {
             let counts = status.and_then(|it| Some((it.tracks_ready?, it.tracks_wanted?)));
             seat.greeted && counts.is_some_and(|(ready, wanted)| ready >= wanted)
         };
-        self.seats().values().filter(has_all).count()
+        self.hall.seats().values().filter(has_all).count()
     }
 
     /// Says to every phone how this box fares (SX-12).
@@ -203,15 +189,202 @@ impl Crowd {
             memory_usage,
             ..NodeStatus::of(NodeType::Master)
         };
-        self.tell(To::All, chance::uuid(), &Message::NodeStatus(Box::new(status)));
-        let pace = self.pace().poll(self.clock.now(), self.greeted(), cpu_usage);
+        self.tell(To::All, chance::uuid(), Message::NodeStatus(Box::new(status)));
+        let pace = self.hall.pace().poll(self.hall.clock.now(), self.greeted(), cpu_usage);
         if let Some(pace) = pace {
-            self.tell(To::All, chance::uuid(), &Message::ClockPace(pace));
+            self.tell(To::All, chance::uuid(), Message::ClockPace(pace));
+        }
+    }
+
+    /// A message as this box says it to one phone at once.
+    pub(super) fn text(&self, message: &Message) -> Word {
+        self.hall.text(chance::uuid(), message)
+    }
+
+    pub(super) fn refusal(&self, refusal: Refusal) -> Word {
+        self.hall.counts.refused[index(refusal.code)].fetch_add(1, Ordering::Relaxed);
+        self.text(&Message::Error(refusal))
+    }
+
+    /// How often each code was said since the box began.
+    pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
+        let counts = CODES.iter().zip(&self.hall.counts.refused);
+        counts.map(|((_, word), count)| (*word, count.load(Ordering::Relaxed))).collect()
+    }
+
+    pub(super) fn wire_now(&self) -> WireTime {
+        self.hall.wire_now()
+    }
+
+    /// A seat for a new socket, or the refusal it is to hear.
+    pub(super) fn enter(&self, peer: Peer) -> Result<Ticket, Refusal> {
+        if let Some(address) = peer.address() {
+            self.hall.door().enter(address).map_err(|full| Refusal {
+                code: RefusalCode::TooManyConnections,
+                message: full.to_string(),
+            })?;
+        }
+        let phone = PhoneId(self.hall.phones.fetch_add(1, Ordering::Relaxed) + 1);
+        let (outbox, inbox) = queue(WAITING);
+        let since = self.hall.clock.now();
+        let heard = Pulse::new(since);
+        let seat = Seat {
+            outbox: Arc::new(outbox),
+            peer,
+            since,
+            heard: heard.clone(),
+            greeted: false,
+            role: Role::Audience,
+            status: None,
+            correction: None,
+            asked: None,
+        };
+        self.hall.seats().insert(phone, seat);
+        self.hall.attending.fetch_add(1, Ordering::Relaxed);
+        Ok(Ticket { phone, inbox, heard })
+    }
+
+    /// From now on it hears what all hear, and first how often it may ask the time.
+    pub(super) fn greet(&self, phone: PhoneId, role: Role) {
+        if let Some(seat) = self.hall.seats().get_mut(&phone) {
+            seat.role = role;
+            if !std::mem::replace(&mut seat.greeted, true) {
+                self.hall.greeted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let told = self.hall.pace().handle_joined(self.hall.clock.now(), phone, self.greeted());
+        if let Some((to, pace)) = told {
+            self.tell(to, chance::uuid(), Message::ClockPace(pace));
+        }
+    }
+
+    pub(super) fn note_status(&self, phone: PhoneId, status: &NodeStatus) {
+        let now = self.hall.clock.now();
+        if let Some(seat) = self.hall.seats().get_mut(&phone) {
+            seat.status = Some((now, status.clone()));
+        }
+    }
+
+    /// A phone asked the time. Anybody may call themselves any phone on `/time`, so only one from the phone's own
+    /// address is believed; this is for people to look at.
+    pub(super) fn note_asked(&self, phone: PhoneId, channel: Channel, from: Option<IpAddr>) {
+        let now = self.hall.clock.now();
+        if let Some(seat) =
+            self.hall.seats().get_mut(&phone).filter(|seat| seat.peer.address() == from)
+        {
+            seat.asked = Some((now, channel));
+        }
+    }
+
+    /// The same on a peer connection, which the phone itself has offered, from whatever address.
+    pub(super) fn note_asked_on_connection(&self, phone: PhoneId) {
+        self.hall.counts.time_channels.fetch_add(1, Ordering::Relaxed);
+        let now = self.hall.clock.now();
+        if let Some(seat) = self.hall.seats().get_mut(&phone) {
+            seat.asked = Some((now, Channel::DataChannel));
+        }
+    }
+
+    pub(super) fn leave(&self, phone: PhoneId, peer: Peer) {
+        self.hall.take_away(phone);
+        if let Some(address) = peer.address() {
+            self.hall.door().leave(address);
+        }
+    }
+
+    /// The socket's task has said goodbye.
+    pub(super) fn left(&self) {
+        self.hall.attending.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes every seat away; each socket says goodbye by itself.
+    pub(super) fn send_home(&self) {
+        let phones: Vec<PhoneId> = self.hall.seats().keys().copied().collect();
+        phones.into_iter().for_each(|phone| self.hall.take_away(phone));
+    }
+
+    /// Sockets whose tasks have not ended.
+    pub(super) fn attending(&self) -> u64 {
+        self.hall.attending.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.hall.counts
+    }
+
+    /// Sockets that are open.
+    pub fn sockets(&self) -> usize {
+        self.hall.seats().len()
+    }
+
+    /// Phones that have said `hello`.
+    pub fn greeted(&self) -> usize {
+        self.hall.greeted.load(Ordering::Relaxed)
+    }
+
+    /// Every socket, in the order of coming.
+    pub fn glance(&self) -> Vec<PhoneGlance> {
+        let now = self.hall.clock.now();
+        self.hall.seats().iter().map(|(&id, seat)| seat.glance(id, now)).collect()
+    }
+}
+
+impl Hall {
+    /// For as long as there is a crowd.
+    fn speak(&self, words: &Receiver<(To, Uuid, Message)>) {
+        for (to, id, message) in words {
+            let word = self.text(id, &message);
+            match to {
+                To::All => self.tell_greeted(&word),
+                To::One(phone) => self.tell_one(phone, &word),
+            }
+            if let (To::One(phone), Message::ClockCorrection(ClockCorrection(it))) = (to, message) {
+                self.note_correction(phone, it);
+            }
+        }
+    }
+
+    /// Nobody is kept from coming or going meanwhile.
+    fn tell_greeted(&self, word: &Word) {
+        let greeted: Vec<(PhoneId, Arc<Outbox>)> = {
+            let seats = self.seats();
+            let greeted = seats.iter().filter(|(_, seat)| seat.greeted);
+            greeted.map(|(&phone, seat)| (phone, seat.outbox.clone())).collect()
+        };
+        for (phone, outbox) in greeted {
+            self.offer(phone, &outbox, word);
+        }
+    }
+
+    fn tell_one(&self, phone: PhoneId, word: &Word) {
+        let outbox = self.seats().get(&phone).map(|seat| seat.outbox.clone());
+        if let Some(outbox) = outbox {
+            self.offer(phone, &outbox, word);
+        }
+    }
+
+    fn offer(&self, phone: PhoneId, outbox: &Outbox, word: &Word) {
+        if !outbox.offer(word) {
+            self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
+            self.take_away(phone);
+        }
+    }
+
+    fn take_away(&self, phone: PhoneId) {
+        let seat = self.seats().remove(&phone);
+        if seat.is_some_and(|seat| seat.greeted) {
+            self.greeted.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
+        if let Some(seat) = self.seats().get_mut(&phone) {
+            seat.correction = correction;
         }
     }
 
     /// A message as this box says it: the header is made here, at the edge.
-    pub(super) fn text(&self, id: Uuid, message: &Message) -> Utf8Bytes {
+    fn text(&self, id: Uuid, message: &Message) -> Word {
         let header = Header {
             id,
             timestamp: self.wire_now(),
@@ -222,126 +395,8 @@ impl Crowd {
         solusync::emit(&header, message).into()
     }
 
-    pub(super) fn refusal(&self, refusal: Refusal) -> Utf8Bytes {
-        self.counts.refused[index(refusal.code)].fetch_add(1, Ordering::Relaxed);
-        self.text(chance::uuid(), &Message::Error(refusal))
-    }
-
-    /// How often each code was said since the box began.
-    pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
-        let counts = CODES.iter().zip(&self.counts.refused);
-        counts.map(|((_, word), count)| (*word, count.load(Ordering::Relaxed))).collect()
-    }
-
-    pub(super) fn wire_now(&self) -> WireTime {
+    fn wire_now(&self) -> WireTime {
         WireTime::from_show(self.clock.now(), self.tai_utc)
-    }
-
-    /// A seat for a new socket, or the refusal it is to hear.
-    pub(super) fn enter(&self, peer: Peer) -> Result<Ticket, Refusal> {
-        if let Some(address) = peer.address() {
-            self.door().enter(address).map_err(|full| Refusal {
-                code: RefusalCode::TooManyConnections,
-                message: full.to_string(),
-            })?;
-        }
-        let phone = PhoneId(self.phones.fetch_add(1, Ordering::Relaxed) + 1);
-        let (outbox, inbox) = queue(WAITING);
-        let since = self.clock.now();
-        let heard = Pulse::new(since);
-        let seat = Seat {
-            outbox,
-            peer,
-            since,
-            heard: heard.clone(),
-            greeted: false,
-            role: Role::Audience,
-            status: None,
-            correction: None,
-            asked: None,
-        };
-        self.seats().insert(phone, seat);
-        self.attending.fetch_add(1, Ordering::Relaxed);
-        Ok(Ticket { phone, inbox, heard })
-    }
-
-    /// From now on it hears what all hear, and first how often it may ask the time.
-    pub(super) fn greet(&self, phone: PhoneId, role: Role) {
-        if let Some(seat) = self.seats().get_mut(&phone) {
-            (seat.greeted, seat.role) = (true, role);
-        }
-        let told = self.pace().handle_joined(self.clock.now(), phone, self.greeted());
-        if let Some((to, pace)) = told {
-            self.tell(to, chance::uuid(), &Message::ClockPace(pace));
-        }
-    }
-
-    pub(super) fn note_status(&self, phone: PhoneId, status: &NodeStatus) {
-        let now = self.clock.now();
-        if let Some(seat) = self.seats().get_mut(&phone) {
-            seat.status = Some((now, status.clone()));
-        }
-    }
-
-    /// A phone asked the time. Anybody may call themselves any phone on `/time`, so only one from the phone's own
-    /// address is believed; this is for people to look at.
-    pub(super) fn note_asked(&self, phone: PhoneId, channel: Channel, from: Option<IpAddr>) {
-        let now = self.clock.now();
-        if let Some(seat) = self.seats().get_mut(&phone).filter(|seat| seat.peer.address() == from)
-        {
-            seat.asked = Some((now, channel));
-        }
-    }
-
-    /// The same on a peer connection, which the phone itself has offered, from whatever address.
-    pub(super) fn note_asked_on_connection(&self, phone: PhoneId) {
-        self.counts.time_channels.fetch_add(1, Ordering::Relaxed);
-        let now = self.clock.now();
-        if let Some(seat) = self.seats().get_mut(&phone) {
-            seat.asked = Some((now, Channel::DataChannel));
-        }
-    }
-
-    pub(super) fn leave(&self, phone: PhoneId, peer: Peer) {
-        self.seats().remove(&phone);
-        if let Some(address) = peer.address() {
-            self.door().leave(address);
-        }
-    }
-
-    /// The socket's task has said goodbye.
-    pub(super) fn left(&self) {
-        self.attending.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Takes every seat away; each socket says goodbye by itself.
-    pub(super) fn send_home(&self) {
-        self.seats().clear();
-    }
-
-    /// Sockets whose tasks have not ended.
-    pub(super) fn attending(&self) -> u64 {
-        self.attending.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    /// Sockets that are open.
-    pub fn sockets(&self) -> usize {
-        self.seats().len()
-    }
-
-    /// Phones that have said `hello`.
-    pub fn greeted(&self) -> usize {
-        self.seats().values().filter(|seat| seat.greeted).count()
-    }
-
-    /// Every socket, in the order of coming.
-    pub fn glance(&self) -> Vec<PhoneGlance> {
-        let now = self.clock.now();
-        self.seats().iter().map(|(&id, seat)| seat.glance(id, now)).collect()
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Seat>> {

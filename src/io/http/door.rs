@@ -1,4 +1,8 @@
 //! The listeners: TCP on both address families, with TLS and without; UDP beside TLS; the control socket.
+//!
+//! Whoever comes by the network is let in by threads of their own ([`Threshold`]), which stand back for the others: a
+//! crowd that knocks again and again, and handshakes of TLS, take nothing from an order, a clock question, or the
+//! control socket. A WebSocket, once open, is with the others.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -19,6 +23,7 @@ use hyper_util::service::TowerToHyperService;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -44,6 +49,9 @@ const FILES_KEPT: u64 = 256;
 
 /// A connection and the media file that it fetches.
 const FILES_A_CONNECTION: u64 = 2;
+
+/// A tenth of the weight of a thread that does not stand back (sched(7), nice(2)).
+const STANDS_BACK: i32 = 10;
 
 /// How often every phone hears how the box fares (DESIGN: Paths).
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -227,38 +235,71 @@ impl Drop for Place {
     }
 }
 
+/// The threads on which HTTP is spoken with the network.
+#[derive(Debug)]
+struct Threshold(Option<Runtime>);
+
+impl Threshold {
+    fn new() -> io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        builder.enable_all().thread_name("door").on_thread_start(|| {
+            // Without it they are threads like others.
+            let _ = rustix::process::nice(STANDS_BACK);
+        });
+        builder.build().map(Some).map(Self)
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("it ends with this").handle()
+    }
+}
+
+impl Drop for Threshold {
+    fn drop(&mut self) {
+        // In a runtime nobody may wait for another's threads.
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
 /// The open doors.
 #[derive(Debug)]
 pub struct Doors {
     house: Arc<House>,
     tasks: Vec<JoinHandle<()>>,
+    _threshold: Threshold,
     _place: Place,
 }
 
 impl Doors {
-    /// Answers from now on. Must be called in a runtime.
+    /// Answers from now on. Must be called in a runtime, which is where WebSockets will be.
+    ///
+    /// # Errors
+    /// Where the system gives no threads.
     pub fn open(
         house: Arc<House>,
         network: TcpListener,
         secure: Option<Secure>,
         control: ControlSocket,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        let threshold = Threshold::new()?;
+        let at = threshold.handle();
         let router = router(house.clone());
         let ControlSocket { listener, place } = control;
         let lobby = Arc::new(Mutex::new(lobby()));
         let mut tasks = Vec::new();
         if let Some(Secure { streams, time, certificates }) = secure {
             let tls = TlsAcceptor::from(Arc::new(certificates.server_of_pages(b"http/1.1")));
-            tasks.push(tokio::spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
+            let streams = moved(streams, at)?;
+            tasks.push(at.spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
             tasks.push(tokio::spawn(time.answer(house.clone())));
             tasks.push(tokio::spawn(certificates.look_after()));
         }
         tasks.push(tokio::spawn(house.tokens.clone().look_after()));
-        tasks.push(tokio::spawn(answer_network(network, lobby, router.clone())));
+        tasks.push(at.spawn(answer_network(moved(network, at)?, lobby, router.clone())));
         tasks.push(tokio::spawn(answer_socket(listener, router)));
         tasks.push(tokio::spawn(tell_status(house.clone())));
         tasks.push(tokio::spawn(switchboard::look_after(house.board.clone())));
-        Self { house, tasks, _place: place }
+        Ok(Self { house, tasks, _threshold: threshold, _place: place })
     }
 
     /// Lets nobody in any more and says goodbye to every phone.
@@ -278,6 +319,12 @@ impl Doors {
     }
 }
 
+fn moved(listener: TcpListener, to: &Handle) -> io::Result<TcpListener> {
+    let listener = listener.into_std()?;
+    let _there = to.enter();
+    TcpListener::from_std(listener)
+}
+
 async fn tell_status(house: Arc<House>) {
     let mut meter = machine::Meter::default();
     let mut tick = tokio::time::interval(STATUS_EVERY);
@@ -293,6 +340,10 @@ pub(super) struct Guest {
     lobby: Arc<Mutex<Lobby>>,
     address: IpAddr,
 }
+
+/// Where sockets are once they are open.
+#[derive(Debug, Clone)]
+pub(super) struct Inside(pub Handle);
 
 impl Guest {
     fn admit(lobby: &Arc<Mutex<Lobby>>, from: SocketAddr) -> Option<Arc<Self>> {

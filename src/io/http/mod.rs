@@ -13,12 +13,15 @@ mod files;
 mod imported;
 mod lamps;
 mod machine;
+mod mailbox;
 mod media;
 mod metrics;
+mod outbox;
 mod peering;
 mod prompt;
 mod socket;
 mod stamped;
+mod stream;
 mod switchboard;
 mod time;
 mod tls;
@@ -185,7 +188,7 @@ impl Peer {
     }
 }
 
-/// Every path of the house.
+/// Every path of the house. Must be called in the runtime in which WebSockets will be.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
         .route("/ws", get(ws::upgrade))
@@ -199,5 +202,6 @@ pub fn router(house: Arc<House>) -> Router {
         .nest("/api/v1", api::router(house.clone()))
         .fallback(files::serve)
         .layer(axum::middleware::from_fn(files::harden))
+        .layer(axum::Extension(door::Inside(tokio::runtime::Handle::current())))
         .with_state(house)
 }

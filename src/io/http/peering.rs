@@ -8,18 +8,21 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::told::To;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use units::PhoneId;
 use wire::bloom::{Event, ParticipantId, Request, RoomId};
 use wire::solusync::{IceServer, Message, Signaling};
 
+use super::mailbox::{Mailbox, Slot, mailbox};
 use super::{Crowd, KeptRoom, Switchboard};
 use crate::chance;
 use crate::peers::{News, PeerGlance, PeersHandle};
 
 /// The box and the phone.
 const TWO: usize = 2;
+
+/// The hub has one answer or offer for a phone at a time.
+const NEWS_WAITING: usize = 16;
 
 /// What the hub has to say, on its way to the rooms; made before the hub.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub struct Postbox {
 #[derive(Debug)]
 struct Room {
     id: RoomId,
-    news: mpsc::UnboundedSender<News>,
+    news: Slot<News>,
 }
 
 /// Peer connections for the phones of this house.
@@ -64,12 +67,12 @@ impl Postbox {
         match news {
             News::Asked(_) => self.crowd.note_asked_on_connection(phone),
             News::Refused(refusal) => {
-                self.crowd.tell(To::One(phone), chance::uuid(), &Message::Error(refusal));
+                self.crowd.tell(To::One(phone), chance::uuid(), Message::Error(refusal));
             }
             News::Answer(_) | News::Offer(_) => {
                 if let Some(room) = self.rooms().get(&phone) {
-                    // Who has just left hears nothing.
-                    let _ = room.news.send(news);
+                    // A phone whose task does not find the time makes another offer.
+                    let _ = room.news.put(news, NEWS_WAITING);
                 }
             }
             News::Ended(why) => tracing::info!(%phone, ?why, "peer connection ended"),
@@ -115,7 +118,7 @@ impl Peering {
             participant_id: room.participant_id().0,
             ice_servers: self.ice_servers.clone(),
         };
-        let (news, heard) = mpsc::unbounded_channel();
+        let (news, heard) = mailbox();
         self.post.rooms().insert(phone, Room { id: room.room_id(), news });
         handle.joined(phone, address);
         let waits = tokio::spawn(wait_in(room, heard, phone, handle.clone()));
@@ -139,12 +142,7 @@ impl Drop for Kept {
 }
 
 /// Sits in the room for the box until the phone's `/ws` ends.
-async fn wait_in(
-    mut room: KeptRoom,
-    mut heard: mpsc::UnboundedReceiver<News>,
-    phone: PhoneId,
-    hub: PeersHandle,
-) {
+async fn wait_in(mut room: KeptRoom, mut heard: Mailbox<News>, phone: PhoneId, hub: PeersHandle) {
     let mut partner = None;
     loop {
         tokio::select! {
@@ -152,7 +150,7 @@ async fn wait_in(
                 Some(event) => listen(event, &mut partner, phone, &hub),
                 None => return,
             },
-            news = heard.recv() => match news {
+            news = heard.next() => match news {
                 Some(news) => speak(&room, news, partner),
                 None => return,
             },

@@ -3,32 +3,41 @@
 //! In: frames, and words that others have left for it. Out: texts that were heard, one at a time. Who cannot keep up
 //! or says nothing for half a minute is let go, and nobody else notices.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::sync::{Notify, mpsc};
+use bytes::Bytes;
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message as Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::{
+    CloseFrame, Role, WebSocketConfig, WebSocketContext,
+};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::door::Guest;
+use super::door::{Guest, Inside};
+use super::outbox::{Inbox, Over, Waiting, Word, queue};
+use super::stream::{Ears, Stream};
 
 /// No message of any protocol here comes near it; what is longer is nonsense or worse.
 const MESSAGE_MAX: usize = 64 << 10;
 
-/// A `hello` answer that names a thousand tracks fits several times.
-const WRITE_MAX: usize = 1 << 20;
+/// What a socket holds of what it has not understood yet, at first; a longer message has it grow.
+const PART: usize = 256;
+
+/// Octets that are read at once, into memory that no socket holds while it waits.
+const READ: usize = 4096;
 
 /// Somebody heard from within this is not pinged.
 const BEAT: Duration = Duration::from_secs(10);
@@ -36,21 +45,16 @@ const BEAT: Duration = Duration::from_secs(10);
 /// Nobody who answers pings is silent for so long; iOS drops sockets without a word (FACTS).
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 
-/// A write that takes longer belongs to somebody who has stopped reading.
-const WRITE_PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long a closing socket may take over its goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Not read for so long after it asked too often, so that a flood costs the one who sends it.
 const HUSH: Duration = Duration::from_millis(2);
 
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
 /// Opens a WebSocket for `attend`; whoever wanted something else is told what this is.
 pub(super) fn upgrade<A, F>(mut request: Request, attend: A) -> Response
 where
-    A: FnOnce(Socket) -> F + Send + 'static,
+    A: FnOnce(Stream) -> F + Send + 'static,
     F: Future<Output = ()> + Send,
 {
     let Some(accept) = accept_key(request.method(), request.headers()) else {
@@ -63,18 +67,14 @@ where
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let guest = request.extensions_mut().remove::<Option<Arc<Guest>>>();
+    let Inside(inside) = request.extensions_mut().remove().expect("every route has it");
     tokio::spawn(async move {
-        let _place = guest;
         // A client that asks for an upgrade and leaves is nobody's loss.
-        if let Ok(upgraded) = upgrade.await {
-            let config = WebSocketConfig::default()
-                .read_buffer_size(4096)
-                .write_buffer_size(0)
-                .max_write_buffer_size(WRITE_MAX)
-                .max_message_size(Some(MESSAGE_MAX))
-                .max_frame_size(Some(MESSAGE_MAX));
-            let io = TokioIo::new(upgraded);
-            attend(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
+        if let Some(stream) = upgrade.await.ok().and_then(|it| Stream::of(it, &inside)) {
+            inside.spawn(async move {
+                let _place = guest;
+                attend(stream).await;
+            });
         }
     });
     switching_protocols(&accept)
@@ -105,76 +105,6 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Option<String> {
     asked.then(|| derive_accept_key(key.as_bytes()))
 }
 
-/// How much may wait for one socket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waiting {
-    pub words: usize,
-    pub octets: usize,
-}
-
-/// A queue of words for one socket. Whoever is behind by more cannot keep up.
-pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
-    let (words, waiting) = mpsc::channel(most.words);
-    let octets = Arc::new(AtomicUsize::new(0));
-    let kick = Arc::new(Notify::new());
-    let inbox = Inbox { words: waiting, octets: octets.clone(), kick: kick.clone() };
-    (Outbox { words, octets, most, kick }, inbox)
-}
-
-/// Where words for a socket are left.
-#[derive(Debug)]
-pub(super) struct Outbox {
-    words: mpsc::Sender<Utf8Bytes>,
-    octets: Arc<AtomicUsize>,
-    most: Waiting,
-    kick: Arc<Notify>,
-}
-
-impl Outbox {
-    /// Whether the socket keeps up; one that does not is told to go.
-    pub(super) fn offer(&self, text: Utf8Bytes) -> bool {
-        let taken = self.put(text, self.most);
-        if !taken {
-            self.kick.notify_one();
-        }
-        taken
-    }
-
-    /// Whether there was a place for what the socket can do without: half of the queue is for what it cannot.
-    pub(super) fn offer_spare(&self, text: Utf8Bytes) -> bool {
-        self.put(text, Waiting { words: self.most.words / 2, octets: self.most.octets / 2 })
-    }
-
-    fn put(&self, text: Utf8Bytes, most: Waiting) -> bool {
-        let (octets, words) = (text.len(), self.words.max_capacity() - self.words.capacity());
-        let reserved = self.octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
-            Some(before + octets).filter(|after| *after <= most.octets && words < most.words)
-        });
-        let taken = reserved.is_ok() && self.words.try_send(text).is_ok();
-        if reserved.is_ok() && !taken {
-            self.octets.fetch_sub(octets, Ordering::Relaxed);
-        }
-        taken
-    }
-}
-
-/// Where a socket finds them.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    words: mpsc::Receiver<Utf8Bytes>,
-    octets: Arc<AtomicUsize>,
-    kick: Arc<Notify>,
-}
-
-impl Inbox {
-    /// The next word; none when nobody can leave one any more.
-    pub(super) async fn next(&mut self) -> Option<Utf8Bytes> {
-        let text = self.words.recv().await?;
-        self.octets.fetch_sub(text.len(), Ordering::Relaxed);
-        Some(text)
-    }
-}
-
 /// Why a socket ends.
 #[derive(Debug)]
 pub(super) enum End {
@@ -185,7 +115,7 @@ pub(super) enum End {
     /// It could not keep up, or has been silent for too long.
     Dead,
     /// We close it, with a last word.
-    Dismissed(Option<Utf8Bytes>, CloseCode),
+    Dismissed(Option<Word>, CloseCode),
 }
 
 /// What somebody said.
@@ -198,61 +128,77 @@ pub(super) enum Heard {
 
 /// One socket while it is open.
 pub(super) struct Line {
-    socket: Socket,
+    ears: Ears,
     inbox: Inbox,
-    kick: Arc<Notify>,
+    grammar: Grammar,
+    heard_at: Instant,
     beat: Interval,
-    heard: Instant,
     hush: Option<Instant>,
 }
 
 impl Line {
-    pub(super) fn new(socket: Socket, inbox: Inbox) -> Self {
+    pub(super) fn new(stream: Stream, inbox: Inbox) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let kick = inbox.kick.clone();
-        Self { socket, inbox, kick, beat, heard: Instant::now(), hush: None }
+        let Stream { ears, mouth, cipher, early } = stream;
+        inbox.attach(mouth, cipher);
+        let mut grammar = Grammar::new();
+        // Behind it is what TLS has decrypted beyond. A socket that is broken already is found so when it is read.
+        let answer = grammar.understand(&early);
+        let _ = reply(&inbox, answer).and_then(|()| grammar.take(&inbox, &[]));
+        Self { ears, inbox, grammar, heard_at: Instant::now(), beat, hush: None }
     }
 
     /// The next text or binary frame. Words that wait for the socket are said before: who does not read them is not
     /// heard, either.
     pub(super) async fn hear(&mut self) -> Result<Heard, End> {
         loop {
-            let next = tokio::select! {
-                biased;
-                () = self.kick.notified() => Next::Kicked,
-                _ = self.beat.tick() => Next::Beat,
-                word = self.inbox.next() => Next::Say(word),
-                () = until(self.hush), if self.hush.is_some() => Next::Listen,
-                frame = self.socket.next(), if self.hush.is_none() => Next::Heard(frame),
-            };
-            if let Some(heard) = self.handle(next).await? {
-                return Ok(heard);
+            self.drain().await?;
+            match self.inbox.is_over() {
+                None => {}
+                Some(Over::Behind) => return Err(End::Dead),
+                // The seat is gone: everybody is being sent home, or this one could not keep up.
+                Some(Over::Silent) => return Err(End::Dismissed(None, CloseCode::Away)),
             }
+            if self.hush.is_none()
+                && let Some(heard) = self.grammar.next()
+            {
+                return heard;
+            }
+            self.wait().await?;
         }
     }
 
-    async fn handle(&mut self, next: Next) -> Result<Option<Heard>, End> {
-        match next {
-            Next::Kicked => return Err(End::Dead),
-            Next::Beat => self.beat().await?,
-            Next::Say(Some(word)) => self.say(word).await?,
-            // The seat is gone: everybody is being sent home, or this one could not keep up.
-            Next::Say(None) => return Err(End::Dismissed(None, CloseCode::Away)),
-            Next::Listen => self.hush = None,
-            Next::Heard(None) => return Err(End::Gone),
-            Next::Heard(Some(Err(error))) => return Err(broken(&error)),
-            Next::Heard(Some(Ok(frame))) => {
-                self.heard = Instant::now();
-                return meant(frame);
+    /// Until something has come, or is to be done.
+    async fn wait(&mut self) -> Result<(), End> {
+        let Self { ears, inbox, grammar, heard_at, beat, hush } = self;
+        tokio::select! {
+            biased;
+            () = inbox.wake() => {}
+            _ = beat.tick() => return self.beat(),
+            () = until(*hush), if hush.is_some() => *hush = None,
+            read = read(ears, |octets| grammar.take(inbox, octets)), if hush.is_none() => {
+                read?;
+                *heard_at = Instant::now();
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Says it at once, before whatever waits.
-    pub(super) async fn say(&mut self, text: Utf8Bytes) -> Result<(), End> {
-        self.send(Frame::Text(text)).await
+    /// Says it at once, or behind whatever waits for a slow reader, for whom it waits.
+    pub(super) async fn say(&mut self, word: Word) -> Result<(), End> {
+        self.inbox.say(word.frame()).map_err(|_| End::Gone)?;
+        self.drain().await
+    }
+
+    async fn drain(&self) -> Result<(), End> {
+        if !self.inbox.is_behind() {
+            return Ok(());
+        }
+        self.inbox.drained().await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => End::Dead,
+            _ => End::Gone,
+        })
     }
 
     /// It asked too often: it is not read for a moment.
@@ -260,50 +206,185 @@ impl Line {
         self.hush = Some(Instant::now() + HUSH);
     }
 
-    async fn send(&mut self, frame: Frame) -> Result<(), End> {
-        tokio::select! {
-            () = self.kick.notified() => Err(End::Dead),
-            sent = timeout(WRITE_PATIENCE, self.socket.send(frame)) => match sent {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(End::Gone),
-                Err(_) => Err(End::Dead),
-            }
-        }
-    }
-
-    async fn beat(&mut self) -> Result<(), End> {
-        match self.heard.elapsed() {
+    fn beat(&self) -> Result<(), End> {
+        match self.heard_at.elapsed() {
             silent if silent >= DEAD_AFTER => Err(End::Dead),
-            silent if silent >= BEAT => self.send(Frame::Ping(bytes::Bytes::new())).await,
+            silent if silent >= BEAT => {
+                self.inbox.say(framed(Frame::ping(Bytes::new()))).map_err(|_| End::Gone)
+            }
             _ => Ok(()),
         }
     }
 
-    /// The goodbye that belongs to this end.
-    pub(super) async fn close(self, end: End) {
-        match end {
-            End::Dismissed(word, code) => dismiss(self.socket, word, code).await,
-            End::Farewell => answer_farewell(self.socket).await,
-            End::Gone | End::Dead => drop(self.socket),
+    /// The goodbye that belongs to this end. Whoever does not say theirs in time is left without.
+    pub(super) async fn close(mut self, end: End) {
+        let _ = match end {
+            End::Dismissed(word, code) => timeout(GOODBYE, self.dismiss(word, code)).await,
+            // The answer to it is on its way.
+            End::Farewell => timeout(GOODBYE, self.inbox.drained()).await,
+            End::Gone | End::Dead => return,
+        };
+    }
+
+    /// Last words, a close frame, and time to read them: closing at once would reset the connection and take the
+    /// words away again.
+    async fn dismiss(&mut self, word: Option<Word>, code: CloseCode) -> io::Result<()> {
+        if let Some(word) = word {
+            self.inbox.say(word.frame())?;
+        }
+        self.inbox.say(self.grammar.close(code))?;
+        self.inbox.drained().await?;
+        let Self { ears, inbox, grammar, .. } = self;
+        while !grammar.said_goodbye() {
+            let more = read(ears, |octets| grammar.take(inbox, octets)).await;
+            if more.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For somebody who is only told why not.
+pub(super) async fn turn_away(stream: Stream, word: Option<Word>, code: CloseCode) {
+    let (_outbox, inbox) = queue(Waiting { words: 1, octets: MESSAGE_MAX });
+    Line::new(stream, inbox).close(End::Dismissed(word, code)).await;
+}
+
+/// Reads once.
+async fn read(ears: &mut Ears, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), End> {
+    poll_fn(|cx| {
+        let mut octets = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut octets);
+        let read = ready!(ears.poll_read(cx, &mut buffer));
+        let read = read.is_ok() && !buffer.filled().is_empty();
+        let taken = read && take(buffer.filled()).is_ok();
+        Poll::Ready(if taken { Ok(()) } else { Err(End::Gone) })
+    })
+    .await
+}
+
+/// What the library knows of WebSockets (RFC 6455), between octets and what they mean.
+struct Grammar {
+    context: WebSocketContext,
+    /// What came in one piece with what was heard last.
+    heard: VecDeque<Result<Heard, End>>,
+    /// What comes after a goodbye, or after nonsense, means nothing.
+    end: Option<Ended>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Farewell,
+    Nonsense,
+}
+
+impl Grammar {
+    fn new() -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(PART)
+            .write_buffer_size(0)
+            .max_message_size(Some(MESSAGE_MAX))
+            .max_frame_size(Some(MESSAGE_MAX));
+        let context = WebSocketContext::new(Role::Server, Some(config));
+        Self { context, heard: VecDeque::new(), end: None }
+    }
+
+    fn next(&mut self) -> Option<Result<Heard, End>> {
+        let next = self.heard.pop_front();
+        if self.heard.is_empty() {
+            self.heard = VecDeque::new();
+        }
+        next
+    }
+
+    /// What came from the socket; pings and goodbyes are answered.
+    fn take(&mut self, inbox: &Inbox, octets: &[u8]) -> io::Result<()> {
+        let mut answer = Vec::new();
+        inbox.open(octets, |plain| answer.extend(self.understand(plain)))?;
+        reply(inbox, answer)
+    }
+
+    /// What is to be answered at once.
+    fn understand(&mut self, octets: &[u8]) -> Vec<u8> {
+        let mut piece = Piece { octets, answer: Vec::new() };
+        while self.end != Some(Ended::Nonsense) {
+            match self.context.read(&mut piece) {
+                Ok(Message::Close(_)) => {
+                    self.end = Some(Ended::Farewell);
+                    self.heard.push_back(Err(End::Farewell));
+                }
+                Ok(message) => self.heard.extend(meant(message).map(Ok)),
+                Err(Error::Io(_)) => break,
+                Err(_) if self.end.is_some() => break,
+                Err(error) => {
+                    self.end = Some(Ended::Nonsense);
+                    self.heard.push_back(Err(broken(&error)));
+                }
+            }
+        }
+        piece.answer
+    }
+
+    fn said_goodbye(&self) -> bool {
+        self.end == Some(Ended::Farewell)
+    }
+
+    /// A goodbye.
+    fn close(&mut self, code: CloseCode) -> Bytes {
+        let frame = CloseFrame { code, reason: Utf8Bytes::default() };
+        let mut piece = Piece { octets: &[], answer: Vec::new() };
+        // After nonsense the library may have no words; the goodbye is the same.
+        match self.context.close(&mut piece, Some(frame.clone())) {
+            Ok(()) if !piece.answer.is_empty() => piece.answer.into(),
+            _ => framed(Frame::close(Some(frame))),
         }
     }
 }
 
-enum Next {
-    Kicked,
-    Beat,
-    Listen,
-    Say(Option<Utf8Bytes>),
-    Heard(Option<Result<Frame, Error>>),
+/// The library's socket: what has come, and what it wants to answer.
+struct Piece<'a> {
+    octets: &'a [u8],
+    answer: Vec<u8>,
 }
 
-fn meant(frame: Frame) -> Result<Option<Heard>, End> {
-    match frame {
-        Frame::Text(text) => Ok(Some(Heard::Text(text))),
-        Frame::Binary(_) => Ok(Some(Heard::Binary)),
-        Frame::Close(_) => Err(End::Farewell),
+impl Read for Piece<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.octets.is_empty() {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => self.octets.read(buffer),
+        }
+    }
+}
+
+impl Write for Piece<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.answer.write(octets)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn reply(inbox: &Inbox, answer: Vec<u8>) -> io::Result<()> {
+    match answer.is_empty() {
+        true => Ok(()),
+        false => inbox.say(answer.into()),
+    }
+}
+
+fn framed(frame: Frame) -> Bytes {
+    let mut octets = Vec::new();
+    frame.format(&mut octets).expect("a Vec takes everything");
+    octets.into()
+}
+
+fn meant(message: Message) -> Option<Heard> {
+    match message {
+        Message::Text(text) => Some(Heard::Text(text)),
+        Message::Binary(_) => Some(Heard::Binary),
         // The library has answered the ping; a pong's worth is that it was heard.
-        Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(None),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
     }
 }
 
@@ -313,30 +394,6 @@ async fn until(hush: Option<Instant>) {
     }
 }
 
-/// The library has the answer ready; asking for more sends it.
-async fn answer_farewell(mut socket: Socket) {
-    let _ =
-        timeout(GOODBYE, async { while socket.next().await.is_some_and(|it| it.is_ok()) {} }).await;
-}
-
-/// Last words, a close frame, and time to read them: closing at once would reset the connection and take the
-/// words away again.
-pub(super) async fn dismiss(mut socket: Socket, word: Option<Utf8Bytes>, code: CloseCode) {
-    let goodbye = async {
-        if let Some(word) = word {
-            socket.feed(Frame::Text(word)).await?;
-        }
-        let frame = CloseFrame { code, reason: Utf8Bytes::default() };
-        socket.send(Frame::Close(Some(frame))).await?;
-        while let Some(frame) = socket.next().await {
-            frame?;
-        }
-        Ok::<_, Error>(())
-    };
-    // Whoever does not say goodbye in time is left without.
-    let _ = timeout(GOODBYE, goodbye).await;
-}
-
 /// What a socket that broke its own protocol is told.
 fn broken(error: &Error) -> End {
     match error {
@@ -344,42 +401,5 @@ fn broken(error: &Error) -> End {
         Error::Utf8(_) => End::Dismissed(None, CloseCode::Invalid),
         Error::Protocol(_) | Error::AttackAttempt => End::Dismissed(None, CloseCode::Protocol),
         _ => End::Gone,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_behind_by_too_many_words_or_octets_is_told_to_go() {
-        let (few, _inbox) = queue(Waiting { words: 2, octets: 100 });
-        assert_eq!([0; 3].map(|_| few.offer("a".into())), [true, true, false]);
-        let (small, _inbox) = queue(Waiting { words: 9, octets: 100 });
-        let text: Utf8Bytes = "a".repeat(60).into();
-        assert_eq!([0; 2].map(|_| small.offer(text.clone())), [true, false]);
-    }
-
-    #[tokio::test]
-    async fn what_can_be_spared_leaves_half_of_the_queue_and_takes_nobody_s_place() {
-        let (outbox, mut inbox) = queue(Waiting { words: 8, octets: 100 });
-        let text: Utf8Bytes = "a".repeat(30).into();
-        assert_eq!([0; 3].map(|_| outbox.offer_spare(text.clone())), [true, false, false]);
-        assert_eq!([0; 3].map(|_| outbox.offer_spare("a".into())), [true; 3]);
-        assert!(!outbox.offer_spare("a".into()), "half of the words");
-        assert!(outbox.offer("a".repeat(60).into()), "what was refused took no place");
-        for _ in 0..5 {
-            assert!(inbox.next().await.is_some());
-        }
-        assert!(outbox.offer_spare(text), "there is room again");
-    }
-
-    #[tokio::test]
-    async fn who_reads_has_room_again() {
-        let (outbox, mut inbox) = queue(Waiting { words: 9, octets: 100 });
-        for _ in 0..20 {
-            assert!(outbox.offer("a".repeat(60).into()));
-            assert_eq!(inbox.next().await.map(|it| it.len()), Some(60));
-        }
     }
 }

@@ -21,13 +21,12 @@ use engine::rooms::{
     Warnings, Word,
 };
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::field::{Empty, display};
 use units::{MonoTime, Span};
 use wire::bloom::{ErrorCode, Event, ParticipantId, Request, RoomId};
 
-use super::socket::{Inbox, Outbox, Waiting, queue};
+use super::mailbox::{Mailbox, Slot, mailbox};
+use super::outbox::{Inbox, Outbox, Waiting, Word as Said, queue};
 use crate::chance;
 use crate::clock::BoxClock;
 
@@ -69,7 +68,7 @@ struct State {
 /// Where a participant hears.
 enum Ear {
     Socket(Arc<Outbox>),
-    Channel(mpsc::Sender<Event>),
+    Channel(Slot<Event>),
 }
 
 /// What `downbeat rooms` shows.
@@ -156,7 +155,7 @@ impl Switchboard {
     pub fn keep(self: &Arc<Self>, most: usize) -> KeptRoom {
         let room = RoomId::from_chance(chance::bits());
         let id = ParticipantId::from_chance(chance::bits());
-        let (channel, events) = mpsc::channel(KEPT_WAITING);
+        let (channel, events) = mailbox();
         let mut state = self.state();
         state.rooms.keep(self.clock.mono_now(), room, id, most);
         state.ears.insert(id, Ear::Channel(channel));
@@ -310,16 +309,16 @@ impl Switchboard {
 
 /// Those who could not take it.
 fn carry(ears: &BTreeMap<ParticipantId, Ear>, word: &Word) -> Vec<ParticipantId> {
-    let mut written: Option<Utf8Bytes> = None;
+    let mut written: Option<Said> = None;
     let can_be_spared = word.event.speaker().is_some();
     let mut takes = |ear: &Ear| match ear {
         Ear::Socket(outbox) => {
-            let text = written.get_or_insert_with(|| word.event.emit().into()).clone();
-            if can_be_spared { outbox.offer_spare(text) } else { outbox.offer(text) }
+            let said = written.get_or_insert_with(|| word.event.emit().into());
+            if can_be_spared { outbox.offer_spare(said) } else { outbox.offer(said) }
         }
         Ear::Channel(channel) => {
-            let has_place = !can_be_spared || channel.capacity() > KEPT_WAITING / 2;
-            has_place && channel.try_send(word.event.clone()).is_ok()
+            let most = if can_be_spared { KEPT_WAITING / 2 } else { KEPT_WAITING };
+            channel.put(word.event.clone(), most)
         }
     };
     let hearers = word.to.ids().iter();
@@ -405,7 +404,7 @@ impl Place {
         self.board.count_refused(refusal.code);
         let event = refusal.event();
         let replies = self.replies.upgrade();
-        if replies.is_some_and(|it| !it.offer(event.emit().into())) {
+        if replies.is_some_and(|it| !it.offer(&event.emit().into())) {
             self.board.lose(self.id, &event);
         }
     }
@@ -424,7 +423,7 @@ pub struct KeptRoom {
     board: Arc<Switchboard>,
     room: RoomId,
     id: ParticipantId,
-    events: mpsc::Receiver<Event>,
+    events: Mailbox<Event>,
 }
 
 impl KeptRoom {
@@ -438,7 +437,7 @@ impl KeptRoom {
     }
     /// The next event; none once the box has not listened for so long that it lost its place.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.events.next().await
     }
     /// What the box says; a refusal comes as an event.
     pub fn say(&self, request: Request) {

@@ -24,10 +24,10 @@ use wire::time::Channel;
 
 use super::crowd::{Pulse, Ticket};
 use super::peering::Kept;
-use super::socket::{self, End, Heard, Line, Socket};
+use super::socket::{self, End, Heard, Line};
+use super::stream::Stream;
 use super::tokens::Denied;
 use super::{House, Peer};
-use crate::chance;
 
 /// `GET /ws`.
 pub(super) async fn upgrade(
@@ -36,7 +36,7 @@ pub(super) async fn upgrade(
     request: HttpRequest,
 ) -> Response {
     let host = host(request.headers());
-    socket::upgrade(request, move |socket| receive(house, peer, host, socket))
+    socket::upgrade(request, move |stream| receive(house, peer, host, stream))
 }
 
 /// The name by which the client has found us, with its port: what leads here for one thing does so for others.
@@ -45,12 +45,12 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
     (!named.as_str().contains('@')).then_some(named)
 }
 
-async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, socket: Socket) {
+async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, stream: Stream) {
     match house.crowd.enter(peer) {
-        Ok(ticket) => attend(house, peer, host, socket, ticket).await,
+        Ok(ticket) => attend(house, peer, host, stream, ticket).await,
         Err(refusal) => {
             let text = house.crowd.refusal(refusal);
-            socket::dismiss(socket, Some(text), CloseCode::Again).await;
+            socket::turn_away(stream, Some(text), CloseCode::Again).await;
         }
     }
 }
@@ -59,12 +59,12 @@ async fn attend(
     house: Arc<House>,
     peer: Peer,
     host: Option<Authority>,
-    socket: Socket,
+    stream: Stream,
     ticket: Ticket,
 ) {
     let visitor = Visitor::new(&house.limits, peer.transport());
     let Ticket { phone, inbox, heard } = ticket;
-    let line = Line::new(socket, inbox);
+    let line = Line::new(stream, inbox);
     let mut seat =
         Attendance { house, peer, host, line, phone, visitor, heard, greeted: false, kept: None };
     let end = seat.run().await;
@@ -215,7 +215,7 @@ impl Attendance {
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), End> {
-        let text = self.house.crowd.text(chance::uuid(), message);
+        let text = self.house.crowd.text(message);
         self.line.say(text).await
     }
 }
