@@ -14,13 +14,16 @@ use super::kernel::{Kernel, Weights};
 use super::pcm::Pcm;
 use super::plan::{Plan, Ramp, Voice};
 use crate::show::Loops;
-use crate::timecode::{Line, Ltc};
+use crate::timecode::{Course, Line, Ltc};
 
 /// Closer than this to a sample, the sample itself is played.
 ///
 /// Orders count whole nanoseconds and the servo trembles by as much, so a file on a card of its own rate comes out
 /// bit for bit. A drifting card meets the shortcut once in 10,000 frames, which adds less than -110 dB.
 const SNAP_NS: f64 = 2.0;
+
+/// Levels of timecode that are drawn at once.
+const LEVELS: usize = 256;
 
 /// When each frame of a block is heard: frame `n` at `first + fraction_ns + n * frame_ns`.
 ///
@@ -120,11 +123,18 @@ impl Renderer {
             return;
         }
         let mut wave = Wave::new(timecode.rate, 0);
-        for (frame, out) in out.chunks_exact_mut(self.channels).enumerate() {
-            let at = grid.at(frame);
-            let line = timecode.course.line_at(at);
-            if let (Line::Runs { .. }, Some(position)) = (line, line.position(at)) {
-                out[channel] += wave.at(position) * timecode.gain.0;
+        let frames = out.len() / self.channels;
+        let turns = grid.first_from(timecode.course.from, frames);
+        let Course { before, line, .. } = timecode.course;
+        let mut levels = [0.0; LEVELS];
+        for (line, all) in [(before, 0..turns), (line, turns..frames)] {
+            let Line::Runs { at, position } = line else { continue };
+            for begin in all.clone().step_by(LEVELS) {
+                let levels = &mut levels[..LEVELS.min(all.end - begin)];
+                let grid = grid.skip(begin);
+                wave.draw(position + (grid.first - at), grid.fraction_ns, grid.frame_ns, levels);
+                let out = out[begin * self.channels..].chunks_exact_mut(self.channels);
+                out.zip(levels).for_each(|(out, level)| out[channel] += *level * timecode.gain.0);
             }
         }
     }

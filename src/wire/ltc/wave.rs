@@ -8,7 +8,7 @@ use units::{FrameRate, Span, Timecode};
 use super::{BITS, Word};
 
 /// Halves of cells in a frame.
-const HALVES: usize = 2 * BITS;
+const HALVES: u32 = 2 * BITS as u32;
 
 /// From one level to the other; 40 ± 10 us of it from 10 to 90 % (section 9.2.3).
 const EDGE_NS: f64 = 50_000.0;
@@ -18,56 +18,106 @@ const EDGE_NS: f64 = 50_000.0;
 pub struct Wave {
     rate: FrameRate,
     user: u32,
-    frame: Option<i64>,
-    word: Word,
-    /// The level in each half of a cell, true is up.
-    levels: [bool; HALVES],
+    drawn: Option<(i64, Word)>,
 }
 
 impl Wave {
     /// With the same user bits in every frame.
     pub fn new(rate: FrameRate, user: u32) -> Self {
-        let word = Word::new(Timecode::zero(rate), user);
-        Self { rate, user, frame: None, word, levels: [false; HALVES] }
+        Self { rate, user, drawn: None }
     }
 
     /// The level at a position, -1 to 1. Days over and under are taken off.
     pub fn at(&mut self, position: Span) -> f32 {
+        let mut level = [0.0];
+        self.draw(position, 0.0, 1.0, &mut level);
+        level[0]
+    }
+
+    /// Its levels, -1 to 1: the first at a position and a part of a nanosecond, each `step_ns` (above 0) after the one
+    /// before.
+    pub fn draw(&mut self, from: Span, fraction_ns: f64, step_ns: f64, mut out: &mut [f32]) {
         let (frames, seconds) = self.rate.fraction();
         let unit = i128::from(seconds) * 1_000_000_000;
-        let exact = i128::from(position.ns()) * i128::from(frames) * HALVES as i128;
-        let (halves, rest) = (exact.div_euclid(unit), exact.rem_euclid(unit));
-        let (frame, half) = (halves.div_euclid(HALVES as i128), halves.rem_euclid(HALVES as i128));
-        self.draw(frame as i64);
-        let half_ns = unit as f64 / f64::from(frames) / HALVES as f64;
-        let gone_ns = rest as f64 / unit as f64 * half_ns;
-        self.edged(half as usize, gone_ns, half_ns)
-    }
-
-    fn draw(&mut self, frame: i64) {
-        if self.frame == Some(frame) {
-            return;
-        }
-        self.frame = Some(frame);
-        let timecode = Timecode::zero(self.rate).plus(frame);
-        self.word = Word::new(timecode, self.user);
-        let mut level = false;
-        for half in 0..HALVES {
-            level ^= self.changes(half);
-            self.levels[half] = level;
+        let exact = i128::from(from.ns()) * i128::from(frames);
+        let mut frame = exact.div_euclid(unit) as i64;
+        let frame_ns = unit as f64 / f64::from(frames);
+        let mut gone_ns = exact.rem_euclid(unit) as f64 / f64::from(frames) + fraction_ns;
+        while !out.is_empty() {
+            let count = before(frame_ns - gone_ns, step_ns).min(out.len());
+            let (now, rest) = out.split_at_mut(count);
+            let half_ns = frame_ns / f64::from(HALVES);
+            self.word(frame).draw(Halves { gone_ns, step_ns, half_ns }, now);
+            gone_ns += count as f64 * step_ns - frame_ns;
+            frame += 1;
+            out = rest;
         }
     }
 
-    /// Whether the level changes where a half begins.
-    fn changes(&self, half: usize) -> bool {
-        half.is_multiple_of(2) || half < HALVES && self.word.bit(half as u32 / 2)
+    fn word(&mut self, frame: i64) -> Word {
+        match self.drawn {
+            Some((drawn, word)) if drawn == frame => word,
+            _ => {
+                let word = Word::new(Timecode::zero(self.rate).plus(frame), self.user);
+                self.drawn.insert((frame, word)).1
+            }
+        }
+    }
+}
+
+/// How many steps begin before so much has gone.
+fn before(ns: f64, step_ns: f64) -> usize {
+    if ns > 0.0 { (ns / step_ns) as usize + 1 } else { 0 }
+}
+
+/// Where in a frame samples lie.
+#[derive(Clone, Copy)]
+struct Halves {
+    /// The first, from the beginning of the frame.
+    gone_ns: f64,
+    step_ns: f64,
+    half_ns: f64,
+}
+
+impl Word {
+    /// Draws samples that all lie in its frame, from one change of level to the next.
+    fn draw(self, grid: Halves, out: &mut [f32]) {
+        let mut half = ((grid.gone_ns / grid.half_ns) as u32).min(HALVES - 1);
+        let mut drawn = 0;
+        while drawn < out.len() {
+            let (begin, end) = self.stretch(half);
+            let ends_ns = f64::from(end) * grid.half_ns - grid.gone_ns;
+            let next = before(ends_ns, grid.step_ns).clamp(drawn, out.len());
+            let behind_ns =
+                grid.gone_ns + drawn as f64 * grid.step_ns - f64::from(begin) * grid.half_ns;
+            let length_ns = f64::from(end - begin) * grid.half_ns;
+            let full = if self.is_up(begin) { 1.0 } else { -1.0 };
+            edged(behind_ns, length_ns, grid.step_ns, full, &mut out[drawn..next]);
+            (half, drawn) = (end, next);
+        }
     }
 
-    fn edged(&self, half: usize, gone_ns: f64, half_ns: f64) -> f32 {
-        let full = if self.levels[half] { 1.0 } else { -1.0 };
-        let behind = if self.changes(half) { gone_ns } else { EDGE_NS };
-        let before = if self.changes(half + 1) { half_ns - gone_ns } else { EDGE_NS };
-        (full * (behind.min(before) / (EDGE_NS / 2.0)).min(1.0)) as f32
+    /// The halves between two changes of level in which this one is: a cell, or half of one.
+    fn stretch(self, half: u32) -> (u32, u32) {
+        let cell = half / 2;
+        if self.bit(cell) { (half, half + 1) } else { (2 * cell, 2 * cell + 2) }
+    }
+
+    /// The level from a change on, which the frame's first one brings up.
+    fn is_up(self, half: u32) -> bool {
+        let cell = half / 2;
+        let ones = (self.0 & ((1 << cell) - 1)).count_ones();
+        (cell + ones + half % 2).is_multiple_of(2)
+    }
+}
+
+/// A stretch of one level, which comes from the other one and goes to it.
+fn edged(behind_ns: f64, length_ns: f64, step_ns: f64, full: f32, out: &mut [f32]) {
+    let part = |ns: f64| (ns / (EDGE_NS / 2.0)) as f32;
+    let (behind, length, step) = (part(behind_ns), part(length_ns), part(step_ns));
+    for (n, level) in out.iter_mut().enumerate() {
+        let gone = behind + n as f32 * step;
+        *level = full * gone.min(length - gone).min(1.0);
     }
 }
 
@@ -98,6 +148,21 @@ mod tests {
                 let (before, after) = (Span::from_micros(-20), Span::from_micros(20));
                 assert!(wave.at(begins + before) < 0.0 && wave.at(begins + after) > 0.0);
             }
+        }
+    }
+
+    #[test]
+    fn a_block_holds_what_its_instants_do_wherever_it_begins() {
+        let (step_ns, from) = (1e9 / 44_100.0, Span::from_millis(-95));
+        for rate in FrameRate::ALL {
+            let mut wave = Wave::new(rate, 0x9abc_def0);
+            let mut block = [0.0; 20_000];
+            wave.draw(from, 0.25, step_ns, &mut block);
+            for (n, level) in block.into_iter().enumerate() {
+                let at = from + Span::from_ns((0.25 + n as f64 * step_ns).round() as i64);
+                assert!((wave.at(at) - level).abs() < 1e-3, "{rate}: sample {n}");
+            }
+            assert!(block.iter().any(|level| *level == 1.0) && block.contains(&-1.0));
         }
     }
 
