@@ -198,6 +198,8 @@ pub enum Command {
     FailScene,
     /// What the port shows now is recorded for that.
     FailRecord,
+    /// The port shows nothing until somebody sends again.
+    ClearOutput,
     /// Anything else, by its code; 0 is nothing.
     Other(u8),
 }
@@ -214,6 +216,7 @@ impl Command {
             0x0c => Self::FailRecord,
             0x10 => Self::MergeLtp,
             0x50 => Self::MergeHtp,
+            0x90 => Self::ClearOutput,
             other => Self::Other(other),
         }
     }

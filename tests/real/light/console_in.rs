@@ -346,6 +346,10 @@ fn a16_a17_two_senders_merge_a_third_is_ignored_and_what_is_lost_does_as_art_add
     send(2, &art_dmx_of(5, 250));
     let third = |heard: &Heard| sacn_data(heard).filter(|data| data.values[1] == 250);
     assert!(ear.wait_for(Span::from_millis(500), third).is_none());
+    send(0, &art_address(0x90));
+    let dark = |heard: &Heard| sacn_data(heard).filter(|data| data.values[1] == 0);
+    assert!(ear.wait_for(SOON, dark).is_some(), "cleared until somebody sends again");
+    assert!(until(&ear, SOON, || send(0, &art_dmx_of(5, 100)), |slots| slots[0] == 100));
     send(0, &art_address(0x0a));
     let lost = system_now();
     // Both are silent from now on: first the one that was heard first leaves, after ten seconds, then the other.

@@ -328,8 +328,10 @@ impl Input {
 
     /// What ArtAddress says once, and what it has set for good.
     fn program(&mut self, command: Command, settings: &Settings) {
-        if let (Some(port), Command::CancelMerge) = (&mut self.port, command) {
-            port.cancel_merge();
+        match (&mut self.port, command) {
+            (Some(port), Command::CancelMerge) => port.cancel_merge(),
+            (Some(port), Command::ClearOutput) => port.clear(),
+            _ => {}
         }
         self.set(settings);
     }

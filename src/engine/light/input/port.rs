@@ -99,6 +99,14 @@ impl Port {
         self.cancelled = true;
     }
 
+    /// Forgets what its senders have sent, also what waits for ArtSync; who they are it still knows.
+    pub fn clear(&mut self) {
+        for sender in &mut self.senders {
+            (sender.shown, sender.held) = ([0; Universe::SLOTS], None);
+        }
+        self.merge_anew();
+    }
+
     /// Time has come this far; true if what it shows may be another.
     pub fn tick(&mut self, now: ShowTime) -> bool {
         let before = self.senders.len();
@@ -249,6 +257,31 @@ mod tests {
         assert_eq!(shows(&mut port, 3), Some([20, 0]));
         shows(&mut port, 10_002);
         assert!(send(&mut port, 10_003, LEFT, 0, &[200, 0]));
+    }
+
+    #[test]
+    fn a17_a_cleared_port_is_dark_until_somebody_sends_again_and_knows_its_senders_still() {
+        for merge in [SenderMerge::Htp, SenderMerge::Ltp] {
+            let mut port = Port::new(merge);
+            send(&mut port, 0, LEFT, 0, &[200, 10]);
+            send(&mut port, 0, RIGHT, 0, &[20, 100]);
+            port.clear();
+            assert_eq!(shows(&mut port, 1), Some([0, 0]), "{merge:?}");
+            assert!(!send(&mut port, 2, THIRD, 0, &[9, 9]));
+            send(&mut port, 2, RIGHT, 0, &[30, 0]);
+            assert_eq!(shows(&mut port, 2), Some([30, 0]), "{merge:?}");
+        }
+    }
+
+    #[test]
+    fn a17_what_waits_for_art_sync_is_cleared_too() {
+        let mut port = Port::new(SenderMerge::Htp);
+        send(&mut port, 0, LEFT, 0, &[10, 0]);
+        port.synchronize(at(1), LEFT);
+        send(&mut port, 2, LEFT, 0, &[20, 0]);
+        port.clear();
+        port.synchronize(at(3), LEFT);
+        assert_eq!(shows(&mut port, 3), Some([0, 0]));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl PortSettings {
             Command::FailRecord => {
                 self.scene = levels.map(|levels| Scene(*levels)).or(self.scene.take());
             }
-            Command::CancelMerge | Command::Other(_) => {}
+            Command::CancelMerge | Command::ClearOutput | Command::Other(_) => {}
         }
     }
 }
@@ -147,7 +147,8 @@ mod tests {
         let mut set = |command| settings.set(port(5), command, Some(&[7; 512]));
         assert!(set(Command::MergeLtp) && set(Command::FailScene) && set(Command::FailRecord));
         assert!(!set(Command::FailScene), "it is so already");
-        assert!(!set(Command::CancelMerge) && !set(Command::Other(0x90)));
+        assert!(!set(Command::CancelMerge) && !set(Command::ClearOutput));
+        assert!(!set(Command::Other(0x91)), "the second port of a reply, which has none");
         assert_eq!(Settings::parse(settings.emit().as_bytes()), Ok(settings.clone()));
         let kept = PortSettings {
             merge: Some(SenderMerge::Ltp),
