@@ -39,7 +39,7 @@ fn read(file: &Path) -> Vec<Seed> {
     let text = || String::from_utf8(bytes()).expect("this kind of seed is text");
     let name = file.file_name().expect("it has a name").to_string_lossy().into_owned();
     match file.extension().and_then(|it| it.to_str()) {
-        None | Some("md" | "sha256") => Vec::new(),
+        None | Some("md" | "py" | "sha256") => Vec::new(),
         Some("txt") => vec![Seed { name, bytes: octets(&text()) }],
         Some("json") => listed(&text()),
         Some(_) => vec![Seed { name, bytes: bytes() }],

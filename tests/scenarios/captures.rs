@@ -400,8 +400,10 @@ fn sx20_sequences_of_every_version_and_compression_play_in_step() {
     let five =
         |universe: u32, slot: usize| (universe == 1 && (10..15).contains(&slot)).then_some(slot);
     type Channel = fn(u32, usize) -> Option<usize>;
-    // Those that begin with `fpp` were written by FPP's own `fsequtils`, of 2026; the others by hand.
-    let cases: [(&str, Channel, i64); 9] = [
+    // Those that begin with `fpp` were written by FPP's own `fsequtils`, of 2026, the one that begins with `python` by
+    // the script of its name; the others by hand.
+    let cases: [(&str, Channel, i64); 10] = [
+        ("python-zlib-2.1.fseq", wide, 100),
         ("fpp-zstd-2.0.fseq", wide, 100),
         ("fpp-zstd-2.2.fseq", wide, 100),
         ("fpp-zstd-2.1-sparse.fseq", sparse, 100),
@@ -671,6 +673,7 @@ fn sx20_sequences_that_are_read_while_they_play_leave_as_those_in_memory() {
     let names = [
         "plain-2.0-sparse.fseq",
         "zlib-2.0.fseq",
+        "python-zlib-2.1.fseq",
         "zstd-2.1-sparse.fseq",
         "zstd-2.2-300-blocks.fseq",
     ];
