@@ -303,6 +303,31 @@ fn s12_on_ipv6_a_universe_goes_to_its_group_and_so_do_its_sync_and_discovery() {
 }
 
 #[test]
+fn s12_on_ipv6_a_universe_goes_by_unicast_over_loopback_and_says_goodbye_there() {
+    let net = free_ports();
+    let Ok(_) = std::net::UdpSocket::bind("[::1]:0") else {
+        println!("skipped: s12_on_ipv6_…_over_loopback…: this machine has no IPv6");
+        return;
+    };
+    let ear = Ear::v6("::1", "lo", net.sacn_port);
+    let here = "::1".parse().expect("an address");
+    let out = SacnOut { multicast: false, unicast: vec![here], ..SacnOut::default() };
+    let out = UniverseOut { sacn: Some(out), ..UniverseOut::default() };
+    let show = show([(258, out)]);
+    let mut light = begin(&show, &net);
+    let mut playback = Playback::new(&show);
+    fade(&mut light, &mut playback, &show, Span::ZERO, Span::from_millis(500), 100.0);
+    let mut heard = all(&ear, Span::from_millis(800));
+    light.stop();
+    heard.extend(all(&ear, Span::from_millis(100)));
+    let packets: Vec<_> = heard.iter().filter_map(sacn_data).collect();
+    assert!(packets.iter().all(|data| data.universe == 258));
+    assert!(packets.iter().any(|data| (1..255).contains(&data.values[1])), "it fades");
+    assert!(counts_and_says_goodbye(&packets), "{packets:?}");
+    assert!(heard.iter().any(|it| sacn_discovery(it) == Some(vec![258])));
+}
+
+#[test]
 fn s13_patched_slots_bear_the_shows_priority_and_the_others_none() {
     let net = free_ports();
     let show = asks(LightOut::default(), SacnOut { per_address: true, ..SacnOut::default() });
