@@ -299,6 +299,49 @@ phones = {{ color = "#ff0000" }}
     assert_eq!(begins(&now), (0.0, 0.06, 0.4));
 }
 
+/// A cue of every slot of `universes`, and one that follows it.
+fn walls(universes: usize) -> String {
+    let slots: Vec<String> = (1..=512).map(|it| format!("\"s{it}\"")).collect();
+    let names: Vec<String> = (2..universes + 2).map(|it| format!("\"wall{it}\"")).collect();
+    let wall =
+        |it| format!("[fixtures.wall{it}]\nprofile = \"wall\"\nuniverse = {it}\naddress = 1\n");
+    let walls: String = (2..universes + 2).map(wall).collect();
+    let levels: String = (1..=512).map(|it| format!("s{it} = 100\n")).collect();
+    format!(
+        r#"
+[[list.cue]]
+number = 1
+light = {{ look = "up", fade = "1s" }}
+continue = "auto-follow"
+[[list.cue]]
+number = 2
+light = {{ look = "up", fade = "1s" }}
+[profiles.wall]
+channels = [{}]
+[groups]
+walls = [{}]
+{walls}
+[looks.up.walls]
+{levels}"#,
+        slots.join(", "),
+        names.join(", ")
+    )
+}
+
+#[test]
+fn light_of_hundreds_of_universes_begins_when_it_is_drawn_up_and_follows_on_time() {
+    for (universes, need) in [(2, 0.0), (120, 120.0 * 512.0 * 400e-9)] {
+        let mut stage = stage(&walls(universes));
+        stage.go().expect("cue 1");
+        stage.run(2.0);
+        let begins: Vec<f64> = stage.ordered(Output::Light).into_iter().map(|it| it.1).collect();
+        assert_eq!(begins.len(), 2);
+        for (begins, wanted) in begins.iter().zip([need, need + 1.0]) {
+            assert!((begins - wanted).abs() < 1e-6, "{universes} universes: {begins}");
+        }
+    }
+}
+
 #[test]
 fn a_cue_that_follows_begins_on_time_though_phones_need_their_lead() {
     let mut stage = stage(

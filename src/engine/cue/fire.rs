@@ -9,7 +9,7 @@ use super::agenda::{AUTO_CONTINUE, AUTO_FOLLOW, Event, RunId};
 use super::standby::next_place;
 use super::{Engine, Firing, Running, Tracking};
 use crate::audience::{self, Carry};
-use crate::light::{self, Take};
+use crate::light::{self, GRID, Take};
 use crate::order::{Output, What};
 use crate::show::{
     Act, ActOn, CaptureCue, Cue, CuePlace, PhoneCue, Sending, Show, Start, Then, tracked,
@@ -19,6 +19,9 @@ use crate::told::{Effect, Said};
 
 /// How much earlier than its need an output gets an order that is known beforehand.
 const AHEAD: Span = Span::from_millis(50);
+/// What it takes to draw up an attribute of a cue, on a small box. A cue of hundreds of full universes that began at once
+/// would be seen to begin in the middle.
+const DRAWN_UP: Span = Span::from_ns(400);
 
 impl Engine {
     /// Fires a cue that is to begin at a time, or as soon after as its outputs can.
@@ -55,7 +58,7 @@ impl Engine {
         });
 
         for (output, at) in starts {
-            let due = at - self.need(output) - AHEAD;
+            let due = at - self.need(cue, output) - AHEAD;
             self.agenda.add(due.max(now), Event::Order { run, output, begin: at });
         }
         if !cue.acts.is_empty() || !cue.light_acts.is_empty() {
@@ -70,7 +73,7 @@ impl Engine {
     /// When each output that the cue uses begins.
     fn starts(&self, now: ShowTime, cue: &Cue, begin: ShowTime) -> Vec<(Output, ShowTime)> {
         let used = outputs(cue);
-        let earliest = |output: &Output| now + self.need(*output);
+        let earliest = |output: &Output| now + self.need(cue, *output);
         let longest = used.iter().map(earliest).max().unwrap_or(now);
         let at = |output: &Output| match cue.start {
             Start::Now => begin.max(earliest(output)),
@@ -80,9 +83,10 @@ impl Engine {
     }
 
     /// How much time an output needs between its order and its deed.
-    fn need(&self, output: Output) -> Span {
+    fn need(&self, cue: &Cue, output: Output) -> Span {
         match output {
-            Output::Light | Output::Network => Span::ZERO,
+            Output::Light => light_need(cue),
+            Output::Network => Span::ZERO,
             Output::Sound => self.sound_lead,
             Output::Phones => self.phone_lead(),
         }
@@ -93,7 +97,7 @@ impl Engine {
         // What is needed may have grown by then.
         let need = |output| match output {
             Output::Phones => self.longest_phone_lead(),
-            output => self.need(output),
+            output => self.need(cue, output),
         };
         let longest = outputs(cue).into_iter().map(need).max();
         (longest.unwrap_or(Span::ZERO) + AHEAD - cue.pre_wait).max(Span::ZERO)
@@ -389,6 +393,13 @@ impl Engine {
         self.sound.forget(now);
         self.audience.forget(now);
     }
+}
+
+/// None for all but huge cues: what is drawn up within a frame is in the next one.
+fn light_need(cue: &Cue) -> Span {
+    let attributes = cue.light.as_ref().map_or(0, |it| it.targets.len() + it.waves.len());
+    let need = DRAWN_UP.times(attributes as i64);
+    if need < GRID { Span::ZERO } else { need }
 }
 
 /// The later of two ends; none if something has to end one of them.
