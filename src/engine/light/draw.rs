@@ -67,8 +67,8 @@ pub struct Run {
     pub times: Times,
     pub fade: Fade,
     pub scaling: Scaling,
-    pub from: Vec<u16>,
-    pub to: Vec<u16>,
+    pub from: Row,
+    pub to: Row,
     /// Slots from 0; of virtual dimmers their scales.
     pub places: Vec<u16>,
     /// The octets at the end of the fade, if nothing scales them.
@@ -77,6 +77,13 @@ pub struct Run {
     pub flips: Vec<u8>,
     /// Whether the places follow on each other.
     pub in_a_row: bool,
+}
+
+/// The levels of a run's lanes: one where they are alike, since a frame of many universes waits for memory most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Alike(u16),
+    Each(Vec<u16>),
 }
 
 /// What scales the lanes of a run.
@@ -173,11 +180,19 @@ impl Drawing {
 }
 
 impl Drawing {
-    /// A word of every line of memory that it takes most of.
-    pub fn touch(&self) -> u64 {
-        let times = self.moves.first().map_or(0, |(begin, _)| begin.ns() as u64);
-        let set = self.sets.first().and_then(|set| set.first()).map_or(0, |it| u64::from(*it));
-        self.slots.runs.iter().fold(times ^ set, |sum, run| sum ^ run.touch())
+    /// A word of every line of memory that it takes most of and that so many others lead to.
+    pub fn touch(&self, depth: usize) -> u64 {
+        let runs = &self.slots.runs;
+        match depth {
+            0 => (self.moves.len() ^ self.sets.len() ^ runs.len()) as u64,
+            1 => {
+                let times = self.moves.first().map_or(0, |(begin, _)| begin.ns() as u64);
+                let set = self.sets.first().map_or(0, Vec::len) as u64;
+                runs.iter().fold(times ^ set, |sum, run| sum ^ run.times.0.ns() as u64)
+                    ^ runs.iter().fold(0, |sum, run| sum ^ run.places.len() as u64)
+            }
+            _ => runs.iter().fold(0, |sum, run| sum ^ run.touch()),
+        }
     }
 }
 
@@ -243,35 +258,66 @@ impl Scaling {
 
 impl Run {
     fn new(times: Times, fade: Fade, scaling: Scaling) -> Self {
-        let (from, to, places) = (Vec::new(), Vec::new(), Vec::new());
+        let (from, to, places) = (Row::Alike(0), Row::Alike(0), Vec::new());
         let (done, flips, in_a_row) = (Vec::new(), Vec::new(), false);
         Self { times, fade, scaling, from, to, places, done, flips, in_a_row }
     }
 
     fn add(&mut self, from: Level, to: Level, outlet: &Outlet, place: u16) {
-        let to = to.sixteen();
-        let flip = if outlet.inverted { 0xff } else { 0 };
-        self.from.push(from.sixteen());
-        self.to.push(to);
+        let count = self.places.len();
+        self.from.push(count, from.sixteen());
+        self.to.push(count, to.sixteen());
         self.places.push(place);
-        self.done.push(octet(to) ^ flip);
-        self.flips.push(flip);
+        if outlet.inverted {
+            self.flips.resize(count, 0);
+            self.flips.push(0xff);
+        }
         if let Scaling::Each(scales) = &mut self.scaling {
             scales.extend(outlet.scaled_by);
         }
     }
 
     fn touch(&self) -> u64 {
-        const LINE: usize = 64 / size_of::<u16>();
-        let levels = self.from.iter().step_by(LINE).chain(self.to.iter().step_by(LINE));
         let first = self.places.first().map_or(0, |place| u64::from(*place));
-        levels.fold(first, |sum, level| sum ^ u64::from(*level))
+        first ^ self.from.touch() ^ self.to.touch()
     }
 
     fn finish(&mut self) {
         self.in_a_row = self.places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
-        if self.flips.iter().all(|flip| *flip == 0) {
-            self.flips = Vec::new();
+        if !self.flips.is_empty() {
+            self.flips.resize(self.places.len(), 0);
+        }
+        self.done = match &self.to {
+            Row::Alike(to) => vec![octet(*to); self.places.len()],
+            Row::Each(to) => to.iter().map(|to| octet(*to)).collect(),
+        };
+        self.done.iter_mut().zip(&self.flips).for_each(|(done, flip)| *done ^= flip);
+    }
+}
+
+impl Row {
+    /// One more, behind so many.
+    fn push(&mut self, count: usize, level: u16) {
+        match self {
+            Self::Each(levels) => levels.push(level),
+            Self::Alike(first) if count == 0 => *first = level,
+            Self::Alike(first) if *first == level => {}
+            Self::Alike(first) => {
+                let mut levels = Vec::with_capacity(Universe::SLOTS.max(count + 1));
+                levels.resize(count, *first);
+                levels.push(level);
+                *self = Self::Each(levels);
+            }
+        }
+    }
+
+    fn touch(&self) -> u64 {
+        const LINE: usize = 64 / size_of::<u16>();
+        match self {
+            Self::Alike(level) => u64::from(*level),
+            Self::Each(levels) => {
+                levels.iter().step_by(LINE).fold(0, |sum, level| sum ^ u64::from(*level))
+            }
         }
     }
 }

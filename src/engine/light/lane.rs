@@ -104,6 +104,12 @@ impl Lane {
 
     /// Whether nothing of it is seen; an effect that is down for a moment comes up again.
     pub fn is_out(&self, at: ShowTime) -> bool {
+        if self.only_owner() {
+            let waves = |it: &Move| matches!(it.to, Goal::Wave(_));
+            let latest = self.latest(at).first();
+            return latest
+                .map_or(self.rest == Level::OUT, |it| !waves(it) && it.level(at) == Level::OUT);
+        }
         let seen = self.seen(at);
         let waves = seen.iter().any(|it| matches!(it.to, Goal::Wave(_)));
         !waves && shown(&seen, at).unwrap_or(self.rest) == Level::OUT

@@ -86,10 +86,17 @@ fn find(plans: &[Arc<UniversePlan>], universe: Universe) -> Option<&UniversePlan
 }
 
 impl UniversePlan {
-    /// Reads of everything that drawing reads a little, and so brings it near: of many universes nothing is near when its
-    /// turn comes, and a processor waits for several at once only if it is asked for them at once.
-    pub fn touch(&self) -> u64 {
-        self.drawing.touch()
+    /// How deep [`Self::touch`] goes.
+    pub const DEPTHS: usize = 4;
+
+    /// Reads a little of what drawing reads, and so brings it near: of many universes nothing is near when its turn
+    /// comes, and a processor waits for several at once only if it is asked for them at once. What is deeper lies where
+    /// only what is above it says.
+    pub fn touch(&self, depth: usize) -> u64 {
+        match depth {
+            0 => u64::from(self.universe.number()),
+            _ => self.drawing.touch(depth - 1),
+        }
     }
 
     /// Whether a fade runs at `at`, or began or ended within the frame before it: then a frame is to be sent, even if

@@ -106,8 +106,11 @@ impl Playback {
     /// as the cue begins, so that nobody sees the lamp come up as it was before.
     pub fn take(&mut self, take: &Take) {
         let owner = self.owner(take.list);
-        let dark = self.dark(take);
-        for merge in [Merge::Htp, Merge::Ltp] {
+        let later = self.fixtures_of(take.light, Merge::Ltp);
+        let dark: BTreeSet<u32> =
+            later.iter().copied().filter(|it| self.is_dark(*it, take.at)).collect();
+        let merges = if later.is_empty() { &[Merge::Htp][..] } else { &[Merge::Htp, Merge::Ltp] };
+        for &merge in merges {
             for (id, goal, timing) in claims(take.light) {
                 let marked = merge == Merge::Ltp
                     && dark.contains(&id.fixture)
@@ -269,10 +272,19 @@ impl Playback {
         self.frozen.map_or(at, |frozen| at.min(frozen))
     }
 
-    /// Fixtures of a cue that are dark as it begins.
-    fn dark(&self, take: &Take) -> BTreeSet<u32> {
-        let fixtures: BTreeSet<u32> = claims(take.light).map(|(lane, ..)| lane.fixture).collect();
-        fixtures.into_iter().filter(|it| self.is_dark(*it, take.at)).collect()
+    /// The fixtures of which a cue takes attributes of that kind.
+    fn fixtures_of(&self, light: &LightCue, merge: Merge) -> BTreeSet<u32> {
+        let mut fixtures = BTreeSet::new();
+        let mut last = None;
+        for (id, ..) in claims(light) {
+            let is_meant =
+                |(rack, lane): (usize, usize)| self.racks[rack].lanes[lane].0.merge == merge;
+            if last != Some(id.fixture) && self.seat(id).is_some_and(is_meant) {
+                last = Some(id.fixture);
+                fixtures.insert(id.fixture);
+            }
+        }
+        fixtures
     }
 
     /// Whether a fixture that is dark at `at` is so for that long, by what is ordered.

@@ -6,7 +6,9 @@
 
 use units::{Level, ShowTime, Span, Universe};
 
-use super::draw::{Drawing, Layer, Odd, Part, Run, SETS_FROM, Scaling, Times, UNSCALED, octet};
+use super::draw::{
+    Drawing, Layer, Odd, Part, Row, Run, SETS_FROM, Scaling, Times, UNSCALED, octet,
+};
 use super::fade::{Fade, ONE};
 use super::master::{WHOLE, scale, scaled};
 use super::plan::UniversePlan;
@@ -86,7 +88,7 @@ impl Desk {
                 self.octets(run, at, slots);
             } else {
                 let mut octets = [0; Universe::SLOTS];
-                let octets = &mut octets[..run.from.len().min(Universe::SLOTS)];
+                let octets = &mut octets[..run.places.len().min(Universe::SLOTS)];
                 self.octets(run, at, octets);
                 place(run, octets, slots);
             }
@@ -101,7 +103,7 @@ impl Desk {
     /// The octets of a run's lanes.
     fn octets(&mut self, run: &Run, at: ShowTime, octets: &mut [u8]) {
         if self.is_whole(&run.scaling) {
-            blend_octets(octets, &run.from, &run.to, sixteen(run.fade.weight(at)));
+            blend(octets, &run.from, &run.to, sixteen(run.fade.weight(at)), octet);
         } else {
             let count = self.reckon(run, at);
             let drawn = octets.iter_mut().zip(&self.levels[..count]);
@@ -121,9 +123,9 @@ impl Desk {
 
     /// The levels of a run's lanes; gives how many they are.
     fn reckon(&mut self, run: &Run, at: ShowTime) -> usize {
-        let count = run.from.len().min(Universe::SLOTS);
+        let count = run.places.len().min(Universe::SLOTS);
         let levels = &mut self.levels[..count];
-        blend_all(levels, &run.from[..count], &run.to[..count], sixteen(run.fade.weight(at)));
+        blend(levels, &run.from, &run.to, sixteen(run.fade.weight(at)), |level| level);
         match &run.scaling {
             Scaling::Not => {}
             Scaling::By(by) => match self.scales[usize::from(*by) % SCALES_MAX] {
@@ -182,7 +184,7 @@ impl Memory {
             super::fade::blend(Level::from_bits(part.from), to, weight).bits()
         } else {
             let to = to.map_or(part.to, |to| u32::from(to.sixteen()));
-            blend(part.from, to, sixteen(weight))
+            blend_one(part.from, to, sixteen(weight))
         }
     }
 
@@ -209,26 +211,29 @@ fn sixteen(weight: u32) -> u32 {
     (weight + (ONE >> 17)) >> 14
 }
 
-/// As [`blend`], level by level. Weights of sixteen bits are what processors multiply several of at once.
-fn blend_all(levels: &mut [u16], from: &[u16], to: &[u16], weight: u32) {
+/// As [`blend_one`], level by level. Weights of sixteen bits are what processors multiply several of at once.
+fn blend<T: Copy>(drawn: &mut [T], from: &Row, to: &Row, weight: u32, grain: impl Fn(u16) -> T) {
     let (Ok(keep), Ok(part)) = (u16::try_from(WHOLE - weight), u16::try_from(weight)) else {
-        levels.copy_from_slice(if weight == 0 { from } else { to });
-        return;
+        return match if weight == 0 { from } else { to } {
+            Row::Alike(level) => drawn.fill(grain(*level)),
+            Row::Each(levels) => {
+                drawn.iter_mut().zip(levels).for_each(|(drawn, level)| *drawn = grain(*level))
+            }
+        };
     };
-    for ((level, from), to) in levels.iter_mut().zip(from).zip(to) {
-        *level = between(*from, *to, keep, part);
-    }
-}
-
-/// As [`blend_all`], and the nearest octets of that.
-fn blend_octets(octets: &mut [u8], from: &[u16], to: &[u16], weight: u32) {
-    let (Ok(keep), Ok(part)) = (u16::try_from(WHOLE - weight), u16::try_from(weight)) else {
-        let levels = if weight == 0 { from } else { to };
-        octets.iter_mut().zip(levels).for_each(|(drawn, level)| *drawn = octet(*level));
-        return;
-    };
-    for ((drawn, from), to) in octets.iter_mut().zip(from).zip(to) {
-        *drawn = octet(between(*from, *to, keep, part));
+    let blend = |from, to| grain(between(from, to, keep, part));
+    match (from, to) {
+        (Row::Alike(from), Row::Alike(to)) => drawn.fill(blend(*from, *to)),
+        (Row::Alike(from), Row::Each(to)) => {
+            drawn.iter_mut().zip(to).for_each(|(drawn, to)| *drawn = blend(*from, *to))
+        }
+        (Row::Each(from), Row::Alike(to)) => {
+            drawn.iter_mut().zip(from).for_each(|(drawn, from)| *drawn = blend(*from, *to))
+        }
+        (Row::Each(from), Row::Each(to)) => {
+            let rows = from.iter().zip(to);
+            drawn.iter_mut().zip(rows).for_each(|(drawn, (from, to))| *drawn = blend(*from, *to))
+        }
     }
 }
 
@@ -238,7 +243,7 @@ fn between(from: u16, to: u16, keep: u16, part: u16) -> u16 {
 }
 
 /// Between two levels of sixteen bits; the sum stays below 2^32.
-fn blend(from: u32, to: u32, weight: u32) -> u32 {
+fn blend_one(from: u32, to: u32, weight: u32) -> u32 {
     (from * (WHOLE - weight) + to * weight + WHOLE / 2) >> 16
 }
 
@@ -250,7 +255,7 @@ fn narrow(level: u16, scale: u32) -> u16 {
 /// The slots of a run whose places follow on each other.
 fn in_a_row<'a>(run: &Run, slots: &'a mut [u8; Universe::SLOTS]) -> Option<&'a mut [u8]> {
     let first = run.places.first().map_or(0, |first| usize::from(*first));
-    slots.get_mut(first..first + run.from.len()).filter(|_| run.in_a_row)
+    slots.get_mut(first..first + run.places.len()).filter(|_| run.in_a_row)
 }
 
 fn place(run: &Run, octets: &[u8], slots: &mut [u8; Universe::SLOTS]) {

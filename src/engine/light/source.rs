@@ -62,7 +62,8 @@ pub struct SacnStream {
     sequence: u8,
     pace: Pace,
     due: bool,
-    priorities: Option<Priorities>,
+    /// In a place of its own, since few have it.
+    priorities: Option<Box<Priorities>>,
 }
 
 impl SacnStream {
@@ -94,7 +95,7 @@ impl SacnStream {
             frame.set_sync_address(None);
             frame.set_start_code(sacn::ADDRESS_PRIORITIES);
             frame.slots_mut().copy_from_slice(priorities);
-            Priorities::new(frame)
+            Box::new(Priorities::new(frame))
         });
         self
     }
@@ -126,7 +127,8 @@ impl SacnStream {
     }
     /// Reads of its packet a little, and so brings it near.
     pub fn touch(&self) -> u64 {
-        let lines = self.frame.slots().iter().step_by(64);
+        let slots = self.frame.slots();
+        let lines = slots.iter().step_by(64).chain(slots.last());
         lines.fold(0, |sum, octet| sum ^ u64::from(*octet))
     }
     /// Turns the last frame into a goodbye; send it, [`GOODBYES`] times in all (rule S8).

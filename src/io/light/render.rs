@@ -31,9 +31,9 @@ use super::outbox::{Address, Outbox, Sent, System, Way};
 use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
-/// Frames are drawn so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a development
-/// build. It is a phase, so that one is drawn as soon as the one before it has left: the thread sleeps once a phase, and
-/// to wake costs as much as to send ten packets.
+/// Frames are drawn at least so long before they leave: 128 universes full of moving dimmers take 0.9 ms in a
+/// development build. Of many phases one is drawn as soon as the one before it has left: the thread sleeps once a phase,
+/// and to wake costs as much as to send ten packets.
 const HEAD_START: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Up to this many universes leave together: about 0.4 ms of packets.
 const TOGETHER_MAX: usize = 128;
@@ -42,6 +42,8 @@ const TOGETHER_MAX: usize = 128;
 const SYNC_DELAY: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Phases of the grid beyond that: 1.4 ms each, for 250 universes where there are 4,000.
 const PHASES: u16 = 16;
+/// Half as many do for so many that none has more than leave together: each phase is a time to wake.
+const FEW_PHASES: u16 = PHASES / 2;
 /// Universes that are brought near together: enough that waiting for memory is shared, and little enough for the nearest
 /// of it.
 const FETCHED: usize = 8;
@@ -176,10 +178,10 @@ impl Lit {
         }
     }
 
-    /// Has what [`Self::draw`] reads brought near.
-    fn fetch(&self, plan: &Plan) {
-        let drawn = plan.universe_at(self.index, self.universe).map(UniversePlan::touch);
-        let sent = self.sacn.as_ref().map(SacnStream::touch);
+    /// Has what [`Self::draw`] reads brought near, as far as it lies so deep.
+    fn fetch(&self, plan: &Plan, depth: usize) {
+        let drawn = plan.universe_at(self.index, self.universe).map(|it| it.touch(depth));
+        let sent = self.sacn.as_ref().filter(|_| depth == 0).map(SacnStream::touch);
         black_box((drawn, sent));
     }
 
@@ -303,7 +305,7 @@ pub(super) struct RenderEnds {
 impl Render {
     /// Runs until it is told to leave.
     pub fn run(mut self) {
-        let mut instant = (self.clock.now() + HEAD_START).round_up(GRID);
+        let mut instant = (self.clock.now() + head_start(self.phases_in_all)).round_up(GRID);
         loop {
             match self.gauges.leaving() {
                 Leave::Not => self.frame(instant),
@@ -321,7 +323,7 @@ impl Render {
         for index in 0..self.phases.len() {
             let phase = self.phases[index];
             let due = instant + offset(phase, self.phases_in_all);
-            self.sleep_until(due - HEAD_START);
+            self.sleep_until(due - head_start(self.phases_in_all));
             self.take_orders();
             plan = plan.min(self.plan.serial);
             self.draw(phase, due);
@@ -438,8 +440,10 @@ impl Render {
         for index in span.clone() {
             // A few ahead at a time, so that the processor waits for all of them at once.
             if (index - span.start).is_multiple_of(FETCHED) {
-                let end = span.end.min(index + FETCHED);
-                self.lit[index..end].iter().for_each(|lit| lit.fetch(&self.plan));
+                let near = &self.lit[index..span.end.min(index + FETCHED)];
+                for depth in 0..UniversePlan::DEPTHS {
+                    near.iter().for_each(|lit| lit.fetch(&self.plan, depth));
+                }
             }
             let lit = &mut self.lit[index];
             let subscribed = !self.table.subscribers[lit.index].is_empty();
@@ -559,6 +563,9 @@ impl Render {
     }
 
     fn sleep_until(&self, at: ShowTime) {
+        if self.clock.now() >= at {
+            return;
+        }
         let ns = self.clock.mono(at).ns().max(0);
         let at = TimeSpec::new(ns / 1_000_000_000, ns % 1_000_000_000);
         let flags = ClockNanosleepFlags::TIMER_ABSTIME;
@@ -569,7 +576,15 @@ impl Render {
 
 /// How many phases the grid has for so many universes.
 pub(super) fn phases(universes: usize) -> u16 {
-    if universes > TOGETHER_MAX { PHASES } else { 1 }
+    match universes {
+        0..=TOGETHER_MAX => 1,
+        _ if universes <= TOGETHER_MAX * FEW_PHASES as usize => FEW_PHASES,
+        _ => PHASES,
+    }
+}
+
+fn head_start(phases: u16) -> Span {
+    if phases > 1 { offset(1, phases) } else { HEAD_START }
 }
 
 /// Which of them is a universe's: a fixed function of its number, so that all boxes emit the same at the same moment.
