@@ -39,6 +39,14 @@ struct Report {
     frames: u32,
     load: String,
     rows: Vec<Row>,
+    orders: Vec<Order>,
+}
+
+/// What the engine does once, when a cue of every slot is fired.
+#[derive(Serialize)]
+struct Order {
+    what: &'static str,
+    took_ms: f64,
 }
 
 /// One kind of frame.
@@ -82,13 +90,46 @@ pub fn run(args: &Args) -> ExitCode {
         }));
     }
     let (universes, frames) = (args.universes, args.frames);
-    let report = Report { bench: "light-render", universes, frames, load: load(), rows };
+    let orders = orders(universes);
+    let report = Report { bench: "light-render", universes, frames, load: load(), rows, orders };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).expect("numbers and words"));
     } else {
         report.print();
     }
     ExitCode::SUCCESS
+}
+
+/// Two cues of every slot, one behind the other.
+fn orders(universes: u32) -> Vec<Order> {
+    let show = show(universes);
+    let (mut playback, mut orders) = (Playback::new(&show), Vec::new());
+    let mut plan = playback.plan(0);
+    let mut order = |what, deed: &mut dyn FnMut()| {
+        let began = Instant::now();
+        deed();
+        orders.push(Order { what, took_ms: began.elapsed().as_secs_f64() * 1e3 });
+    };
+    let cues = [
+        (
+            0.0,
+            Level::FULL,
+            ["a cue takes every slot", "and is drawn up", "what was before forgotten"],
+        ),
+        (
+            9.0,
+            Level::OUT,
+            ["the next one takes them", "and is drawn up", "what was before forgotten"],
+        ),
+    ];
+    for (secs, level, [takes, drawn, forgotten]) in cues {
+        let light = cue_of(&show, level);
+        order(takes, &mut || playback.take(&Take { list: 0, at: at(secs), light: &light }));
+        order(drawn, &mut || plan = playback.plan(1));
+        order(forgotten, &mut || playback.forget(at(secs + 1.0)));
+    }
+    black_box(plan);
+    orders
 }
 
 fn row(what: &'static str, args: &Args, mut frame: impl FnMut(u32)) -> Row {
@@ -118,6 +159,10 @@ impl Report {
                 "{:<44} {:>9.3} ms {:>9.3} ms {:>11.3} us",
                 it.what, it.frame_ms_p50, it.frame_ms_p99, it.universe_us_p50
             );
+        }
+        println!("\nonce, by the engine:");
+        for it in &self.orders {
+            println!("{:<44} {:>9.1} ms", it.what, it.took_ms);
         }
     }
 }
@@ -168,10 +213,13 @@ fn lanes(show: &Show) -> impl Iterator<Item = LaneId> {
 }
 
 fn fade(playback: &mut Playback, show: &Show, list: usize, at: ShowTime, level: Level) {
+    playback.take(&Take { list, at, light: &cue_of(show, level) });
+}
+
+fn cue_of(show: &Show, level: Level) -> LightCue {
     let targets = lanes(show).map(|lane| Target { lane, level, timing: 0 }).collect();
     let timing = Timing { fade: Span::from_secs(60), curve: Curve::S, ..Timing::default() };
-    let light = LightCue { targets, timings: vec![timing], ..LightCue::default() };
-    playback.take(&Take { list, at, light: &light });
+    LightCue { targets, timings: vec![timing], ..LightCue::default() }
 }
 
 fn wave(playback: &mut Playback, show: &Show) {

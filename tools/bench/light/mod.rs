@@ -299,7 +299,7 @@ impl Sender {
                 peers::boxfile(folder, ENDS[0])?;
                 let files =
                     format!("--box {place}/box.toml --state {place}/state --socket {place}/socket");
-                format!("{} run {place} --simulate {files}", args.program.display())
+                format!("{} run {place} {files}", args.program.display())
             }
             "olad" => {
                 peers::olad(folder, universes, ADDRESSES[0])?;

@@ -13,7 +13,8 @@ use super::FRAME;
 /// A fade takes so long that every frame differs from the one before: 255 levels, 43.5 frames a second.
 pub const FADE: Duration = Duration::from_millis(5500);
 
-/// A show of so many full universes, whose cues 1 and 2 bring every slot up and down.
+/// A show of so many full universes, whose cues 1 and 2 bring every slot up and down. Neighbours go to levels of their
+/// own, so that no frame of it is one octet 512 times.
 pub fn show(folder: &Path, universes: u16) -> io::Result<()> {
     let names = |text: &dyn Fn(usize) -> String| (1..=512).map(text).collect::<Vec<_>>().join(", ");
     let mut toml = format!(
@@ -29,11 +30,13 @@ pub fn show(folder: &Path, universes: u16) -> io::Result<()> {
     }
     let all: Vec<String> = (1..=universes).map(|it| format!("\"f{it}\"")).collect();
     write!(toml, "\n[groups]\nall = [{}]\n\n", all.join(", ")).expect("a string takes it");
-    for (look, level) in [("up", 100), ("down", 0)] {
+    let up = |slot: usize| 100.0 - (slot % 16) as f64 / 4.0;
+    let looks: [(&str, &dyn Fn(usize) -> f64); 2] = [("up", &up), ("down", &|_| 0.0)];
+    for (look, level) in looks {
         write!(
             toml,
             "[looks.{look}.all]\n{}\n\n",
-            names(&|it| format!("s{it} = {level}")).replace(", ", "\n")
+            names(&|it| format!("s{it} = {}", level(it))).replace(", ", "\n")
         )
         .expect("a string takes it");
     }
@@ -49,10 +52,11 @@ pub fn show(folder: &Path, universes: u16) -> io::Result<()> {
     fs::write(folder.join("show.toml"), toml)
 }
 
-/// A box that sends by this interface and disturbs nobody.
+/// A box for light alone that sends by this interface and disturbs nobody.
 pub fn boxfile(folder: &Path, interface: &str) -> io::Result<()> {
     let ports = "[ports]\nhttp = 18080\nhttps = 0\nosc = 0\ncluster = 0\nclock = 0\npeers = 0\n";
-    fs::write(folder.join("box.toml"), format!("{ports}[net]\nlight = \"{interface}\"\n"))
+    let rest = format!("[net]\nlight = \"{interface}\"\n[sound]\ndevice = \"none\"\n");
+    fs::write(folder.join("box.toml"), ports.to_owned() + &rest)
 }
 
 /// `olad` with nothing but sACN out.
