@@ -25,6 +25,8 @@ use listener::Heard;
 
 /// A frame of DMX with 512 slots, on the box's grid.
 const FRAME: Duration = Duration::from_millis(23);
+/// What the box needs to draw a universe of a cue up.
+const DRAWN_UP: Duration = Duration::from_micros(250);
 /// Whom the sender has for itself, and who is left for the others.
 const CORES: [&str; 2] = ["0", "1"];
 
@@ -344,15 +346,15 @@ impl Sender {
         pause::of(Duration::from_secs_f64(patience))
     }
 
-    /// The box begins the fade that is measured; the others move all the time.
-    fn warm_up(&mut self, _universes: u16) -> io::Result<()> {
+    /// The box begins the fade that is measured, when it has drawn it up; the others move all the time.
+    fn warm_up(&mut self, universes: u16) -> io::Result<()> {
         if self.peer == "downbeat" {
             let answer = self.fire("fire 1")?;
             if !answer.status.success() {
                 return Err(io::Error::other(String::from_utf8_lossy(&answer.stderr).into_owned()));
             }
         }
-        pause::of(Duration::from_millis(500))
+        pause::of(Duration::from_millis(500) + DRAWN_UP * u32::from(universes))
     }
 
     fn fire(&self, order: &str) -> io::Result<Output> {
