@@ -197,10 +197,18 @@ async fn ask(
 
 /// A box file that moves the ports, so that a box that runs already is not disturbed.
 fn write_box_file(place: &Path, more: &str) -> Result<([SocketAddr; 2], PathBuf), BoxError> {
-    // Both are held until both are found, so that they differ.
-    let listen = || TcpListener::bind("127.0.0.1:0").map_err(BoxError::machine("a free port"));
+    // Both are held until both are found, so that they differ; and free on every address, as a box takes them: clients
+    // of an earlier one may still have a port on one of them.
+    let listen = || {
+        TcpListener::bind(("::", 0))
+            .or_else(|_| TcpListener::bind(("0.0.0.0", 0)))
+            .map_err(BoxError::machine("a free port"))
+    };
     let listeners = [listen()?, listen()?];
-    let address = |it: &TcpListener| it.local_addr().map_err(BoxError::machine("a free port"));
+    let address = |it: &TcpListener| {
+        let port = it.local_addr().map_err(BoxError::machine("a free port"))?.port();
+        Ok::<_, BoxError>(SocketAddr::from(([127, 0, 0, 1], port)))
+    };
     let [http, https] = [address(&listeners[0])?, address(&listeners[1])?];
     let path = place.join("box.toml");
     let text = format!(

@@ -237,9 +237,10 @@ export async function until(what, check, seconds = 20) {
   }
 }
 
+/** Free on every address, as a box takes them. */
 export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer());
-  await Promise.all(servers.map((server) => new Promise((done) => { server.listen(0, "127.0.0.1", done); })));
+  await Promise.all(servers.map((server) => new Promise((done) => { server.listen(0, done); })));
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => new Promise((done) => { server.close(done); })));
   return ports;

@@ -54,7 +54,7 @@ test("a performer sees the next cue, and how long until it comes", { skip, timeo
   page.on("pageerror", (error) => errors.push(error.message));
   const token = (await box.command("token", "--role", "performer")).stdout.trim().split("\n").at(-1);
   await page.goto(`https://localhost:${box.securePort}/performer#token=${token}`);
-  assert.equal(new URL(page.url()).hash, "", "nobody reads the token over a shoulder");
+  await until("nobody reads the token over a shoulder", async () => new URL(page.url()).hash === "");
   await inStep(page);
   const next = () => page.textContent(".next").catch(() => "");
   await until("the first cue stands by", async () => (await next()) === "1 Storm" && (await page.textContent(".wait")) === "On GO");

@@ -310,13 +310,16 @@ pub fn body(answer: &str) -> Value {
     serde_json::from_str(body).unwrap_or_else(|error| panic!("no JSON ({error}): {answer}"))
 }
 
+/// Free on every address, as a box takes it: clients of earlier boxes may still have it on one of them.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let listener = TcpListener::bind(("::", 0)).or_else(|_| TcpListener::bind(("0.0.0.0", 0)));
+    let listener = listener.expect("a free port");
     listener.local_addr().expect("bound").port()
 }
 
 fn free_datagram_port() -> u16 {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    let socket = UdpSocket::bind(("::", 0)).or_else(|_| UdpSocket::bind(("0.0.0.0", 0)));
+    let socket = socket.expect("a free port");
     socket.local_addr().expect("bound").port()
 }
 

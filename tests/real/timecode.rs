@@ -158,7 +158,7 @@ fn chasing(source: &str) -> String {
 fn leading(how: &str) -> String {
     format!(
         "{HEAD}out = {{ {how}, start = \"01:00:00:00\" }}\n[[list]]\nname = \"main\"\n\
-         [[list.cue]]\nnumber = 1\nphones = {{ text = \"a\" }}\ncontinue = \"auto-continue\"\npost_wait = \"6s\"\n\
+         [[list.cue]]\nnumber = 1\nphones = {{ text = \"a\" }}\ncontinue = \"auto-continue\"\npost_wait = \"7s\"\n\
          [[list.cue]]\nnumber = 2\nphones = {{ text = \"b\" }}\n"
     )
 }
