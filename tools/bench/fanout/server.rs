@@ -215,8 +215,10 @@ fn show_of(words: u32, octets: usize) -> String {
 }
 
 async fn start_other(peer: Peer) -> Result<(Child, SocketAddr), ServerError> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
-    let at = free.map_err(machine("a free port"))?;
+    let free = TcpListener::bind(("::", 0))
+        .or_else(|_| TcpListener::bind(("0.0.0.0", 0)))
+        .and_then(|it| it.local_addr());
+    let at = SocketAddr::from(([127, 0, 0, 1], free.map_err(machine("a free port"))?.port()));
     let port = at.port().to_string();
     let mut command = match peer.script() {
         Some(script) => {

@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_values = ["128", "512", "1024", "3000"])]
     universes: Vec<u16>,
     /// How long each is measured
-    #[arg(long, default_value_t = 6.0, value_name = "S")]
+    #[arg(long, default_value_t = 4.0, value_name = "S")]
     secs: f64,
     /// How often
     #[arg(long, default_value_t = 1)]
