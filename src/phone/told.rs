@@ -51,9 +51,10 @@ pub enum Role {
     Performer,
 }
 
-/// What happened.
+/// What happened; `{"tapped":null}`, `{"nudged":{"ms":3}}`. With its name beside its fields instead of about them, to
+/// read one would be a tenth of the core.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// Time went by, as [`Turn::wake_ms`] asked.
     Tick,

@@ -1,9 +1,9 @@
 //! The phone core, line by line: events of the page, words of the box, time.
 //!
-//! `{"event":…}` is what the page tells; any other line that begins with `{` is what the box says; a number is
-//! milliseconds that go by, the phone being called as it asks; `answer 12.5` is the box, whose clock is that many
-//! milliseconds ahead, answering the last question; `stamps t1 t2 t3 t4` are an exchange in nanoseconds for a clock that
-//! stands alone.
+//! `{"tapped":null}` and its like are what the page tells; any other line that begins with `{` is what the box says; a
+//! number is milliseconds that go by, the phone being called as it asks; `answer 12.5` is the box, whose clock is that
+//! many milliseconds ahead, answering the last question; `stamps t1 t2 t3 t4` are an exchange in nanoseconds for a clock
+//! that stands alone.
 
 use phone::clock::{Channel, Clock, Exchange};
 use phone::{Act, Core, Event, NetTime, Start, Turn};

@@ -33,8 +33,8 @@ export async function beginCore(bytes, nowMs, start) {
   put(start);
   if (!door.phone_begin(nowMs)) throw new Error("the core did not begin");
   return {
-    handle(nowMs, event) {
-      put(event);
+    handle(nowMs, { event, ...of }) {
+      put({ [event]: Object.keys(of).length ? of : null });
       return take(door.phone_handle(nowMs));
     },
     look: (nowMs) => take(door.phone_look(nowMs)),
