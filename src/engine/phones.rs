@@ -360,6 +360,7 @@ fn tracks(show: &Show) -> Vec<TrackInfo> {
             sha256: info.sha256.clone(),
             bytes: info.bytes,
             duration: info.length().secs_f64(),
+            pictures: info.is_film(),
         })
     };
     show.tracks.iter().filter_map(known).collect()

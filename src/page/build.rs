@@ -1,5 +1,5 @@
-//! Compiles the `phone` room to WebAssembly for the page, `OUT_DIR/core.wasm`, and packs the page: `OUT_DIR/files.rs`
-//! names every file, as it is and gzipped.
+//! Compiles the `phone` room to WebAssembly for the page, `OUT_DIR/core.wasm` and, for shows with pictures,
+//! `OUT_DIR/pictures.wasm`, and packs the page: `OUT_DIR/files.rs` names every file, as it is and gzipped.
 //!
 //! Whichever way is there is taken, and named: Debian's `rustc-web`, which brings the standard library's
 //! source; else the toolchain's own `wasm32-unknown-unknown`; else rustup adds that (never with `CI=true`: a
@@ -25,10 +25,15 @@ fn main() {
     let out = PathBuf::from(var("OUT_DIR"));
     watch(&house);
     let way = Way::find();
-    let built = way.build(&house, &shared_target(&out)).unwrap_or_else(|why| refuse(&why));
-    let core = out.join("core.wasm");
-    fs::copy(&built, &core).expect("the build folder can be written");
-    let shrunk = shrink(&core, &way);
+    // The core comes last, so that its way of shrinking is the one that is told.
+    let parts = [("pictures.wasm", &["--features", "pictures"][..]), ("core.wasm", &[])];
+    let [_, shrunk] = parts.map(|(name, features)| {
+        let target = shared_target(&out);
+        let built = way.build(&house, &target, features).unwrap_or_else(|why| refuse(&why));
+        let part = out.join(name);
+        fs::copy(&built, &part).expect("the build folder can be written");
+        shrink(&part, &way)
+    });
     pack(&room.join("web"), &out);
     println!("cargo:rustc-env=PAGE_CORE_WAY={}, {}", way.name(), shrunk.name());
 }
@@ -69,17 +74,23 @@ impl Way {
         }
     }
 
-    fn build(&self, house: &Path, target: &Path) -> Result<PathBuf, String> {
+    fn build(&self, house: &Path, target: &Path, features: &[&str]) -> Result<PathBuf, String> {
+        let compile = |cargo| Self::compile(cargo, house, target, features);
         match self {
-            Self::Installed => Self::compile(self.installed(), house, target),
+            Self::Installed => compile(self.installed()),
             // An older compiler does not know how to leave so much out.
-            Self::Debian { linker } => Self::compile(self.debian(linker, &SMALL), house, target)
-                .or_else(|_| Self::compile(self.debian(linker, &PLAIN), house, target)),
+            Self::Debian { linker } => compile(self.debian(linker, &SMALL))
+                .or_else(|_| compile(self.debian(linker, &PLAIN))),
             Self::None(why) => Err(why.clone()),
         }
     }
 
-    fn compile(mut cargo: Command, house: &Path, target: &Path) -> Result<PathBuf, String> {
+    fn compile(
+        mut cargo: Command,
+        house: &Path,
+        target: &Path,
+        features: &[&str],
+    ) -> Result<PathBuf, String> {
         cargo
             .args([
                 "rustc",
@@ -92,6 +103,7 @@ impl Way {
                 "--release",
             ])
             .args(["--target", TARGET])
+            .args(features)
             .current_dir(house)
             .env("CARGO_TARGET_DIR", target)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
@@ -285,7 +297,9 @@ fn pack(web: &Path, out: &Path) {
     names.sort_unstable();
     let mut files: Vec<(String, Vec<u8>)> =
         names.into_iter().map(|name| (name.clone(), read(&web.join(name)))).collect();
-    files.push(("core.wasm".into(), read(&out.join("core.wasm"))));
+    for part in ["core.wasm", "pictures.wasm"] {
+        files.push((part.into(), read(&out.join(part))));
+    }
     for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with(".js")) {
         *bytes = without_comments(std::mem::take(bytes));
     }

@@ -126,15 +126,17 @@ mod tests {
 
     #[test]
     fn sx18_the_core_is_mvp_web_assembly() {
-        let core = file("/page/core.wasm").expect("embedded").bytes;
         if CORE_WAY.contains("not MVP") {
             eprintln!(
                 "skipped: the core was built by {CORE_WAY}; `apt install rustc-web` or a newer wasm-opt mend it"
             );
             return;
         }
-        let mut mvp = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM1);
-        let refused = mvp.validate_all(core).err();
-        assert!(refused.is_none(), "built by {CORE_WAY}: {refused:?}");
+        for part in ["core.wasm", "pictures.wasm"] {
+            let bytes = file(&format!("/page/{part}")).expect("embedded").bytes;
+            let mut mvp = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM1);
+            let refused = mvp.validate_all(bytes).err();
+            assert!(refused.is_none(), "{part} built by {CORE_WAY}: {refused:?}");
+        }
     }
 }

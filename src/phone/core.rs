@@ -332,7 +332,11 @@ impl Core {
         let heard = sync.map(|sync| self.player.take_heard(&sync)).unwrap_or_default();
         self.acts.extend(self.player.take_acts());
         for (order, at) in heard {
-            self.report(now, order, at, PlayedSource::AudioClock);
+            let source = match self.role {
+                Role::Phone => PlayedSource::AudioClock,
+                _ => PlayedSource::Screen,
+            };
+            self.report(now, order, at, source);
         }
     }
 
@@ -473,9 +477,9 @@ impl Core {
         self.delay.set_table(welcome.output_delay);
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));
-        if self.role == Role::Phone {
-            self.player.handle_welcome(welcome.show.tracks, now);
-        }
+        let mut tracks = welcome.show.tracks;
+        tracks.retain(|it| self.role == Role::Phone || (self.role == Role::Screen && it.pictures));
+        self.player.handle_welcome(tracks, now);
     }
 
     fn refused(&mut self, now: MonoTime, refusal: &Refusal) {
@@ -573,7 +577,7 @@ impl Core {
         }
     }
 
-    /// A screen fetches no tracks, and who was not welcomed knows of none.
+    /// A screen is silent, and who was not welcomed knows of none.
     fn is_to_sound(&self) -> bool {
         self.role == Role::Phone && self.welcomed.is_some()
     }

@@ -16,8 +16,9 @@ mod core;
 mod correction;
 mod delay;
 mod device;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "pictures")))]
 mod door;
+pub mod film;
 mod flicker;
 #[cfg(test)]
 mod heap;
@@ -26,6 +27,8 @@ mod link;
 mod live;
 mod pace;
 mod peer;
+#[cfg(all(target_family = "wasm", feature = "pictures"))]
+mod pictures_door;
 mod player;
 mod scale;
 mod screen;

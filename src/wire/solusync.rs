@@ -195,6 +195,9 @@ pub struct TrackInfo {
     pub bytes: u64,
     /// Length in seconds.
     pub duration: f64,
+    /// Whether it has pictures, which screens show, too (ours).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pictures: bool,
 }
 
 /// Who a node is (SX-03).

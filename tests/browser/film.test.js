@@ -94,3 +94,28 @@ test("sx19: a film's frames are shown at their times, and a phone that comes lat
   await box.command("stop");
   await until("it goes dark", () => first.evaluate(() => document.querySelector("#films video").hidden));
 });
+
+test("sx19: a projector's page shows the film as well, in step, silent, over all of the screen, and nobody touches it", { skip, timeout: 120_000 }, async (t) => {
+  const page = await browser.newPage({ viewport: { width: 640, height: 480 }, bypassCSP: true });
+  await page.addInitScript(readFilm, BITS);
+  await page.goto(`http://localhost:${box.port}/screen`);
+  await inStep(page);
+  await box.order("goto", { cue: "1" });
+  await box.go();
+  const start = await startOf(browser, box.port);
+  await until("it has found its pace", async () => (await page.evaluate(() => window.film.length)) > 3 * FRAMES_A_SECOND, 40);
+  const all = await errors(page, start, 4 * FRAMES_A_SECOND);
+  const sizes = all.map(Math.abs);
+  t.diagnostic(`screen: middle ${shown(median(all))}, p95 ${shown(quantile(sizes, 0.95))}, worst ${shown(Math.max(...sizes))} of ${all.length} frames of ${shown(FRAME_MS)}`);
+  assert.ok(Math.abs(median(all)) < FRAME_MS, "within a frame");
+  const seen = await page.evaluate(() => {
+    const video = document.querySelector("#films video");
+    const { width, height } = video.getBoundingClientRect();
+    return { width, height, muted: video.muted };
+  });
+  assert.deepEqual(seen, { width: 640, height: 480, muted: true });
+  await until("nothing else is left on it", () => page.evaluate(() => getComputedStyle(document.querySelector("#foot")).opacity === "0"));
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, "film-screen.png") });
+  await box.command("stop");
+  await until("it goes dark", () => page.evaluate(() => document.querySelector("#films video").hidden));
+});

@@ -1,14 +1,18 @@
-// Films on a screen that we hold in our hands: held to the audio clock by rate, set anew where that is too slow.
+// Films on a screen that we hold in our hands, by the WebAssembly that holds them to the audio clock. How well it does is
+// tested where it is (src/phone/film).
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFilms } from "../../src/page/web/films.js";
+import { openPictures } from "../../src/page/web/pictures.js";
+import { picturesBytes } from "./helpers.js";
 
 globalThis.URL.createObjectURL = () => "blob:film";
 globalThis.URL.revokeObjectURL = () => {};
 
 /** A browser whose time is in `world.ms`; it shows a frame whenever the film is at another one. */
-function stubBrowser() {
+async function stubBrowser() {
+  const door = await openPictures(picturesBytes());
   const world = { ms: 0, video: null, sets: [], look: null, frames: [] };
   const createElement = (kind) => {
     const element = {
@@ -24,7 +28,10 @@ function stubBrowser() {
     return element;
   };
   const document = { createElement, body: { prepend() {} } };
-  const films = createFilms({ document, nowMs: () => world.ms, heardS: (ms) => ms / 1000, nextFrame: (act) => world.frames.push(act) });
+  const films = createFilms({
+    document, door, nowMs: () => world.ms, look: () => world.heard(), delayMs: () => 0, nextFrame: (act) => world.frames.push(act),
+  });
+  world.heard = () => ({ audio_s: world.ms / 1000, latency_s: null, output: null });
   /** Time goes by, ten milliseconds at a time, and each frame of 40 ms is looked at. */
   world.run = (ms) => {
     for (const end = world.ms + ms; world.ms < end;) {
@@ -44,7 +51,7 @@ const begin = { act: "begin", segment: 1, voice: 1, track_id: "film", at_s: 1, o
 const hear = () => ({});
 
 async function playing(more = {}) {
-  const { world, films } = stubBrowser();
+  const { world, films } = await stubBrowser();
   assert.equal(await films.load("film", {}), 60);
   films.begin({ ...begin, ...more }, hear);
   return { world, films };
@@ -59,16 +66,6 @@ test("a film is laid ready unseen and begins at its time, from its place", async
   assert.ok(Math.abs(world.video.place - 5.1) < 0.02, `${world.video.place}`);
 });
 
-test("less than a frame is made good by the rate, and then it runs as it should", async () => {
-  const { world } = await playing();
-  world.run(1500);
-  const sets = world.sets.length;
-  world.video.place -= 0.03;
-  world.run(6000);
-  assert.equal(world.sets.length, sets, "nothing jumps");
-  assert.ok(Math.abs(world.video.place - (5 + world.ms / 1000 - 1)) < 0.015, `${world.video.place}`);
-});
-
 test("more than a frame is too much: it is set anew", async () => {
   const { world } = await playing();
   world.run(1500);
@@ -77,6 +74,28 @@ test("more than a frame is too much: it is set anew", async () => {
   world.run(2000);
   assert.ok(world.sets.length > sets);
   world.run(5000);
+  assert.ok(Math.abs(world.video.place - (5 + world.ms / 1000 - 1)) < 0.04, `${world.video.place}`);
+});
+
+test("what the browser says of its output counts, and what the core knows better goes before it", async () => {
+  const { world, films } = await stubBrowser();
+  await films.load("film", {});
+  world.heard = () => ({ audio_s: 9, latency_s: 9, output: { audio_s: world.ms / 1000 - 0.2, page_ms: world.ms } });
+  films.begin(begin, hear);
+  world.run(1100);
+  assert.equal(world.video.hidden, true, "heard 200 ms later");
+  world.run(150);
+  assert.equal(world.video.hidden, false);
+});
+
+test("without the browser's word on each picture, where it is is looked at with each frame of the page", async () => {
+  const { world, films } = await stubBrowser();
+  await films.load("film", {});
+  world.video.requestVideoFrameCallback = undefined;
+  films.begin(begin, hear);
+  world.run(1500);
+  world.video.place -= 0.5;
+  world.run(3000);
   assert.ok(Math.abs(world.video.place - (5 + world.ms / 1000 - 1)) < 0.04, `${world.video.place}`);
 });
 

@@ -8,19 +8,27 @@ const house = new URL("../../", import.meta.url);
 
 /** The newest core that cargo built; `CORE_WASM` names another. */
 export function coreBytes() {
-  if (process.env.CORE_WASM) return readFileSync(process.env.CORE_WASM);
+  return process.env.CORE_WASM ? readFileSync(process.env.CORE_WASM) : newest("core.wasm");
+}
+
+/** The newest `pictures.wasm`. */
+export function picturesBytes() {
+  return newest("pictures.wasm");
+}
+
+function newest(name) {
   const target = process.env.CARGO_TARGET_DIR ? new URL(`file://${process.env.CARGO_TARGET_DIR}/`) : new URL("target/", house);
-  const built = ["debug", "release"].flatMap((profile) => cores(new URL(`${profile}/build/`, target)));
-  if (built.length === 0) throw new Error("there is no core.wasm yet: `cargo build -p page` makes it");
+  const built = ["debug", "release"].flatMap((profile) => made(name, new URL(`${profile}/build/`, target)));
+  if (built.length === 0) throw new Error(`there is no ${name} yet: \`cargo build -p page\` makes it`);
   built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
   return readFileSync(built[0]);
 }
 
-function cores(folder) {
+function made(file, folder) {
   const names = tried(() => readdirSync(folder), []);
   return names
     .filter((name) => name.startsWith("page-"))
-    .map((name) => new URL(`${name}/out/core.wasm`, folder))
+    .map((name) => new URL(`${name}/out/${file}`, folder))
     .filter((file) => tried(() => statSync(file).isFile(), false));
 }
 

@@ -1,42 +1,24 @@
-// Films in step: pictures are where the same track's sound would be on the audio clock, as the core has laid it.
-//
-// A film hangs by its rate: a little faster or slower until its frames change at their times. One that is off by more
-// than a frame is set to its place anew, as far ahead as the browser has taken for that before.
+// Films on the page, held to the audio clock as `pictures.wasm` says (src/phone/film.rs). Fetched when the first one comes.
 
-/** @typedef {{ atS: number, position: number, rate: number }} Leg from an audio time on */
-/** @typedef {{ id: number, legs: Leg[], looped: boolean, endS: number }} Part */
 /**
  * @typedef {HTMLVideoElement & { preservesPitch?: boolean, requestVideoFrameCallback?: (act: (now: number,
  *   frame: { mediaTime: number, expectedDisplayTime: number }) => void) => number }} Screen
  */
-/** @typedef {{ video: Screen, url: string, parts: Part[], offS: number, count: number, frameS: number, lastS: number,
- *   setAtMs: number, leadS: number, source: AudioNode | null }} Film */
+/** @typedef {{ video: Screen, url: string, hold: number, source: AudioNode | null }} Film */
 
-/** Until the film has shown how long its frames are. */
-const FRAME_S = 1 / 25;
-/** A film that is off by less than a frame is there in so long. */
-const CORRECT_IN_S = 1;
-const RATE_MAX = 0.05;
-/** What a browser takes to set a film to a place, before it has shown it. */
-const LEAD_S = 0.15;
-/** One look errs by a frame's share; so many are believed. */
-const LOOKS = 6;
-/** A film that was just set is let run before it is judged. */
-const SETTLE_MS = 400;
-/** Changes of rate that are kept: the last counts, and those that were laid ahead. */
-const LEGS_MAX = 16;
-/** So long before its time a film is laid ready. */
-const READY_S = 2;
+const [SHOWN, SET, BUSY] = [1, 2, 4];
 
 /**
  * @param {object} world
  * @param {Document} world.document
+ * @param {import("./types").PicturesDoor} world.door
  * @param {() => number} world.nowMs
- * @param {(atMs: number) => number} world.heardS the audio time that is heard at a page time
+ * @param {() => import("./types").AudioLook | null} world.look at the audio clock
+ * @param {() => number} world.delayMs so much earlier than the browser's word sound is sent off, and pictures are not
  * @param {(act: () => void) => void} world.nextFrame
  * @returns {import("./types").Films}
  */
-export function createFilms({ document, nowMs, heardS, nextFrame }) {
+export function createFilms({ document, door, nowMs, look, delayMs, nextFrame }) {
   /** @type {Map<string, Film>} */
   const films = new Map();
   const wall = document.createElement("div");
@@ -51,14 +33,13 @@ export function createFilms({ document, nowMs, heardS, nextFrame }) {
     const url = URL.createObjectURL(blob);
     Object.assign(video, { src: url, preload: "auto", playsInline: true, preservesPitch: false, hidden: true });
     video.setAttribute("playsinline", "");
-    /** @type {Film} */
-    const film = { video, url, parts: [], offS: 0, count: 0, frameS: FRAME_S, lastS: NaN, setAtMs: -1e9, leadS: LEAD_S, source: null };
-    films.set(track, film);
     wall.append(video);
-    watch(film);
     return new Promise((ready, broken) => {
       video.oncanplaythrough = () => {
         video.oncanplaythrough = null;
+        const film = { video, url, hold: door.film_new(video.duration), source: null };
+        films.set(track, film);
+        watch(film);
         ready(video.duration);
       };
       video.onerror = () => broken(new Error("the browser cannot show this film"));
@@ -71,132 +52,71 @@ export function createFilms({ document, nowMs, heardS, nextFrame }) {
     const film = films.get(track);
     if (!film) return;
     films.delete(track);
-    film.parts = [];
+    door.film_drop(film.hold);
     film.video.onerror = null;
     film.video.pause();
     film.video.remove();
     URL.revokeObjectURL(film.url);
   }
 
-  /** Looks at each frame as it is shown. @param {Film} film */
-  function watch(film) {
-    const { video } = film;
+  /** The audio time that is heard at a page time. @param {number} atMs */
+  function heardS(atMs) {
+    const at = look();
+    if (!at) return 0;
+    const { output, audio_s, latency_s } = at;
+    const heard = output ? output.audio_s + (atMs - output.page_ms) / 1000 : audio_s - (latency_s || 0) + (atMs - nowMs()) / 1000;
+    return heard - delayMs() / 1000;
+  }
+
+  /** Tells each picture as it is seen. @param {Film} film */
+  function watch({ video, hold }) {
     if (!video.requestVideoFrameCallback) return;
-    const look = (/** @type {number} */ _, /** @type {{ mediaTime: number, expectedDisplayTime: number }} */ frame) => {
-      const stepS = frame.mediaTime - film.lastS;
-      if (stepS > 0.001 && stepS < 0.2) film.frameS += 0.2 * (stepS - film.frameS);
-      film.lastS = frame.mediaTime;
+    const seen = (/** @type {number} */ _, /** @type {{ mediaTime: number, expectedDisplayTime: number }} */ frame) => {
       // It begins to be seen then, and so it is to begin then.
-      judge(film, frame.mediaTime, frame.expectedDisplayTime);
-      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(look);
+      if (!video.paused && !video.seeking) door.film_seen(hold, heardS(frame.expectedDisplayTime), heardS(nowMs()), frame.mediaTime);
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(seen);
     };
-    video.requestVideoFrameCallback(look);
-  }
-
-  /** The part that counts at an audio time. @param {Film} film @param {number} atS */
-  function current(film, atS) {
-    return [...film.parts].reverse().find((part) => part.legs[0].atS <= atS && atS < part.endS);
-  }
-
-  /** Where in the film it is at an audio time. @param {Film} film @param {Part} part @param {number} atS */
-  function place(film, part, atS) {
-    const leg = [...part.legs].reverse().find((it) => it.atS <= atS) || part.legs[0];
-    const position = leg.position + (atS - leg.atS) * leg.rate;
-    return part.looped ? position % film.video.duration : position;
-  }
-
-  /** It shows `position` at a page time: is that right? @param {Film} film @param {number} position @param {number} atMs */
-  function judge(film, position, atMs) {
-    const { video } = film;
-    const atS = heardS(atMs);
-    const part = current(film, atS);
-    if (!part || video.paused || video.seeking || nowMs() < film.setAtMs + SETTLE_MS) return;
-    let offS = position - place(film, part, atS);
-    // Over the end of a loop the short way round counts.
-    if (part.looped) offS -= Math.round(offS / video.duration) * video.duration;
-    film.count += 1;
-    film.offS += (offS - film.offS) / Math.min(film.count, LOOKS);
-    if (film.count < LOOKS) return;
-    if (Math.abs(film.offS) > film.frameS) {
-      film.leadS = Math.max(0, Math.min(1, film.leadS - film.offS));
-      return set(film, part);
-    }
-    const wanted = part.legs[part.legs.length - 1].rate;
-    const correction = Math.max(-RATE_MAX, Math.min(RATE_MAX, -film.offS / CORRECT_IN_S));
-    // A quarter of a frame is nothing that anybody sees.
-    const rate = Math.abs(film.offS) < film.frameS / 4 ? wanted : wanted + correction;
-    if (Math.abs(video.playbackRate - rate) > 0.001) video.playbackRate = rate;
-  }
-
-  /** @param {Film} film @param {Part} part */
-  function set(film, part) {
-    const { video } = film;
-    const goal = place(film, part, heardS(nowMs()) + (video.paused ? 0 : film.leadS));
-    video.currentTime = Math.min(goal, video.duration);
-    video.playbackRate = part.legs[part.legs.length - 1].rate;
-    [film.setAtMs, film.offS, film.count] = [nowMs(), 0, 0];
-  }
-
-  function frame() {
-    isRunning = false;
-    films.forEach(turn);
-    if ([...films.values()].some(({ parts }) => parts.length > 0)) run();
+    video.requestVideoFrameCallback(seen);
   }
 
   function run() {
     if (isRunning) return;
     isRunning = true;
-    nextFrame(frame);
+    nextFrame(() => {
+      isRunning = false;
+      const isBusy = [...films.values()].map(turn).some(Boolean);
+      wall.className = [...films.values()].some(({ video }) => !video.hidden) ? "lit" : "";
+      if (isBusy) run();
+    });
   }
 
-  /** @param {Film} film */
-  function turn(film) {
-    const { video } = film;
-    const atS = heardS(nowMs());
-    film.parts = film.parts.filter((part) => atS < part.endS && (part.looped || place(film, part, atS) < video.duration));
-    const part = current(film, atS);
-    const coming = film.parts.find(({ legs }) => legs[0].atS > atS && legs[0].atS < atS + READY_S);
-    video.hidden = !part;
-    if (part && video.paused) {
-      set(film, part);
-      Promise.resolve(video.play()).catch(() => {});
-    } else if (part && !video.requestVideoFrameCallback) {
-      judge(film, video.currentTime, nowMs());
-    } else if (!part && !video.paused) {
-      video.pause();
-    } else if (!part && coming && Math.abs(video.currentTime - coming.legs[0].position) > film.frameS && !video.seeking) {
-      video.currentTime = coming.legs[0].position;
-    }
-  }
-
-  /** @param {number} segment */
-  function partOf(segment) {
-    return [...films.values()].flatMap(({ parts }) => parts).find(({ id }) => id === segment);
+  /** Whether there is more to come of it. @param {Film} film */
+  function turn({ video, hold }) {
+    const nowS = heardS(nowMs());
+    if (!video.requestVideoFrameCallback && !video.paused && !video.seeking) door.film_seen(hold, nowS, nowS, video.currentTime);
+    const wish = door.film_poll(hold, nowS, video.currentTime, !video.paused, video.seeking);
+    const shown = (wish & SHOWN) !== 0;
+    if (wish & SET) video.currentTime = door.film_place();
+    if (shown && Math.abs(video.playbackRate - door.film_pace()) > 0.001) video.playbackRate = door.film_pace();
+    if (shown && video.paused) Promise.resolve(video.play()).catch(() => {});
+    if (!shown && !video.paused) video.pause();
+    video.hidden = !shown;
+    return (wish & BUSY) !== 0;
   }
 
   return {
     load,
     forget,
     has: (track) => films.has(track),
-    owns: (segment) => partOf(segment) !== undefined,
+    owns: (segment) => Boolean(door.film_owns(segment)),
     begin(act, hear) {
       const film = films.get(act.track_id);
       if (!film) return;
       film.source = hear(film.video, film.source);
-      const leg = { atS: act.at_s, position: act.offset_s, rate: act.rate };
-      film.parts.push({ id: act.segment, legs: [leg], looped: act.looped, endS: Infinity });
+      door.film_begin(film.hold, act.segment, act.at_s, act.offset_s, act.rate, act.looped);
       run();
     },
-    rate(act) {
-      const part = partOf(act.segment);
-      const film = [...films.values()].find(({ parts }) => part && parts.includes(part));
-      if (!part || !film) return;
-      part.legs.push({ atS: act.at_s, position: place(film, part, act.at_s), rate: act.rate });
-      if (part.legs.length > LEGS_MAX) part.legs.shift();
-    },
-    end(act) {
-      const part = partOf(act.segment);
-      if (part) part.endS = Math.min(part.endS, act.at_s + act.fall_s);
-    },
+    rate: (act) => door.film_rate(act.segment, act.at_s, act.rate),
+    end: (act) => door.film_end(act.segment, act.at_s + act.fall_s),
   };
 }

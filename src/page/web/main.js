@@ -68,16 +68,22 @@ async function main(bytes, words) {
     const { AudioDecoder, EncodedAudioChunk } = window;
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, tell });
   });
-  const sound = createSound({
+  const load = createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) });
+  const fetchFilms = once(async () => {
+    const [{ createFilms }, { fetchPictures }] = await Promise.all([import("/page/films.js"), import("/page/pictures.js")]);
+    return createFilms({
+      document, door: await fetchPictures(), nowMs, look: () => sound.look(), delayMs: () => core.look(nowMs()).errors.delay_ms,
+      nextFrame: (act) => { requestAnimationFrame(act); },
+    });
+  });
+  /** @type {import("./types").Sound} */
+  const sound = role === "screen" ? (await import("/page/silent.js")).createSilent({ load, tell, nowMs, fetchFilms }) : createSound({
     AudioContext: browser.AudioContext || browser.webkitAudioContext,
-    load: createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) }),
+    load,
     tell,
     chirp: (rateHz) => core.chirp(rateHz),
     fetchReels: once(async () => (await import("/page/reels.js")).createReels()),
-    fetchFilms: once(async () => {
-      const { createFilms } = await import("/page/films.js");
-      return createFilms({ document, nowMs, heardS, nextFrame: (act) => { requestAnimationFrame(act); } });
-    }),
+    fetchFilms,
   });
   const fetchMicrophone = once(async () => {
     const { createMicrophone } = await import("/page/microphone.js");
@@ -180,16 +186,6 @@ async function main(bytes, words) {
     shown = now;
     clearTimeout(timer);
     timer = setTimeout(woken, Math.max(0, (moves ? wakeMs : soonestMs) - nowMs()));
-  }
-
-  // As the browser says, less what the core knows better: sound is sent off so much earlier, and pictures are not.
-  /** @param {number} atMs */
-  function heardS(atMs) {
-    const look = sound.look();
-    if (!look) return 0;
-    const { output, audio_s, latency_s } = look;
-    const heard = output ? output.audio_s + (atMs - output.page_ms) / 1000 : audio_s - (latency_s || 0) + (atMs - nowMs()) / 1000;
-    return heard - core.look(nowMs()).errors.delay_ms / 1000;
   }
 
   function woken() {

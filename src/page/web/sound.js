@@ -265,7 +265,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
 }
 
 /** What a film is by its first octets, as the box tells films; none for sound. @param {Uint8Array} octets */
-function filmType(octets) {
+export function filmType(octets) {
   const begins = (/** @type {number[]} */ signs, at = 0) => signs.every((sign, k) => octets[at + k] === sign);
   if (begins([0x66, 0x74, 0x79, 0x70], 4)) return "video/mp4";
   return begins([0x1a, 0x45, 0xdf, 0xa3]) ? "video/webm" : "";

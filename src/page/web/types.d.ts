@@ -155,6 +155,7 @@ export interface Peer {
 
 export interface LiveSound { perform(act: LiveAct): void }
 
+/** `sound.js`, or on a screen `silent.js`. */
 export interface Sound {
   /** To be called within a tap; true once the context runs. */
   wake(): Promise<boolean>;
@@ -258,7 +259,22 @@ export interface Films {
   /** Whether a piece is a film's. */
   owns(segment: number): boolean;
   /** `hear` lets the film sound: it gets what it gave the last time, or null. */
-  begin(act: Begin, hear: (video: HTMLMediaElement, source: AudioNode | null) => AudioNode): void;
+  begin(act: Begin, hear: (video: HTMLMediaElement, source: AudioNode | null) => AudioNode | null): void;
   rate(act: Rate): void;
   end(act: End): void;
+}
+
+/** `pictures.wasm`: the exports of `src/phone/pictures_door.rs`. Times are of the audio clock, in seconds. */
+export interface PicturesDoor {
+  film_new(lengthS: number): number;
+  film_drop(film: number): void;
+  film_begin(film: number, segment: number, atS: number, placeS: number, rate: number, looped: boolean): void;
+  film_rate(segment: number, atS: number, rate: number): void;
+  film_end(segment: number, atS: number): void;
+  film_owns(segment: number): number;
+  film_seen(film: number, atS: number, nowS: number, placeS: number): void;
+  /** 1 if it is shown, 2 if it is to be set (to `film_place`), 4 while more of it is to come. */
+  film_poll(film: number, nowS: number, placeS: number, runs: boolean, seeks: boolean): number;
+  film_place(): number;
+  film_pace(): number;
 }
