@@ -286,6 +286,13 @@ pub struct MediaParams {
     pub position_ms: f64,
 }
 
+impl MediaParams {
+    /// As the document has them: a volume from 0 to 1; and a place within a day of sound.
+    pub fn is_in_range(&self) -> bool {
+        (0.0..=1.0).contains(&self.volume) && (0.0..=86_400_000.0).contains(&self.position_ms)
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(value: &bool) -> bool {
     !value

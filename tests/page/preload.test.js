@@ -79,3 +79,14 @@ test("sx10: our SHA-256 and the browser's are node's", async () => {
   assert.equal(ours(bytes.length), hex(bytes));
   assert.equal(await createHash(globalThis.crypto.subtle)(bytes), hex(bytes));
 });
+
+test("sx10: nothing is kept of a download that was called off", async () => {
+  const box = boxOf(bytes, { breaks: [20_000] });
+  const load = createPreload({ fetch: box.fetch, hash });
+  const stop = new AbortController();
+  const begun = load(url, stop.signal);
+  stop.abort();
+  await assert.rejects(begun);
+  assert.deepEqual(new Uint8Array(await load(url)), bytes);
+  assert.deepEqual(box.asked, ["all", "all"]);
+});

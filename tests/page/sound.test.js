@@ -163,6 +163,24 @@ test("a browser that wants another tap is not asked twice", async () => {
   assert.equal(sound.look().running, false, "the core asks for the tap");
 });
 
+test("sx10: a track that is let go of while it comes is fetched no further", async () => {
+  const signals = [];
+  const load = (_, signal) => new Promise((_, refuse) => {
+    signals.push(signal);
+    signal.addEventListener("abort", () => refuse(new Error("called off")));
+  });
+  const told = [];
+  const sound = createSound({ AudioContext: StubContext, load, tell: (event) => told.push(event) });
+  const fetchIt = () => sound.perform({ act: "fetch", track_id: "track_001", url: "/media/1" });
+  fetchIt();
+  sound.perform({ act: "forget", track_id: "track_001" });
+  await settled();
+  assert.equal(signals[0].aborted, true);
+  assert.deepEqual(told, [], "which is no failure");
+  fetchIt();
+  assert.equal(signals[1].aborted, false, "it may come again");
+});
+
 /** Something that plays long tracks, and writes down what it is told. */
 function stubReels(lengthS) {
   const told = [];

@@ -6,10 +6,11 @@ use engine::clock::TAI_UTC;
 use engine::show::{Finding, MediaInfo, Show, Source, load};
 use engine::told::{Command, To};
 use sim::{Event, Story, Wifi, World, WorldSpec};
-use units::{ShowTime, Span, TrackId};
-use wire::capture::talk::Talk;
-use wire::capture::{Reader, Record};
-use wire::solusync::Message;
+use units::{ShowTime, Span, TrackId, WireTime};
+use uuid::Uuid;
+use wire::capture::talk::{Line, Talk};
+use wire::capture::{Head, Reader, Record, Writer};
+use wire::solusync::{Header, MediaAction, MediaControl, MediaParams, Message, emit};
 use wire::stored::Stored;
 
 const EVENING: &str = r##"
@@ -228,4 +229,33 @@ fn sx20_a_capture_without_talk_or_of_other_tracks_is_named_by_check() {
     light.extend([0; 12]);
     let (show, findings) = found(AGAIN, light);
     assert!(show.is_none() && findings[0].contains("downbeat record --phones"), "{findings:?}");
+}
+
+#[test]
+fn sx20_what_no_operator_could_have_said_is_refused_in_a_capture_too() {
+    let soon = ShowTime::ZERO + Span::from_secs(1);
+    let head = Head { title: String::new(), began: ShowTime::ZERO, universes: Vec::new() };
+    let told = |position_ms: f64, at: ShowTime| {
+        let params = MediaParams { position_ms, ..MediaParams::default() };
+        let start_at = Some(WireTime::from_show(at, TAI_UTC));
+        let track_id = Some(TrackId("track_001".into()));
+        let play = MediaControl { action: MediaAction::Play, track_id, start_at, params };
+        let id = Uuid::from_u128(1);
+        let header = Header {
+            id,
+            timestamp: WireTime::from_show(soon, TAI_UTC),
+            node_id: Uuid::nil(),
+            sequence: 0,
+        };
+        let text = emit(&header, &Message::MediaControl(play));
+        let mut capture = Vec::new();
+        let mut writer = Writer::with_talk(head.clone(), &mut capture);
+        writer.talk(ShowTime::ZERO, &Line::Told { id, text }, &mut capture);
+        found(AGAIN, capture)
+    };
+    assert!(told(1_000.0, soon).0.is_some(), "{:?}", told(1_000.0, soon).1);
+    for (place, at) in [(-1.0, soon), (1e12, soon), (0.0, soon + Span::from_secs(200_000))] {
+        let (show, findings) = told(place, at);
+        assert!(show.is_none() && findings[0].contains("out of range"), "{findings:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What an operator asks of the tracks on phones by `media_control` (SX-10): every phone hears it, whatever plays.
 
 use units::{ShowTime, Span, TrackId};
-use wire::solusync::{MediaAction, MediaControl, MediaParams};
+use wire::solusync::{MediaAction, MediaControl};
 
 use super::Engine;
 use crate::order::{Output, What};
@@ -9,7 +9,7 @@ use crate::phones::shortened;
 use crate::told::{Done, Refusal};
 
 /// A time further away is a mistake in somebody's clock.
-const AWAY_MAX: Span = Span::from_secs(86_400);
+pub const AWAY_MAX: Span = Span::from_secs(86_400);
 
 impl Engine {
     /// Phones are told; one that joins later is brought to where the others are.
@@ -46,17 +46,12 @@ impl Engine {
             Some(at) => at.to_show(self.tai_utc),
             None => now + self.phone_lead(),
         };
-        if (at - now).abs() > AWAY_MAX || !in_range(&asked.params) {
+        if (at - now).abs() > AWAY_MAX || !asked.params.is_in_range() {
             return Err(Refusal::OutOfRange);
         }
         let start_at = Some(units::WireTime::from_show(at, self.tai_utc));
         Ok(MediaControl { start_at, ..asked.clone() })
     }
-}
-
-/// As the document has them: a volume from 0 to 1, a place within a day of sound.
-fn in_range(params: &MediaParams) -> bool {
-    (0.0..=1.0).contains(&params.volume) && (0.0..=86_400_000.0).contains(&params.position_ms)
 }
 
 fn what(control: &MediaControl) -> What {

@@ -26,6 +26,7 @@ use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, TrackId, VoiceId};
 
 pub use agenda::Why;
 use agenda::{Agenda, Event, RunId};
+pub(crate) use media::AWAY_MAX;
 use standby::Standby;
 use timecode::Following;
 

@@ -11,6 +11,8 @@ use wire::stored::Passage;
 
 use super::cues::Known;
 use super::load::{outside, within};
+use crate::clock::TAI_UTC;
+use crate::cue::AWAY_MAX;
 use crate::reader::{Node, Read, Report, Table, code};
 
 /// What it may take in memory, as it stands in the file: some 50,000 orders.
@@ -54,6 +56,17 @@ impl Told {
             Message::MediaControl(it) => Some(Self::Media(it)),
             _ => None,
         }
+    }
+
+    /// Whether an operator could have said it then.
+    fn makes_sense(&self, when: ShowTime) -> bool {
+        let away = |at: WireTime| (at.to_show(TAI_UTC) - when).abs();
+        let params = match self {
+            Self::Screen(_) => None,
+            Self::Media(it) => Some(it.params),
+        };
+        self.start_at().is_none_or(|at| away(at) <= AWAY_MAX)
+            && params.is_none_or(|it| it.is_in_range())
     }
 
     /// When it is to be done.
@@ -124,6 +137,7 @@ fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
             "nothing that phones were told is in it: `downbeat record --phones` keeps it".into()
         );
     }
+    let began = reader.head().began;
     let (mut lines, mut octets, mut length) = (Vec::new(), 0, Span::ZERO);
     while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
         length = record.at();
@@ -133,9 +147,12 @@ fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
             return Err(format!("phones were told more than {} MB", TALK_MAX >> 20));
         }
         let parsed = solusync::parse_from_box(text).ok();
-        lines.extend(parsed.and_then(|(_, it)| Told::of(it)).map(|told| TalkLine { at, told }));
+        let Some(told) = parsed.and_then(|(_, it)| Told::of(it)) else { continue };
+        if !told.makes_sense(began + at) {
+            return Err(format!("what phones were told {at} after it began is out of range"));
+        }
+        lines.push(TalkLine { at, told });
     }
-    let began = reader.head().began;
     let is_cut = reader.is_cut();
     Ok((PhoneTalk { file: file.to_owned(), began, length, lines }, is_cut))
 }

@@ -8,17 +8,18 @@
  * @param {object} world
  * @param {typeof fetch} world.fetch
  * @param {(bytes: Uint8Array) => Promise<string>} world.hash SHA-256, in hexadecimal
- * @returns {(url: string) => Promise<ArrayBuffer>}
+ * @returns {(url: string, signal?: AbortSignal) => Promise<ArrayBuffer>} nothing is kept of what is called off
  */
 export function createPreload({ fetch, hash }) {
   /** @type {Map<string, Part>} what came of each URL before its download broke */
   const parts = new Map();
 
-  /** @param {string} url */
-  async function load(url) {
+  /** @param {string} url @param {AbortSignal} [signal] */
+  async function load(url, signal) {
     const part = parts.get(url) || { room: new Uint8Array(0), have: 0 };
     parts.set(url, part);
-    await fill(url, part);
+    if (signal) signal.onabort = () => parts.delete(url);
+    await fill(url, part, signal);
     const whole = part.have === part.room.length ? part.room : part.room.slice(0, part.have);
     // Right or wrong, nothing goes on behind it.
     parts.delete(url);
@@ -27,10 +28,11 @@ export function createPreload({ fetch, hash }) {
     return /** @type {ArrayBuffer} */ (whole.buffer);
   }
 
-  /** @param {string} url @param {Part} part */
-  async function fill(url, part) {
+  /** @param {string} url @param {Part} part @param {AbortSignal} [signal] */
+  async function fill(url, part, signal) {
     // A browser keeps no half of what it was to keep for ever.
-    const answer = await fetch(url, part.have ? { headers: { range: `bytes=${part.have}-` }, cache: "no-store" } : {});
+    const rest = part.have ? /** @type {RequestInit} */ ({ headers: { range: `bytes=${part.have}-` }, cache: "no-store" }) : {};
+    const answer = await fetch(url, { ...rest, signal });
     if (!answer.ok) {
       parts.delete(url);
       throw new Error(`${answer.status}`);

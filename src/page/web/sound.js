@@ -13,7 +13,7 @@ const WARN_MB = 10;
 /**
  * @param {object} world
  * @param {(new (options?: AudioContextOptions) => AudioContext) | undefined} world.AudioContext
- * @param {(url: string) => Promise<ArrayBuffer>} world.load
+ * @param {(url: string, signal: AbortSignal) => Promise<ArrayBuffer>} world.load
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {(rateHz: number) => Float32Array} world.chirp
  * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once there is one
@@ -29,6 +29,8 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
   let reels = null;
   /** @type {Map<string, Promise<ArrayBuffer>>} fetched, until the first tap gives a context to decode with */
   const fetched = new Map();
+  /** @type {Map<string, AbortController>} what ends a track's download */
+  const downloads = new Map();
   /** @type {Map<string, AudioBuffer>} */
   const decoded = new Map();
   /** @type {Map<number, Piece>} */
@@ -53,10 +55,19 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
 
   /** @param {import("./types").Fetch} act */
   function fetchTrack({ track_id, url }) {
-    const bytes = load(url);
+    const bytes = load(url, callOff(track_id).signal);
     fetched.set(track_id, bytes);
     bytes.catch(() => failed(track_id, bytes));
     if (context) decode(track_id);
+  }
+
+  /** A download that still runs ends, and another may begin. @param {string} track */
+  function callOff(track) {
+    const old = downloads.get(track);
+    if (old) old.abort();
+    const next = new AbortController();
+    downloads.set(track, next);
+    return next;
   }
 
   /** @param {string} track */
@@ -241,6 +252,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
       if (act.act === "fetch") return fetchTrack(act);
       if (act.act === "forget") {
         fetched.delete(act.track_id);
+        callOff(act.track_id);
         decoded.delete(act.track_id);
         if (films) films.forget(act.track_id);
         if (reels) reels.forget(act.track_id);
