@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use phone::{Act, Chance, Channel, Core, Event, OutputStamp, Start};
+use phone::{Act, Chance, Channel, Core, Event, Guard, NetTime, OutputStamp, Start};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 use units::{MonoTime, Ppm, Span};
-use wire::solusync::MediaCodec;
+use wire::sealed::{self, ShowKey};
+use wire::solusync::{MediaCodec, SealTrouble};
 
 use crate::caller::{CallError, Caller};
 use crate::mono_now;
@@ -48,6 +49,7 @@ const TIMER: Duration = Duration::from_millis(1);
 
 struct Phone {
     core: Core,
+    ear: Ear,
     began: MonoTime,
     page: Ppm,
     card: Ppm,
@@ -55,17 +57,55 @@ struct Phone {
     heard: UnboundedSender<Heard>,
 }
 
-/// Listens for as long as somebody takes what it hears. `number` makes it another phone than its neighbours.
+/// What a native phone has to hear sealed sound with: the key of its token, and what it has heard. `sealed.js` does the
+/// same in the page, by the same vectors.
+#[derive(Debug, Default)]
+pub struct Ear {
+    key: Option<ShowKey>,
+    guard: Guard,
+}
+
+impl Ear {
+    /// With the key that its token carries; none without one.
+    pub fn new(key: Option<ShowKey>) -> Self {
+        Self { key, guard: Guard::default() }
+    }
+
+    /// What was said on `media`, as it is once it has been opened.
+    ///
+    /// # Errors
+    /// Why it is not to be heard.
+    pub fn open(&mut self, now: NetTime, text: &str) -> Result<String, SealTrouble> {
+        match (&self.key, sealed::is_sealed(text)) {
+            (None, false) => Ok(text.to_owned()),
+            (None, true) => Err(SealTrouble::NoToken),
+            (Some(_), false) => Err(SealTrouble::Unsealed),
+            (Some(key), true) => {
+                let piece = sealed::parse(text).map_err(|_| SealTrouble::Changed)?;
+                if piece.key != io::seal::name(key) {
+                    return Err(SealTrouble::OtherKey);
+                }
+                let octets = io::seal::open(key, &piece).ok_or(SealTrouble::Changed)?;
+                let count = (piece.start, piece.header.sequence);
+                let is_new = self.guard.admit(now, count, piece.timestamp);
+                is_new.then(|| piece.opened(&octets)).ok_or(SealTrouble::Replayed)
+            }
+        }
+    }
+}
+
+/// Listens for as long as somebody takes what it hears. `number` makes it another phone than its neighbours, and `ear`
+/// opens what comes sealed.
 ///
 /// # Errors
 /// [`CallError::Native`] once the connection is lost.
 pub async fn listen(
     caller: &Caller,
-    number: u64,
+    (number, ear): (u64, Ear),
     heard: UnboundedSender<Heard>,
 ) -> Result<(), CallError> {
     let native = &caller.native;
-    let mut phone = Phone::new(number, heard.clone());
+    let mut phone = Phone::new((number, ear), heard.clone());
     let time = Event::TimeOpened { channel: Channel::DataChannel };
     let (mut acts, mut wake_ms) = (Vec::new(), 0.0);
     for event in [Event::Tapped, phone.look(), time, Event::LiveOpened] {
@@ -95,10 +135,7 @@ pub async fn listen(
                 Err(error) => quiet(error)?,
             },
             said = native.hear("media") => match said {
-                Ok(text) => Event::LiveHeard {
-                    at_ms: phone.now_ms(),
-                    text: String::from_utf8_lossy(&text).into_owned(),
-                },
+                Ok(text) => phone.overhear(&String::from_utf8_lossy(&text)),
                 Err(error) => quiet(error)?,
             },
             () = sleep(phone.until(wake_ms)) => phone.look(),
@@ -113,7 +150,7 @@ fn quiet(error: NativeError) -> Result<Event, NativeError> {
 }
 
 impl Phone {
-    fn new(number: u64, heard: UnboundedSender<Heard>) -> Self {
+    fn new((number, ear): (u64, Ear), heard: UnboundedSender<Heard>) -> Self {
         let mut chance = Chance::new(u128::from(number) << 64 | 0x11ce);
         let mut skew = || Ppm(SKEW_MAX.0 * (2.0 * chance.share() - 1.0));
         let (page, card) = (skew(), skew());
@@ -124,7 +161,7 @@ impl Phone {
         };
         let began = mono_now();
         let core = Core::new(MonoTime::ZERO + PAGE_BEGINS, &start);
-        Self { core, began, page, card, number, heard }
+        Self { core, ear, began, page, card, number, heard }
     }
 
     fn handle(&mut self, event: Event, acts: &mut Vec<Act>) -> f64 {
@@ -139,6 +176,15 @@ impl Phone {
         }
         acts.extend(turn.acts);
         turn.wake_ms
+    }
+
+    fn overhear(&mut self, said: &str) -> Event {
+        let at_ms = self.now_ms();
+        let now = self.core.net(self.page_time());
+        match self.ear.open(now, said) {
+            Ok(text) => Event::LiveHeard { at_ms, text },
+            Err(why) => Event::LiveRefused { why },
+        }
     }
 
     /// What the page tells of its context.

@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
+use wire::sealed::ShowKey;
 
 /// What can go wrong while a box is measured.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +127,16 @@ impl Running {
     /// An order through the socket, on a connection of its own, answered.
     pub async fn post(&self, order: &str, body: &'static str) -> Result<(), BoxError> {
         ask(&self.socket(), "POST", &format!("/api/v1/{order}"), body).await.map(drop)
+    }
+
+    /// The key of its show's sealed live sound, as a token of its audience carries it; none where that is open to all.
+    pub async fn seal(&self) -> Result<Option<ShowKey>, BoxError> {
+        let command = "/api/v1/token";
+        let answer = ask(&self.socket(), "POST", command, r#"{"role":"audience"}"#).await?;
+        let document: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        let token = document["done"]["token"].as_str().and_then(|it| wire::token::parse(it).ok());
+        let refused = || BoxError::Refused { command: command.to_owned(), answer };
+        Ok(token.ok_or_else(refused)?.claims.seal)
     }
 
     /// Its process.

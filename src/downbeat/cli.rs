@@ -273,12 +273,14 @@ Examples:
     #[command(after_help = "\
 The token is the last line, alone. Whoever has it is that role until it expires, so hand it over as you would a key;
 --qr shows an address that carries it. It is taken over HTTPS alone. Keys are replaced every 90 days, or now with
---rotate; tokens that were made before hold until they expire.
+--rotate; tokens that were made before hold until they expire. Where the show seals its live sound (`seal` under [show]),
+tokens carry its key; --reseal seals with another one from now on, and phones with tokens made before hear none.
 
 Examples:
   downbeat token --role operator
   downbeat token --role performer --name 'Ann, violin' --for 7d --qr
   curl -H \"Authorization: Bearer $(downbeat token --role operator --for 1h | tail -n 1)\" https://box:8443/api/v1/status
+  downbeat token --role audience --for 6h --qr
   downbeat token --rotate")]
     Token(Token),
     /// The box's certificates, and how a phone comes to trust them
@@ -329,7 +331,7 @@ pub enum Cert {
 
 /// What `token` takes.
 #[derive(Debug, Clone, Args)]
-#[command(group(ArgGroup::new("deed").required(true).args(["role", "rotate"])))]
+#[command(group(ArgGroup::new("deed").required(true).args(["role", "rotate", "reseal"])))]
 pub struct Token {
     /// What it makes of whoever shows it
     #[arg(long, value_enum)]
@@ -346,6 +348,9 @@ pub struct Token {
     /// Sign with a new key from now on
     #[arg(long)]
     pub rotate: bool,
+    /// Seal live sound with a new key from now on
+    #[arg(long)]
+    pub reseal: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -543,10 +548,10 @@ mod tests {
         let code = |words: &str| {
             Cli::try_parse_from(words.split_whitespace()).map_or_else(|it| it.exit_code(), |_| 0)
         };
-        for right in ["--role operator", "--role performer --for 7d --name Ann --qr", "--rotate"] {
+        for right in ["--role operator", "--role performer --for 7d --name Ann --qr", "--rotate", "--reseal"] {
             assert_eq!(code(&format!("downbeat token {right}")), 0, "{right}");
         }
-        for wrong in ["", "--role king", "--rotate --role box", "--for 1h", "--role box --for soon"]
+        for wrong in ["", "--role king", "--rotate --role box", "--rotate --reseal", "--for 1h", "--role box --for soon"]
         {
             assert_eq!(code(&format!("downbeat token {wrong}")), 2, "{wrong}");
         }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::live::{rows, span, text};
 use crate::table::table;
+use crate::terminal::many;
 
 /// Longer addresses (IPv6) are shown by their end, which tells phones apart.
 const ADDRESS_MAX: usize = 15;
@@ -32,10 +33,30 @@ pub fn phones(it: &Value) -> String {
         table(fare_head, &fare),
         more,
         peers(it),
+        unheard(it),
         refused.trim_start_matches(", ").to_owned(),
         lead(&it["delivery"]),
     ];
     said.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Which phones left pieces of live sound out, and why; nothing where none did.
+fn unheard(it: &Value) -> String {
+    let line = |phone: &Value| {
+        let status = &phone["status"];
+        let count = status["live_refused"].as_u64()? as usize;
+        let why = match status["live_refused_why"].as_str()? {
+            "insecure" => "sealed, and it came over plain HTTP",
+            "no_token" => "sealed, and it has no token",
+            "other_key" => "sealed with another key than its token's",
+            "changed" => "the last was changed on the way",
+            "replayed" => "the last was a repetition",
+            _ => "the last came without a seal",
+        };
+        let pieces = many(count, "piece");
+        Some(format!("phone {} left out {pieces} of live sound: {why}", phone["id"]))
+    };
+    rows(&it["phones"]).filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// How far ahead phones get their orders, and how many came too late.
@@ -216,6 +237,7 @@ mod tests {
             "correction_ms": -12.345, "correction_sigma_ms": 0.123,
             "status": {
                 "tracks_ready": 12, "tracks_wanted": 12, "buffer_ms": 250.0,
+                "live_refused": 1_234, "live_refused_why": "other_key",
                 "network_quality": "excellent", "battery_level": 1.0, "avg_rtt_ms": 1_234.5,
                 "sync": {
                     "clock_ms": 10.25, "output_ms": 12.3, "output_source": "calibrated", "acoustic_ms": 10.4,
@@ -232,6 +254,8 @@ mod tests {
         let shown = phones(&json!({ "phones": [full()], "delivery": delivery }));
         let widest = shown.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{shown}");
+        let left = "phone 12345 left out 1234 pieces of live sound: sealed with another key than its token's";
+        assert!(shown.contains(left), "{shown}");
         let cells = ["12 of 12", "±10.2 ms", "±12.3 ms calibrated", "250 ms", "100 %", "99 s"];
         for cell in cells {
             assert!(shown.contains(cell), "{cell} in {shown}");

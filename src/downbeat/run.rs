@@ -23,6 +23,7 @@ use io::http::{
 use io::journal::{Account, Event, Journal};
 use io::peers::{Air, AirSetup, News, Peers, PeersSetup};
 use io::ptp::{ClockHandle, Keeper, KeeperSetup, Saying};
+use io::seal::{Sealer, Seals};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast, oneshot};
@@ -62,6 +63,13 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let (secure, mut warnings) = secure(&config, &state);
     let (tokens, said) = Tokens::open(&state, node).map_err(Refused::because)?;
     warnings.extend(said);
+    let seals = seals(&show, &state)?.map(|(seals, said)| {
+        warnings.extend(said);
+        if secure.is_none() {
+            warnings.push("live sound is sealed, and without HTTPS no phone can have its key".into());
+        }
+        Arc::new(seals)
+    });
     let socket = load::socket(globals, &config);
     let control = bind_socket(&socket).map_err(Refused::because)?;
 
@@ -105,6 +113,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
             tai_utc: TAI_UTC,
             node,
             delay: config.peers.live_delay,
+            seal: seals.clone().map(Sealer::begin),
         })
         .map_err(|error| {
             warnings.push(format!("no live sound to phones: {error}"));
@@ -163,6 +172,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         access_points: config.net.access_points.clone(),
         page,
         tokens: Arc::new(tokens),
+        seals,
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
     });
@@ -239,6 +249,17 @@ fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
             }
         }
     }
+}
+
+/// The key of a show that seals its live sound. Without one it must not sound, so a disk that keeps none is the end.
+fn seals(show: &Show, state: &Path) -> Result<Option<(Seals, Option<String>)>, Refused> {
+    let opened = show.seal.then(|| Seals::open(state, &show.title)).transpose();
+    opened.map_err(|error| {
+        Refused(format!(
+            "could not keep the secret of sealed sound in {}: {error}: give a place this user may write, `--state DIR`",
+            state.display()
+        ))
+    })
 }
 
 /// Peer connections. A port that cannot be had is a loud word, not the end of the show: phones keep to their sockets.

@@ -9,11 +9,12 @@ use crate::client::Client;
 use crate::live::{text, why};
 use crate::{Refused, address, terminal};
 
-/// Makes one, or has the box sign with a new key.
+/// Makes one, or has the box sign, or seal, with a new key.
 pub fn token(client: &Client, asked: &cli::Token) -> Result<(), Refused> {
     match asked.role {
         Some(role) => make(client, asked, role),
-        None => rotate(client, asked),
+        None if asked.reseal => renew(client, "token/reseal", asked),
+        None => renew(client, "token/rotate", asked),
     }
 }
 
@@ -42,8 +43,8 @@ fn make(client: &Client, asked: &cli::Token, role: cli::Role) -> Result<(), Refu
     Ok(())
 }
 
-fn rotate(client: &Client, asked: &cli::Token) -> Result<(), Refused> {
-    let answer = client.post("token/rotate", &json!({}))?;
+fn renew(client: &Client, path: &str, asked: &cli::Token) -> Result<(), Refused> {
+    let answer = client.post(path, &json!({}))?;
     if answer.status != StatusCode::OK {
         return Err(why(&answer));
     }

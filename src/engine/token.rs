@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use units::{MonoTime, Span};
 use uuid::Uuid;
+use wire::sealed::ShowKey;
 use wire::token::{Claims, NAME_MAX, NoToken, Role, parse};
 
 /// Nobody needs one for longer than a festival with its rehearsals; what leaks is worthless by then.
@@ -103,6 +104,8 @@ pub struct Wanted {
     pub life: Span,
     /// Whom it is for; empty is nobody in particular.
     pub name: String,
+    /// What opens the show's live sound; none where that is open to all.
+    pub seal: Option<ShowKey>,
 }
 
 /// Why no token is made.
@@ -128,7 +131,8 @@ pub fn claims(now: i64, node: Uuid, wanted: &Wanted) -> Result<Claims, NotMade> 
         return Err(NotMade::Name);
     }
     let (sub, exp) = (wanted.name.clone(), now + wanted.life.ns() / 1_000_000_000);
-    Ok(Claims { aud: node, sub, role: wanted.role, iat: now, nbf: now, exp })
+    let seal = wanted.seal.clone();
+    Ok(Claims { aud: node, sub, role: wanted.role, iat: now, nbf: now, exp, seal })
 }
 
 /// How long a token is to hold, as people write it: `12h`, `90m`, `7d`.
@@ -231,7 +235,7 @@ mod tests {
     const NODE: Uuid = Uuid::from_u128(7);
 
     fn wanted(life: Span) -> Wanted {
-        Wanted { role: Role::Operator, life, name: "Ann".into() }
+        Wanted { role: Role::Operator, life, name: "Ann".into(), seal: None }
     }
 
     fn made(life: Span) -> Claims {

@@ -13,5 +13,6 @@ pub mod osc;
 pub mod overheard;
 pub mod peers;
 pub mod ptp;
+pub mod seal;
 pub mod sound;
 pub mod timecode;

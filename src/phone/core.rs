@@ -242,6 +242,7 @@ impl Core {
             Event::LiveClosed => self.live.handle_closed(),
             Event::LiveHeard { text, at_ms } => self.heard_live(now, stamp(at_ms, now), &text),
             Event::LiveUndecodable => self.live.handle_undecodable(),
+            Event::LiveRefused { why } => self.live.handle_refused(why),
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
@@ -572,6 +573,8 @@ impl Core {
             buffer_ms: live.map(|it| it.size().millis_f64()),
             delivery_ms: self.delivery.map(Span::millis_f64),
             need_ms: self.sync(now).map(|sync| sync.need().millis_f64()),
+            live_refused: self.live.refused().map(|(count, _)| count),
+            live_refused_why: self.live.refused().map(|(_, why)| why),
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
             ..NodeStatus::of(NodeType::Client)
         }

@@ -20,6 +20,7 @@ mod device;
 mod door;
 pub mod film;
 mod flicker;
+mod guard;
 #[cfg(test)]
 mod heap;
 mod line;
@@ -43,6 +44,7 @@ mod ways;
 pub use crate::core::Core;
 pub use chance::Chance;
 pub use device::Hints;
+pub use guard::Guard;
 pub use scale::{Audio, AudioTime, Net, NetTime};
 pub use state::{Doing, State};
 pub use told::{

@@ -10,7 +10,7 @@
 //! now; until it comes the page makes do with an echo of the one before.
 
 use units::{MonoTime, Span, TrackId};
-use wire::solusync::{Header, MediaCodec, MediaData, MediaWanted};
+use wire::solusync::{Header, MediaCodec, MediaData, MediaWanted, SealTrouble};
 
 use crate::buffer::Buffer;
 use crate::scale::{AudioTime, net, secs};
@@ -38,6 +38,8 @@ pub(crate) struct Live {
     stream: Option<Stream>,
     heard: Option<MonoTime>,
     late: u64,
+    /// Pieces that the page did not let be heard, and why the last.
+    refused: Option<(u64, SealTrouble)>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +70,20 @@ impl Live {
     pub(crate) fn handle_undecodable(&mut self) {
         self.codecs.retain(|it| *it == MediaCodec::Pcm16);
         (self.wanted, self.stream) = (None, None);
+    }
+
+    /// The page let a piece not be heard. What can be heard by nobody here need not be sent.
+    pub(crate) fn handle_refused(&mut self, why: SealTrouble) {
+        let before = self.refused.map_or(0, |(count, _)| count);
+        self.refused = Some((before + 1, why));
+        if why.lasts() {
+            self.codecs.clear();
+        }
+    }
+
+    /// How many pieces were not let be heard, and why the last; none where all were.
+    pub(crate) fn refused(&self) -> Option<(u64, SealTrouble)> {
+        self.refused
     }
 
     /// The context lost its time: what was ordered is not heard.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
 use wire::duet::Unheard;
 use wire::output::SyncErrors;
-use wire::solusync::{Calibrated, MediaCodec, Signaling};
+use wire::solusync::{Calibrated, MediaCodec, SealTrouble, Signaling};
 use wire::time::Channel;
 
 use crate::device::Hints;
@@ -107,6 +107,11 @@ pub enum Event {
     },
     /// The page could not decode what it said it could.
     LiveUndecodable,
+    /// The page let a piece of live sound not be heard.
+    LiveRefused {
+        /// Why.
+        why: SealTrouble,
+    },
     /// Someone touched the page: sound may begin.
     Tapped,
     /// The page came back to the front, or the network came back: try at once.

@@ -20,6 +20,7 @@ pub mod output;
 pub mod ptp;
 pub mod rdm;
 pub mod sacn;
+pub mod sealed;
 pub mod solusync;
 pub mod stored;
 pub mod stun;

@@ -408,6 +408,13 @@ pub struct NodeStatus {
     /// How much earlier than its time an order for sound has to be there (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub need_ms: Option<f64>,
+    /// Pieces of live sound that the phone has not let be heard for their seal's sake (ours); none while all it was sent
+    /// could be heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_refused: Option<u64>,
+    /// Why, the last of them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_refused_why: Option<SealTrouble>,
     /// Ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncErrors>,
@@ -430,8 +437,35 @@ impl NodeStatus {
             buffer_ms: None,
             delivery_ms: None,
             need_ms: None,
+            live_refused: None,
+            live_refused_why: None,
             sync: None,
         }
+    }
+}
+
+/// Why a phone lets a piece of live sound not be heard (`wire::sealed`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SealTrouble {
+    /// It is sealed, and the page came over plain HTTP, where browsers neither take tokens nor open seals.
+    Insecure,
+    /// It is sealed, and the page was opened without a token.
+    NoToken,
+    /// It is sealed with another key than the one of the page's token.
+    OtherKey,
+    /// Somebody has changed it or moved it.
+    Changed,
+    /// It was said before.
+    Replayed,
+    /// The page's token says that it is sealed, and it is not.
+    Unsealed,
+}
+
+impl SealTrouble {
+    /// Whether it will be the same with the next piece.
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::Insecure | Self::NoToken | Self::OtherKey)
     }
 }
 

@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::sealed::ShowKey;
+
 /// Letters of a token. Ours have some seven hundred; what is longer is not looked at.
 pub const TOKEN_MAX: usize = 2048;
 
@@ -63,6 +65,9 @@ pub struct Claims {
     pub nbf: i64,
     /// It holds no more from then on.
     pub exp: i64,
+    /// What opens the show's live sound ([`crate::sealed`]; ours); none where that is open to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<ShowKey>,
 }
 
 /// Why a text is no token of ours, whatever its signature.
@@ -172,6 +177,7 @@ mod tests {
             iat: 5,
             nbf: 5,
             exp: 10,
+            seal: Some(ShowKey([5; 32])),
         };
         let text = to_sign("k1", &claims);
         let token = signed(&text, &[1, 2, 3]);

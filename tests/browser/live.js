@@ -1,19 +1,13 @@
 // What `live.test.js` has three pages live through, in a network namespace: `node live.js chromium`.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { HERE } from "./alone.js";
+import { BURSTS, IN_STEP_MS, all, bursts, peersOf } from "./bursts.js";
 import { between, clickTimes, quantile, stoodStillMs } from "./capture.js";
-import { freePorts, heard, inStep, startBox, startBrowser, startProxy, until, wav } from "./helpers.js";
+import { freePorts, inStep, startBox, startBrowser, startProxy, until } from "./helpers.js";
 
 /** Five of a hundred are lost, and each is up to 20 ms late. */
 const BAD = ["--up", "loss=5%,jitter=even:10ms", "--down", "loss=5%,jitter=even:10ms"];
-/** A burst of a tone every quarter of a second, short enough to be one click to the ear at the output. */
-const BURST = { everyS: 0.25, lengthS: 0.008, hz: 997, level: 0.9 };
-const BURSTS = 40;
-/** What the whole is to stay within (issue and row speak of the loudspeaker, this is its last sample before). */
-const IN_STEP_MS = 5;
 
 const ending = [];
 const later = (act) => { ending.unshift(act); };
@@ -72,39 +66,6 @@ async function enter(browser, box, { way, hide }) {
   await page.goto(`http://localhost:${box.port}/`);
   await page.click("#tap");
   return page;
-}
-
-function all(pages) {
-  return Promise.all(pages.map(heard));
-}
-
-/** The connections that have the channel. */
-async function peersOf(box) {
-  const { stdout } = await box.command("phones", "--json");
-  return JSON.parse(stdout).phones.map(({ peer }) => peer).filter((peer) => peer && peer.channels.includes("media"));
-}
-
-function bursts(folder) {
-  mkdirSync(join(folder, "audio"), { recursive: true });
-  const [every, length] = [BURST.everyS, BURST.lengthS].map((s) => s * 48_000);
-  const sample = (n) => (n % every < length ? Math.round(32_767 * BURST.level * Math.sin((2 * Math.PI * BURST.hz * (n % every)) / 48_000)) : 0);
-  writeFileSync(join(folder, "audio/burst.wav"), wav(48_000, 4 * 48_000, sample));
-  writeFileSync(join(folder, "show.toml"), `
-[show]
-title = "Bursts"
-
-[tracks]
-burst = "audio/burst.wav"
-
-[[list]]
-name = "main"
-
-[[list.cue]]
-number = 1
-name = "Colour"
-phones = { color = "#ff9030", fade = "200ms" }
-`);
-  return folder;
 }
 
 /** In the page: makes this way the only one to the box. */

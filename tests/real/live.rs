@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::sync::mpsc::unbounded_channel;
 use tools::caller::Caller;
-use tools::listener::{Heard, apart, listen, lost};
+use tools::listener::{Ear, Heard, apart, listen, lost};
 use units::Span;
 use uuid::Uuid;
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
@@ -18,7 +18,7 @@ const CHUNK: Span = Span::from_millis(20);
 const LEAD: std::ops::Range<i64> = 200..330;
 
 /// A phone that has asked for live sound, dearest codec first.
-async fn call(the_box: &TheBox, codecs: &[MediaCodec]) -> Caller {
+pub async fn call(the_box: &TheBox, codecs: &[MediaCodec]) -> Caller {
     let at: SocketAddr = (Ipv4Addr::LOCALHOST, the_box.place.http).into();
     let caller = Caller::call(at, "127.0.0.1:0", true).await.expect("the box answers");
     want(&caller, codecs).await;
@@ -33,9 +33,14 @@ async fn want(caller: &Caller, codecs: &[MediaCodec]) {
     caller.native.say("media", solusync::emit(&header, &wanted).as_bytes()).await.expect("open");
 }
 
-async fn chunk(caller: &Caller) -> (Header, MediaData) {
+/// What was said next on `media`.
+pub async fn said(caller: &Caller) -> String {
     let bytes = caller.native.hear("media").await.expect("a chunk");
-    match solusync::parse(std::str::from_utf8(&bytes).expect("text")).expect("a message") {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+async fn chunk(caller: &Caller) -> (Header, MediaData) {
+    match solusync::parse(&said(caller).await).expect("a message") {
         (header, Message::MediaData(chunk)) => (header, chunk),
         other => panic!("{other:?}"),
     }
@@ -66,7 +71,7 @@ fn samples(chunk: &MediaData) -> Vec<f64> {
 }
 
 /// The amplitude of a tone in it, and its phase at the first sample, in turns.
-fn tone(samples: &[f64], hz: f64) -> (f64, f64) {
+pub fn tone(samples: &[f64], hz: f64) -> (f64, f64) {
     let turn = |n: usize| n as f64 * TAU * hz / 48_000.0;
     let sum = |by: fn(f64) -> f64| -> f64 {
         samples.iter().enumerate().map(|(n, it)| it * by(turn(n))).sum()
@@ -131,7 +136,7 @@ async fn sx11_a_small_crowd_on_peer_connections_would_hear_each_chunk_together()
     for number in 0..CROWD {
         let caller = Caller::call(at, "127.0.0.1:0", false).await.expect("the box answers");
         let hears = hears.clone();
-        tokio::spawn(async move { listen(&caller, number, hears).await });
+        tokio::spawn(async move { listen(&caller, (number, Ear::default()), hears).await });
     }
     assert_eq!(the_box.knock("POST", "/api/v1/air", r#"{"what":"tone"}"#).0, 200);
     let mut all: Vec<Heard> = Vec::new();

@@ -14,6 +14,7 @@ mod peers_box;
 mod program;
 mod proxy;
 mod ptp;
+mod sealed;
 mod secure;
 mod sound;
 mod the_box;

@@ -22,6 +22,7 @@ pub mod rdm;
 pub mod sacn;
 #[cfg(feature = "real")]
 pub mod sctp;
+pub mod sealed;
 pub mod show;
 pub mod solusync;
 pub mod stun;
@@ -48,6 +49,7 @@ pub const ALL: &[Target] = &[
     bloom::TARGET,
     time::TARGET,
     token::TARGET,
+    sealed::TARGET,
     peers::TARGET,
     stun::TARGET,
     osc::TARGET,

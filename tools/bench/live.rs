@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::runtime;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
-use tools::listener::{Heard, apart, listen, lost};
+use tools::listener::{Ear, Heard, apart, listen, lost};
 use tools::running::{BoxError, Running};
 use units::Span;
 
@@ -23,7 +23,7 @@ use crate::test::root;
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench live\n  tools bench live --peers 200 --seconds 60\n  tools bench live --peers 20 --seconds 5 --json\n\nThe phones are on this machine and cost it more than the box does: where it is busy, chunks come late."
+    after_help = "Examples:\n  tools bench live\n  tools bench live --peers 200 --seconds 60\n  tools bench live --sealed\n  tools bench live --peers 20 --seconds 5 --json\n\nThe phones are on this machine and cost it more than the box does: where it is busy, chunks come late."
 )]
 pub struct Args {
     /// Connections
@@ -38,6 +38,9 @@ pub struct Args {
     /// Which program
     #[arg(long, env = "DOWNBEAT", default_value = "target/release/downbeat")]
     program: PathBuf,
+    /// Seal it end to end, and give every phone the key
+    #[arg(long)]
+    sealed: bool,
     /// One JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -48,6 +51,7 @@ pub struct Args {
 struct Report {
     peers: usize,
     seconds: u64,
+    sealed: bool,
     /// Chunks that would have sounded, of all phones.
     chunks: u64,
     /// Between a phone's first and its last: never came, or came when they would have been over.
@@ -80,13 +84,17 @@ pub fn run(args: &Args) -> ExitCode {
 async fn measure(args: &Args) -> Result<Report, PeersError> {
     let limits = "[limits]\nconnections_per_address = 100000\nsignalling_per_address = 100000\npeers = 100000\n";
     let program = root().join(&args.program);
-    let the_box = Running::start(&program, &root().join("config/demo"), limits).await?;
+    let sealed = sealed_show();
+    let show = if args.sealed { sealed.path().to_owned() } else { root().join("config/demo") };
+    let the_box = Running::start(&program, &show, limits).await?;
+    let key = the_box.seal().await?;
     let callers = peers::come(&the_box, args.peers).await?;
     let (hears, mut heard) = unbounded_channel();
     let mut listening = JoinSet::new();
     for (caller, number) in callers.into_iter().zip(0..) {
         let hears = hears.clone();
-        listening.spawn(async move { listen(&caller, number, hears).await });
+        let ear = Ear::new(key.clone());
+        listening.spawn(async move { listen(&caller, (number, ear), hears).await });
     }
     the_box.post("air", r#"{"what":"tone"}"#).await?;
     tokio::time::sleep(Duration::from_secs(args.warm)).await;
@@ -110,6 +118,7 @@ fn report(args: &Args, all: &[Heard], spent: Duration) -> Report {
     Report {
         peers: args.peers,
         seconds: args.seconds,
+        sealed: args.sealed,
         chunks: all.len() as u64,
         lost,
         concealed: all.iter().filter(|it| it.is_late).count() as u64 + lost,
@@ -117,6 +126,14 @@ fn report(args: &Args, all: &[Heard], spent: Duration) -> Report {
         box_percent_of_a_core: 100.0 * spent.as_secs_f64() / args.seconds.max(1) as f64,
         load: tools::load(),
     }
+}
+
+/// A show of one cue that seals what is live.
+fn sealed_show() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder for a while");
+    let show = "[show]\nseal = true\n[[list]]\nname = \"main\"\n[[list.cue]]\nnumber = 1\nphones = { color = \"#ff9030\" }\n";
+    std::fs::write(folder.path().join("show.toml"), show).expect("it can be written");
+    folder
 }
 
 /// None of none.
@@ -128,7 +145,8 @@ fn spread(apart: &[Span]) -> Option<Apart> {
 
 fn print(report: &Report) {
     let Report { peers, seconds, chunks, lost, concealed, .. } = report;
-    println!("Opus live to {peers} peer connections for {seconds} s, load {}", report.load);
+    let sealed = if report.sealed { ", sealed" } else { "" };
+    println!("Opus live to {peers} peer connections for {seconds} s{sealed}, load {}", report.load);
     match report.apart_ms {
         Some(Apart { p50, p95, most }) => {
             println!("apart   p50 {p50:6.3} ms   p95 {p95:6.3} ms   most {most:6.3} ms");

@@ -89,6 +89,8 @@ codes! {
     FLASH_TOO_FAST = "flash-too-fast";
     /// The flash limit is switched off (warning).
     FLASH_LIMIT_OFF = "flash-limit-off";
+    /// Live sound that only phones with a token hear (warning).
+    LIVE_SEALED = "live-sealed";
     /// A show, or a list, without a cue.
     NO_CUES = "no-cues";
     /// A cue that does nothing (warning).

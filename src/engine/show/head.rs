@@ -14,6 +14,7 @@ pub struct Head {
     pub panic_light: PanicLight,
     pub artnet_sync: bool,
     pub flash_limit_off: Option<String>,
+    pub seal: bool,
     pub light: LightOut,
 }
 
@@ -25,6 +26,7 @@ const KEYS: &[&str] = &[
     "panic_light",
     "artnet_sync",
     "flash_limit_off",
+    "seal",
     "sacn_sync",
     "sacn_ip",
     "constant_output",
@@ -43,6 +45,7 @@ impl Default for Head {
             panic_light: PanicLight::Black,
             artnet_sync: false,
             flash_limit_off: None,
+            seal: false,
             light: LightOut::default(),
         }
     }
@@ -67,6 +70,7 @@ impl Head {
                 .unwrap_or(fallback.panic_light),
             artnet_sync: table.or("artnet_sync", fallback.artnet_sync),
             flash_limit_off: flash_limit_off(&table),
+            seal: seal(&table),
             light: light(&table),
         }
     }
@@ -109,4 +113,16 @@ fn flash_limit_off(table: &Table) -> Option<String> {
     let message = format!("the limit of three flashes a second is off: {reason}");
     table.report.warn(node.spot, code::FLASH_LIMIT_OFF, message, None);
     Some(reason)
+}
+
+/// Who writes it is to know, before doors, that most of an audience will hear no live sound then.
+fn seal(table: &Table) -> bool {
+    let Some(node) = table.node("seal") else { return false };
+    let seals = bool::read(node, table.report).unwrap_or(false);
+    if seals {
+        let message = "live sound is sealed: only phones whose page was opened with a token hear it, over HTTPS; tracks are not sealed".into();
+        let help = "`downbeat token --role audience --qr` makes such an address";
+        table.report.warn(node.spot, code::LIVE_SEALED, message, Some(help.into()));
+    }
+    seals
 }

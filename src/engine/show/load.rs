@@ -134,6 +134,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
         panic_light: head.panic_light,
         artnet_sync: head.artnet_sync,
         flash_limit_off: head.flash_limit_off,
+        seal: head.seal,
         light: head.light,
         universes,
         fixtures: patch.fixtures,

@@ -40,6 +40,8 @@ pub struct Show {
     pub artnet_sync: bool,
     /// Why phones may flash more than three times a second; none if they may not.
     pub flash_limit_off: Option<String>,
+    /// Whether live sound is for phones with a token alone, sealed end to end.
+    pub seal: bool,
     /// How all light leaves.
     pub light: LightOut,
     /// Universes the show sends, whether a fixture is in them or not.

@@ -57,6 +57,7 @@ use crate::conductor::EngineHandle;
 use crate::journal::Journal;
 use crate::light::ToRecord;
 use crate::ptp::ClockHandle;
+use crate::seal::Seals;
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +150,8 @@ pub struct House {
     pub page: PageFiles,
     /// Whom to believe.
     pub tokens: Arc<Tokens>,
+    /// The key of sealed live sound; none where that is open to all.
+    pub seals: Option<Arc<Seals>>,
     /// What TLS serves with; none where its port could not be had.
     pub certificates: Option<Arc<Certificates>>,
     /// Light and sound.

@@ -325,7 +325,8 @@ mod tests {
     }
 
     fn token(tokens: &Tokens) -> String {
-        let wanted = Wanted { role: Role::Operator, life: Span::from_secs(60), name: "Ann".into() };
+        let (role, life, name) = (Role::Operator, Span::from_secs(60), "Ann".into());
+        let wanted = Wanted { role, life, name, seal: None };
         tokens.make(&wanted).expect("a life that may be").0
     }
 

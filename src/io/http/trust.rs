@@ -31,6 +31,7 @@ pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
         .route("/token", post(token))
         .route("/token/rotate", post(rotate))
+        .route("/token/reseal", post(reseal))
         .route("/cert", get(certificates).post(import).delete(forget))
         .route_layer(DefaultBodyLimit::max(PEM_MAX))
 }
@@ -116,7 +117,8 @@ async fn token(
         }
     };
     let life = life_s.map_or(LIFE, Span::from_secs);
-    match house.tokens.make(&Wanted { role, life, name }) {
+    let seal = house.seals.as_ref().map(|seals| seals.key());
+    match house.tokens.make(&Wanted { role, life, name, seal }) {
         Ok((token, claims)) => {
             let url = house.secure_url().map(|url| carrying(&url, role, &token));
             let done = json!({ "token": token, "role": role, "name": claims.sub,
@@ -150,6 +152,23 @@ async fn rotate(State(house): State<Arc<House>>, Extension(peer): Extension<Peer
         }
         Ok(Err(error)) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
         Err(_) => nonsense(StatusCode::INTERNAL_SERVER_ERROR, "gone", "the box is going away"),
+    }
+}
+
+async fn reseal(State(house): State<Arc<House>>, Extension(peer): Extension<Peer>) -> Response {
+    if let Err(response) = only_here(peer) {
+        return *response;
+    }
+    let Some(seals) = &house.seals else {
+        let why = "this show does not seal its live sound: `seal = true` under [show] does";
+        return nonsense(StatusCode::CONFLICT, "not_sealed", why);
+    };
+    match seals.renew() {
+        Ok(()) => {
+            let said = "live sound is sealed with a new key; phones with tokens made before hear none";
+            Json(json!({ "done": { "said": said } })).into_response()
+        }
+        Err(error) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
     }
 }
 

@@ -19,6 +19,7 @@ use wire::solusync::{self, Header, MediaCodec, MediaData, Message};
 use super::{Frame, Live, PeersHandle};
 use crate::chance;
 use crate::clock::BoxClock;
+use crate::seal::Sealer;
 use crate::sound::LiveInput;
 
 /// Opus's own rate (RFC 7587, 4.1).
@@ -55,7 +56,7 @@ pub enum Sound {
 }
 
 /// What the thread starts from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AirSetup {
     /// Where it goes.
     pub hub: PeersHandle,
@@ -67,6 +68,8 @@ pub struct AirSetup {
     pub node: Uuid,
     /// From sent to heard, at every phone that keeps up.
     pub delay: Span,
+    /// Seals it for who has the show's key; none where everybody may hear it.
+    pub seal: Option<Sealer>,
 }
 
 /// The thread that makes it. Dropping it is silence.
@@ -188,7 +191,10 @@ impl Studio {
             // A hub that has no room is behind; what it does not get it need not send.
             Ok(opus) => {
                 let live = self.live(&on_air.track, index, (&opus, &pcm), made);
-                let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
+                // Tracks have no place for a seal.
+                if self.setup.seal.is_none() {
+                    let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
+                }
                 let _ = self.setup.hub.live(live);
             }
             Err(error) => tracing::warn!(%error, "sound was not encoded"),
@@ -229,7 +235,7 @@ impl Studio {
             node_id: self.setup.node,
             sequence: self.sequence,
         };
-        let message = Message::MediaData(MediaData {
+        let chunk = MediaData {
             track_id: track.clone(),
             chunk_index: index,
             timestamp: wire(heard),
@@ -237,8 +243,12 @@ impl Studio {
             codec,
             data,
             is_keyframe: false,
-        });
-        solusync::emit(&header, &message).into()
+        };
+        match &mut self.setup.seal {
+            Some(sealer) => sealer.seal(&header, chunk),
+            None => solusync::emit(&header, &Message::MediaData(chunk)),
+        }
+        .into()
     }
 }
 

@@ -61,12 +61,18 @@ async function main(bytes, words) {
     const { createEar, createPeer } = await import("/page/peer.js");
     const ear = createEar({ context: () => sound.context(), createAudio: () => new Audio() });
     const { RTCPeerConnection } = window;
-    return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell, ear });
+    return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
   });
   const fetchLive = once(async () => {
     const { createLive } = await import("/page/live.js");
     const { AudioDecoder, EncodedAudioChunk } = window;
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, tell });
+  });
+  const fetchSeal = once(async () => {
+    const { createSeal, createSealLine } = await import("/page/sealed.js");
+    const netS = () => core.netMs(nowMs()) / 1000;
+    const isSecure = location.protocol === "https:";
+    return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell, say: createSealLine(document, words) });
   });
   const load = createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) });
   const fetchFilms = once(async () => {
@@ -111,6 +117,13 @@ async function main(bytes, words) {
   browser.downbeat = {
     netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()), channels: () => (peer ? peer.channels() : {}),
   };
+
+  // What comes sealed is opened first.
+  /** @param {PhoneEvent} event */
+  function overheard(event) {
+    if (event.event !== "live_heard" || !(token || event.text.startsWith('{"type":"media_sealed"'))) return tell(event);
+    fetchSeal().then((it) => it.hear(event)).catch(() => {});
+  }
 
   // A box that comes back may have been given a newer page meanwhile.
   let wasOpen = false;

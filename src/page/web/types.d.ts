@@ -29,7 +29,8 @@ export type PhoneEvent =
   | { event: "time_heard"; channel: Channel; octets: string; at_ms: number }
   | { event: "peer_link"; link: PeerLink }
   | { event: "live_opened" | "live_closed" | "live_undecodable" }
-  | { event: "live_heard"; text: string; at_ms: number }
+  | LiveHeard
+  | { event: "live_refused"; why: SealTrouble }
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
@@ -37,6 +38,14 @@ export type PhoneEvent =
   | { event: "battery"; level: number }
   | { event: "nudged"; ms: number }
   | { event: "calibrate"; microphone: Ears };
+
+export interface LiveHeard { event: "live_heard"; text: string; at_ms: number }
+
+/** Why a piece of live sound is not heard. */
+export type SealTrouble = "insecure" | "no_token" | "other_key" | "changed" | "replayed" | "unsealed";
+
+/** Opens what comes sealed, one after the other. */
+export interface Seal { hear(event: LiveHeard): Promise<void> }
 
 export interface Fetch { act: "fetch"; track_id: string; url: string }
 export interface Forget { act: "forget"; track_id: string }

@@ -177,3 +177,18 @@ fn sx11_the_box_is_told_what_is_wanted_once_and_again_on_a_new_channel() {
     live.handle_undecodable();
     assert_eq!(live.poll_wish(true), Some(MediaWanted { codecs: vec![MediaCodec::Pcm16] }));
 }
+
+#[test]
+fn sx20_what_cannot_be_opened_here_is_asked_for_no_more_and_what_was_meddled_with_is_counted() {
+    let mut live = Live::new(vec![MediaCodec::Opus]);
+    live.handle_opened();
+    assert!(live.poll_wish(true).is_some());
+    assert_eq!(live.refused(), None);
+    live.handle_refused(SealTrouble::Replayed);
+    live.handle_refused(SealTrouble::Changed);
+    assert_eq!(live.poll_wish(true), None, "the next piece may be right");
+    assert_eq!(live.refused(), Some((2, SealTrouble::Changed)));
+    live.handle_refused(SealTrouble::OtherKey);
+    assert_eq!(live.poll_wish(true), Some(MediaWanted::default()));
+    assert_eq!(live.refused(), Some((3, SealTrouble::OtherKey)));
+}

@@ -1,0 +1,98 @@
+// What `sealed.test.js` has pages live through, in a network namespace: `node sealed.js chromium`.
+
+import assert from "node:assert/strict";
+import { HERE } from "./alone.js";
+import { BURSTS, IN_STEP_MS, all, bursts, peersOf } from "./bursts.js";
+import { between, capture, clickTimes, quantile, stoodStillMs } from "./capture.js";
+import { freePorts, inStep, startBox, startBrowser, until } from "./helpers.js";
+
+const ending = [];
+const later = (act) => { ending.unshift(act); };
+
+try {
+  await main();
+} finally {
+  for (const act of ending) await act();
+}
+
+async function main() {
+  const [port] = await freePorts(1);
+  const box = await startBox((folder) => bursts(folder, "seal = true"), { peers: port });
+  later(() => box.stop());
+  const token = (await box.command("token", "--role", "audience")).stdout.trim().split("\n").pop();
+  const secure = `https://localhost:${box.securePort}/`;
+  const ways = {
+    opus: { url: `${secure}#token=${token}` },
+    pcm16: { url: `${secure}#token=${token}`, first: () => { delete window.AudioDecoder; } },
+    meddled: { url: `${secure}#token=${token}`, first: meddle },
+    stranger: { url: secure },
+    // An ear needs a worklet, which pages over plain HTTP have not.
+    plain: { url: `http://${HERE}:${box.port}/`, deaf: true },
+  };
+  const browsers = await Promise.all(Object.keys(ways).map(() => startBrowser()));
+  browsers.forEach((it) => later(() => it.close()));
+  const pages = await Promise.all(Object.values(ways).map((way, k) => enter(browsers[k], way)));
+  await Promise.all(pages.map(inStep));
+  await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
+  await box.order("air", { what: "burst" });
+  const invited = pages.slice(0, 3);
+  const heardBy = async (some) => (await all(some)).map(({ clicks }) => clicks.length);
+  await until("the invited hear it", async () => (await heardBy(invited)).every((count) => count > 8), 40);
+  const firsts = await heardBy(invited);
+  await until("they have heard enough", async () => (await heardBy(invited)).every((count, k) => count > firsts[k] + BURSTS), 60);
+
+  const ears = (await all(invited)).slice(0, 2);
+  const [opus, pcm16] = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
+  const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
+  const apart = between(opus, pcm16);
+  const p95 = quantile(apart, 0.95);
+  console.log(`sealed, pcm16 beside opus: ${apart.length} bursts, p95 ${p95.toFixed(3)} ms; sound stood still for ${still.toFixed(1)} ms`);
+  assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
+  assert.ok(p95 <= IN_STEP_MS + still, `${p95} ms apart`);
+
+  const [stranger, plain] = pages.slice(3);
+  assert.deepEqual(await heardBy([stranger]), [0], "who has no key hears nothing");
+  const line = (page) => page.locator("#sealed").textContent();
+  assert.match(await line(stranger), /Ask for an invitation/);
+  assert.match(await line(plain), /https:\/\//);
+  const shown = await Promise.all(invited.slice(0, 2).map((page) => page.locator("#sealed").isVisible()));
+  assert.deepEqual(shown, [false, false], "who hears it is told nothing");
+  console.log(`told a stranger: ${await line(stranger)}`);
+
+  // Every phone says every five seconds how it fares.
+  const statuses = async () => JSON.parse((await box.command("phones", "--json")).stdout).phones.map(({ status }) => status || {});
+  const why = (words) => async () => (await statuses()).some(({ live_refused_why: it }) => words.includes(it));
+  await until("the box knows who is without a token", why(["no_token"]), 30);
+  await until("and who came over plain HTTP", why(["insecure"]), 30);
+  await until("and that somebody meddles", why(["changed", "replayed"]), 30);
+  const refused = (await statuses()).map(({ live_refused: count }) => count).filter(Boolean);
+  assert.equal(refused.length, 3, "the other two could open everything");
+  const { stdout } = await box.command("phones");
+  assert.match(stdout, /left out \d+ pieces? of live sound: the last was (changed on the way|a repetition)/);
+  console.log(stdout.split("\n").filter((it) => it.includes("left out")).join("; "));
+}
+
+async function enter(browser, { url, first, deaf }) {
+  const context = await browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  if (!deaf) await page.addInitScript(capture);
+  if (first) await page.addInitScript(first);
+  await page.goto(url);
+  await page.click("#tap");
+  return page;
+}
+
+/** In the page: somebody on the way changes one piece of live sound in ten, and says another one twice. */
+function meddle() {
+  const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
+  Object.defineProperty(RTCDataChannel.prototype, "onmessage", {
+    set(hear) {
+      let count = 0;
+      set.call(this, this.label !== "media" ? hear : ({ data }) => {
+        count += 1;
+        hear({ data: count % 10 === 3 ? data.replace(/"chunk_index":(\d+)/, (_, index) => `"chunk_index":${Number(index) + 1}`) : data });
+        if (count % 10 === 7) hear({ data });
+      });
+    },
+  });
+}
