@@ -548,11 +548,19 @@ mod tests {
         let code = |words: &str| {
             Cli::try_parse_from(words.split_whitespace()).map_or_else(|it| it.exit_code(), |_| 0)
         };
-        for right in ["--role operator", "--role performer --for 7d --name Ann --qr", "--rotate", "--reseal"] {
+        for right in
+            ["--role operator", "--role performer --for 7d --name Ann --qr", "--rotate", "--reseal"]
+        {
             assert_eq!(code(&format!("downbeat token {right}")), 0, "{right}");
         }
-        for wrong in ["", "--role king", "--rotate --role box", "--rotate --reseal", "--for 1h", "--role box --for soon"]
-        {
+        for wrong in [
+            "",
+            "--role king",
+            "--rotate --role box",
+            "--rotate --reseal",
+            "--for 1h",
+            "--role box --for soon",
+        ] {
             assert_eq!(code(&format!("downbeat token {wrong}")), 2, "{wrong}");
         }
     }

@@ -66,7 +66,8 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let seals = seals(&show, &state)?.map(|(seals, said)| {
         warnings.extend(said);
         if secure.is_none() {
-            warnings.push("live sound is sealed, and without HTTPS no phone can have its key".into());
+            warnings
+                .push("live sound is sealed, and without HTTPS no phone can have its key".into());
         }
         Arc::new(seals)
     });

@@ -165,7 +165,8 @@ async fn reseal(State(house): State<Arc<House>>, Extension(peer): Extension<Peer
     };
     match seals.renew() {
         Ok(()) => {
-            let said = "live sound is sealed with a new key; phones with tokens made before hear none";
+            let said =
+                "live sound is sealed with a new key; phones with tokens made before hear none";
             Json(json!({ "done": { "said": said } })).into_response()
         }
         Err(error) => nonsense(StatusCode::CONFLICT, "not_kept", &error.to_string()),
