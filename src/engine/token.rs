@@ -5,7 +5,8 @@
 //!
 //! A key that was replaced still says which tokens are right, until the last that it can have signed has expired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use units::{MonoTime, Span};
@@ -180,10 +181,13 @@ pub fn care(now: i64, key: KeyLife) -> KeyCare {
     }
 }
 
-/// Tokens that did not hold, by whom: who shows too many is not looked at for a while, and nobody else notices.
+/// Tokens that did not hold, by whom: who shows too many is not looked at for a while. A token that has held is looked at
+/// again whoever guesses beside it: a venue's NAT makes an operator and a guesser one address.
 #[derive(Debug, Default)]
 pub struct Guesses {
     wrong: BTreeMap<IpAddr, (MonoTime, u32)>,
+    /// Tokens that have held, hashed; the newest first.
+    held: VecDeque<u64>,
 }
 
 /// Wrong tokens of an address in a row of minutes: a person who mixes up two papers needs a few.
@@ -196,14 +200,29 @@ const FORGIVEN_AFTER: Span = Span::from_secs(60);
 /// cannot be guessed, so what is bounded is work.
 const ADDRESSES_MAX: usize = 4096;
 
+/// Tokens that are known to have held.
+const HELD_MAX: usize = 256;
+
 impl Guesses {
     /// Whether a token from there is looked at.
-    pub fn may_try(&mut self, now: MonoTime, from: IpAddr) -> bool {
+    pub fn may_try(&mut self, now: MonoTime, from: IpAddr, token: &str) -> bool {
+        if self.held.contains(&hashed(token)) {
+            return true;
+        }
         let from = neighbourhood(from);
         if self.wrong.get(&from).is_some_and(|&(last, _)| now - last >= FORGIVEN_AFTER) {
             self.wrong.remove(&from);
         }
         self.wrong.get(&from).is_none_or(|&(_, count)| count < GUESSES_MAX)
+    }
+
+    /// A token held.
+    pub fn was_right(&mut self, token: &str) {
+        let hash = hashed(token);
+        if !self.held.contains(&hash) {
+            self.held.truncate(HELD_MAX - 1);
+            self.held.push_front(hash);
+        }
     }
 
     /// A token from there did not hold.
@@ -216,6 +235,13 @@ impl Guesses {
         let entry = self.wrong.entry(from).or_insert((now, 0));
         *entry = (now, entry.1 + 1);
     }
+}
+
+/// It is no secret's place: whoever found another text of the same hash would be looked at, and refused.
+fn hashed(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whoever has one address of IPv6 has the other 2^64 of its subnet.
@@ -319,14 +345,20 @@ mod tests {
         let (guesser, other): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let mut guesses = Guesses::default();
         for nth in 0..i64::from(GUESSES_MAX) {
-            assert!(guesses.may_try(at(nth), guesser));
+            assert!(guesses.may_try(at(nth), guesser, "a.b.c"));
             guesses.was_wrong(at(nth), guesser);
         }
-        assert!(!guesses.may_try(at(10), guesser));
-        assert!(guesses.may_try(at(10), other));
-        assert!(!guesses.may_try(at(68), guesser));
-        assert!(guesses.may_try(at(69), guesser));
-        assert!(guesses.may_try(at(69), guesser), "he has begun anew");
+        assert!(!guesses.may_try(at(10), guesser, "a.b.c"));
+        assert!(guesses.may_try(at(10), other, "a.b.c"));
+        guesses.was_right("d.e.f");
+        assert!(guesses.may_try(at(10), guesser, "d.e.f"), "an operator behind the same NAT");
+        for nth in 0..HELD_MAX {
+            guesses.was_right(&nth.to_string());
+        }
+        assert!(!guesses.may_try(at(10), guesser, "d.e.f"), "only so many are remembered");
+        assert!(!guesses.may_try(at(68), guesser, "a.b.c"));
+        assert!(guesses.may_try(at(69), guesser, "a.b.c"));
+        assert!(guesses.may_try(at(69), guesser, "a.b.c"), "he has begun anew");
     }
 
     #[test]
@@ -336,7 +368,7 @@ mod tests {
         for host in 0..u128::from(GUESSES_MAX) {
             guesses.was_wrong(MonoTime::from_ns(0), address(1, host));
         }
-        assert!(!guesses.may_try(MonoTime::from_ns(0), address(1, 99)));
+        assert!(!guesses.may_try(MonoTime::from_ns(0), address(1, 99), "a.b.c"));
         for net in 2..10_000 {
             guesses.was_wrong(MonoTime::from_ns(net), address(net as u128, 0));
         }

@@ -188,15 +188,17 @@ impl Tokens {
     /// # Errors
     /// [`Denied`].
     pub fn judge(&self, at: MonoTime, from: Option<IpAddr>, token: &str) -> Result<Proven, Denied> {
-        if from.is_some_and(|from| !self.guesses().may_try(at, from)) {
+        if from.is_some_and(|from| !self.guesses().may_try(at, from, token)) {
             return Err(Denied::TooMany);
         }
         let now = unix_now();
         let judged = judge(now, self.node, token, |id, signed, signature| {
             self.signature(id, signed, signature)
         });
-        if let (Err(_), Some(from)) = (&judged, from) {
-            self.guesses().was_wrong(at, from);
+        match (&judged, from) {
+            (Ok(_), _) => self.guesses().was_right(token),
+            (Err(_), Some(from)) => self.guesses().was_wrong(at, from),
+            (Err(_), None) => {}
         }
         let Claims { role, sub: name, exp, .. } = judged?;
         Ok(Proven { role, name, left: Span::from_secs(exp - now) })
@@ -396,12 +398,16 @@ mod tests {
         let state = tempfile::tempdir().expect("a folder");
         let tokens = open(state.path());
         let (right, guesser) = (token(&tokens), Some(IpAddr::from([10, 0, 0, 1])));
+        let bo = Wanted { role: Role::Operator, life: Span::from_secs(60), name: "Bo".into() };
+        let (known, _) = tokens.make(&bo).expect("a life that may be");
+        assert!(tokens.judge(now(), None, &known).is_ok());
         let wrong = format!("{}AAAA", &right[..right.len() - 4]);
         for _ in 0..GUESSES_MAX {
             let judged = tokens.judge(now(), guesser, &wrong);
             assert_eq!(judged, Err(Denied::Untrusted(Untrusted::Signature)));
         }
         assert_eq!(tokens.judge(now(), guesser, &right), Err(Denied::TooMany));
+        assert!(tokens.judge(now(), guesser, &known).is_ok(), "an operator behind the same NAT");
         assert!(tokens.judge(now(), Some(IpAddr::from([10, 0, 0, 2])), &right).is_ok());
         assert!(tokens.judge(now(), None, &right).is_ok());
     }
