@@ -327,9 +327,12 @@ mod tests {
     }
 
     fn token(tokens: &Tokens) -> String {
-        let (role, life, name) = (Role::Operator, Span::from_secs(60), "Ann".into());
-        let wanted = Wanted { role, life, name, seal: None };
-        tokens.make(&wanted).expect("a life that may be").0
+        token_of(tokens, "Ann")
+    }
+
+    fn token_of(tokens: &Tokens, name: &str) -> String {
+        let (role, life, name) = (Role::Operator, Span::from_secs(60), name.to_owned());
+        tokens.make(&Wanted { role, life, name, seal: None }).expect("a life that may be").0
     }
 
     fn now() -> MonoTime {
@@ -398,8 +401,7 @@ mod tests {
         let state = tempfile::tempdir().expect("a folder");
         let tokens = open(state.path());
         let (right, guesser) = (token(&tokens), Some(IpAddr::from([10, 0, 0, 1])));
-        let bo = Wanted { role: Role::Operator, life: Span::from_secs(60), name: "Bo".into() };
-        let (known, _) = tokens.make(&bo).expect("a life that may be");
+        let known = token_of(&tokens, "Bo");
         assert!(tokens.judge(now(), None, &known).is_ok());
         let wrong = format!("{}AAAA", &right[..right.len() - 4]);
         for _ in 0..GUESSES_MAX {
