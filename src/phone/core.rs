@@ -560,14 +560,16 @@ impl Core {
         let (ready, wanted) = self.player.readiness();
         let count = |tracks: usize| u32::try_from(tracks).ok().filter(|_| self.is_to_sound());
         let (ready, wanted) = (count(ready), count(wanted));
-        // Loss cannot be seen over a socket.
         let live = self.live.buffer(now);
-        let level = live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, 0.0)));
+        // It cannot be seen over a socket.
+        let loss = live.and_then(Buffer::loss).or(self.ways.loss());
+        let level =
+            live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, loss.unwrap_or(0.0))));
         NodeStatus {
             battery_level: self.battery,
             network_quality: level.map(|it| it.name().to_owned()),
             avg_rtt_ms: rtt.map(Span::millis_f64),
-            packet_loss_percent: live.and_then(Buffer::loss).map(|share| share * 100.0),
+            packet_loss_percent: loss.map(|share| share * 100.0),
             tracks_ready: ready,
             tracks_wanted: wanted,
             buffer_ms: live.map(|it| it.size().millis_f64()),

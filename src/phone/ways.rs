@@ -17,8 +17,10 @@ use units::{MonoTime, Span};
 use wire::solusync::WebTransport;
 use wire::time::Channel;
 
+mod losses;
 mod round;
 
+use losses::Losses;
 use round::Rounds;
 
 /// The ways.
@@ -37,6 +39,7 @@ struct Way {
     phase: Phase,
     standing: Standing,
     rounds: Rounds,
+    losses: Losses,
     /// Questions without an answer since the last one that had one.
     missed: u32,
     /// Times that it would not open, or closed, since it last answered.
@@ -166,8 +169,11 @@ impl Ways {
             asked.channel == channel && asked.at <= t1 + SAME && t1 - asked.at < SENT_WITHIN
         };
         let Some(place) = self.asked.iter().rposition(ours) else { return false };
-        self.asked.remove(place);
+        let was_missed = self.asked.remove(place).is_some_and(|asked| asked.missed);
         let way = self.way(channel);
+        if !was_missed {
+            way.losses.see(false);
+        }
         (way.missed, way.failures) = (0, 0);
         way.rounds.see(rtt);
         self.judge();
@@ -180,7 +186,9 @@ impl Ways {
         let mut any = false;
         for asked in asked.iter_mut().filter(|it| !it.missed && now - it.at >= PATIENCE) {
             asked.missed = true;
-            ways[place(asked.channel)].missed += 1;
+            let way = &mut ways[place(asked.channel)];
+            way.missed += 1;
+            way.losses.see(true);
             any = true;
         }
         any
@@ -214,6 +222,13 @@ impl Ways {
         let mut answering = all.clone().filter(answers);
         let first = answering.clone().next();
         answering.find(taken).or(first).or_else(|| all.next_back())
+    }
+
+    /// The share of packets that get lost, 0 to 1, as questions show it that are never sent again; none on the socket, and
+    /// before enough was asked.
+    pub(crate) fn loss(&self) -> Option<f64> {
+        let best = self.best().filter(|channel| *channel != Channel::WebSocket)?;
+        self.ways[place(best)].losses.share()
     }
 
     pub(crate) fn is_open(&self, channel: Channel) -> bool {
@@ -355,6 +370,25 @@ mod tests {
         assert_eq!(ways.best(), Some(DataChannel));
         ways.handle_closed(at(1), DataChannel);
         assert_eq!(ways.best(), Some(Datagrams));
+    }
+
+    #[test]
+    fn sx12_loss_is_seen_in_datagrams_and_not_over_the_socket() {
+        let mut ways = secure();
+        let mut lost = |every: i64, now_ms: i64, channel| {
+            ways.miss(at(now_ms));
+            ways.handle_asked(at(now_ms), channel);
+            if now_ms / 100 % every != 0 {
+                assert!(ways.handle_answered(channel, at(now_ms), RTT));
+            }
+            ways.loss()
+        };
+        assert_eq!((1..20).find_map(|k| lost(4, 100 * k, Datagrams)), None, "too few to say");
+        let share = (20..200).filter_map(|k| lost(4, 100 * k, Datagrams)).last().expect("known");
+        assert!((share - (1.0 - 0.75f64.sqrt())).abs() < 0.02, "there and back: {share}");
+        ways.handle_closed(at(21_000), Datagrams);
+        ask(&mut ways, 21_000, 40, &[WebSocket]);
+        assert_eq!(ways.loss(), None);
     }
 
     #[test]
