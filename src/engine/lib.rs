@@ -29,6 +29,7 @@ pub mod phonefile;
 pub mod phones;
 pub mod pool;
 pub mod reader;
+pub mod reception;
 pub mod rooms;
 pub mod show;
 pub mod sound;

@@ -1,11 +1,12 @@
 //! `/ws` as phones meet it: SOLUSync-X rows, limits, and phones that behave badly.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
@@ -217,6 +218,29 @@ fn sx17_the_eleventh_socket_of_an_address_is_told_why_and_closed() {
     first.socket.close(None).expect("open");
     assert_eq!(first.next(), None, "its goodbye is answered");
     Phone::join(&the_box);
+}
+
+#[test]
+fn sx17_an_address_that_says_hello_again_and_again_waits_longer_and_no_other_does() {
+    let the_box = TheBox::start_with("[limits]\nconnections_per_address = 1\n");
+    let mut again = Phone::connect(&the_box);
+    (0..4).for_each(|_| again.hello());
+    again.say("hello", &json!({ "protocol_version": "0.1.0", "node_type": "client" }));
+    Phone::over(the_box.place.http, dial_from(&the_box, [127, 0, 0, 2]), None).hello();
+    again.socket.get_mut().set_nonblocking(true).expect("a socket");
+    while let Ok(word) = again.socket.read() {
+        assert!(!word.into_text().expect("text").contains("\"hello\""), "it has not had its turn");
+    }
+}
+
+fn dial_from(the_box: &TheBox, address: [u8; 4]) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((address, 0)).into()).expect("loopback is all of 127.0.0.0/8");
+    let to = SocketAddr::from(([127, 0, 0, 1], the_box.place.http));
+    socket.connect(&to.into()).expect("it listens");
+    let stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
 }
 
 #[test]

@@ -6,13 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::ops::Bound::{self, Excluded, Unbounded};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use std::{io, thread};
 
 use engine::pace::HousePace;
 use engine::phones::{Doorkeeper, Limits};
+use engine::reception::Reception;
 use engine::told::To;
 use serde::Serialize;
 use units::{PhoneId, ShowTime, Span, WireTime};
@@ -24,12 +27,15 @@ use wire::time::Channel;
 use wire::token::Role;
 
 use super::Peer;
-use super::outbox::{Inbox, Outbox, Waiting, Word, queue};
+use super::outbox::{Hearer, Inbox, Outbox, Waiting, Word, queue};
 use crate::chance;
 use crate::clock::BoxClock;
 
 /// The busiest cue is a handful of messages, so this is seconds of not reading.
 const WAITING: Waiting = Waiting { words: 64, octets: 4 << 20 };
+
+/// Hearers that are taken from their map before they are told, so that they are still near when they are.
+const AT_A_TIME: usize = 16;
 
 /// Everybody on `/ws`.
 #[derive(Debug)]
@@ -47,9 +53,10 @@ struct Hall {
     sequence: AtomicU64,
     phones: AtomicU64,
     seats: Mutex<BTreeMap<PhoneId, Seat>>,
-    /// How many of them have said `hello`.
-    greeted: AtomicUsize,
+    /// Those of them who have said `hello`. Whoever holds the seats may take these, too, never the other way round.
+    hearers: Mutex<BTreeMap<PhoneId, Hearer>>,
     door: Mutex<Doorkeeper>,
+    reception: Mutex<Reception>,
     pace: Mutex<HousePace>,
     attending: AtomicU64,
     counts: Counts,
@@ -72,7 +79,7 @@ pub(super) struct Counts {
 
 #[derive(Debug)]
 struct Seat {
-    outbox: Arc<Outbox>,
+    outbox: Outbox,
     peer: Peer,
     since: ShowTime,
     greeted: bool,
@@ -153,8 +160,9 @@ impl Crowd {
             sequence: AtomicU64::new(0),
             phones: AtomicU64::new(0),
             seats: Mutex::default(),
-            greeted: AtomicUsize::new(0),
+            hearers: Mutex::default(),
             door: Mutex::new(Doorkeeper::new(limits.connections_per_address)),
+            reception: Mutex::new(Reception::new(limits.connections_per_address)),
             pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
             counts: Counts::default(),
@@ -229,7 +237,7 @@ impl Crowd {
         let since = self.hall.clock.now();
         let heard = Pulse::new(since);
         let seat = Seat {
-            outbox: Arc::new(outbox),
+            outbox,
             peer,
             since,
             heard: heard.clone(),
@@ -244,13 +252,24 @@ impl Crowd {
         Ok(Ticket { phone, inbox, heard })
     }
 
+    /// How long an address has to wait until it may queue up for an answer to its `hello`.
+    pub(super) fn knock(&self, from: IpAddr) -> Duration {
+        let now = self.hall.clock.mono_now();
+        (self.hall.reception().handle_knock(now, from) - now).to_std()
+    }
+
+    /// How long the queue is.
+    pub(super) fn queue_up(&self) -> Duration {
+        let now = self.hall.clock.mono_now();
+        (self.hall.reception().handle_queued(now) - now).to_std()
+    }
+
     /// From now on it hears what all hear, and first how often it may ask the time.
     pub(super) fn greet(&self, phone: PhoneId, role: Role) {
         if let Some(seat) = self.hall.seats().get_mut(&phone) {
             seat.role = role;
-            if !std::mem::replace(&mut seat.greeted, true) {
-                self.hall.greeted.fetch_add(1, Ordering::Relaxed);
-            }
+            seat.greeted = true;
+            self.hall.hearers().insert(phone, seat.outbox.hearer());
         }
         let told = self.hall.pace().handle_joined(self.hall.clock.now(), phone, self.greeted());
         if let Some((to, pace)) = told {
@@ -319,7 +338,7 @@ impl Crowd {
 
     /// Phones that have said `hello`.
     pub fn greeted(&self) -> usize {
-        self.hall.greeted.load(Ordering::Relaxed)
+        self.hall.hearers().len()
     }
 
     /// Every socket, in the order of coming.
@@ -344,37 +363,46 @@ impl Hall {
         }
     }
 
-    /// Nobody is kept from coming or going meanwhile.
+    /// Nobody is kept from coming or going meanwhile, for long.
     fn tell_greeted(&self, word: &Word) {
-        let greeted: Vec<(PhoneId, Arc<Outbox>)> = {
-            let seats = self.seats();
-            let greeted = seats.iter().filter(|(_, seat)| seat.greeted);
-            greeted.map(|(&phone, seat)| (phone, seat.outbox.clone())).collect()
-        };
-        for (phone, outbox) in greeted {
-            self.offer(phone, &outbox, word);
+        let mut few = Vec::with_capacity(AT_A_TIME);
+        let mut after = Unbounded;
+        loop {
+            self.next_hearers(after, &mut few);
+            let Some((last, _)) = few.last() else { return };
+            after = Excluded(*last);
+            for (phone, hearer) in few.drain(..) {
+                self.offer(phone, &hearer, word);
+            }
         }
+    }
+
+    fn next_hearers(&self, after: Bound<PhoneId>, few: &mut Vec<(PhoneId, Hearer)>) {
+        let hearers = self.hearers();
+        let next = hearers.range((after, Unbounded)).take(AT_A_TIME);
+        few.extend(next.map(|(&phone, hearer)| (phone, hearer.clone())));
     }
 
     fn tell_one(&self, phone: PhoneId, word: &Word) {
-        let outbox = self.seats().get(&phone).map(|seat| seat.outbox.clone());
-        if let Some(outbox) = outbox {
-            self.offer(phone, &outbox, word);
+        let hearer = self.seats().get(&phone).map(|seat| seat.outbox.hearer());
+        if let Some(hearer) = hearer {
+            self.offer(phone, &hearer, word);
         }
     }
 
-    fn offer(&self, phone: PhoneId, outbox: &Outbox, word: &Word) {
-        if !outbox.offer(word) {
+    fn offer(&self, phone: PhoneId, hearer: &Hearer, word: &Word) {
+        if !hearer.offer(word) {
             self.counts.too_slow.fetch_add(1, Ordering::Relaxed);
             self.take_away(phone);
         }
     }
 
     fn take_away(&self, phone: PhoneId) {
-        let seat = self.seats().remove(&phone);
-        if seat.is_some_and(|seat| seat.greeted) {
-            self.greeted.fetch_sub(1, Ordering::Relaxed);
-        }
+        let mut seats = self.seats();
+        self.hearers().remove(&phone);
+        let seat = seats.remove(&phone);
+        drop(seats);
+        drop(seat);
     }
 
     fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
@@ -401,6 +429,14 @@ impl Hall {
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Seat>> {
         self.seats.lock().expect("nobody panics while holding the seats")
+    }
+
+    fn hearers(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Hearer>> {
+        self.hearers.lock().expect("nobody panics while holding the hearers")
+    }
+
+    fn reception(&self) -> MutexGuard<'_, Reception> {
+        self.reception.lock().expect("nobody panics at the reception")
     }
 
     fn pace(&self) -> MutexGuard<'_, HousePace> {

@@ -82,15 +82,21 @@ pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
 #[derive(Debug)]
 pub(super) struct Outbox(Arc<Shared>);
 
+/// The same, for whoever speaks to many: it keeps no socket from its end.
+#[derive(Debug, Clone)]
+pub(super) struct Hearer(Arc<Shared>);
+
 /// Where a socket finds those that it could not take at once.
 #[derive(Debug)]
 pub(super) struct Inbox(Arc<Shared>);
 
+/// A word for thousands finds each of these cold, so what it needs stands together, at the head.
 #[derive(Debug)]
+#[repr(C)]
 struct Shared {
-    most: Waiting,
-    mouth: OnceLock<Mouth>,
     state: Mutex<State>,
+    mouth: OnceLock<Mouth>,
+    most: Waiting,
     /// For a task that has to see to what waits, or to an end.
     wake: Notify,
 }
@@ -127,16 +133,24 @@ enum Gone {
 impl Outbox {
     /// Whether the socket keeps up; one that does not is told to go.
     pub(super) fn offer(&self, word: &Word) -> bool {
-        let taken = self.0.put(word, self.0.most);
-        if !taken {
-            self.0.end(Over::Behind);
-        }
-        taken
+        self.0.offer(word)
+    }
+
+    /// Another that may leave words here, as long as this is there.
+    pub(super) fn hearer(&self) -> Hearer {
+        Hearer(self.0.clone())
     }
 
     /// Whether there was a place for what the socket can do without: half of the queue is for what it cannot.
     pub(super) fn offer_spare(&self, word: &Word) -> bool {
         self.0.put(word, self.0.most.half())
+    }
+}
+
+impl Hearer {
+    /// Whether the socket keeps up; one that does not is told to go.
+    pub(super) fn offer(&self, word: &Word) -> bool {
+        self.0.offer(word)
     }
 }
 
@@ -234,8 +248,20 @@ impl Inbox {
 }
 
 impl Shared {
+    fn offer(&self, word: &Word) -> bool {
+        let taken = self.put(word, self.most);
+        if !taken {
+            self.end(Over::Behind);
+        }
+        taken
+    }
+
     fn put(&self, word: &Word, most: Waiting) -> bool {
         let mut state = self.state();
+        if state.is_over == Some(Over::Silent) {
+            // Whoever speaks to many may come to one that has just left.
+            return true;
+        }
         let has_place =
             state.waiting.len() < most.words && state.octets + text_length(&word.0) <= most.octets;
         // A socket that broke is its own task's to find.
@@ -321,6 +347,7 @@ fn text_length(frame: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::Half;
     use super::*;
 
     fn word(length: usize) -> Word {
@@ -377,7 +404,7 @@ mod tests {
         let (ours, mut theirs) = tokio::net::UnixStream::pair().expect("a pair");
         let (outbox, inbox) = queue(Waiting { words: 64, octets: 4 << 20 });
         let (_ears, mouth) = ours.into_split();
-        inbox.attach(Mouth::Unix(mouth), Cipher::default());
+        inbox.attach(Mouth::new(Half::Unix(mouth)), Cipher::default());
         let said = fill(&outbox, &inbox);
         let expected: Vec<u8> = (0..said).flat_map(|nth| word(10_000 + nth).frame()).collect();
         let mut heard = vec![0; expected.len()];

@@ -153,19 +153,39 @@ impl Line {
     /// heard, either.
     pub(super) async fn hear(&mut self) -> Result<Heard, End> {
         loop {
-            self.drain().await?;
-            match self.inbox.is_over() {
-                None => {}
-                Some(Over::Behind) => return Err(End::Dead),
-                // The seat is gone: everybody is being sent home, or this one could not keep up.
-                Some(Over::Silent) => return Err(End::Dismissed(None, CloseCode::Away)),
-            }
+            self.catch_up().await?;
             if self.hush.is_none()
                 && let Some(heard) = self.grammar.next()
             {
                 return heard;
             }
             self.wait().await?;
+        }
+    }
+
+    /// Says what waits, if there is still anything to be said here.
+    async fn catch_up(&self) -> Result<(), End> {
+        self.drain().await?;
+        match self.inbox.is_over() {
+            None => Ok(()),
+            Some(Over::Behind) => Err(End::Dead),
+            // The seat is gone: everybody is being sent home, or this one could not keep up.
+            Some(Over::Silent) => Err(End::Dismissed(None, CloseCode::Away)),
+        }
+    }
+
+    /// Does not hear it for so long.
+    pub(super) async fn pause(&self, span: Duration) -> Result<(), End> {
+        if span.is_zero() {
+            return Ok(());
+        }
+        let end = Instant::now() + span;
+        loop {
+            self.catch_up().await?;
+            tokio::select! {
+                () = self.inbox.wake() => {}
+                () = sleep_until(end) => return Ok(()),
+            }
         }
     }
 

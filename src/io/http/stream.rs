@@ -4,7 +4,7 @@
 //! without waiting. Never here: a frame.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -52,13 +52,13 @@ impl Stream {
         };
         let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
         let (ears, mouth) = parts.io.into_inner().into_split();
-        let (ears, mouth) = (Ears::Unix(ears), Mouth::Unix(mouth));
+        let (ears, mouth) = (Ears::Unix(ears), Mouth::new(Half::Unix(mouth)));
         Some(Self { ears, mouth, cipher: Cipher(None), early: parts.read_buf })
     }
 
     fn tcp(stream: TcpStream, cipher: Cipher, early: Bytes) -> Self {
         let (ears, mouth) = stream.into_split();
-        Self { ears: Ears::Tcp(ears), mouth: Mouth::Tcp(mouth), cipher, early }
+        Self { ears: Ears::Tcp(ears), mouth: Mouth::new(Half::Tcp(mouth)), cipher, early }
     }
 }
 
@@ -90,32 +90,56 @@ impl Ears {
 
 /// The half that is written. It shuts the connection for writing when it is dropped.
 #[derive(Debug)]
-pub(super) enum Mouth {
+pub(super) struct Mouth {
+    half: Half,
+    /// The socket's, which the half keeps open.
+    number: RawFd,
+}
+
+#[derive(Debug)]
+pub(super) enum Half {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
 }
 
 impl Mouth {
+    pub(super) fn new(half: Half) -> Self {
+        let number = match &half {
+            Half::Tcp(half) => half.as_ref().as_raw_fd(),
+            Half::Unix(half) => half.as_ref().as_raw_fd(),
+        };
+        Self { half, number }
+    }
+
     /// Waits until there may be room.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(half) => half.writable().await,
-            Self::Unix(half) => half.writable().await,
+        match &self.half {
+            Half::Tcp(half) => half.writable().await,
+            Half::Unix(half) => half.writable().await,
         }
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "the way to it through the runtime is two far reads for every socket of a crowd"
+    )]
+    fn socket(&self) -> BorrowedFd<'_> {
+        // SAFETY: the half is never replaced, and keeps its socket open for as long as it is there.
+        unsafe { BorrowedFd::borrow_raw(self.number) }
     }
 }
 
 impl Write for &Mouth {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Mouth::Tcp(half) => half.try_write(octets),
-            Mouth::Unix(half) => half.try_write(octets),
+        match &self.half {
+            Half::Tcp(half) => half.try_write(octets),
+            Half::Unix(half) => half.try_write(octets),
         }
     }
     fn write_vectored(&mut self, octets: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Mouth::Tcp(half) => half.try_write_vectored(octets),
-            Mouth::Unix(half) => half.try_write_vectored(octets),
+        match &self.half {
+            Half::Tcp(half) => half.try_write_vectored(octets),
+            Half::Unix(half) => half.try_write_vectored(octets),
         }
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -129,10 +153,7 @@ pub(super) struct AtOnce<'a>(pub &'a Mouth);
 
 impl Write for AtOnce<'_> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let socket = match self.0 {
-            Mouth::Tcp(half) => half.as_ref().as_fd(),
-            Mouth::Unix(half) => half.as_ref().as_fd(),
-        };
+        let socket = self.0.socket();
         Ok(rustix::net::send(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
     }
     fn flush(&mut self) -> io::Result<()> {

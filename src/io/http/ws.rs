@@ -21,6 +21,7 @@ use wire::solusync::{
     ClockSyncResponse, MediaControl, Message, Refusal, RefusalCode, Signaling, WebTransport,
 };
 use wire::time::Channel;
+use wire::token::Role;
 
 use super::crowd::{Pulse, Ticket};
 use super::peering::Kept;
@@ -172,8 +173,19 @@ impl Attendance {
         }
     }
 
+    /// Those who wait are answered one after the other. An operator is one of few, and has work to do.
+    async fn wait_for_turn(&mut self) -> Result<(), End> {
+        let Some(address) = self.peer.address() else { return Ok(()) };
+        if self.visitor.role_shown() == Role::Operator {
+            return Ok(());
+        }
+        self.line.pause(self.house.crowd.knock(address)).await?;
+        self.line.pause(self.house.crowd.queue_up()).await
+    }
+
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
     async fn welcome(&mut self, device: Option<Device>) -> Result<(), End> {
+        self.wait_for_turn().await?;
         let webtransport = self.webtransport();
         let mut welcome = welcome(self.house.facts.node_id, &self.house.show, webtransport);
         welcome.signaling = self.signaling().map(Box::new);

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tools::crowd::{Arrival, Crowd, Heard, Party};
+use tools::crowd::{Arrival, Crowd, Heard, Manner, Party};
 
 use super::server::{ServerError, machine, pin};
 
@@ -31,9 +32,14 @@ pub struct Account {
 const CROWDS: usize = 1;
 
 impl Guests {
+    /// Bad company stands back for those who are measured: when these hear a word is not to wait for what others on
+    /// their processor do.
     pub fn come(party: &Party) -> Result<(Self, Arrival), ServerError> {
         let own = std::env::current_exe().map_err(machine("this program"))?;
-        let mut command = Command::new(own);
+        let mut command = match party.manner {
+            Manner::Good => Command::new(own),
+            _ => niced(&own),
+        };
         command.args(["bench", "fanout", "--guests"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(machine("a crowd"))?;
@@ -66,6 +72,12 @@ impl Drop for Guests {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn niced(program: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(program);
+    command
 }
 
 /// The other end: this process is the crowd.

@@ -11,7 +11,7 @@ mod server;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tools::crowd::{Arrival, Manner, Party};
@@ -80,6 +80,8 @@ struct Row {
     last_p99_ms: f64,
     last_max_ms: f64,
     us_a_delivery: f64,
+    /// Without what the process spends as long while nobody says anything.
+    us_a_delivery_beside_idle: f64,
     /// The process's own, without what it had before anybody came.
     rss_kib_a_phone: f64,
     /// Of both ends of the connections.
@@ -95,6 +97,8 @@ struct Row {
 const WARM_UP: u32 = 10;
 /// Whoever has not heard an order by then will not.
 const SETTLE: Duration = Duration::from_millis(1500);
+/// How long nobody says anything.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// Measures and prints.
 pub fn run(args: &Args) -> ExitCode {
@@ -178,25 +182,37 @@ async fn one(
     Ok(row(peer, phones, beside, arrival, memory, &said, &account))
 }
 
+/// The share of a processor that a server takes with everybody there and nothing said, bad company at work.
+async fn idle(server: &Server) -> f64 {
+    tokio::time::sleep(SETTLE).await;
+    let (before, begin) = (spent(server.pid), Instant::now());
+    tokio::time::sleep(IDLE).await;
+    (spent(server.pid) - before) as f64 / begin.elapsed().as_nanos() as f64
+}
+
 /// When each order began, and what the server spent on those that count, in nanoseconds.
 struct SaidAll {
     at: Vec<i64>,
     spent_ns: u64,
+    /// What it would have spent anyway.
+    idle_ns: f64,
 }
 
 async fn say(args: &Args, server: &mut Server, words: u32) -> Result<SaidAll, ServerError> {
+    let idle = idle(server).await;
     let mut at = Vec::new();
-    let mut before = 0;
+    let (mut before, mut begin) = (0, Instant::now());
     let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / args.orders));
     for number in 0..words {
         tick.tick().await;
         if number == WARM_UP {
-            before = spent(server.pid);
+            (before, begin) = (spent(server.pid), Instant::now());
         }
         at.push(server.say(number).await?);
     }
     tokio::time::sleep(SETTLE).await;
-    Ok(SaidAll { at, spent_ns: spent(server.pid) - before })
+    let spent_ns = spent(server.pid) - before;
+    Ok(SaidAll { at, spent_ns, idle_ns: idle * begin.elapsed().as_nanos() as f64 })
 }
 
 fn row(
@@ -211,7 +227,7 @@ fn row(
     let counted = (WARM_UP..).zip(said.at.iter().skip(WARM_UP as usize));
     let heard: Vec<_> =
         counted.map(|(number, at)| (at, account.heard.get(&number).copied())).collect();
-    let delivered = heard.iter().filter_map(|it| Some(u64::from(it.1?.count))).sum();
+    let delivered: u64 = heard.iter().filter_map(|it| Some(u64::from(it.1?.count))).sum();
     // An order that did not reach everybody has no last receiver.
     let whole =
         heard.iter().filter_map(|(at, it)| it.filter(|it| it.count >= joined).zip(Some(at)));
@@ -221,6 +237,7 @@ fn row(
         let place = ((last.len() as f64 * share).ceil() as usize).saturating_sub(1);
         last.get(place).copied().unwrap_or(f64::NAN)
     };
+    let us_each = |ns: f64| ns / 1e3 / delivered as f64;
     Row {
         peer: peer.name(),
         phones,
@@ -231,7 +248,8 @@ fn row(
         last_p50_ms: quantile(0.5),
         last_p99_ms: quantile(0.99),
         last_max_ms: quantile(1.0),
-        us_a_delivery: said.spent_ns as f64 / 1e3 / delivered as f64,
+        us_a_delivery: us_each(said.spent_ns as f64),
+        us_a_delivery_beside_idle: us_each(said.spent_ns as f64 - said.idle_ns),
         rss_kib_a_phone: rss,
         kernel_kib_a_phone: kernel,
         delivered,
@@ -243,14 +261,15 @@ fn row(
 
 fn print(rows: &[Row]) {
     println!(
-        "server        phones  beside     failed  join s  last p50  last p99  max ms  us/delivery  RSS KiB  kernel KiB  delivered          load"
+        "server        phones  beside     failed  join s  last p50  last p99  max ms  us/delivery  beside idle  RSS KiB  kernel KiB  delivered          load"
     );
     for row in rows {
         let Row { peer, phones, failed, join_s, last_p50_ms, last_p99_ms, last_max_ms, .. } = row;
         let beside = row.beside.map_or_else(|| "-".to_owned(), |it| format!("{it:?}"));
         println!(
-            "{peer:12} {phones:7}  {beside:9} {failed:7} {join_s:7.1} {last_p50_ms:9.1} {last_p99_ms:9.1} {last_max_ms:7.1} {:12.1} {:8.1} {:11.1}  {}/{} {:6.1}",
+            "{peer:12} {phones:7}  {beside:9} {failed:7} {join_s:7.1} {last_p50_ms:9.1} {last_p99_ms:9.1} {last_max_ms:7.1} {:12.1} {:12.1} {:8.1} {:11.1}  {}/{} {:6.1}",
             row.us_a_delivery,
+            row.us_a_delivery_beside_idle,
             row.rss_kib_a_phone,
             row.kernel_kib_a_phone,
             row.delivered,
