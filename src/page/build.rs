@@ -1,11 +1,11 @@
-//! Compiles the `phone` room to WebAssembly for the page, `OUT_DIR/core.wasm` and, for shows with pictures,
-//! `OUT_DIR/pictures.wasm`, and packs the page: `OUT_DIR/files.rs` names every file, as it is and gzipped.
+//! Compiles the rooms `phone` and `codec` to WebAssembly for the page, `OUT_DIR/core.wasm`, and `OUT_DIR/pictures.wasm` and
+//! `OUT_DIR/opus.wasm` for pages that have pictures, or live sound that their browser does not decode; packs the page: `OUT_DIR/files.rs` names every file, as it is and gzipped.
 //!
 //! Whichever way is there is taken, and named: Debian's `rustc-web`, which brings the standard library's
 //! source; else the toolchain's own `wasm32-unknown-unknown`; else rustup adds that (never with `CI=true`: a
 //! build there does not change the machine). Debian's comes first because Safari 14 is among our browsers and
 //! takes MVP WebAssembly only: where the standard library is rebuilt it can be told so, while a prebuilt one
-//! must be lowered by a `wasm-opt` that knows how. The core is built in a folder that dev and release builds
+//! must be lowered by a `wasm-opt` that knows how. They are built in a folder that dev and release builds
 //! share, by a cargo that inherits nothing of the outer one's flags.
 
 use std::env;
@@ -19,17 +19,23 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Where Debian's packages put the standard library's source.
 const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
 
+/// What the page calls it, the room, and what of the room. The core comes last, so that its way of shrinking is the one that is
+/// told.
+const PARTS: [(&str, &str, &[&str]); 3] = [
+    ("opus.wasm", "codec", &[]),
+    ("pictures.wasm", "phone", &["--features", "pictures"]),
+    ("core.wasm", "phone", &[]),
+];
+
 fn main() {
     let room = PathBuf::from(var("CARGO_MANIFEST_DIR"));
     let house = room.join("../..").canonicalize().expect("the workspace is two folders up");
     let out = PathBuf::from(var("OUT_DIR"));
     watch(&house);
     let way = Way::find();
-    // The core comes last, so that its way of shrinking is the one that is told.
-    let parts = [("pictures.wasm", &["--features", "pictures"][..]), ("core.wasm", &[])];
-    let [_, shrunk] = parts.map(|(name, features)| {
+    let [.., shrunk] = PARTS.map(|(name, room, features)| {
         let target = shared_target(&out);
-        let built = way.build(&house, &target, features).unwrap_or_else(|why| refuse(&why));
+        let built = way.build(&house, &target, (room, features)).unwrap_or_else(|why| refuse(&why));
         let part = out.join(name);
         fs::copy(&built, &part).expect("the build folder can be written");
         shrink(&part, &way)
@@ -74,8 +80,8 @@ impl Way {
         }
     }
 
-    fn build(&self, house: &Path, target: &Path, features: &[&str]) -> Result<PathBuf, String> {
-        let compile = |cargo| Self::compile(cargo, house, target, features);
+    fn build(&self, house: &Path, target: &Path, part: (&str, &[&str])) -> Result<PathBuf, String> {
+        let compile = |cargo| Self::compile(cargo, house, target, part);
         match self {
             Self::Installed => compile(self.installed()),
             // An older compiler does not know how to leave so much out.
@@ -89,19 +95,10 @@ impl Way {
         mut cargo: Command,
         house: &Path,
         target: &Path,
-        features: &[&str],
+        (room, features): (&str, &[&str]),
     ) -> Result<PathBuf, String> {
         cargo
-            .args([
-                "rustc",
-                "--locked",
-                "-p",
-                "phone",
-                "--lib",
-                "--crate-type",
-                "cdylib",
-                "--release",
-            ])
+            .args(["rustc", "--locked", "-p", room, "--lib", "--crate-type", "cdylib", "--release"])
             .args(["--target", TARGET])
             .args(features)
             .current_dir(house)
@@ -112,7 +109,7 @@ impl Way {
             .env("CARGO_PROFILE_RELEASE_STRIP", "true")
             .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
         run(&mut cargo)?;
-        Ok(target.join(TARGET).join("release/phone.wasm"))
+        Ok(target.join(TARGET).join(format!("release/{room}.wasm")))
     }
 
     fn installed(&self) -> Command {
@@ -276,7 +273,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("could not compile the phone core with {command:?}:\n{said}"))
+    Err(format!("could not compile a part of the page with {command:?}:\n{said}"))
 }
 
 /// Dev and release builds share the core. Cargo marks the top of its build folder.
@@ -297,7 +294,7 @@ fn pack(web: &Path, out: &Path) {
     names.sort_unstable();
     let mut files: Vec<(String, Vec<u8>)> =
         names.into_iter().map(|name| (name.clone(), read(&web.join(name)))).collect();
-    for part in ["core.wasm", "pictures.wasm"] {
+    for (part, ..) in PARTS {
         files.push((part.into(), read(&out.join(part))));
     }
     for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with(".js")) {
@@ -378,6 +375,7 @@ fn read(path: &Path) -> Vec<u8> {
 
 fn watch(house: &Path) {
     for path in [
+        "src/codec",
         "src/phone",
         "src/wire",
         "src/units",

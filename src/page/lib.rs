@@ -1,7 +1,7 @@
 //! The phone page and its WebAssembly core, embedded in the program.
 //!
 //! In: a path. Out: the file. Never: a server. `web` holds the page as it is served, ES modules without a
-//! bundler; `build.rs` compiles the `phone` room to `core.wasm` and gzips what is served.
+//! bundler; `build.rs` compiles the `phone` room to `core.wasm`, and `codec` to `opus.wasm`, and gzips what is served.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +132,7 @@ mod tests {
             );
             return;
         }
-        for part in ["core.wasm", "pictures.wasm"] {
+        for part in ["core.wasm", "pictures.wasm", "opus.wasm"] {
             let bytes = file(&format!("/page/{part}")).expect("embedded").bytes;
             let mut mvp = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM1);
             let refused = mvp.validate_all(bytes).err();

@@ -56,6 +56,47 @@ export function capture() {
   window.heard = () => ({ ...heard, originMs: performance.timeOrigin });
 }
 
+/** The same for a page that has no worklets, as over plain HTTP: what it orders of its context, which plays it so. */
+export function captureOrders() {
+  const [played, stamps] = [[], []];
+  const { start, stop } = AudioBufferSourceNode.prototype;
+  AudioBufferSourceNode.prototype.start = function begin(atS = 0, ...rest) {
+    this.asOrdered = { atS, buffer: this.buffer, untilS: Infinity };
+    played.push(this.asOrdered);
+    return start.call(this, atS, ...rest);
+  };
+  AudioBufferSourceNode.prototype.stop = function end(atS = 0, ...rest) {
+    if (this.asOrdered) this.asOrdered.untilS = Math.min(this.asOrdered.untilS, atS);
+    return stop.call(this, atS, ...rest);
+  };
+  const Context = window.AudioContext;
+  window.AudioContext = class extends Context {
+    constructor(...options) {
+      super(...options);
+      setInterval(() => {
+        const { contextTime, performanceTime } = this.getOutputTimestamp();
+        stamps.push({ contextTime, performanceTime, madeS: this.currentTime, nowMs: performance.now() });
+      }, 50);
+    }
+  };
+  window.heard = () => {
+    const clicks = [];
+    let lastS = 0;
+    for (const { atS, buffer, untilS } of played) {
+      const [samples, rate] = [buffer.getChannelData(0), buffer.sampleRate];
+      const frames = Math.min(samples.length, Math.round((untilS - atS) * rate));
+      for (let n = 0; n < frames; n += 1) {
+        const audioS = atS + n / rate;
+        if (Math.abs(samples[n]) > 0.4 && audioS > lastS + 0.01) {
+          lastS = audioS;
+          clicks.push({ audioS });
+        }
+      }
+    }
+    return { clicks, stamps, originMs: performance.timeOrigin };
+  };
+}
+
 /** When each click left, UNIX milliseconds. */
 export function clickTimes({ clicks, stamps, originMs }) {
   const parts = stretches(stamps).map((part) => ({ ...line(part), untilS: part[part.length - 1].contextTime }));

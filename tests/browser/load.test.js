@@ -52,7 +52,7 @@ test("the first load is under 150 kB in all", { skip, timeout: 60_000 }, async (
   const all = [...octets.entries()];
   t.diagnostic(`in step, with all that it fetched by itself: ${sum(all)} of ${LIMIT} octets in ${all.length} files`);
   assert.ok(sum(all) < LIMIT);
-  const later = ["/page/microphone.js", "/page/recorder.js", "/page/reels.js", "/page/cuts.js", "/page/sealed.js", "/page/sw.js", "/page/away.html"];
+  const later = ["/page/microphone.js", "/page/recorder.js", "/page/reels.js", "/page/cuts.js", "/page/opus.js", "/page/opus.wasm", "/page/sealed.js", "/page/sw.js", "/page/away.html"];
   assert.deepEqual(later.filter((path) => octets.has(path)), [], "what is for later comes later");
   await page.close();
 });

@@ -23,7 +23,7 @@ async function main() {
   const secure = `https://localhost:${box.securePort}/`;
   const ways = {
     opus: { url: `${secure}#token=${token}` },
-    pcm16: { url: `${secure}#token=${token}`, first: () => { delete window.AudioDecoder; } },
+    ours: { url: `${secure}#token=${token}`, first: () => { delete window.AudioDecoder; } },
     meddled: { url: `${secure}#token=${token}`, first: meddle },
     stranger: { url: secure },
     // An ear needs a worklet, which pages over plain HTTP have not.
@@ -42,11 +42,11 @@ async function main() {
   await until("they have heard enough", async () => (await heardBy(invited)).every((count, k) => count > firsts[k] + BURSTS), 60);
 
   const ears = (await all(invited)).slice(0, 2);
-  const [opus, pcm16] = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
+  const [opus, ours] = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
   const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
-  const apart = between(opus, pcm16);
+  const apart = between(opus, ours);
   const p95 = quantile(apart, 0.95);
-  console.log(`sealed, pcm16 beside opus: ${apart.length} bursts, p95 ${p95.toFixed(3)} ms; sound stood still for ${still.toFixed(1)} ms`);
+  console.log(`sealed, our decoder beside the browser's: ${apart.length} bursts, p95 ${p95.toFixed(3)} ms; sound stood still for ${still.toFixed(1)} ms`);
   assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
   assert.ok(p95 <= IN_STEP_MS + still, `${p95} ms apart`);
 

@@ -16,6 +16,11 @@ export function picturesBytes() {
   return newest("pictures.wasm");
 }
 
+/** The newest `opus.wasm`. */
+export function opusBytes() {
+  return newest("opus.wasm");
+}
+
 function newest(name) {
   const target = process.env.CARGO_TARGET_DIR ? new URL(`file://${process.env.CARGO_TARGET_DIR}/`) : new URL("target/", house);
   const built = ["debug", "release"].flatMap((profile) => made(name, new URL(`${profile}/build/`, target)));

@@ -109,20 +109,29 @@ test("sx15: a chunk that is late is heard from where it would be by now, and ris
   assert.equal(host.sources.length, 2, "what is past is not sounded");
 });
 
-test("sx11: opus goes through the browser's decoder, and one that breaks says so once", () => {
-  const decoders = [];
-  class StubDecoder {
-    constructor(how) { Object.assign(this, how, { given: [] }); decoders.push(this); }
+class StubChunk { constructor(how) { Object.assign(this, how); } }
+/** A decoder of the browser's, which takes Opus or does not. */
+function stubDecoder(supported) {
+  return class StubDecoder {
+    static all = [];
+    static async isConfigSupported({ codec }) { return { supported: supported && codec === "opus" }; }
+    constructor(how) { Object.assign(this, how, { given: [] }); StubDecoder.all.push(this); }
     configure(how) { this.how = how; }
     decode(it) { this.given.push(it); }
-  }
-  class StubChunk { constructor(how) { Object.assign(this, how); } }
-  const { host, events, live } = begin(48_000, { AudioDecoder: StubDecoder, EncodedAudioChunk: StubChunk });
-  const opus = (index) => ({ ...chunk(index, 12 + 0.02 * index), codec: "opus", data: "/P/+" });
+  };
+}
+const opus = (index) => ({ ...chunk(index, 12 + 0.02 * index), codec: "opus", data: "/P/+" });
+const soon = () => new Promise((done) => { setImmediate(done); });
+
+test("sx11: opus goes through the browser's decoder, and one that breaks says so once", async () => {
+  const AudioDecoder = stubDecoder(true);
+  const { host, events, live } = begin(48_000, { AudioDecoder, EncodedAudioChunk: StubChunk });
   live.perform(opus(0));
   live.perform(opus(1));
-  const [decoder] = decoders;
-  assert.deepEqual([decoder.how.codec, decoder.given.length, [...decoder.given[0].data]], ["opus", 2, [0xfc, 0xff, 0xfe]]);
+  await soon();
+  live.perform(opus(2));
+  const [decoder] = AudioDecoder.all;
+  assert.deepEqual([decoder.how.codec, decoder.given.map(({ timestamp }) => timestamp), [...decoder.given[0].data]], ["opus", [0, 20_000, 40_000], [0xfc, 0xff, 0xfe]]);
   const data = { numberOfChannels: 2, numberOfFrames: FRAMES, copyTo: (plane) => plane.fill(0.25), close() { this.closed = true; } };
   decoder.output(data);
   assert.ok(data.closed && host.sources[0].buffer.planes[1][500] > 0.24);
@@ -131,8 +140,38 @@ test("sx11: opus goes through the browser's decoder, and one that breaks says so
   assert.deepEqual([events, host.sources.length], [[{ event: "live_undecodable" }], 1]);
 });
 
+for (const [name, AudioDecoder] of [["has none", undefined], ["knows no opus", stubDecoder(false)]]) {
+  test(`sx11: where the browser's decoder ${name}, ours comes, and what came before it is heard in its order`, async () => {
+    const given = [];
+    const decode = (packet) => { given.push([...packet]); return [0.25, 0.5].map((it) => new Float32Array(FRAMES).fill(it)); };
+    let fetched = 0;
+    const fetchOpus = async () => { fetched += 1; await soon(); return decode; };
+    const { host, events, live } = begin(48_000, { AudioDecoder, EncodedAudioChunk: StubChunk, fetchOpus });
+    live.perform(opus(0));
+    live.perform(opus(1));
+    assert.equal(host.sources.length, 0);
+    await soon();
+    await soon();
+    live.perform(opus(2));
+    assert.deepEqual([fetched, given.length, given[0]], [1, 3, [0xfc, 0xff, 0xfe]]);
+    assert.deepEqual(host.sources.map(({ starts }) => Math.round(starts[0] * 1000)), [12_000, 12_020, 12_040]);
+    assert.ok(host.sources[2].buffer.planes[1][500] > 0.49);
+    assert.deepEqual(events, []);
+  });
+}
+
+test("sx11: a decoder of ours that cannot be fetched, or breaks, says so once", async () => {
+  for (const fetchOpus of [async () => { throw new Error("away"); }, async () => () => { throw new Error("no packet"); }]) {
+    const { events, live } = begin(48_000, { fetchOpus });
+    live.perform(opus(0));
+    live.perform(opus(1));
+    await soon();
+    assert.deepEqual(events, [{ event: "live_undecodable" }]);
+  }
+});
+
 test("sx11: without a context nothing is asked of one", () => {
-  const live = createLive({ context: () => null, tell: () => {} });
+  const live = createLive({ context: () => null, fetchOpus: async () => () => [], tell: () => {} });
   live.perform(chunk(0, 12));
   assert.equal(withEcho(new Float32Array([1, 1]), 0, 0).length, 4);
   assert.equal(drawOut(new Float32Array(3), new Float32Array(FRAMES), { from_s: 1, until_s: 1.02 }, 48_000, 10, 48_000).length, 10);

@@ -2,6 +2,7 @@
 
 mod bloom;
 mod certs;
+mod codec;
 mod crowd;
 mod fleet;
 mod fuzz;

@@ -56,6 +56,16 @@ fn sx16_whatever_is_shown_for_a_token_nothing_holds_that_nobody_signed() {
 }
 
 #[test]
+fn sx20_whatever_is_said_to_be_sealed_is_no_piece_or_opens_to_what_its_head_says() {
+    stands(&targets::sealed::TARGET, 2000);
+}
+
+#[test]
+fn sx11_whatever_is_said_to_be_opus_is_none_or_sounds_and_the_next_packet_too() {
+    stands(&targets::opus::TARGET, 2000);
+}
+
+#[test]
 fn sx06_whatever_a_phone_offers_is_refused_or_has_lost_its_candidates() {
     stands(&targets::peers::TARGET, 2000);
 }

@@ -15,6 +15,7 @@ pub mod ltc;
 #[cfg(feature = "real")]
 pub mod media;
 pub mod mtc;
+pub mod opus;
 pub mod osc;
 pub mod peers;
 pub mod phone;
@@ -50,6 +51,7 @@ pub const ALL: &[Target] = &[
     time::TARGET,
     token::TARGET,
     sealed::TARGET,
+    opus::TARGET,
     peers::TARGET,
     stun::TARGET,
     osc::TARGET,

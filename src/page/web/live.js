@@ -1,6 +1,6 @@
 // Live sound, chunk by chunk, as the core places it on the audio clock. Fetched when the first chunk comes.
 //
-// A chunk is decoded (`opus` by WebCodecs, `pcm16` here), drawn out to the frames of the context between its two times,
+// A chunk is decoded (`opus` by WebCodecs where the browser has it, else by opus.js; `pcm16` here), drawn out to the frames of the context between its two times,
 // and sounds from the frame where the one before it ends. Behind each lies its echo, the chunk backwards, dying away:
 // it is cut off where the next chunk begins, and heard where that one is late.
 
@@ -11,6 +11,7 @@
 
 const RATE_HZ = 48_000;
 const CHANNELS = 2;
+const CONFIG = { codec: "opus", sampleRate: RATE_HZ, numberOfChannels: CHANNELS };
 /** A curve through four samples looks so many ahead; all sound is that much earlier in return. */
 const AHEAD = 2;
 const HISTORY = 3;
@@ -22,12 +23,15 @@ const LATE_RISE_S = 0.005;
  * @param {() => AudioContext | null} world.context
  * @param {typeof AudioDecoder | undefined} world.AudioDecoder
  * @param {typeof EncodedAudioChunk | undefined} world.EncodedAudioChunk
+ * @param {() => Promise<import("./types").Opus>} world.fetchOpus
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @returns {import("./types").LiveSound}
  */
-export function createLive({ context, AudioDecoder, EncodedAudioChunk, tell }) {
-  /** @type {AudioDecoder | null} */
-  let decoder = null;
+export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus, tell }) {
+  /** @type {((act: LiveAct) => void) | null} what decodes, once it is there */
+  let decode = null;
+  /** @type {LiveAct[]} what came before it was */
+  let waiting = [];
   /** @type {LiveAct[]} given to the decoder, which gives each back once, in this order */
   let decoding = [];
   /** @type {Piece | null} */
@@ -37,33 +41,58 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, tell }) {
 
   /** @param {LiveAct} act */
   function perform(act) {
-    const octets = Uint8Array.from(atob(act.data), (letter) => letter.charCodeAt(0));
-    if (act.codec === "pcm16") return sound(act, samplesOf(octets, framesOf(act)));
+    if (act.codec === "pcm16") return sound(act, samplesOf(octetsOf(act), framesOf(act)));
+    waiting.push(act);
+    if (decode) return pump();
+    if (waiting.length === 1) find().then((it) => { decode = it; pump(); }).catch(broken);
+  }
+
+  function pump() {
     try {
-      decoder = decoder || createDecoder();
-      decoding.push(act);
-      if (EncodedAudioChunk) decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: act.index * 20_000, data: octets }));
+      for (let act = waiting.shift(); act; act = waiting.shift()) if (decode) decode(act);
     } catch (_) {
       broken();
     }
   }
 
-  function createDecoder() {
-    if (!AudioDecoder) throw new Error("this browser has none");
-    const fresh = new AudioDecoder({
+  /** The browser's own decoder, which is not to be had everywhere, and not on pages over plain HTTP; else ours. */
+  async function find() {
+    if (await isLent()) return borrow();
+    const opus = await fetchOpus();
+    return /** @param {LiveAct} act */ (act) => sound(act, opus(octetsOf(act)));
+  }
+
+  async function isLent() {
+    try {
+      const { supported } = await /** @type {any} */ (AudioDecoder).isConfigSupported(CONFIG);
+      return Boolean(supported);
+    } catch (_) {
+      return false;
+    }
+  }
+
+  function borrow() {
+    if (!AudioDecoder || !EncodedAudioChunk) throw new Error("it was there a moment ago");
+    const Chunk = EncodedAudioChunk;
+    const decoder = new AudioDecoder({
       output: (data) => {
         const act = decoding.shift();
-        if (act && fresh === decoder) sound(act, planesOf(data));
+        if (act && decode === ours) sound(act, planesOf(data));
         data.close();
       },
-      error: () => { if (fresh === decoder) broken(); },
+      error: () => { if (decode === ours) broken(); },
     });
-    fresh.configure({ codec: "opus", sampleRate: RATE_HZ, numberOfChannels: CHANNELS });
-    return fresh;
+    decoder.configure(CONFIG);
+    /** @param {LiveAct} act */
+    function ours(act) {
+      decoding.push(act);
+      decoder.decode(new Chunk({ type: "key", timestamp: act.index * 20_000, data: octetsOf(act) }));
+    }
+    return ours;
   }
 
   function broken() {
-    [decoder, decoding] = [null, []];
+    [decode, decoding, waiting] = [null, [], []];
     tell({ event: "live_undecodable" });
   }
 
@@ -118,6 +147,11 @@ function follow({ source, gain }, frame, riseS, rate, joins) {
   gain.gain.setValueAtTime(1, at);
   gain.gain.linearRampToValueAtTime(0, at + riseS);
   source.stop(at + riseS);
+}
+
+/** @param {LiveAct} act */
+function octetsOf({ data }) {
+  return Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
 }
 
 /** @param {LiveAct} act */

@@ -40,7 +40,7 @@ async function main(bytes, words) {
     user_agent: navigator.userAgent,
     hints: await hints(),
     kept: kept(),
-    codecs: await codecs(),
+    codecs: ["opus", "pcm16"],
     token,
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -66,7 +66,8 @@ async function main(bytes, words) {
   const fetchLive = once(async () => {
     const { createLive } = await import("/page/live.js");
     const { AudioDecoder, EncodedAudioChunk } = window;
-    return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, tell });
+    const fetchOpus = async () => (await import("/page/opus.js")).fetchOpus();
+    return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, tell });
   });
   const fetchSeal = once(async () => {
     const { createSeal, createSealLine } = await import("/page/sealed.js");
@@ -319,17 +320,6 @@ async function hints() {
     return { model: model || "", platform_version: platformVersion || "" };
   } catch (_) {
     return { model: "", platform_version: "" };
-  }
-}
-
-/** What the page can make sound of. WebCodecs is not to be had everywhere, and not on pages over plain HTTP.
- * @returns {Promise<import("./types").LiveCodec[]>} */
-async function codecs() {
-  try {
-    const { supported } = await AudioDecoder.isConfigSupported({ codec: "opus", sampleRate: 48_000, numberOfChannels: 2 });
-    return supported ? ["opus", "pcm16"] : ["pcm16"];
-  } catch (_) {
-    return ["pcm16"];
   }
 }
 

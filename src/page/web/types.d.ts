@@ -162,6 +162,17 @@ export interface Peer {
   channels(): { [label: string]: RTCDataChannel };
 }
 
+/** A packet of Opus to the samples of each channel. */
+export type Opus = (packet: Uint8Array) => Float32Array[];
+
+export interface OpusExports extends WebAssembly.Exports {
+  memory: WebAssembly.Memory;
+  opus_input(): number;
+  /** Frames; 0 where it is no packet. */
+  opus_decode(length: number): number;
+  opus_output(): number;
+}
+
 export interface LiveSound { perform(act: LiveAct): void }
 
 /** `sound.js`, or on a screen `silent.js`. */
@@ -244,6 +255,9 @@ export interface Cutter {
   rateHz: number; frames: number;
   /** A file with at least these frames; its first one is `first`. */
   cut(first: number, last: number): { bytes: ArrayBuffer; first: number };
+  /** To be called before, where it is there: finds out how this browser decodes pieces, by what gives the samples of a file's
+   * first channel at the file's own rate. Fails where a piece is not what the whole has there. */
+  settle?(decode: (bytes: ArrayBuffer) => Promise<Float32Array>): Promise<void>;
 }
 
 /** Tracks too long to be held decoded. */
