@@ -20,6 +20,10 @@ const PARTS = {
 /** Decoded whole, on a context of 48 kHz. */
 const WHOLE_MB = (SECONDS * 48_000 * 4) / 1e6;
 const FILE_MB = (SECONDS * RATE_HZ * 2) / 1e6;
+/** Clicks of LAME's, some every half second: its whole file without the frame that says how long it is, over and over. */
+const CLICKS = readFileSync(join(house, "tests/vectors/media/long.mp3"));
+const MP3 = { times: 130, tagOctets: 192, fromS: 150, listenS: 15 };
+const again = () => Buffer.concat(Array(MP3.times).fill(CLICKS.subarray(MP3.tagOctets)));
 /** One part is looked for no further. */
 const PART_S = 60;
 let box;
@@ -40,11 +44,12 @@ function hour(folder) {
   mkdirSync(join(folder, "audio"), { recursive: true });
   writeFileSync(join(folder, "audio/hour.wav"), wav(RATE_HZ, RATE_HZ * SECONDS, sample));
   writeFileSync(join(folder, "audio/sunrise.flac"), readFileSync(join(house, "config/demo/audio/sunrise.flac")));
-  const cue = ({ go, fromS }) => `
+  writeFileSync(join(folder, "audio/again.mp3"), again());
+  const cue = ({ go, fromS, track = "hour" }) => `
 [[list.cue]]
 number = ${go}
 name = "From ${fromS} s"
-phones = { track = "hour", start_at = "${fromS}s" }
+phones = { track = "${track}", start_at = "${fromS}s" }
 `;
   writeFileSync(join(folder, "show.toml"), `
 [show]
@@ -53,10 +58,11 @@ title = "An hour"
 [tracks]
 hour = "audio/hour.wav"
 sunrise = "audio/sunrise.flac"
+again = "audio/again.mp3"
 
 [[list]]
 name = "main"
-${Object.values(PARTS).map(cue).join("")}`);
+${[...Object.values(PARTS), { go: 4, fromS: MP3.fromS, track: "again" }].map(cue).join("")}`);
   return folder;
 }
 
@@ -145,5 +151,69 @@ test("a piece of a FLAC file decodes to the very samples that the whole has ther
     assert.equal(frames[0], frames[1], "the length it says");
     assert.ok(first <= from && worst === 0, `from ${from}, decoded from ${first} on: ${worst} off`);
   }
+  await page.close();
+});
+
+/** In a page: pieces of an MP3 beside the whole, both decoded by the browser, sample by sample. */
+async function piecesOf(base64) {
+  const { cutter } = await import("/page/cuts.js");
+  const file = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer;
+  const cuts = cutter(file);
+  const host = new OfflineAudioContext(1, 1, cuts.rateHz);
+  await cuts.settle(async (bytes) => (await host.decodeAudioData(bytes)).getChannelData(0));
+  const whole = (await host.decodeAudioData(file.slice(0))).getChannelData(0);
+  const looks = [0, 0.05, 0.21, 0.5, 0.83, 0.97].map((share) => Math.floor(share * cuts.frames));
+  const pieces = await Promise.all(looks.map(async (from) => {
+    const last = Math.min(cuts.frames, from + cuts.rateHz);
+    const { bytes, first } = cuts.cut(from, last);
+    const piece = (await host.decodeAudioData(bytes)).getChannelData(0);
+    let worst = piece.length >= last - first ? 0 : Infinity;
+    for (let n = from; n < last; n += 1) worst = Math.max(worst, Math.abs(whole[n] - piece[n - first]));
+    return { from, first, worst };
+  }));
+  return { frames: cuts.frames, length: whole.length, loudest: whole.reduce((most, it) => Math.max(most, Math.abs(it)), 0), pieces };
+}
+
+test("a piece of an MP3 decodes to the very samples that the whole has there", { skip, timeout: 60_000 }, async (t) => {
+  const page = await open(browser, "/screen", box.port, { ear: true });
+  for (const [name, file] of [["with what LAME says of its length", CLICKS], ["without", again()]]) {
+    const { frames, length, loudest, pieces } = await page.evaluate(piecesOf, file.toString("base64"));
+    t.diagnostic(`${name}: ${frames} samples, ${pieces.length} pieces, at most ${Math.max(...pieces.map(({ worst }) => worst))} off`);
+    assert.equal(length, frames, `${name}: the length it has`);
+    assert.ok(loudest > 0.5);
+    for (const { from, first, worst } of pieces) assert.ok(first <= from && worst < 1e-6, `${name}: from ${from}, decoded from ${first} on: ${worst} off`);
+  }
+  await page.close();
+});
+
+test("sx10: an MP3 of more than five minutes is played by pieces, in step, each click where the whole has it", { skip, timeout: 120_000 }, async (t) => {
+  const page = await tapped(browser, box.port);
+  const reeled = () => page.evaluate(() => performance.getEntriesByName(`${location.origin}/page/mp3.js`).length > 0);
+  await inStep(page);
+  // Where the browser has them that decodes it whole.
+  const placesS = await page.evaluate(async (base64) => {
+    const file = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer;
+    const samples = (await new OfflineAudioContext(1, 1, 48_000).decodeAudioData(file)).getChannelData(0);
+    const found = [];
+    for (let n = 0; n < samples.length; n += 1) if (Math.abs(samples[n]) > 0.4 && n > (found[found.length - 1] || -480) + 480) found.push(n);
+    return found.map((n) => n / 48_000);
+  }, again().toString("base64"));
+  const first = (await heard(page)).clicks.length;
+  await box.order("fire", { cue: "4" });
+  await until("clicks come", async () => (await heard(page)).clicks.length > first + 2, 40);
+  assert.ok(await reeled(), "it is cut");
+  const startMs = await startOf(browser, box.port);
+  const wanted = placesS.filter((s) => s > MP3.fromS + 1 && s < MP3.fromS + MP3.listenS);
+  await until("enough are heard", async () => (await heard(page)).clicks.length >= first + wanted.length + 4, 40);
+  const ear = await heard(page);
+  const aheadMs = await page.evaluate(() => window.downbeat.netMs() - performance.timeOrigin - performance.now());
+  const places = clickTimes(ear).slice(first).map((ms) => (ms + aheadMs - startMs) / 1000);
+  const off = wanted.map((s) => places.reduce((best, it) => (Math.abs(it - s) < Math.abs(best) ? it - s : best), Infinity) * 1000);
+  const between = places.filter((s) => s > wanted[0] - 0.1 && s < wanted[wanted.length - 1] + 0.1);
+  const still = stoodStillMs(ear, first);
+  const p95 = quantile(off, 0.95);
+  t.diagnostic(`${wanted.length} clicks, middle ${median(off).toFixed(3)} ms off, p95 ${p95.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
+  assert.equal(between.length, wanted.length, "each click once");
+  assert.ok(p95 < 5 + still, `${p95} ms off`);
   await page.close();
 });

@@ -1,7 +1,9 @@
 // A piece of a long track as a small file of its own, which the browser decodes as it would the whole. Fetched when needed.
 //
 // WAV is frames in a row behind a head; FLAC's frames say which samples they hold, so that the one with a sample is found by
-// halving the file. Of what is neither, nothing is cut: other formats decode a frame by what came before it.
+// halving the file; MP3's are in mp3.js. Of what is none of them, nothing is cut: it decodes a frame by what came before it.
+
+import { mp3 } from "./mp3.js";
 
 /** @typedef {import("./types").Cutter} Cutter */
 
@@ -11,7 +13,7 @@ export function cutter(file) {
   if (file.byteLength < 44) return null;
   if (view.getUint32(0) === 0x52494646 && view.getUint32(8) === 0x57415645) return wav(file, view);
   if (view.getUint32(0) === 0x664c6143) return flac(file, view);
-  return null;
+  return mp3(file);
 }
 
 /** @param {ArrayBuffer} file @param {DataView} view @returns {Cutter | null} */

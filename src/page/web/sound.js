@@ -110,7 +110,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
     reels = await fetchReels();
     const lengthS = await reels.load(host, track, data);
     const mb = Math.round(data.byteLength / 1e6);
-    if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of neither WAV nor FLAC are decoded whole, which takes many times as much`);
+    if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of neither WAV, FLAC nor MP3 are decoded whole, which takes many times as much`);
     return lengthS;
   }
 
