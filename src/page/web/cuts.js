@@ -1,9 +1,10 @@
 // A piece of a long track as a small file of its own, which the browser decodes as it would the whole. Fetched when needed.
 //
 // WAV is frames in a row behind a head; FLAC's frames say which samples they hold, so that the one with a sample is found by
-// halving the file; MP3's are in mp3.js. Of what is none of them, nothing is cut: it decodes a frame by what came before it.
+// halving the file.
 
 import { mp3 } from "./mp3.js";
+import { ogg } from "./ogg.js";
 
 /** @typedef {import("./types").Cutter} Cutter */
 
@@ -13,6 +14,7 @@ export function cutter(file) {
   if (file.byteLength < 44) return null;
   if (view.getUint32(0) === 0x52494646 && view.getUint32(8) === 0x57415645) return wav(file, view);
   if (view.getUint32(0) === 0x664c6143) return flac(file, view);
+  if (view.getUint32(0) === 0x4f676753) return ogg(file);
   return mp3(file);
 }
 

@@ -42,7 +42,6 @@ export function createReels() {
     if (!cuts || cuts.frames / cuts.rateHz < LONG_S) return null;
     const lengthS = cuts.frames / cuts.rateHz;
     try {
-      if (cuts.settle) await cuts.settle(plainly(cuts.rateHz));
       // Most plays begin at the beginning: that is there.
       const first = await decode(host, cuts, 0, PIECE_S);
       reels.set(track, { cutter: cuts, lengthS, first });
@@ -202,23 +201,14 @@ async function decode(host, { rateHz, frames, cut }, fromS, lengthS) {
   const first = Math.max(0, Math.floor((fromS - MARGIN_S) * rateHz));
   const last = Math.min(frames, Math.ceil((untilS + MARGIN_S) * rateHz));
   const piece = cut(first, last);
-  const buffer = await decoded(host, piece.bytes);
-  return { buffer, leadS: fromS - piece.first / rateHz, fromS, untilS };
-}
-
-/** @param {BaseAudioContext} host @param {ArrayBuffer} bytes @returns {Promise<AudioBuffer>} */
-function decoded(host, bytes) {
-  return new Promise((ready, broken) => {
+  /** @type {AudioBuffer} */
+  const buffer = await new Promise((ready, broken) => {
     // Safari 14 knows only the form with callbacks.
-    const promise = host.decodeAudioData(bytes, ready, broken);
+    const promise = host.decodeAudioData(piece.bytes, ready, broken);
     if (promise) promise.catch(broken);
   });
-}
-
-/** Decodes at the file's own rate. @param {number} rateHz */
-function plainly(rateHz) {
-  const host = new OfflineAudioContext(1, 1, rateHz);
-  return async (/** @type {ArrayBuffer} */ bytes) => (await decoded(host, bytes)).getChannelData(0);
+  const beginsS = "first" in piece ? piece.first / rateHz : piece.last / rateHz - buffer.duration;
+  return { buffer, leadS: fromS - beginsS, fromS, untilS };
 }
 
 /** Where it is at an audio time. @param {Segment} segment @param {number} atS */

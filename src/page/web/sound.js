@@ -5,8 +5,8 @@
 /** @typedef {import("./types").AudioLook} AudioLook */
 /** `source` is null where others play it. @typedef {{ source: AudioBufferSourceNode | null, fade: GainNode, voice: number }} Piece */
 
-/** A track of fewer octets is never long. */
-const LONG_BYTES = 2_000_000;
+/** A track of fewer octets is never long: samples as they are or nearly, and what is made small by hearing. */
+const LONG_BYTES = { plain: 2_000_000, small: 200_000 };
 /** Decoded whole, so much is a phone's memory. */
 const WARN_MB = 10;
 
@@ -99,7 +99,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
    * @returns {Promise<AudioBuffer | number>} */
   async function prepare(host, track, data) {
     const type = filmType(new Uint8Array(data));
-    if (!type) return (data.byteLength > LONG_BYTES && await reel(host, track, data)) || decodeSound(host, data);
+    if (!type) return (mayBeLong(data) && await reel(host, track, data)) || decodeSound(host, data);
     films = await fetchFilms();
     return films.load(track, new Blob([data], { type }));
   }
@@ -110,8 +110,14 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
     reels = await fetchReels();
     const lengthS = await reels.load(host, track, data);
     const mb = Math.round(data.byteLength / 1e6);
-    if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of neither WAV, FLAC nor MP3 are decoded whole, which takes many times as much`);
+    if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of what cannot be cut are decoded whole, which takes many times as much`);
     return lengthS;
+  }
+
+  /** @param {ArrayBuffer} data */
+  function mayBeLong(data) {
+    const mark = data.byteLength < 4 ? "" : String.fromCharCode(...new Uint8Array(data, 0, 4));
+    return data.byteLength > (["RIFF", "fLaC"].includes(mark) ? LONG_BYTES.plain : LONG_BYTES.small);
   }
 
   // What a film sounds goes the way of its voice.

@@ -253,11 +253,9 @@ export interface Prompter {
 /** A track that pieces can be cut of. */
 export interface Cutter {
   rateHz: number; frames: number;
-  /** A file with at least these frames; its first one is `first`. */
-  cut(first: number, last: number): { bytes: ArrayBuffer; first: number };
-  /** To be called before, where it is there: finds out how this browser decodes pieces, by what gives the samples of a file's
-   * first channel at the file's own rate. Fails where a piece is not what the whole has there. */
-  settle?(decode: (bytes: ArrayBuffer) => Promise<Float32Array>): Promise<void>;
+  /** A file with at least these frames. It says which it begins with or, where decoders differ in what they leave out
+   *  there, before which it ends. */
+  cut(first: number, last: number): { bytes: ArrayBuffer } & ({ first: number } | { last: number });
 }
 
 /** Tracks too long to be held decoded. */
