@@ -126,7 +126,7 @@ impl Running {
 
     /// An order through the socket, on a connection of its own, answered.
     pub async fn post(&self, order: &str, body: &'static str) -> Result<(), BoxError> {
-        ask(&self.socket(), "POST", &format!("/api/v1/{order}"), body).await.map(drop)
+        post(&self.socket(), order, body).await
     }
 
     /// The key of its show's sealed live sound, as a token of its audience carries it; none where that is open to all.
@@ -177,6 +177,11 @@ impl Drop for Running {
 /// What a box answers on its control socket.
 pub async fn get(socket: &Path, path: &str) -> Result<String, BoxError> {
     ask(socket, "GET", path, "").await
+}
+
+/// An order to a box by its control socket, on a connection of its own, answered.
+pub async fn post(socket: &Path, order: &str, body: &'static str) -> Result<(), BoxError> {
+    ask(socket, "POST", &format!("/api/v1/{order}"), body).await.map(drop)
 }
 
 async fn ask(

@@ -3,6 +3,8 @@
 //! In: the demo show, run by the real program, and GO at moments that owe nothing to the frame grid. Out: the
 //! spread of what a receiver on this machine sees. Universe 1 must come to 127.0.0.1, as the demo's does.
 //!
+//! With `--universes` in place of the demo: `light::go`.
+//!
 //! A trial: panic until the universe stands still, `goto 1`, wait a random while, note the time, GO, note the
 //! time of the first packet whose slots differ. The time includes the command's way through the socket (or the
 //! start of the `downbeat go` process), up to one frame of grid, and the packet's way back.
@@ -21,6 +23,7 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime;
 
+use super::light::go as light;
 use super::tell;
 use crate::test::root;
 use tools::running::{BoxError, Running};
@@ -28,12 +31,18 @@ use tools::running::{BoxError, Running};
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench go\n  tools bench go --trials 500 --json > go.json\n\nPort 5568 of 127.0.0.1 must be free of other sources of universe 1; `unshare --net` gives a quiet place."
+    after_help = "Examples:\n  tools bench go\n  tools bench go --trials 500 --json > go.json\n  tools bench go --universes 3000 --trials 3\n\nPort 5568 of 127.0.0.1 must be free of other sources of universe 1; `unshare --net` gives a quiet place. `--universes` needs root, iproute2 and two cores, and makes a place of its own."
 )]
 pub struct Args {
-    /// How many GOs by each way
-    #[arg(long, default_value_t = 100)]
-    trials: u32,
+    /// How many GOs by each way; 3 of many universes
+    #[arg(long)]
+    trials: Option<u32>,
+    /// Every slot of so many universes instead, over a cable to a listener
+    #[arg(long, conflicts_with = "show")]
+    universes: Option<u16>,
+    /// Which cores the box then has
+    #[arg(long, default_value = "0", requires = "universes")]
+    cores: String,
     /// Where the random moments begin; the same seed waits the same whiles
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -50,6 +59,11 @@ pub struct Args {
 
 /// Measures by both ways and prints.
 pub fn run(args: &Args) -> ExitCode {
+    if let Some(universes) = args.universes {
+        let (trials, cores) = (args.trials.unwrap_or(3), args.cores.as_str());
+        let wanted = light::GoArgs { universes, trials, program: &args.program, cores };
+        return tell("GO", light::measure(&wanted), args.json, |rows| light::print(rows));
+    }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let measured = runtime
         .map_err(BoxError::machine("a runtime"))
@@ -137,7 +151,7 @@ async fn measure(args: &Args) -> Result<Report, GoError> {
     let mut rows = Vec::new();
     for (way, by) in [(Way::Socket, "socket"), (Way::Command, "command")] {
         let mut times = Vec::new();
-        for _ in 0..args.trials {
+        for _ in 0..args.trials.unwrap_or(100) {
             times.push(desk.trial(way).await?);
         }
         rows.push(Row::of(by, times));

@@ -46,6 +46,16 @@ pub struct Heard {
     pub jitter_max: f64,
     /// How far a packet is from the grid on which its universe lies, by the middle of all its packets.
     pub off_grid_p999: f64,
+    /// The universes that fell; none where none did.
+    pub fell: Option<Fell>,
+}
+
+/// When universes first were darker than in the packet before; nanoseconds of UNIX time.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Fell {
+    pub universes: usize,
+    pub first_ns: u64,
+    pub last_ns: u64,
 }
 
 /// Listens, and prints [`Heard`] as JSON.
@@ -76,6 +86,7 @@ struct Universe {
     stamps: Vec<u64>,
     sequence: u8,
     levels: u64,
+    fell: Option<u64>,
     lost: u64,
     unchanged: u64,
 }
@@ -86,6 +97,7 @@ impl Universe {
         if !self.stamps.is_empty() {
             self.lost += u64::from(sequence.wrapping_sub(self.sequence).wrapping_sub(1));
             self.unchanged += u64::from(levels == self.levels);
+            self.fell = self.fell.or((levels < self.levels).then_some(stamp));
         }
         (self.sequence, self.levels) = (sequence, levels);
         self.stamps.push(stamp);
@@ -131,7 +143,14 @@ fn summed(all: &BTreeMap<u16, Universe>, dropped: u32) -> Heard {
         jitter_p999: at(&gaps, 0.999),
         jitter_max: at(&gaps, 1.0),
         off_grid_p999: at(&off_grid, 0.999),
+        fell: fell(all),
     }
+}
+
+fn fell(all: &BTreeMap<u16, Universe>) -> Option<Fell> {
+    let fell: Vec<u64> = all.values().filter_map(|it| it.fell).collect();
+    let (first_ns, last_ns) = (*fell.iter().min()?, *fell.iter().max()?);
+    Some(Fell { universes: fell.len(), first_ns, last_ns })
 }
 
 fn rate(it: &Universe) -> f64 {
@@ -291,5 +310,18 @@ mod tests {
         assert_eq!((heard.universes, heard.packets, heard.lost), (1, 1001, 2));
         assert_eq!((heard.jitter_p50, heard.off_grid_p999), (0.0, 3.0));
         assert!((heard.jitter_max - 2.0 * 23.0).abs() < 1e-6, "{heard:?}");
+    }
+
+    #[test]
+    fn a_universe_falls_when_it_is_darker_than_it_was() {
+        let levels = |levels: [u8; 4], begin: u64| {
+            let mut it = Universe::default();
+            (0..4).for_each(|at| it.note(begin + at as u64, at as u8, &[levels[at]]));
+            it
+        };
+        let all = [levels([1, 2, 1, 0], 10), levels([1, 2, 3, 4], 20), levels([9, 9, 9, 8], 30)];
+        let heard = summed(&(1..).zip(all).collect(), 0);
+        let fell = heard.fell.expect("two fell");
+        assert_eq!((fell.universes, fell.first_ns, fell.last_ns), (2, 12, 33));
     }
 }

@@ -5,6 +5,7 @@
 //! sender's own time, so its cost holds the receiving half, too: the same for all.
 
 mod bare;
+pub mod go;
 mod listener;
 mod packet;
 mod peers;
@@ -108,6 +109,8 @@ struct Row {
     cpu_pct: Option<f64>,
     memory_mib: Option<f64>,
     universes_a_core: Option<f64>,
+    /// What a host took of this machine's processors meanwhile: a timer of the machine comes late by as much.
+    stolen_ms: Option<f64>,
     heard: Option<Heard>,
 }
 
@@ -142,12 +145,12 @@ fn able(peer: &str, universes: u16) -> bool {
 fn print(rows: &[Row]) {
     println!("a packet is a universe's frame; jitter and distance from the grid in ms\n");
     println!(
-        "peer      run  universes  heard     Hz  CPU µs/packet   CPU %  memory MiB  a core's universes  lost  unchanged  jitter p50    p99   p99.9     max  off grid p99.9  load"
+        "peer      run  universes  heard     Hz  CPU µs/packet   CPU %  memory MiB  a core's universes  lost  unchanged  jitter p50    p99   p99.9     max  off grid p99.9  stolen ms  load"
     );
     for it in rows {
         let heard = it.heard.as_ref();
         println!(
-            "{:<9} {:>3} {:>10} {:>6} {:>6} {:>14} {:>7} {:>11} {:>19} {:>5} {:>10} {:>11} {:>6} {:>7} {:>7} {:>15} {:>5.2}",
+            "{:<9} {:>3} {:>10} {:>6} {:>6} {:>14} {:>7} {:>11} {:>19} {:>5} {:>10} {:>11} {:>6} {:>7} {:>7} {:>15} {:>10} {:>5.2}",
             it.peer,
             it.run,
             it.asked,
@@ -164,6 +167,7 @@ fn print(rows: &[Row]) {
             text(heard.map(|it| it.jitter_p999), 3),
             text(heard.map(|it| it.jitter_max), 3),
             text(heard.map(|it| it.off_grid_p999), 3),
+            text(it.stolen_ms, 0),
             it.load,
         );
     }
@@ -189,18 +193,22 @@ fn measure(args: &Args, peer: &str, universes: u16, run: u32) -> io::Result<Row>
         let heard = listen(&net, folder.path(), secs)?;
         return Ok(row(of_loop(&sending.end()?, Some(heard))));
     }
-    let mut sender = Sender::start(args, &net, folder.path(), peer, universes)?;
+    let run_by = (args.program.as_path(), args.cores.as_str());
+    let mut sender = Sender::start(run_by, &net, folder.path(), peer, universes)?;
     let driving =
         (peer == "olad").then(|| drive(&net, folder.path(), universes, secs + 3.0)).transpose()?;
     sender.warm_up(universes)?;
     let (before, sent_before) = (sender.process.cpu_s(), net.packets_sent()?);
+    let stolen_before = crate::bench::stolen_ms();
     let heard = listen(&net, folder.path(), secs)?;
     let (cpu, packets) = (sender.process.cpu_s() - before, net.packets_sent()? - sent_before);
+    let stolen = crate::bench::stolen_ms();
     drop(driving);
     Ok(row(Row {
         cpu_us_per_packet: Some(cpu * 1e6 / packets as f64),
         cpu_pct: Some(cpu / secs * 100.0),
         memory_mib: sender.process.memory_mib(),
+        stolen_ms: stolen_before.zip(stolen).map(|(before, now)| now - before),
         heard: Some(heard),
         ..Row::none()
     }))
@@ -217,6 +225,7 @@ impl Row {
             cpu_pct: None,
             memory_mib: None,
             universes_a_core: None,
+            stolen_ms: None,
             heard: None,
         }
     }
@@ -288,7 +297,7 @@ struct Sender {
 
 impl Sender {
     fn start(
-        args: &Args,
+        (program, cores): (&Path, &str),
         net: &Net,
         folder: &Path,
         peer: &str,
@@ -301,7 +310,7 @@ impl Sender {
                 peers::boxfile(folder, ENDS[0])?;
                 let files =
                     format!("--box {place}/box.toml --state {place}/state --socket {place}/socket");
-                format!("{} run {place} {files}", args.program.display())
+                format!("{} run {place} {files}", program.display())
             }
             "olad" => {
                 peers::olad(folder, universes, ADDRESSES[0])?;
@@ -318,10 +327,10 @@ impl Sender {
             }
             _ => return Err(io::Error::other(format!("nobody is called {peer}"))),
         };
-        let command = format!("taskset -c {} {command}", args.cores);
+        let command = format!("taskset -c {cores} {command}");
         let words: Vec<&str> = command.split(' ').collect();
         let process = net.start(0, &words, &folder.join("sender.out"))?;
-        let (peer, folder, program) = (peer.to_owned(), folder.to_owned(), args.program.clone());
+        let (peer, folder, program) = (peer.to_owned(), folder.to_owned(), program.to_owned());
         let mut sender = Self { process, peer, folder, program };
         sender.wait_until_ready(universes)?;
         Ok(sender)
