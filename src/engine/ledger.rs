@@ -83,6 +83,12 @@ impl Ledger {
             .collect()
     }
 
+    /// When the last begins of the light that is waited for; long ago where none is.
+    pub fn light_awaited(&self) -> ShowTime {
+        let light = self.waiting.values().filter(|it| it.order.output == Output::Light);
+        light.map(|it| it.order.at).max().unwrap_or(ShowTime::from_ns(i64::MIN))
+    }
+
     /// A voice began.
     pub fn voice_began(
         &mut self,

@@ -470,6 +470,7 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         input_names: setup.show.inputs.iter().map(|input| input.name.clone()).collect(),
         synchronized: BTreeMap::new(),
         join: Box::new(join),
+        ear: None,
         blind: BlindDiscovery::new(setup.cid, &setup.source_name),
         discovery: Discovery::new(setup.cid, name, sacn, now),
         discover_to: everywhere(&setup, interface.is_some(), sacn::DISCOVERY_UNIVERSE),

@@ -20,7 +20,8 @@ impl Engine {
         if std::mem::take(&mut self.light_changed) {
             self.light.forget(now - STILL_DRAWN);
             self.last_plan += 1;
-            self.effects.push_back(Effect::Light(self.light.plan(self.last_plan)));
+            let plan = self.light.plan_until(self.last_plan, Some(self.ledger.light_awaited()));
+            self.effects.push_back(Effect::Light(plan));
         }
         if std::mem::take(&mut self.sound_changed) {
             self.sound.set_timecode(self.ltc());

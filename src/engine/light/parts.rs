@@ -27,6 +27,10 @@ pub struct Part {
     pub instant: ShowTime,
     /// The oldest plan that it drew from.
     pub plan: u64,
+    /// The newest that it knows of.
+    pub newest: u64,
+    /// Until when frames of that are told of ([`super::Plan::awaited`]).
+    pub awaited: Option<ShowTime>,
     /// When its last packet left and how we know; none if the rules asked for none.
     pub left: Option<(ShowTime, Evidence)>,
 }
@@ -35,6 +39,8 @@ pub struct Part {
 #[derive(Debug, Clone)]
 pub struct Frames {
     parts: usize,
+    /// The plan of which nobody waits to hear any more.
+    settled: Option<u64>,
     waiting: BTreeMap<ShowTime, Waiting>,
 }
 
@@ -42,29 +48,51 @@ pub struct Frames {
 struct Waiting {
     heard: usize,
     plan: u64,
+    newest: u64,
+    awaited: Option<ShowTime>,
     left: Option<(ShowTime, Evidence)>,
 }
 
 impl Frames {
     /// Of so many parts.
     pub fn new(parts: usize) -> Self {
-        Self { parts, waiting: BTreeMap::new() }
+        Self { parts, settled: None, waiting: BTreeMap::new() }
     }
 
-    /// Another part; the frame's report if it was the last one and anything left.
+    /// Another part; the frame's report if it was the last one, anything left, and somebody waits to hear of it: whoever
+    /// is told of a frame is woken, and nobody needs that 43 times a second.
     pub fn add(&mut self, part: &Part) -> Option<FrameReport> {
-        let empty = Waiting { heard: 0, plan: u64::MAX, left: None };
+        let empty = Waiting { heard: 0, plan: u64::MAX, newest: 0, awaited: None, left: None };
         let frame = self.waiting.entry(part.instant).or_insert(empty);
         frame.heard += 1;
         frame.plan = frame.plan.min(part.plan);
+        if part.newest >= frame.newest {
+            (frame.newest, frame.awaited) = (part.newest, part.awaited);
+        }
         frame.left = later(frame.left, part.left);
         if frame.heard < self.parts {
             self.forget();
             return None;
         }
-        let Waiting { plan, left, .. } = self.waiting.remove(&part.instant)?;
+        let Waiting { plan, newest, awaited, left, .. } = self.waiting.remove(&part.instant)?;
         let (left, evidence) = left?;
-        Some(FrameReport { instant: part.instant, plan, left, evidence })
+        let awaits = self.awaits(part.instant, plan, (newest, awaited));
+        awaits.then_some(FrameReport { instant: part.instant, plan, left, evidence })
+    }
+
+    /// Whether anybody waits for this frame; the one that brings what was waited for last is the last.
+    fn awaits(
+        &mut self,
+        instant: ShowTime,
+        plan: u64,
+        (newest, awaited): (u64, Option<ShowTime>),
+    ) -> bool {
+        let Some(awaited) = awaited else { return true };
+        let awaits = self.settled != Some(newest);
+        if plan >= newest && instant >= awaited {
+            self.settled = Some(newest);
+        }
+        awaits
     }
 
     fn forget(&mut self) {
@@ -90,7 +118,8 @@ mod tests {
 
     fn part(instant: i64, plan: u64, left: Option<(i64, Evidence)>) -> Part {
         let at = ShowTime::from_ns;
-        Part { instant: at(instant), plan, left: left.map(|(left, how)| (at(left), how)) }
+        let left = left.map(|(left, how)| (at(left), how));
+        Part { instant: at(instant), plan, newest: plan, awaited: None, left }
     }
 
     #[test]
@@ -118,6 +147,27 @@ mod tests {
         }
         assert!(frames.waiting.len() <= WAITING_MAX);
         assert!(frames.add(&part(999, 7, None)).is_some());
+    }
+
+    #[test]
+    fn frames_are_told_of_until_what_was_ordered_last_has_left_by_all_parts() {
+        let mut frames = Frames::new(2);
+        let mut told = |instant, plans: [u64; 2], newest, awaited| {
+            let part = |plan| Part {
+                newest,
+                awaited: Some(ShowTime::from_ns(awaited)),
+                ..part(instant, plan, Some((instant, Evidence::AfterSend)))
+            };
+            assert_eq!(frames.add(&part(plans[0])), None);
+            frames.add(&part(plans[1])).is_some()
+        };
+        assert!(told(0, [1, 1], 1, 46), "it begins later");
+        assert!(told(23, [1, 1], 1, 46));
+        assert!(told(46, [1, 1], 1, 46), "it has begun");
+        assert!(!told(69, [1, 1], 1, 46));
+        assert!(told(92, [1, 2], 2, 69), "a part of it was drawn before the order came");
+        assert!(told(115, [2, 2], 2, 69));
+        assert!(!told(138, [2, 2], 2, 69));
     }
 
     #[test]

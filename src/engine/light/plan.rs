@@ -19,6 +19,9 @@ pub struct Plan {
     pub serial: u64,
     /// While the show is paused: the instant at which everything stands.
     pub frozen: Option<ShowTime>,
+    /// When the last begins of what was ordered and is not accounted for: frames are told of until one that stands there,
+    /// or later, has left. None where every frame is told of.
+    pub awaited: Option<ShowTime>,
     /// Every universe of the show, by number.
     pub universes: Vec<Arc<UniversePlan>>,
     /// Universes of a cue that somebody looks at blindly: they leave with sACN's preview bit (rule S9), or not at all.

@@ -93,11 +93,16 @@ impl Playback {
 
     /// The plan as it stands, the `serial`th that is handed out; cheap, universes that have not changed are shared.
     pub fn plan(&self, serial: u64) -> Arc<Plan> {
+        self.plan_until(serial, None)
+    }
+
+    /// The same, whose frames are told of until one of `awaited`, or later, has left.
+    pub fn plan_until(&self, serial: u64, awaited: Option<ShowTime>) -> Arc<Plan> {
         let faders = OnceLock::new();
         let faders = || faders.get_or_init(|| Arc::new(Faders::new(&self.masters, self.since)));
         let universes = self.racks.iter().map(|rack| rack.plan(faders, self.since)).collect();
         let (frozen, blind) = (self.frozen, self.blind.clone());
-        Arc::new(Plan { serial, frozen, universes, blind })
+        Arc::new(Plan { serial, frozen, awaited, universes, blind })
     }
 
     /// A cue takes its lanes. What was ordered for them for later begins where the take will have them by then.

@@ -55,6 +55,8 @@ impl Merged {
 pub struct Receiver {
     own: Uuid,
     universes: BTreeMap<Universe, Heard>,
+    /// Those of them that have sources: of thousands it would take long to look at each.
+    busy: BTreeSet<Universe>,
     /// The last sequence of whoever synchronizes an address.
     syncs: BTreeMap<(Uuid, Universe), u8>,
 }
@@ -72,7 +74,8 @@ impl Receiver {
     /// Listens on `universes` from `now` on; what `own` sends is passed over.
     pub fn new(own: Uuid, now: ShowTime, universes: impl IntoIterator<Item = Universe>) -> Self {
         let heard = |universe| (universe, Heard::new(now + SAMPLING));
-        Self { own, universes: universes.into_iter().map(heard).collect(), syncs: BTreeMap::new() }
+        let universes = universes.into_iter().map(heard).collect();
+        Self { own, universes, busy: BTreeSet::new(), syncs: BTreeMap::new() }
     }
 
     /// A datagram came. What is not sACN, or not of our universes, changes nothing.
@@ -82,6 +85,7 @@ impl Receiver {
             Ok(Packet::Data(data)) if data.cid != self.own && !data.options.preview => {
                 if let Some(heard) = self.universes.get_mut(&data.universe) {
                     heard.take(now, &data, from);
+                    self.busy.insert(data.universe);
                 }
             }
             Ok(Packet::Sync(sync)) => self.synchronize(now, sync),
@@ -91,7 +95,12 @@ impl Receiver {
 
     /// Time has come this far.
     pub fn tick(&mut self, now: ShowTime) {
-        self.universes.values_mut().for_each(|heard| heard.tick(now));
+        let universes = &mut self.universes;
+        self.busy.retain(|universe| {
+            let Some(heard) = universes.get_mut(universe) else { return false };
+            heard.tick(now);
+            !heard.sources.is_empty()
+        });
     }
 
     /// The sources of a universe that are there now, by priority, highest first.

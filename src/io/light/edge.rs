@@ -6,9 +6,10 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use engine::clock::Overlay;
 use engine::light::blind::BlindDiscovery;
@@ -21,7 +22,8 @@ use engine::order::Evidence;
 use engine::show::{ArtnetKey, Sending};
 use engine::timecode::Heard;
 use engine::told::Input;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use rtrb::{Consumer, Producer};
 use tokio::sync::oneshot;
 use units::{OrderId, PortAddress, ShowTime, Span, Universe};
@@ -41,6 +43,10 @@ use crate::clock::BoxClock;
 const TURN_MS: u16 = 20;
 /// Datagrams of a socket in a turn; a flood waits in the kernel, and what does not fit there is lost.
 const DATAGRAMS_A_TURN: usize = 64;
+/// Sockets that are heard in a turn; the others are in the next.
+const SOCKETS_A_TURN: usize = 64;
+/// The number of Art-Net's socket; those of sACN follow on it.
+const ARTNET: u64 = 0;
 /// Longer than any datagram of either protocol.
 const DATAGRAM_MAX: usize = 2048;
 /// Seconds over which the worst is kept.
@@ -129,6 +135,8 @@ pub(super) struct Edge {
     /// Sockets in the groups of synchronization addresses that sources name.
     pub synchronized: BTreeMap<Universe, Vec<UdpSocket>>,
     pub join: Join,
+    /// What all sockets are listened to with; none until it is asked for, and when they are others.
+    pub ear: Option<Epoll>,
     pub discovery: Discovery,
     /// The same of what is seen blindly.
     pub blind: BlindDiscovery,
@@ -207,16 +215,11 @@ impl Edge {
     }
 
     fn listen(&mut self) {
-        let artnet = self.artnet.iter().map(|(socket, _)| socket.as_fd());
-        let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
-        let all = artnet.chain(sacn.map(AsFd::as_fd));
-        let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        // An interrupted wait is a short one.
-        let _ = poll(&mut all, self.patience());
+        let ready = self.wait();
         let now = self.steady.show(self.clock.mono_now());
         let inputs = &mut self.inputs;
         if let Some((socket, controller)) = &mut self.artnet {
-            for_each_datagram(socket, |bytes, from| {
+            let hear = |bytes: &[u8], from| {
                 let Some(from) = v4(from) else { return };
                 // Before it is answered, so that the answer tells of what it has set.
                 if controller.hears(*from.ip()) && inputs.handle_artnet(now, bytes, *from.ip()) {
@@ -226,14 +229,45 @@ impl Edge {
                 let said = controller.timecode(bytes, from);
                 let heard = said.and_then(|it| Heard::from_artnet(it, self.clock.now()));
                 heard.into_iter().for_each(&mut self.timecode);
-            });
+            };
+            if ready.contains(&ARTNET) {
+                for_each_datagram(socket, hear);
+            }
             while let Some((Trigger { key, sub_key, .. }, from)) = controller.poll_trigger() {
                 (self.report)(Input::ArtTrigger { key: ArtnetKey { key, sub: sub_key }, from });
             }
         }
-        for socket in self.heard.iter().chain(self.synchronized.values().flatten()) {
+        let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
+        for (socket, _) in sacn.zip(ARTNET + 1..).filter(|(_, number)| ready.contains(number)) {
             for_each_datagram(socket, |bytes, from| inputs.handle_sacn(now, bytes, from.ip()));
         }
+    }
+
+    /// Waits a turn, or until something comes; the numbers of the sockets it came by.
+    fn wait(&mut self) -> BTreeSet<u64> {
+        let patience = self.patience();
+        let ear = self.ear.take().map_or_else(|| self.watched(), Ok);
+        let mut events = [EpollEvent::empty(); SOCKETS_A_TURN];
+        // An interrupted wait is a short one.
+        let came = ear.as_ref().map_or(Err(Errno::EMFILE), |ear| ear.wait(&mut events, patience));
+        if ear.is_err() {
+            std::thread::sleep(Duration::from_millis(TURN_MS.into()));
+        }
+        self.ear = ear.ok();
+        events[..came.unwrap_or(0)].iter().map(EpollEvent::data).collect()
+    }
+
+    /// All sockets, each with its number. Nothing comes by most of them most of the time, so the kernel is to tell of
+    /// them rather than be asked of each.
+    fn watched(&self) -> nix::Result<Epoll> {
+        let ear = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let add = |socket: BorrowedFd, number| {
+            ear.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, number))
+        };
+        self.artnet.iter().try_for_each(|(socket, _)| add(socket.as_fd(), ARTNET))?;
+        let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
+        sacn.zip(ARTNET + 1..).try_for_each(|(socket, number)| add(socket.as_fd(), number))?;
+        Ok(ear)
     }
 
     /// Tells the render thread what has come in, and whoever waits for it what that has crossed.
@@ -267,6 +301,10 @@ impl Edge {
     /// Joins the groups of the synchronization addresses that sources name now, and leaves those of others.
     fn synchronize(&mut self) {
         let named = self.inputs.sync_addresses();
+        if self.synchronized.keys().eq(&named) {
+            return;
+        }
+        self.ear = None;
         self.synchronized.retain(|address, _| named.contains(address));
         for address in named {
             if let Entry::Vacant(place) = self.synchronized.entry(address) {
@@ -391,10 +429,10 @@ impl Edge {
     }
 
     /// A turn, or until something is due before its end.
-    fn patience(&self) -> PollTimeout {
+    fn patience(&self) -> EpollTimeout {
         let until = |it: &Waiting| self.clock.until(it.at).as_micros().div_ceil(1000);
         let first = self.waiting.iter().map(until).min().unwrap_or(u128::MAX);
-        PollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
+        EpollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
     }
 
     /// Tells the render threads who subscribes, whenever that changes.

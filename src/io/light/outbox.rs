@@ -4,6 +4,7 @@
 //! Never here: an allocation, a lock, a wait: what the kernel does not take at once is lost, as on any wire.
 
 use std::io::IoSliceMut;
+use std::iter;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -14,11 +15,12 @@ use nix::sys::socket::{
     ControlMessageOwned, LinkAddr, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike,
     TimestampingFlag, Timestamps, cmsg_space, recvmsg, setsockopt, sockopt::Timestamping,
 };
+use nix::time::{ClockId, clock_gettime};
 use units::{Moment, Span};
 use wire::udp::{HEAD_LEN, Head};
 
-/// Datagrams a system call: enough to make the call cheap, little enough for the stack.
-const BATCH: usize = 64;
+/// Datagrams a system call: all that leave together, and little enough for the stack.
+const BATCH: usize = super::render::TOGETHER_MAX;
 
 /// Room for the stamp, and for the note that the kernel puts beside it.
 type StampRoom = [u8; cmsg_space::<Timestamps>() + cmsg_space::<[u8; 64]>()];
@@ -100,11 +102,11 @@ impl<'a> Outbox<'a> {
         Self { letters: [None; BATCH], count: 0, socket: None, sent: Sent::default() }
     }
 
-    /// One more datagram, by this socket. The last one given is held back until the end.
+    /// One more datagram, by this socket. The last ones given are held back until the end.
     pub fn push(&mut self, socket: BorrowedFd<'a>, bytes: &'a [u8], to: &'a Address) {
         let same = self.socket.is_some_and(|it| it.as_raw_fd() == socket.as_raw_fd());
         if !same || self.count == BATCH {
-            self.flush(self.count);
+            self.flush(false);
         }
         let head = match to {
             Address::Cable(_, head) => Some(head.for_payload(bytes)),
@@ -117,25 +119,20 @@ impl<'a> Outbox<'a> {
 
     /// Sends what is left; the last datagram gets a time stamp from the kernel, if one was sent and `stamped` is set.
     pub fn finish(mut self, stamped: bool) -> (Sent, Option<Moment<System>>) {
-        let Some(socket) = self.socket.filter(|_| self.count > 0 && stamped) else {
-            self.flush(self.count);
-            return (self.sent, None);
-        };
-        self.flush(self.count - 1);
+        let before = system_now();
+        self.flush(stamped);
+        let Some(socket) = self.socket.filter(|_| stamped) else { return (self.sent, None) };
         // Stamps that came too late for their frame are of no use to this one.
-        while read_stamp(socket).is_some() {}
-        ask_for_stamps(socket, true);
-        self.flush(self.count);
-        ask_for_stamps(socket, false);
-        (self.sent, read_stamp(socket))
+        let stamp = iter::from_fn(|| read_stamp(socket)).find(|stamp| *stamp >= before);
+        (self.sent, stamp)
     }
 
-    /// Sends the first `count`; those behind move up.
-    fn flush(&mut self, count: usize) {
+    /// Sends what is held back; of the last one a stamp is asked for if `stamped` is set.
+    fn flush(&mut self, stamped: bool) {
         let Some(socket) = self.socket else { return };
-        let mut done = 0;
+        let (mut done, count) = (0, self.count);
         while done < count {
-            match send_many(socket, &self.letters[done..count]) {
+            match send_many(socket, &self.letters[done..count], stamped) {
                 Ok(left) => {
                     self.sent.left += left as u64;
                     done += left;
@@ -153,25 +150,41 @@ impl<'a> Outbox<'a> {
                 }
             }
         }
-        self.letters.copy_within(count..self.count, 0);
-        self.count -= count;
+        self.count = 0;
     }
 }
 
 /// From now on the kernel may be asked for stamps on this socket.
 pub(super) fn allow_stamps(socket: &impl AsFd) -> nix::Result<()> {
-    setsockopt(socket, Timestamping, &stamps(false))
-}
-
-fn ask_for_stamps(socket: BorrowedFd, on: bool) {
-    // A kernel that allowed it at the start allows it still; without, there is no stamp, and that is said.
-    let _ = setsockopt(&socket, Timestamping, &stamps(on));
-}
-
-fn stamps(on: bool) -> TimestampingFlag {
-    let report =
+    let reported =
         TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
-    if on { report | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE } else { report }
+    setsockopt(socket, Timestamping, &reported)
+}
+
+/// The system's clock, now.
+pub(super) fn system_now() -> Moment<System> {
+    let read = clock_gettime(ClockId::CLOCK_REALTIME).expect("Linux has this clock");
+    Moment::from_ns(read.tv_sec() * 1_000_000_000 + read.tv_nsec())
+}
+
+/// Beside a datagram, the wish for a stamp of it alone: a call fewer before it, and one fewer behind.
+#[repr(C)]
+struct Wish {
+    head: libc::cmsghdr,
+    flags: u32,
+}
+
+impl Wish {
+    #[expect(unsafe_code, reason = "the header has fields that differ from system to system")]
+    fn new() -> Self {
+        // SAFETY: zero is a valid value of every field of the header.
+        let mut head: libc::cmsghdr = unsafe { std::mem::zeroed() };
+        // SAFETY: it only reckons.
+        head.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<u32>() as u32) } as _;
+        head.cmsg_level = libc::SOL_SOCKET;
+        head.cmsg_type = libc::SO_TIMESTAMPING;
+        Self { head, flags: TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE.bits() }
+    }
 }
 
 /// The oldest stamp that the kernel has for this socket.
@@ -189,12 +202,17 @@ fn read_stamp(socket: BorrowedFd) -> Option<Moment<System>> {
     })
 }
 
-/// How many of the letters left; an error is the first one's.
+/// How many of the letters left; an error is the first one's. The last one's stamp is asked for if `stamped` is set.
 #[expect(
     unsafe_code,
     reason = "nix tells how many left only by reading addresses that sending never wrote"
 )]
-fn send_many(socket: BorrowedFd, letters: &[Option<Letter>]) -> Result<usize, Errno> {
+fn send_many(
+    socket: BorrowedFd,
+    letters: &[Option<Letter>],
+    stamped: bool,
+) -> Result<usize, Errno> {
+    let mut wish = Wish::new();
     let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; BATCH];
     let mut envelopes = [const { MaybeUninit::<libc::mmsghdr>::zeroed() }; BATCH];
     let mut count = 0;
@@ -216,6 +234,10 @@ fn send_many(socket: BorrowedFd, letters: &[Option<Letter>]) -> Result<usize, Er
         envelope.msg_hdr.msg_namelen = name_len;
         envelope.msg_hdr.msg_iov = parts[1 - own..].as_mut_ptr();
         envelope.msg_hdr.msg_iovlen = (1 + own) as _;
+        if stamped && count + 1 == letters.len() {
+            envelope.msg_hdr.msg_control = (&raw mut wish).cast();
+            envelope.msg_hdr.msg_controllen = size_of::<Wish>() as _;
+        }
         count += 1;
     }
     // SAFETY: the first `count` envelopes are written, and what they point to lives until the call is over; the kernel

@@ -22,12 +22,12 @@ use engine::light::{Desk, GRID, Plan, UniversePlan};
 use engine::order::Evidence;
 use nix::libc;
 use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use rtrb::{Consumer, Producer};
 use units::{Moment, ShowTime, Span, Universe};
 use wire::artnet;
 
-use super::outbox::{Address, Outbox, Sent, System, Way};
+use super::outbox::{Address, Outbox, Sent, System, Way, system_now};
 use super::record::{Taken, Tape};
 use crate::clock::BoxClock;
 
@@ -36,7 +36,7 @@ use crate::clock::BoxClock;
 /// and to wake costs as much as to send ten packets.
 const HEAD_START: Span = Span::from_ns(GRID.ns() / PHASES as i64);
 /// Up to this many universes leave together: about 0.4 ms of packets.
-const TOGETHER_MAX: usize = 128;
+pub(super) const TOGETHER_MAX: usize = 128;
 /// From the last levels of a frame to the synchronization packet that makes them visible (rule S10): every receiver has
 /// them by then, and of many phases the last ends as the next frame begins.
 const SYNC_DELAY: Span = Span::from_ns(GRID.ns() / PHASES as i64);
@@ -347,7 +347,9 @@ impl Render {
             self.synchronize();
         }
         // A full ring means that nobody reads; the next report will find room again.
-        let _ = self.ends.told.push(Told::Part(Part { instant, plan, left: last }));
+        let (newest, awaited) = (self.plan.serial, self.plan.awaited);
+        let part = Part { instant, plan, newest, awaited, left: last };
+        let _ = self.ends.told.push(Told::Part(part));
         if self.phases_in_all == 1 {
             self.preview(0, instant);
         }
@@ -523,6 +525,9 @@ impl Render {
     }
 
     fn post_blind(&self, phase: u16) {
+        if !self.lit[self.span(phase)].iter().any(|lit| lit.blind_due) {
+            return;
+        }
         let mut outbox = Outbox::new();
         for (way, socket) in self.ways.sacn() {
             for lit in self.lit[self.span(phase)].iter().filter(|lit| lit.blind_due) {
@@ -557,9 +562,7 @@ impl Render {
 
     /// The kernel stamps by the system's clock; how long ago that was is the same by ours.
     fn show(&self, stamp: Moment<System>) -> ShowTime {
-        let read = clock_gettime(ClockId::CLOCK_REALTIME).expect("Linux has this clock");
-        let now: Moment<System> = Moment::from_ns(read.tv_sec() * 1_000_000_000 + read.tv_nsec());
-        self.clock.now() - (now - stamp)
+        self.clock.now() - (system_now() - stamp)
     }
 
     fn sleep_until(&self, at: ShowTime) {
