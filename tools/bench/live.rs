@@ -9,16 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::runtime;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tools::listener::{Ear, Heard, apart, listen, lost};
-use tools::running::{BoxError, Running};
 use units::Span;
 
 use super::peers::{self, PeersError};
 use super::tell;
-use crate::test::root;
 
 /// How to measure.
 #[derive(clap::Args)]
@@ -73,20 +70,13 @@ struct Apart {
 
 /// Measures and prints.
 pub fn run(args: &Args) -> ExitCode {
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    let measured = runtime
-        .map_err(BoxError::machine("a runtime"))
-        .map_err(PeersError::from)
-        .and_then(|runtime| runtime.block_on(measure(args)));
-    tell("live sound", measured, args.json, print)
+    tell("live sound", peers::complete(measure(args)), args.json, print)
 }
 
 async fn measure(args: &Args) -> Result<Report, PeersError> {
-    let limits = "[limits]\nconnections_per_address = 100000\nsignalling_per_address = 100000\npeers = 100000\n";
-    let program = root().join(&args.program);
     let sealed = sealed_show();
-    let show = if args.sealed { sealed.path().to_owned() } else { root().join("config/demo") };
-    let the_box = Running::start(&program, &show, limits).await?;
+    let show = if args.sealed { sealed.path().to_owned() } else { peers::demo() };
+    let the_box = peers::a_box(&args.program, &show).await?;
     let key = the_box.seal().await?;
     let callers = peers::come(&the_box, args.peers).await?;
     let (hears, mut heard) = unbounded_channel();

@@ -5,7 +5,7 @@
 //! one connection of three channels. Out: memory and processor a connection, set-up times, and after each round of
 //! opening and closing the box's descriptors and memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,18 +95,30 @@ struct Round {
 
 /// Measures and prints.
 pub fn run(args: &Args) -> ExitCode {
+    tell("peers", complete(measure(args)), args.json, print)
+}
+
+/// Carries a measurement out, on as many threads as there are processors.
+pub(super) fn complete<T>(
+    measure: impl Future<Output = Result<T, PeersError>>,
+) -> Result<T, PeersError> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    let measured = runtime
-        .map_err(BoxError::machine("a runtime"))
-        .map_err(PeersError::from)
-        .and_then(|runtime| runtime.block_on(measure(args)));
-    tell("peers", measured, args.json, print)
+    runtime.map_err(BoxError::machine("a runtime"))?.block_on(measure)
+}
+
+/// The show of the demo.
+pub(super) fn demo() -> PathBuf {
+    root().join("config/demo")
+}
+
+/// A box that lets everybody in.
+pub(super) async fn a_box(program: &Path, show: &Path) -> Result<Running, BoxError> {
+    let limits = "[limits]\nconnections_per_address = 100000\nsignalling_per_address = 100000\npeers = 100000\n";
+    Running::start(&root().join(program), show, limits).await
 }
 
 async fn measure(args: &Args) -> Result<Report, PeersError> {
-    let limits = "[limits]\nconnections_per_address = 100000\nsignalling_per_address = 100000\npeers = 100000\n";
-    let program = root().join(&args.program);
-    let the_box = Running::start(&program, &root().join("config/demo"), limits).await?;
+    let the_box = a_box(&args.program, &demo()).await?;
     let pid = the_box.pid();
     // What the first one costs is not what one costs.
     drop(come(&the_box, 1).await?);

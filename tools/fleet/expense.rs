@@ -93,6 +93,52 @@ impl AddAssign for While {
     }
 }
 
+/// A while of all phones' asking.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Lap {
+    /// Seconds from the last phone's coming to its end.
+    pub until_s: f64,
+    /// Questions of a phone in a second.
+    pub asked_per_s_a_phone: f64,
+    /// What the box spends on a phone more than on none, microseconds of a processor a second; null where it is not ours
+    /// to look into.
+    pub box_us_per_s_a_phone: Option<f64>,
+}
+
+/// Lap by lap, from the last phone's coming on.
+pub(super) struct Laps {
+    begin: While,
+    at: Vec<While>,
+}
+
+impl Laps {
+    pub(super) fn new(begin: While) -> Self {
+        Self { begin, at: Vec::new() }
+    }
+
+    /// What the meter says at the end of a lap.
+    pub(super) fn add(&mut self, now: While) {
+        self.at.push(now);
+    }
+
+    /// With what the box spends when nobody is there.
+    pub(super) fn close(self, idle: While, phones: usize) -> Vec<Lap> {
+        let phones = phones as f64;
+        let befores = [self.begin].into_iter().chain(self.at.iter().copied());
+        let lap = |(now, before): (&While, While)| {
+            let it = *now - before;
+            let idle_ns = idle.cpu_ns.map(|ns| ns / idle.seconds * it.seconds);
+            Lap {
+                until_s: now.seconds - self.begin.seconds,
+                asked_per_s_a_phone: it.asked / it.seconds / phones,
+                box_us_per_s_a_phone: (it.cpu_ns.zip(idle_ns))
+                    .map(|(ns, idle)| (ns - idle) / 1e3 / it.seconds / phones),
+            }
+        };
+        self.at.iter().zip(befores).map(lap).collect()
+    }
+}
+
 /// What a question more costs the box, in nanoseconds of a processor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Price {

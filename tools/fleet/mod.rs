@@ -33,13 +33,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::load;
 use crate::running::{BoxError, Running, get};
 use census::Census;
-use expense::{Meter, While};
+use expense::{Laps, Meter, While};
 use guest::Guest;
 use network::Network;
 use orders::Tally;
 use truth::Truth;
 
-pub use expense::Price;
+pub use expense::{Lap, Price};
 pub use network::Networks;
 pub use orders::Sounds;
 pub use report::{Cost, Quantiles, Report};
@@ -128,6 +128,8 @@ const SAMPLE: Duration = Duration::from_millis(500);
 const FILES_PER_PHONE: u64 = 5;
 /// What a question costs is weighed in so many turns: a half with more of them than usual, a half without.
 const TURNS: u32 = 6;
+/// What phones ask, and what that costs, is told in laps of so many samples.
+const LAP_ROUNDS: u32 = 20;
 /// A cue for all of them this often, while errors are taken and the box is ours; its time has come before the next.
 const CUE_EVERY: u32 = 4;
 /// So many more a second of each phone, which is clear of what the box refuses (SX-17) ...
@@ -158,10 +160,11 @@ pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, Fle
     let load_before = load();
     let idle = stage.watch(WATCH, &mut say, "nobody here yet").await?;
     let mut arrivals = stage.admit(plan, &mut say).await?;
-    let warm_up = stage.watch(plan.warm_up, &mut say, "finding the time").await?;
-    arrivals += warm_up;
+    let mut laps = Laps::new(stage.meter.read(stage.asked()).await?);
+    arrivals += stage.watch_in_laps(plan.warm_up, &mut laps, &mut say).await?;
     let (mut census, mut tally) = (Census::default(), Tally::default());
-    let (steady, given) = stage.count(plan.measure, (&mut census, &mut tally), &mut say).await?;
+    let (steady, given) =
+        stage.count(plan.measure, (&mut census, &mut tally, &mut laps), &mut say).await?;
     let (load_after, networks) = (load(), stage.network.account());
     let in_step = stage.in_step();
     let turns = stage.weigh(plan.weigh, &mut say).await?;
@@ -178,6 +181,7 @@ pub async fn run(plan: &Plan, mut say: impl FnMut(String)) -> Result<Report, Fle
         errors: census.close(),
         sounds: tally.close(given, plan.phones),
         cost: Cost::of(idle, arrivals, steady, &turns),
+        laps: laps.close(idle, plan.phones),
         networks,
     })
 }
@@ -279,11 +283,29 @@ impl Stage {
         Ok(self.meter.read(self.asked()).await? - before)
     }
 
-    /// The same, and everybody's error is taken; beside it gives how many cues were fired.
+    /// The same, lap by lap.
+    async fn watch_in_laps(
+        &mut self,
+        length: Duration,
+        laps: &mut Laps,
+        say: &mut impl FnMut(String),
+    ) -> Result<While, FleetError> {
+        let lap = SAMPLE * LAP_ROUNDS;
+        let before = self.meter.read(self.asked()).await?;
+        let end = Instant::now() + length;
+        for _ in 0..length.as_millis() / lap.as_millis() {
+            self.watch(lap, say, "finding the time").await?;
+            laps.add(self.meter.read(self.asked()).await?);
+        }
+        sleep_until(end).await;
+        Ok(self.meter.read(self.asked()).await? - before)
+    }
+
+    /// Time goes by as in [`Stage::watch`], and everybody's error is taken; beside it gives how many cues were fired.
     async fn count(
         &mut self,
         length: Duration,
-        (census, tally): (&mut Census, &mut Tally),
+        (census, tally, laps): (&mut Census, &mut Tally, &mut Laps),
         say: &mut impl FnMut(String),
     ) -> Result<(While, usize), FleetError> {
         self.take_sounded(&mut Tally::default());
@@ -295,6 +317,9 @@ impl Stage {
             sleep_until(begin + SAMPLE * (round + 1)).await;
             census.take(&self.guests, &self.truth, &self.network);
             self.take_sounded(tally);
+            if (round + 1) % LAP_ROUNDS == 0 {
+                laps.add(self.meter.read(self.asked()).await?);
+            }
             // The last one's time comes before the end.
             if round % CUE_EVERY == 0 && round + CUE_EVERY <= rounds {
                 given += self.fire().await?;

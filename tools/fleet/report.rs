@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Way;
-use super::expense::{Price, While};
+use super::expense::{Lap, Price, While};
 use super::network::Networks;
 use super::orders::Sounds;
 use crate::proxy::Account;
@@ -41,6 +41,8 @@ pub struct Report {
     pub sounds: Sounds,
     /// What was asked, and what it cost.
     pub cost: Cost,
+    /// What a phone asks, and what it costs the box, as time goes by.
+    pub laps: Vec<Lap>,
     /// What the network did until errors had been taken, and how much later than it should: that is in the errors.
     pub networks: Networks,
 }
@@ -146,6 +148,9 @@ impl fmt::Display for Report {
             self.sounds.lead,
         )?;
         writeln!(f, "  {cost}")?;
+        for lap in &self.laps {
+            writeln!(f, "  {lap}")?;
+        }
         let Networks { streams, datagrams } = &self.networks;
         writeln!(f, "  streams: {}", did(streams))?;
         if let Some(datagrams) = datagrams {
@@ -203,6 +208,18 @@ impl fmt::Display for Cost {
             ),
             self.weighed_at[0],
             self.weighed_at[1],
+        )
+    }
+}
+
+impl fmt::Display for Lap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spent = self.box_us_per_s_a_phone;
+        let spent = spent.map_or_else(|| "unknown".to_owned(), |it| format!("{it:.1} us"));
+        write!(
+            f,
+            "to {:3.0} s: a phone asks {:.3} times a second and takes {spent} of a processor",
+            self.until_s, self.asked_per_s_a_phone
         )
     }
 }

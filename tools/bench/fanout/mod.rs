@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tools::crowd::{Arrival, Manner, Party};
+use tools::fleet;
 
 use super::{load, tell};
 use crate::test::root;
@@ -25,7 +26,7 @@ use server::{Peer, Server, ServerError, machine};
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless\n\nNode and npm are needed for ws, socket-io and soundworks. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
+    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless\n  tools bench fanout --peers downbeat --phones 1000 --clock 60\n\nNode and npm are needed for ws, socket-io and soundworks. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
 )]
 pub struct Args {
     /// Phones, one measurement each
@@ -52,6 +53,9 @@ pub struct Args {
     /// How many of them
     #[arg(long, default_value_t = 2000)]
     beside_count: u32,
+    /// Seconds of phones that only ask the time, in a box of their own at the end; not by default
+    #[arg(long)]
+    clock: Option<u64>,
     /// Which program
     #[arg(long, env = "DOWNBEAT", default_value = "target/release/downbeat")]
     program: PathBuf,
@@ -93,10 +97,19 @@ struct Row {
     load: f64,
 }
 
+/// All of them.
+#[derive(Debug, Serialize)]
+struct Report {
+    rows: Vec<Row>,
+    clock: Option<fleet::Report>,
+}
+
 /// Orders before those that count.
 const WARM_UP: u32 = 10;
 /// Whoever has not heard an order by then will not.
 const SETTLE: Duration = Duration::from_millis(1500);
+/// How long it is weighed what a question of the time costs.
+const WEIGH: Duration = Duration::from_secs(18);
 /// How long nobody says anything.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -111,8 +124,8 @@ pub fn run(args: &Args) -> ExitCode {
         return ended(served.map_err(machine("the floor")));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let measured = runtime.map_err(machine("a runtime")).and_then(|it| it.block_on(measure(args)));
-    tell("the fan-out", measured, args.json, |rows| print(rows))
+    let measured = runtime.map_err(machine("a runtime")).and_then(|it| it.block_on(report(args)));
+    tell("the fan-out", measured, args.json, print)
 }
 
 fn ended(result: Result<(), ServerError>) -> ExitCode {
@@ -123,6 +136,27 @@ fn ended(result: Result<(), ServerError>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn report(args: &Args) -> Result<Report, ServerError> {
+    Ok(Report { rows: measure(args).await?, clock: clock(args).await? })
+}
+
+/// What phones ask of the clock, and what that costs: the pages' own core, on sockets without any weather.
+async fn clock(args: &Args) -> Result<Option<fleet::Report>, ServerError> {
+    let Some((seconds, phones)) = args.clock.zip(args.phones.first()) else { return Ok(None) };
+    let seconds = Duration::from_secs(seconds);
+    let plan = fleet::Plan {
+        phones: *phones as usize,
+        way: fleet::Way::WebSocket,
+        scenario: sim::path::SCENARIOS[0],
+        seed: 1,
+        warm_up: seconds / 2,
+        measure: seconds / 2,
+        weigh: WEIGH,
+        at: fleet::Place::Program(root().join(&args.program)),
+    };
+    Ok(Some(fleet::run(&plan, |word| eprintln!("the clock: {word}")).await?))
 }
 
 async fn measure(args: &Args) -> Result<Vec<Row>, ServerError> {
@@ -259,7 +293,7 @@ fn row(
     }
 }
 
-fn print(rows: &[Row]) {
+fn print(Report { rows, clock }: &Report) {
     println!(
         "server        phones  beside     failed  join s  last p50  last p99  max ms  us/delivery  beside idle  RSS KiB  kernel KiB  delivered          load"
     );
@@ -276,5 +310,8 @@ fn print(rows: &[Row]) {
             row.expected,
             row.load
         );
+    }
+    if let Some(clock) = clock {
+        println!("{clock}");
     }
 }

@@ -11,6 +11,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tools::crowd::{Crowd, Dialect, Exchange, Manner, Party, word};
+use tools::fleet::FleetError;
 use tools::mono_now;
 use tools::running::{BoxError, Running};
 
@@ -37,6 +38,8 @@ pub enum Peer {
 pub enum ServerError {
     #[error(transparent)]
     Box(#[from] BoxError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     #[error("{what}: {source}")]
     Machine { what: &'static str, source: io::Error },
     #[error("`npm install` in {0} failed; say `--peers floor,downbeat` to go without node")]
