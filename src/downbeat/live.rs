@@ -209,7 +209,8 @@ fn status(it: &Value) -> String {
         lines.push(format!("BLIND    {}", text(&show["blind"])));
     }
     if let Some(what) = show["on_air"].as_str() {
-        lines.push(format!("ON AIR   {what}"));
+        let sealed = if show["sealed"] == true { ", for phones with a token" } else { "" };
+        lines.push(format!("ON AIR   {what}{sealed}"));
     }
     let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
     lines.extend(

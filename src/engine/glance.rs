@@ -35,6 +35,8 @@ pub struct Glance {
     pub blind: Option<CueNumber>,
     /// What phones hear live on their tracks, as it was named; none if nothing.
     pub on_air: Option<String>,
+    /// Whether that is sealed: heard by phones with a token alone.
+    pub sealed: bool,
     /// How far ahead phones get their orders, and how many came too late.
     pub delivery: DeliveryGlance,
 }

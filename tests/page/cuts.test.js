@@ -80,6 +80,15 @@ test("a piece of an MP3 begins early enough for all that its first frame takes f
   }
 });
 
+test("of an MP3 whose frames hold next to nothing a piece begins earlier still", () => {
+  // 8 kbit/s at 24 kHz: 24 octets, of which 9 are sound.
+  const frame = Buffer.from([0xff, 0xf3, 0x14, 0xc4, ...Array(20).fill(0)]);
+  const cuts = cutter(bufferOf(Buffer.concat(Array(1_000).fill(frame))));
+  const { bytes, last } = cuts.cut(300 * 576, 301 * 576);
+  const before = 300 - (last / 576 - bytes.byteLength / frame.length);
+  assert.ok(before >= 511 / 9 + 1, `${before} frames before`);
+});
+
 const made = (name) => readFileSync(new URL(`../vectors/media/${name}`, import.meta.url));
 
 test("of MP3, Opus and Vorbis the music's length is said, and a piece is whole frames or pages of it, begun early", () => {

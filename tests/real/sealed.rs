@@ -97,6 +97,9 @@ async fn sx20_a_sealed_show_is_heard_with_its_token_and_neither_without_nor_on_t
         heard = on_the_track.native.sound() => panic!("the track has it in clear: {heard:?}"),
     };
     assert!((0.23..0.27).contains(&level), "{level}");
+    assert_eq!(the_box.ask_json(&["status"])["show"]["sealed"], true);
+    let status = the_box.ask(&["status"]).stdout;
+    assert!(String::from_utf8_lossy(&status).contains("ON AIR   tone, for phones with a token"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

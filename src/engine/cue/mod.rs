@@ -301,6 +301,7 @@ impl Engine {
             parked: self.desk.parked(),
             blind: self.desk.seen_blindly(),
             on_air: self.on_air.as_ref().map(|it| it.name.clone()),
+            sealed: self.show.seal,
             delivery: self.delivery.glance(self.fixed_phone_lead()),
         }
     }

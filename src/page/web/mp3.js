@@ -9,8 +9,11 @@
 const KBPS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 const KBPS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 const RATES_HZ = [44_100, 48_000, 32_000];
-/** A frame's bits begin 511 octets before it at most, which is some five frames of the least. */
-const EARLY = 12;
+/** A frame's bits begin so many octets of sound before it at most, and its sound in the frame before. */
+const RESERVOIR = 511;
+const EARLY = 2;
+/** With its sum. */
+const HEAD_OCTETS = 6;
 /** Every decoder's own delay, in samples. */
 const DECODER = 529;
 /** What else may lie before the first frame, and behind the last. */
@@ -41,7 +44,9 @@ export function mp3(file) {
     rateHz,
     frames,
     cut(from, to) {
-      const begin = Math.max(0, Math.floor((from + delay) / samples) - EARLY);
+      let begin = Math.floor((from + delay) / samples) - EARLY;
+      for (let need = RESERVOIR; begin > 0 && need > 0; begin -= 1) need -= places[begin] - places[begin - 1] - HEAD_OCTETS - head.side;
+      begin = Math.max(0, begin);
       const end = Math.min(count, Math.ceil((to + delay) / samples) + 1);
       return { bytes: file.slice(places[begin], places[end]), last: end * samples - delay };
     },
