@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use engine::show::Show;
 use engine::told::{Air as What, Input};
+use io::film::Film;
 use io::peers::{Air, Sound, TRACK_HZ};
 use io::sound::{LiveInput, decode};
 use units::TrackId;
@@ -83,7 +84,12 @@ impl Sources {
                 let mut tracks = self.show.tracks.iter();
                 let track = tracks.find_map(|(name, it)| (*it == media).then(|| name.clone()));
                 let track = track.unwrap_or_else(|| TrackId("file".into()));
-                Ok((track, file(&self.folder.join(&self.show.media[media.0].file))?))
+                let named = &self.show.media[media.0];
+                let path = self.folder.join(&named.file);
+                Ok((
+                    track,
+                    if named.info.is_film() { self.film(what, &path)? } else { file(&path)? },
+                ))
             }
         }
     }
@@ -91,11 +97,20 @@ impl Sources {
     fn listen(&self) -> Result<Sound, String> {
         let name = self.input.as_ref().ok_or("the box file names no `input` in `[sound]`")?;
         let input = LiveInput::open(name).map_err(|error| error.to_string())?;
+        Ok(Sound::Input { input, lost: self.lost(What::Input) })
+    }
+
+    fn film(&self, what: What, path: &Path) -> Result<Sound, String> {
+        let film = Film::open(path).map_err(|error| error.to_string())?;
+        Ok(Sound::Film { film, lost: self.lost(what) })
+    }
+
+    /// Hears why it ended by itself.
+    fn lost(&self, what: What) -> Box<dyn Fn(String) + Send> {
         let reports = self.reports.clone();
-        let lost = Box::new(move |why| {
-            let _ = reports.send(Input::NotOnAir { what: What::Input, why });
-        });
-        Ok(Sound::Input { input, lost })
+        Box::new(move |why| {
+            let _ = reports.send(Input::NotOnAir { what, why });
+        })
     }
 }
 

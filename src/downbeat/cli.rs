@@ -171,9 +171,10 @@ Examples:
         #[command(flatten)]
         order: Order,
     },
-    /// Let phones with a peer connection hear something live, or end that
+    /// Let phones with a peer connection hear or see something live, or end that
     #[command(after_help = "\
-A file sounds once it has been read, over and over; `status` says what is on air.
+A file sounds once it has been read, over and over; `status` says what is on air. Of a film the pictures are shown: H.264 in
+MP4, or VP9 in WebM.
 
 Examples:
   downbeat air tone       a sine of 997 Hz, to hear whether anything comes

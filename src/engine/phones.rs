@@ -209,6 +209,7 @@ impl Visitor {
             Message::Welcome(_)
             | Message::MediaData(_)
             | Message::MediaWanted(_)
+            | Message::MediaUntaken(_)
             | Message::ClockSyncResponse(_)
             | Message::CalibrateStart(_)
             | Message::CalibrateHeard(_)

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod conductor;
 mod datagram;
 pub mod disk;
+pub mod film;
 mod heap;
 pub mod http;
 pub mod journal;

@@ -225,6 +225,7 @@ mod tests {
             codec: MediaCodec::Opus,
             data: vec![9; 100],
             is_keyframe: false,
+            parts_left: 0,
         };
         sealer.seal(&header, chunk)
     }

@@ -33,6 +33,7 @@ mod pictures_door;
 mod player;
 mod scale;
 mod screen;
+pub mod screening;
 mod slip;
 mod state;
 mod told;

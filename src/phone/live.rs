@@ -68,7 +68,7 @@ impl Live {
 
     /// The page could not decode what it said it could.
     pub(crate) fn handle_undecodable(&mut self) {
-        self.codecs.retain(|it| *it == MediaCodec::Pcm16);
+        self.codecs.retain(|it| *it != MediaCodec::Opus);
         (self.wanted, self.stream) = (None, None);
     }
 
@@ -115,7 +115,8 @@ impl Live {
         (header, chunk): (&Header, MediaData),
         sync: Option<&Sync>,
     ) -> Option<Act> {
-        if !self.codecs.contains(&chunk.codec) {
+        // Pictures go another way (`screening`).
+        if !self.codecs.contains(&chunk.codec) || chunk.codec.has_pictures() {
             return None;
         }
         let Some(sync) = sync else {

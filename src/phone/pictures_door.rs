@@ -1,16 +1,21 @@
 //! The WebAssembly door of what pages with pictures need beside the core: plain numbers in, plain numbers out. The
 //! page's `pictures.js` knocks here.
 //!
-//! Times are of the audio clock, in seconds. Whatever is not known by its number is passed over.
+//! Times of films are of the audio clock, in seconds; those of live pictures are network time, in milliseconds. Whatever is
+//! not known by its number is passed over.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use units::Span;
+
 use crate::film::{Film, Leg, Screen, Wish};
-use crate::scale::from_secs;
+use crate::scale::{NetTime, from_secs};
+use crate::screening::{Piece, Screening, Verdict};
 
 #[derive(Default)]
 struct Door {
+    screening: Screening,
     films: BTreeMap<u32, Film>,
     numbers: u32,
     wish: Option<Wish>,
@@ -110,6 +115,82 @@ pub extern "C" fn film_place() -> f64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn film_pace() -> f64 {
     with(|door| door.wish.map_or(1.0, |wish| wish.rate))
+}
+
+/// [`Screening::handle_piece`]: 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_piece(
+    now_ms: f64,
+    index: f64,
+    at_ms: f64,
+    lasts_s: f64,
+    left: u32,
+    is_key: bool,
+) -> u32 {
+    let lasts = Span::from_secs_f64(lasts_s);
+    let piece = Piece { index: index as u64, at: net(at_ms), lasts, left, is_key };
+    with(|door| {
+        let begins = door.screening.begins(&piece);
+        if begins {
+            door.screening.restart();
+        }
+        let verdict = match door.screening.handle_piece(&piece, net(now_ms)) {
+            Verdict::Dropped => 0,
+            Verdict::Kept => 1,
+            Verdict::Whole => 2,
+        };
+        verdict | u32::from(begins) << 2
+    })
+}
+
+/// [`Screening::poll_decode`].
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_decodes(now_ms: f64) -> bool {
+    with(|door| door.screening.poll_decode(net(now_ms)))
+}
+
+/// [`Screening::handle_decoded`].
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_decoded(at_ms: f64) {
+    with(|door| door.screening.handle_decoded(net(at_ms)));
+}
+
+/// [`Screening::handle_broken`].
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_broken() {
+    with(|door| door.screening.handle_broken());
+}
+
+/// [`Screening::poll_drawn`]: how many of the decoded pictures are past, the last of which is drawn; -1 where nothing is on.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_drawn(now_ms: f64) -> i32 {
+    with(|door| {
+        let drawn = door.screening.poll_drawn(net(now_ms));
+        if drawn.is_on { drawn.past as i32 } else { -1 }
+    })
+}
+
+/// [`Screening::counts`]: 0 shown, 1 late, 2 lost.
+#[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn live_count(which: u32) -> f64 {
+    with(|door| {
+        let counts = door.screening.counts();
+        (match which {
+            0 => counts.shown,
+            1 => counts.late,
+            _ => counts.lost,
+        }) as f64
+    })
+}
+
+fn net(ms: f64) -> NetTime {
+    from_secs(ms / 1e3)
 }
 
 impl Door {

@@ -43,6 +43,7 @@ fn kind(text: &str) -> &'static str {
         Ok((_, Message::MediaControl(_))) => "media_control",
         Ok((_, Message::MediaData(_))) => "media_data",
         Ok((_, Message::MediaWanted(_))) => "media_wanted",
+        Ok((_, Message::MediaUntaken(_))) => "media_untaken",
         Ok((_, Message::Screen(_))) => "screen",
         Ok((_, Message::Played(_))) => "played",
         Ok((_, Message::ClockCorrection(_))) => "clock_correction",
@@ -67,9 +68,17 @@ fn sx07_every_vector_is_what_it_says_it_is() {
     }
 }
 
-/// What phones alone say, or boxes among themselves, which a phone need not understand.
-const OF_OTHERS: [&str; 7] =
-    ["hello", "clock_sync", "played", "master_election", "calibrate", "calibrated", "media_wanted"];
+/// What phones alone say, or boxes among themselves, or what the page reads without the core: a phone need not understand it.
+const OF_OTHERS: [&str; 8] = [
+    "hello",
+    "clock_sync",
+    "played",
+    "master_election",
+    "calibrate",
+    "calibrated",
+    "media_wanted",
+    "media_untaken",
+];
 
 #[test]
 fn sx07_a_phone_understands_everything_that_a_box_says() {

@@ -17,6 +17,8 @@ pub mod ltc;
 pub mod mtc;
 pub mod osc;
 pub mod output;
+#[cfg(not(target_arch = "wasm32"))] // what a page gets is read by its browser
+pub mod pictures;
 pub mod ptp;
 pub mod rdm;
 pub mod sacn;

@@ -87,6 +87,12 @@ struct Fields {
     duration: f64,
     codec: MediaCodec,
     is_keyframe: bool,
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    parts_left: u32,
+}
+
+fn is_none_left(parts: &u32) -> bool {
+    *parts == 0
 }
 
 #[derive(Deserialize)]
@@ -132,6 +138,7 @@ pub fn emit(
         duration: chunk.duration.secs_f64(),
         codec: chunk.codec,
         is_keyframe: chunk.is_keyframe,
+        parts_left: chunk.parts_left,
     };
     let whole = Whole { kind: "media_sealed", header, fields };
     let mut text = serde_json::to_string(&whole).expect("every field has a JSON form");
@@ -216,6 +223,7 @@ mod tests {
             codec: MediaCodec::Opus,
             data: vec![7; octets],
             is_keyframe: false,
+            parts_left: 0,
         }
     }
 

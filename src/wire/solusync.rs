@@ -3,8 +3,8 @@
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
 //! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
 //! did, none for how far off it sounds, none for how often it may ask and none for what it can decode, so types of ours
-//! stand beside it: `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, `media_wanted`, and those of
-//! [`crate::output`].
+//! stand beside it: `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, `media_wanted`,
+//! `media_untaken`, and those of [`crate::output`].
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
 
@@ -22,7 +22,7 @@ use crate::output::{
 };
 
 pub use calibrated::{Calibrated, ClockCorrection, Estimate};
-pub use media_data::{MediaCodec, MediaData, MediaWanted};
+pub use media_data::{MediaCodec, MediaData, MediaUntaken, MediaWanted};
 
 /// The version this room speaks.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
@@ -57,6 +57,8 @@ pub enum Message {
     MediaData(MediaData),
     /// What a phone takes of it.
     MediaWanted(MediaWanted),
+    /// A phone does not take the codec of what is on air (ours).
+    MediaUntaken(MediaUntaken),
     /// What a phone's screen shows.
     Screen(Screen),
     /// What a phone did with an order, and when.
@@ -554,6 +556,7 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "media_control" => Message::MediaControl(body(text)?),
         "media_data" => Message::MediaData(body(text)?),
         "media_wanted" => Message::MediaWanted(body(text)?),
+        "media_untaken" => Message::MediaUntaken(body(text)?),
         "screen" => Message::Screen(body(text)?),
         "played" => Message::Played(body(text)?),
         "calibrated" => Message::Calibrated(body(text)?),
@@ -619,6 +622,7 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::MediaControl(it) => wrap("media_control", header, it),
         Message::MediaData(it) => wrap("media_data", header, it),
         Message::MediaWanted(it) => wrap("media_wanted", header, it),
+        Message::MediaUntaken(it) => wrap("media_untaken", header, it),
         Message::Screen(it) => wrap("screen", header, it),
         Message::Played(it) => wrap("played", header, it),
         Message::Calibrated(it) => wrap("calibrated", header, it),

@@ -1,13 +1,18 @@
-//! Damaged sound files, and packets within a peer connection. Needs a folder for temporary files.
+//! Damaged sound files and films, and packets within a peer connection. Needs a folder for temporary files.
 //!
 //! `FUZZ_SECONDS=600 cargo test --release -p tests --test real fuzz::` goes on as long.
 
 use tests::attack::{Budget, attack};
-use tests::targets::{dtls, media, sctp};
+use tests::targets::{dtls, film, media, sctp};
 
 #[test]
 fn whatever_a_sound_file_holds_is_decoded_or_refused_with_a_reason() {
     attack(&media::TARGET, Budget::from_env(1000));
+}
+
+#[test]
+fn sx11_whatever_a_film_holds_goes_out_picture_by_picture_or_is_refused_with_a_reason() {
+    attack(&film::TARGET, Budget::from_env(1000));
 }
 
 #[test]

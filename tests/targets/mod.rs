@@ -9,6 +9,8 @@ pub mod clock_peer;
 #[cfg(feature = "real")]
 pub mod dtls;
 pub mod engine;
+#[cfg(feature = "real")]
+pub mod film;
 pub mod fixture;
 pub mod fseq;
 pub mod ltc;
@@ -68,6 +70,8 @@ pub const ALL: &[Target] = &[
     clock::TARGET,
     #[cfg(feature = "real")]
     media::TARGET,
+    #[cfg(feature = "real")]
+    film::TARGET,
     #[cfg(feature = "real")]
     dtls::TARGET,
     #[cfg(feature = "real")]

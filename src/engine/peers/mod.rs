@@ -12,6 +12,7 @@
 //! and given up after a minute.
 
 mod description;
+mod pictures;
 mod places;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::phones::{Limits, RateWindow};
 
 use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
+pub use pictures::{Backlog, Piece, Reel};
 pub use places::{Address, places};
 
 /// So long may a connection take from the offer to its first packet under DTLS.
@@ -194,6 +196,8 @@ struct Connection {
     held: i64,
     /// What live sound it takes on `media`.
     live: Option<MediaCodec>,
+    /// Live pictures that it takes.
+    pictures: Vec<MediaCodec>,
 }
 
 /// What a machine has taken of the processor in the second that is running.
@@ -338,6 +342,12 @@ impl Peers {
         self.phones.get(&phone)?.connection.as_ref()?.live
     }
 
+    /// Whether a phone takes live pictures in a codec on its channel `media` (SX-11).
+    pub fn takes(&self, phone: PhoneId, codec: MediaCodec) -> bool {
+        let connection = self.phones.get(&phone).and_then(|it| it.connection.as_ref());
+        connection.is_some_and(|it| it.pictures.contains(&codec))
+    }
+
     /// What is to be done by now, one at a time. An end is told of once: the connection is forgotten.
     pub fn poll(&mut self, now: MonoTime) -> Option<(PhoneId, Act)> {
         let due = |(&phone, it): (&PhoneId, &mut Phone)| {
@@ -393,17 +403,19 @@ impl Connection {
             turns: Turns { second: now, taken: Span::ZERO },
             held: 0,
             live: None,
+            pictures: Vec::new(),
         }
     }
 
-    /// Whether a message said what live sound it wants; of what it can decode, what it likes best counts.
+    /// Whether a message said what live media it wants; of sound that it can decode, what it likes best counts.
     fn take_wish(&mut self, bytes: &[u8]) -> bool {
         let text = std::str::from_utf8(bytes).ok().filter(|it| it.len() <= WISH_MAX);
         let Some(Ok((_, Message::MediaWanted(wanted)))) = text.map(solusync::parse) else {
             return false;
         };
-        let is_sound = |it: &MediaCodec| matches!(it, MediaCodec::Opus | MediaCodec::Pcm16);
-        self.live = wanted.codecs.into_iter().find(is_sound);
+        let (pictures, sound): (Vec<_>, Vec<_>) =
+            wanted.codecs.into_iter().partition(|it| it.has_pictures());
+        (self.live, self.pictures) = (sound.first().copied(), pictures);
         true
     }
 

@@ -275,7 +275,9 @@ fn sx11_a_phone_says_on_media_what_live_sound_it_takes() {
     for (codecs, live) in asks {
         assert_eq!(say(Channel::Media, &wants(codecs)), (Verdict::Drop, live), "{codecs}");
     }
-    say(Channel::Media, &wants(r#"["opus"]"#));
+    say(Channel::Media, &wants(r#"["opus","vp9"]"#));
+    let takes = |peers: &Peers| [MediaCodec::Vp9, MediaCodec::H264].map(|it| peers.takes(ADA, it));
+    assert_eq!(takes(&peers), [true, false]);
     peers.handle_gone(ADA);
-    assert_eq!(peers.live(ADA), None);
+    assert_eq!((peers.live(ADA), takes(&peers)), (None, [false; 2]));
 }

@@ -1,7 +1,7 @@
-//! Sound for all phones: made once, encoded once, sent to each.
+//! Sound and pictures for all phones: made once, encoded once, sent to each.
 //!
-//! In: what is to be heard. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data` (SX-11), whose
-//! time says when all phones are to hear it. On a thread of its own with an absolute timer; the hub's queue is never
+//! In: what is to be heard, or a film to be seen. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data`
+//! (SX-11), whose time says when all phones are to hear it; of a film its pictures as they lie in the file. On a thread of its own with an absolute timer; the hub's queue is never
 //! waited for.
 
 use std::f32::consts::TAU;
@@ -10,15 +10,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use engine::peers::Piece;
 use engine::sound::Pcm;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Header, MediaCodec, MediaData, Message};
+use wire::solusync::{self, Header, MediaCodec, MediaData, MediaUntaken, Message};
 
-use super::{Frame, Live, PeersHandle};
+use super::{Frame, Live, PeersHandle, Picture};
 use crate::chance;
 use crate::clock::BoxClock;
+use crate::film::{Film, FilmTrouble, Unit};
 use crate::seal::Sealer;
 use crate::sound::LiveInput;
 
@@ -33,6 +35,12 @@ const BITS_PER_SECOND: i32 = 96_000;
 const PACKET_MAX: usize = 1_275;
 /// From a packet that is whole to one that has left: no phone's network is to pay for it.
 const HANDLING: Span = Span::from_millis(10);
+/// A film is no microphone: nobody notices that it begins later, and phones on bad networks have a second more.
+const FILM_AHEAD: Span = Span::from_secs(1);
+/// Of a picture in one message: as base64 it leaves room for others beside it.
+const PART_MAX: usize = 30 << 10;
+/// A film that is later stood still.
+const FILM_LATE_MAX: Span = Span::from_secs(1);
 /// So many packets late, the machine stood still: what was missed is left out.
 const LATE_MAX: i64 = 10;
 /// Not a whole part of any rate, so that a packet lost or doubled is to be seen in the wave.
@@ -51,6 +59,13 @@ pub enum Sound {
         /// The input.
         input: LiveInput,
         /// Hears why it ended; silence follows.
+        lost: Box<dyn Fn(String) + Send>,
+    },
+    /// The pictures of a film, over and over.
+    Film {
+        /// The film.
+        film: Film,
+        /// Hears why it ended.
         lost: Box<dyn Fn(String) + Send>,
     },
 }
@@ -82,6 +97,20 @@ pub struct Air {
 struct OnAir {
     track: TrackId,
     sound: Sound,
+    /// Of the next chunk.
+    index: u64,
+    showing: Showing,
+}
+
+/// How far a film is.
+#[derive(Default)]
+struct Showing {
+    /// When this pass began.
+    began: Option<MonoTime>,
+    /// How long a pass is, as far as it was seen.
+    length: Span,
+    /// Not due yet.
+    next: Option<Unit>,
 }
 
 impl Air {
@@ -110,7 +139,9 @@ impl Air {
     pub fn play(&self, sound: Option<(TrackId, Sound)>) {
         if let Some(orders) = &self.orders {
             // A thread that is gone plays nothing.
-            let _ = orders.send(sound.map(|(track, sound)| OnAir { track, sound }));
+            let on_air =
+                |(track, sound)| OnAir { track, sound, index: 0, showing: Showing::default() };
+            let _ = orders.send(sound.map(on_air));
         }
     }
 }
@@ -140,17 +171,96 @@ impl Studio {
         while let Ok(order) = orders.recv() {
             let Some(mut on_air) = order else { continue };
             self.catch_up();
-            let mut index = 0;
-            while let Some(made) = self.send(&mut on_air, index) {
-                index += 1;
+            while let Some(again) = self.turn(&mut on_air) {
                 let now = self.setup.clock.mono_now();
-                match orders.recv_timeout((made + PACKET - now).to_std()) {
-                    Ok(Some(next)) => (on_air, index) = (next, 0),
+                match orders.recv_timeout((again - now).to_std()) {
+                    Ok(Some(next)) => {
+                        on_air = next;
+                        self.setup.hub.pictures_end();
+                    }
                     Ok(None) => break,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
+            self.setup.hub.pictures_end();
+        }
+    }
+
+    /// Everything that is due; when there is more, or none where there is nothing to send any more.
+    fn turn(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
+        let OnAir { track, sound: Sound::Film { film, lost }, index, showing } = on_air else {
+            return self.send(on_air).map(|made| made + PACKET);
+        };
+        self.show(track, film, showing, index).map_err(|why| lost(why.to_string())).ok()
+    }
+
+    /// Every picture that is due, and when the next one is.
+    fn show(
+        &mut self,
+        track: &TrackId,
+        film: &mut Film,
+        showing: &mut Showing,
+        index: &mut u64,
+    ) -> Result<MonoTime, FilmTrouble> {
+        let now = self.setup.clock.mono_now();
+        let began = showing.began.get_or_insert(now);
+        loop {
+            let Some(unit) =
+                showing.next.take().map_or_else(|| film.next_unit(), |it| Ok(Some(it)))?
+            else {
+                let length = std::mem::take(&mut showing.length);
+                if length == Span::ZERO {
+                    return Err(FilmTrouble::Damaged("it holds no pictures".into()));
+                }
+                // From the beginning again, where it ends.
+                *began += length;
+                film.rewind()?;
+                continue;
+            };
+            let due = *began + unit.at;
+            if due > now {
+                showing.next = Some(unit);
+                return Ok(due);
+            }
+            if now - due > FILM_LATE_MAX {
+                *began += now - due;
+            }
+            showing.length = showing.length.max(unit.at + unit.lasts);
+            self.send_picture(track, film.codec(), &unit, *began + unit.at, index);
+        }
+    }
+
+    fn send_picture(
+        &mut self,
+        track: &TrackId,
+        codec: MediaCodec,
+        unit: &Unit,
+        made: MonoTime,
+        index: &mut u64,
+    ) {
+        let seen = self.setup.clock.show(made) + HANDLING + self.setup.delay + FILM_AHEAD;
+        let parts = unit.data.chunks(PART_MAX);
+        let count = parts.len();
+        let untaken = MediaUntaken { track_id: track.clone(), codec };
+        let untaken = solusync::emit(&self.header(), &Message::MediaUntaken(untaken));
+        let untaken = Bytes::from(untaken);
+        for (k, part) in parts.enumerate() {
+            let is_key = unit.is_key && k == 0;
+            let text = self.chunk(MediaData {
+                track_id: track.clone(),
+                chunk_index: *index,
+                timestamp: self.wire(seen),
+                duration: unit.lasts,
+                codec,
+                data: part.to_vec(),
+                is_keyframe: is_key,
+                parts_left: (count - 1 - k) as u32,
+            });
+            *index += 1;
+            // A hub that has no room is behind; phones see the gap, and wait for a key frame.
+            let piece = Piece { text, is_key };
+            let _ = self.setup.hub.picture(Picture { codec, piece, untaken: untaken.clone() });
         }
     }
 
@@ -165,7 +275,7 @@ impl Studio {
     }
 
     /// A packet for everybody; when its first sample was made, or none where there is nothing to send any more.
-    fn send(&mut self, on_air: &mut OnAir, index: u64) -> Option<MonoTime> {
+    fn send(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
         if self.due() + PACKET.times(LATE_MAX) < self.setup.clock.mono_now() {
             self.catch_up();
         }
@@ -190,7 +300,7 @@ impl Studio {
         match self.encoder.encode_vec_float(&pcm, PACKET_MAX) {
             // A hub that has no room is behind; what it does not get it need not send.
             Ok(opus) => {
-                let live = self.live(&on_air.track, index, (&opus, &pcm), made);
+                let live = self.live(&on_air.track, on_air.index, (&opus, &pcm), made);
                 // Tracks have no place for a seal.
                 if self.setup.seal.is_none() {
                     let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
@@ -200,6 +310,7 @@ impl Studio {
             Err(error) => tracing::warn!(%error, "sound was not encoded"),
         }
         self.at += FRAMES as u64;
+        on_air.index += 1;
         Some(made)
     }
 
@@ -212,43 +323,49 @@ impl Studio {
         made: MonoTime,
     ) -> Live {
         let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
+        let ahead = self.ahead;
         let samples = pcm.iter().map(|it| (it.clamp(-1.0, 1.0) * 32_767.0).round() as i16);
         let pcm16 = samples.flat_map(i16::to_le_bytes).collect();
+        let mut chunk = |heard, codec, data| {
+            let timestamp = self.wire(heard);
+            self.chunk(MediaData {
+                track_id: track.clone(),
+                chunk_index: index,
+                timestamp,
+                duration: PACKET,
+                codec,
+                data,
+                is_keyframe: false,
+                parts_left: 0,
+            })
+        };
         Live {
-            opus: self.chunk(track, index, heard - self.ahead, (MediaCodec::Opus, opus.into())),
-            pcm16: self.chunk(track, index, heard, (MediaCodec::Pcm16, pcm16)),
+            opus: chunk(heard - ahead, MediaCodec::Opus, opus.into()),
+            pcm16: chunk(heard, MediaCodec::Pcm16, pcm16),
         }
     }
 
-    fn chunk(
-        &mut self,
-        track: &TrackId,
-        index: u64,
-        heard: ShowTime,
-        (codec, data): (MediaCodec, Vec<u8>),
-    ) -> Bytes {
-        self.sequence += 1;
-        let wire = |at| WireTime::from_show(at, self.setup.tai_utc);
-        let header = Header {
-            id: chance::uuid(),
-            timestamp: wire(self.setup.clock.now()),
-            node_id: self.setup.node,
-            sequence: self.sequence,
-        };
-        let chunk = MediaData {
-            track_id: track.clone(),
-            chunk_index: index,
-            timestamp: wire(heard),
-            duration: PACKET,
-            codec,
-            data,
-            is_keyframe: false,
-        };
+    fn wire(&self, at: ShowTime) -> WireTime {
+        WireTime::from_show(at, self.setup.tai_utc)
+    }
+
+    fn chunk(&mut self, chunk: MediaData) -> Bytes {
+        let header = self.header();
         match &mut self.setup.seal {
             Some(sealer) => sealer.seal(&header, chunk),
             None => solusync::emit(&header, &Message::MediaData(chunk)),
         }
         .into()
+    }
+
+    fn header(&mut self) -> Header {
+        self.sequence += 1;
+        Header {
+            id: chance::uuid(),
+            timestamp: self.wire(self.setup.clock.now()),
+            node_id: self.setup.node,
+            sequence: self.sequence,
+        }
     }
 }
 
@@ -262,7 +379,7 @@ impl Sound {
 
     fn frame(&self, at: u64) -> [f32; 2] {
         match self {
-            Self::Input { .. } => [0.0; 2],
+            Self::Input { .. } | Self::Film { .. } => [0.0; 2],
             Self::Tone => {
                 let turns = (at % u64::from(TRACK_HZ)) as f32 * (TONE_HZ / TRACK_HZ as f32);
                 [TONE_LEVEL * (turns.fract() * TAU).sin(); 2]

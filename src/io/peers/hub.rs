@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engine::peers::{self, Act, Address, Channel, How, Link, Opening, Verdict, Why};
+use engine::peers::{self, Act, Address, Channel, How, Link, Opening, Reel, Verdict, Why};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use nix::time::ClockId;
@@ -23,7 +23,7 @@ use wire::stun;
 use wire::time::Answer;
 
 use super::peer::{Making, Peer};
-use super::{Frame, Live, News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Whom, Words};
+use super::{Frame, Live, News, ORDERS_MAX, Order, PeerGlance, PeersSetup, Picture, Whom, Words};
 use crate::clock;
 use crate::datagram::{self, Arrival};
 use crate::heap;
@@ -54,6 +54,8 @@ pub(super) struct Hub {
     addresses: Option<(Instant, Vec<Address>)>,
     /// Octets of the heap that this thread took for others and handed over.
     handed: Cell<i64>,
+    /// Live pictures since their last key frame.
+    reel: Reel<Bytes>,
     stopped: bool,
 }
 
@@ -83,6 +85,7 @@ impl Hub {
             wakes: BTreeSet::new(),
             addresses: None,
             handed: Cell::new(0),
+            reel: Reel::default(),
             stopped: false,
         })
     }
@@ -133,6 +136,8 @@ impl Hub {
             Order::Say(whom, channel, words) => self.say(whom, channel, &words),
             Order::Frame(frame) => self.play(&frame),
             Order::Live(live) => self.say_live(&live),
+            Order::Picture(picture) => self.show(&picture),
+            Order::PicturesEnd => self.end_pictures(),
             // Whoever asked may have gone.
             Order::Glance(reply) => drop(reply.send(self.glance())),
             Order::Stop => self.stopped = true,
@@ -161,6 +166,35 @@ impl Hub {
                 _ => continue,
             };
             self.turn(phone, None, |peer| peer.say_live(chunk));
+        }
+    }
+
+    fn show(&mut self, picture: &Picture) {
+        self.reel.handle(&picture.piece);
+        let reel = std::mem::take(&mut self.reel);
+        for phone in self.everyone() {
+            let takes = self.decisions.takes(phone, picture.codec);
+            let Some(peer) = self.peers.get(&phone) else { continue };
+            if !takes && (peer.knows || !peer.channels.contains_key(&Channel::Media)) {
+                continue;
+            }
+            self.turn(phone, None, |peer| {
+                if takes {
+                    peer.dropped += peer.backlog.handle(&picture.piece, &reel);
+                } else {
+                    peer.backlog.clear();
+                    peer.knows = peer.say(Channel::Media, &Words::Text(picture.untaken.clone()));
+                }
+            });
+        }
+        self.reel = reel;
+    }
+
+    fn end_pictures(&mut self) {
+        self.reel.clear();
+        for peer in self.peers.values_mut() {
+            peer.backlog.clear();
+            peer.knows = false;
         }
     }
 
@@ -342,7 +376,13 @@ impl Hub {
         // A machine that panics over what a phone sent is lost with that phone; nobody else is to notice.
         let turned = catch_unwind(AssertUnwindSafe(|| {
             act(&mut peer);
-            self.settle(phone, &mut peer, came)
+            loop {
+                let turn = self.settle(phone, &mut peer, came);
+                // What was acknowledged makes room for what waits.
+                if !matches!(turn, Turn::Alive) || !peer.say_pictures() {
+                    return turn;
+                }
+            }
         }));
         let (now, took) = (self.setup.clock.mono_now(), processor_time() - began);
         let grew = heap::held() - self.handed.get() - before;

@@ -22,14 +22,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use engine::peers::{Channel, Link, Why};
+use engine::peers::{Channel, Link, Piece, Why};
 use engine::phones::Limits;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 use units::{PhoneId, Span};
-use wire::solusync::Refusal;
+use wire::solusync::{MediaCodec, Refusal};
 
 pub use air::{Air, AirSetup, Sound, TRACK_HZ};
 
@@ -96,6 +96,8 @@ enum Order {
     Say(Whom, Channel, Words),
     Frame(Frame),
     Live(Live),
+    Picture(Picture),
+    PicturesEnd,
     Glance(oneshot::Sender<Vec<PeerGlance>>),
     Stop,
 }
@@ -134,6 +136,17 @@ pub struct Live {
     pub opus: Bytes,
     /// The same with samples.
     pub pcm16: Bytes,
+}
+
+/// A piece of a live picture, as it is said on `media`: made once for all.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// How it is coded.
+    pub codec: MediaCodec,
+    /// `media_data`.
+    pub piece: Piece<Bytes>,
+    /// `media_untaken`, for phones that do not take that codec.
+    pub untaken: Bytes,
 }
 
 /// A phone's connection, as `downbeat phones` shows it. What is not known is left open, never 0.
@@ -298,6 +311,16 @@ impl PeersHandle {
     /// Says live sound to every phone that takes it on `media`; false if the hub has no room.
     pub fn live(&self, live: Live) -> bool {
         self.order(Order::Live(live))
+    }
+
+    /// Says a piece of a live picture to every phone that takes its codec on `media`; false if the hub has no room.
+    pub fn picture(&self, picture: Picture) -> bool {
+        self.order(Order::Picture(picture))
+    }
+
+    /// These pictures are on air no more; others may follow.
+    pub fn pictures_end(&self) -> bool {
+        self.order(Order::PicturesEnd)
     }
 
     /// Every connection; none where the hub is gone.

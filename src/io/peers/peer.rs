@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engine::peers::Channel;
+use engine::peers::{Backlog, Channel};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelId, Reliability};
 use str0m::config::{CryptoProvider, DtlsCert};
@@ -22,6 +22,8 @@ use super::{Frame, Traffic, Words};
 const WAITING_MAX: usize = 128 << 10;
 /// Chunks of live sound that may wait for one phone: half a second of them, which is more than any buffer holds.
 const LIVE_WAITING_MAX: usize = 25;
+/// Of that, what live pictures take: sound and pages have room beside them.
+const PICTURES_WAITING_MAX: usize = 96 << 10;
 /// A page of a score is an envelope of some kilobytes.
 const MESSAGE_MAX: u32 = 64 << 10;
 /// How often str0m counts.
@@ -61,6 +63,10 @@ pub(super) struct Peer {
     pub stats: Option<PeerStats>,
     pub loss: Option<f64>,
     pub dropped: u64,
+    /// Live pictures that wait for it.
+    pub backlog: Backlog<Bytes>,
+    /// Whether it was told that it does not take those that are on air.
+    pub knows: bool,
     pub ways: u64,
     has_way: bool,
     pending: Option<SdpPendingOffer>,
@@ -97,6 +103,8 @@ impl Peer {
             stats: None,
             loss: None,
             dropped: 0,
+            backlog: Backlog::default(),
+            knows: false,
             ways: 0,
             has_way: false,
             pending: None,
@@ -243,6 +251,20 @@ impl Peer {
             Some(_) => self.dropped += 1,
             None => {}
         }
+    }
+
+    /// Says what waits of live pictures, as far as there is room for it; whether it said anything.
+    pub(super) fn say_pictures(&mut self) -> bool {
+        let mut said = false;
+        while let Some(mut open) =
+            self.channels.get(&Channel::Media).and_then(|&id| self.rtc.channel(id))
+        {
+            let room = PICTURES_WAITING_MAX.saturating_sub(open.buffered_amount());
+            let Some(text) = self.backlog.poll(room) else { break };
+            self.say(Channel::Media, &Words::Text(text));
+            said = true;
+        }
+        said
     }
 
     /// Counts what was heard.

@@ -28,6 +28,7 @@ use units::Span;
 use wire::film::{self, FilmError};
 
 use crate::disk::OnDisk;
+use crate::film::{Film, FilmTrouble};
 
 /// More than any file that is meant to be heard, and what the renderer filters in full on the slowest card.
 const RATE_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -126,7 +127,14 @@ fn read(path: &Path) -> Result<Pcm, MediaError> {
 fn describe(path: &Path) -> Result<MediaInfo, MediaError> {
     let (sha256, bytes) = digest(path)?;
     if let Some(length) = film_length(path)? {
-        return Ok(MediaInfo::film(sha256, bytes, length));
+        return match Film::open(path).and_then(Film::survey) {
+            // What cannot go out live may be played ahead of time all the same: there browsers read it.
+            Ok(_) | Err(FilmTrouble::Unfit(_)) => Ok(MediaInfo::film(sha256, bytes, length)),
+            Err(FilmTrouble::Damaged(why)) => Err(MediaError::Damaged { file: path.into(), why }),
+            Err(FilmTrouble::Unreadable(source)) => {
+                Err(MediaError::Unreadable { file: path.into(), source })
+            }
+        };
     }
     let mut reader = Reader::open(path)?;
     let mut counted = 0;

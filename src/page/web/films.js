@@ -23,6 +23,7 @@ export function createFilms({ document, door, nowMs, look, delayMs, nextFrame })
   const films = new Map();
   const wall = document.createElement("div");
   wall.id = "films";
+  wall.className = "films";
   document.body.prepend(wall);
   let isRunning = false;
 
@@ -85,7 +86,7 @@ export function createFilms({ document, door, nowMs, look, delayMs, nextFrame })
     nextFrame(() => {
       isRunning = false;
       const isBusy = [...films.values()].map(turn).some(Boolean);
-      wall.className = [...films.values()].some(({ video }) => !video.hidden) ? "lit" : "";
+      wall.className = [...films.values()].some(({ video }) => !video.hidden) ? "films lit" : "films";
       if (isBusy) run();
     });
   }

@@ -33,6 +33,7 @@ export async function begin(bytes) {
 
 /** @param {ArrayBuffer} bytes @param {import("./types").Words} words */
 async function main(bytes, words) {
+  const live = await codecs();
   const core = await beginCore(bytes, nowMs(), {
     chance: chance(),
     unix_ms: Date.now(),
@@ -40,7 +41,7 @@ async function main(bytes, words) {
     user_agent: navigator.userAgent,
     hints: await hints(),
     kept: kept(),
-    codecs: ["opus", "pcm16"],
+    codecs: live,
     token,
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -63,6 +64,15 @@ async function main(bytes, words) {
     const { RTCPeerConnection } = window;
     return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
   });
+  const fetchScreening = once(async () => {
+    const [{ createScreening }, { fetchPictures }] = await Promise.all([import("/page/screening.js"), import("/page/pictures.js")]);
+    const { VideoDecoder, EncodedVideoChunk } = window;
+    const excuse = words.say(window.isSecureContext ? "no_pictures" : "no_pictures_plain");
+    return createScreening({
+      document, door: await fetchPictures(), netMs: (ms) => core.netMs(ms), nowMs, VideoDecoder, EncodedVideoChunk, codecs: live, excuse,
+      nextFrame: (act) => { requestAnimationFrame(act); },
+    });
+  });
   const fetchLive = once(async () => {
     const { createLive } = await import("/page/live.js");
     const { AudioDecoder, EncodedAudioChunk } = window;
@@ -73,7 +83,7 @@ async function main(bytes, words) {
     const { createSeal, createSealLine } = await import("/page/sealed.js");
     const netS = () => core.netMs(nowMs()) / 1000;
     const isSecure = location.protocol === "https:";
-    return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell, say: createSealLine(document, words) });
+    return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell: opened, say: createSealLine(document, words) });
   });
   const load = createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) });
   const fetchFilms = once(async () => {
@@ -117,13 +127,23 @@ async function main(bytes, words) {
   let isLit = false;
   browser.downbeat = {
     netMs: () => core.netMs(nowMs()), look: () => core.look(nowMs()), channels: () => (peer ? peer.channels() : {}),
+    pictures: async () => (await fetchScreening()).counts(),
   };
 
   // What comes sealed is opened first.
   /** @param {PhoneEvent} event */
   function overheard(event) {
-    if (event.event !== "live_heard" || !(token || event.text.startsWith('{"type":"media_sealed"'))) return tell(event);
+    if (event.event !== "live_heard" || !(token || event.text.startsWith('{"type":"media_sealed"'))) return opened(event);
+    if (event.text.startsWith(UNTAKEN)) return opened(event);
     fetchSeal().then((it) => it.hear(event)).catch(() => {});
+  }
+
+  // Pictures go by the core, which does not need to know of them: they are large. The codec stands before the data.
+  /** @param {PhoneEvent} event */
+  function opened(event) {
+    if (event.event !== "live_heard" || !IS_PICTURE.test(event.text.slice(0, 1000))) return tell(event);
+    const { text } = event;
+    fetchScreening().then((it) => it.hear(text)).catch(broken);
   }
 
   // A box that comes back may have been given a newer page meanwhile.
@@ -240,6 +260,9 @@ async function main(bytes, words) {
   tell({ event: "tick" });
 }
 
+const IS_PICTURE = /"codec":"(h264|vp9)"/;
+const UNTAKEN = '{"type":"media_untaken"';
+
 /** How often a performer's page asks what comes, and draws how long until then. */
 const ASK_EVERY_MS = 1000;
 const DRAW_EVERY_MS = 100;
@@ -321,6 +344,22 @@ async function hints() {
   } catch (_) {
     return { model: "", platform_version: "" };
   }
+}
+
+/** What the page can show, besides sound, which it always can, unless it is a silent screen. WebCodecs is not to be had
+ * everywhere, and not on pages over plain HTTP. @returns {Promise<import("./types").LiveCodec[]>} */
+async function codecs() {
+  const { VideoDecoder } = window;
+  /** @type {[import("./types").LiveCodec, string][]} */
+  const all = [["h264", "avc1.42001f"], ["vp9", "vp09.00.10.08"]];
+  const looked = await Promise.all(all.map(async ([name, codec]) => {
+    try {
+      return (await VideoDecoder.isConfigSupported({ codec })).supported ? [name] : [];
+    } catch (_) {
+      return [];
+    }
+  }));
+  return [...(role === "screen" ? [] : /** @type {import("./types").LiveCodec[]} */ (["opus", "pcm16"])), ...looked.flat()];
 }
 
 function chance() {

@@ -9,7 +9,7 @@ export interface CoreStart {
   codecs?: LiveCodec[];
 }
 
-export type LiveCodec = "opus" | "pcm16";
+export type LiveCodec = "opus" | "pcm16" | "h264" | "vp9";
 
 /** Whether the page may listen. */
 export type Ears = "ready" | "insecure" | "refused" | "missing";
@@ -298,4 +298,20 @@ export interface PicturesDoor {
   film_poll(film: number, nowS: number, placeS: number, runs: boolean, seeks: boolean): number;
   film_place(): number;
   film_pace(): number;
+  /** 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film. Network time in milliseconds. */
+  live_piece(nowMs: number, index: number, atMs: number, lastsS: number, left: number, isKey: boolean): number;
+  live_decodes(nowMs: number): number;
+  live_decoded(atMs: number): void;
+  live_broken(): void;
+  /** How many decoded pictures are past, the last of which is drawn; -1 where nothing is on. */
+  live_drawn(nowMs: number): number;
+  /** 0 shown, 1 late, 2 lost. */
+  live_count(which: number): number;
+}
+
+/** Live pictures. */
+export interface Screening {
+  /** What the box said on `media` of pictures. */
+  hear(text: string): void;
+  counts(): { shown: number; late: number; lost: number };
 }

@@ -72,6 +72,7 @@ impl Phone {
             codec: MediaCodec::Opus,
             data: vec![1],
             is_keyframe: false,
+            parts_left: 0,
         };
         let ahead = -SOUND_AFTER;
         let sync = Sync::at(came, &self.clock, &self.audio, ahead, Span::ZERO).expect("settled");

@@ -2,6 +2,8 @@
 //!
 //! The document gives neither rate nor channels. Sound is at [`SOUND_HZ`] here; of `pcm16` (low byte first, one frame
 //! after the other) the channels follow from length and duration, of `opus` they stand in each packet (RFC 6716, 3.1).
+//! A picture that is too large for one message comes in parts, one behind the other with the same time; how many are still
+//! to come stands in each ([`MediaData::parts_left`], ours).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +18,8 @@ pub const DATA_MAX: usize = 190 << 10;
 pub const DURATION_MAX: Span = Span::from_secs(10);
 /// Numbers that every JSON reader keeps whole.
 pub const INDEX_MAX: u64 = (1 << 53) - 1;
+/// A picture in more parts is none that a phone could show.
+pub const PARTS_MAX: u32 = 64;
 /// (RFC 7845, 5.1.1 has at most 8 with places for loudspeakers.)
 const CHANNELS_MAX: usize = 8;
 
@@ -35,8 +39,10 @@ pub struct MediaData {
     pub codec: MediaCodec,
     /// The piece: at least an octet, at most [`DATA_MAX`].
     pub data: Vec<u8>,
-    /// Whether it can be decoded without those before it; sound always can.
+    /// Whether it can be decoded without those before it; sound always can. Of parts, the first says so.
     pub is_keyframe: bool,
+    /// How many parts of the same picture follow; less than [`PARTS_MAX`], and none of sound.
+    pub parts_left: u32,
 }
 
 /// How a piece is coded.
@@ -47,10 +53,26 @@ pub enum MediaCodec {
     Opus,
     /// Signed 16-bit samples, low byte first.
     Pcm16,
-    /// One access unit.
+    /// One access unit, in the form of Annex B; a key frame has its parameter sets in it.
     H264,
     /// One frame.
     Vp9,
+}
+
+impl MediaCodec {
+    /// Whether it is of pictures.
+    pub const fn has_pictures(self) -> bool {
+        matches!(self, Self::H264 | Self::Vp9)
+    }
+}
+
+/// `media_untaken`: what is on air comes in a codec that this phone does not take (ours), said once to each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaUntaken {
+    /// What is on air.
+    pub track_id: TrackId,
+    /// How it comes.
+    pub codec: MediaCodec,
 }
 
 /// `media_wanted`: what a phone takes on the channel it says it on, dearest first (ours); nothing ends it. Codecs that
@@ -81,6 +103,9 @@ impl MediaData {
         if self.data.is_empty() || self.data.len() > DATA_MAX {
             return Err("data has 1 to 194560 octets");
         }
+        if self.parts_left >= PARTS_MAX || (self.parts_left > 0 && !self.codec.has_pictures()) {
+            return Err("parts_left is less than 64, and none of sound");
+        }
         if self.codec == MediaCodec::Pcm16 && self.pcm_channels().is_none() {
             return Err("pcm16 has 1 to 8 channels of duration at 48 kHz");
         }
@@ -99,22 +124,43 @@ struct Fields {
     data: Vec<u8>,
     #[serde(default)]
     is_keyframe: bool,
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    parts_left: u32,
+}
+
+fn is_none_left(parts: &u32) -> bool {
+    *parts == 0
 }
 
 impl TryFrom<Fields> for MediaData {
     type Error = &'static str;
     fn try_from(it: Fields) -> Result<Self, Self::Error> {
-        let Fields { track_id, chunk_index, timestamp, duration, codec, data, is_keyframe } = it;
-        let duration = Span::from_secs_f64(duration);
-        Self { track_id, chunk_index, timestamp, duration, codec, data, is_keyframe }.check()
+        Self {
+            track_id: it.track_id,
+            chunk_index: it.chunk_index,
+            timestamp: it.timestamp,
+            duration: Span::from_secs_f64(it.duration),
+            codec: it.codec,
+            data: it.data,
+            is_keyframe: it.is_keyframe,
+            parts_left: it.parts_left,
+        }
+        .check()
     }
 }
 
 impl From<MediaData> for Fields {
     fn from(it: MediaData) -> Self {
-        let MediaData { track_id, chunk_index, timestamp, duration, codec, data, is_keyframe } = it;
-        let duration = duration.secs_f64();
-        Self { track_id, chunk_index, timestamp, duration, codec, data, is_keyframe }
+        Self {
+            track_id: it.track_id,
+            chunk_index: it.chunk_index,
+            timestamp: it.timestamp,
+            duration: it.duration.secs_f64(),
+            codec: it.codec,
+            data: it.data,
+            is_keyframe: it.is_keyframe,
+            parts_left: it.parts_left,
+        }
     }
 }
 
@@ -174,6 +220,7 @@ mod tests {
             codec,
             data: vec![7; octets],
             is_keyframe: false,
+            parts_left: 0,
         }
     }
 
@@ -212,10 +259,11 @@ mod tests {
             at in -4_000_000_000_000_000..4_000_000_000_000_000_i64,
             data in prop::collection::vec(any::<u8>(), 1..300),
             is_keyframe: bool,
+            parts_left in 0..PARTS_MAX,
         ) {
             let timestamp = WireTime::from_micros(at);
             let whole = MediaData {
-                chunk_index, timestamp, data, is_keyframe, ..piece(MediaCodec::Vp9, micros, 1)
+                chunk_index, timestamp, data, is_keyframe, parts_left, ..piece(MediaCodec::Vp9, micros, 1)
             };
             let said = serde_json::to_string(&whole).expect("JSON");
             prop_assert_eq!(serde_json::from_str::<MediaData>(&said).expect("ours"), whole);
