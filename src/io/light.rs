@@ -37,6 +37,7 @@ use engine::light::{Desk, Plan, Playback, priorities};
 use engine::show::{Sending, Show, ShowInput, UniverseOut};
 use engine::timecode::{Heard, Source};
 use engine::told::Input;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use rtrb::{Producer, RingBuffer};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
@@ -49,7 +50,7 @@ use wire::sacn::{self, SourceName};
 use crate::clock::BoxClock;
 use crate::overheard::Overheard;
 use crate::timecode::ArtnetWay;
-use edge::{Edge, EdgeEnds, Errand, Seen};
+use edge::{Asker, Edge, EdgeEnds, Errand, Seen};
 pub use glance::{
     ArtnetGlance, By, Foreign, InputGlance, NodeGlance, SacnGlance, SourceGlance, UniverseGlance,
 };
@@ -130,7 +131,7 @@ pub struct Light {
     plans: Vec<Producer<Arc<Plan>>>,
     /// The universes that are seen blindly.
     blind: Vec<Universe>,
-    errands: mpsc::Sender<Errand>,
+    errands: Asker,
     watch: LightWatch,
     warnings: Vec<String>,
     timecode: Option<ArtnetWay>,
@@ -194,12 +195,15 @@ impl Light {
             renders.push(render(&setup, interface.is_some(), &to, own, gauges.clone()));
         }
         let (clock, steady) = (setup.clock.clone(), setup.clock.overlay());
-        let (errands, asked) = mpsc::channel();
+        let (queue, asked) = mpsc::channel();
+        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        let errands = Asker { queue, bell: bell.ok().map(Arc::new) };
         let reels = Arc::<Reels>::default();
         let timecode = timecode_way(&setup, interface.as_ref(), &sockets);
         let links = Links {
             ends: edge_ends,
             errands: asked,
+            bell: errands.bell.clone(),
             gauges: gauges.clone(),
             seen: seen.clone(),
             settings,
@@ -225,7 +229,7 @@ impl Light {
         let blind: Vec<Universe> = plan.blind.iter().map(|it| it.universe).collect();
         if blind != self.blind {
             self.blind.clone_from(&blind);
-            let _ = self.errands.send(Errand::LookBlind(blind));
+            self.errands.ask(Errand::LookBlind(blind));
         }
         for plans in &mut self.plans {
             if plans.push(plan.clone()).is_err() {
@@ -236,14 +240,13 @@ impl Light {
 
     /// Says this to the lighting network, then; `report` is told when it left. Never waits.
     pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
-        // A thread that has ended has nobody left to say it to.
-        let _ = self.errands.send(Errand::Send { order, at, what });
+        self.errands.ask(Errand::Send { order, at, what });
     }
 
     /// Asks lamps this, through Art-Net nodes (rule A19). Without Art-Net the answer's other end is gone at once.
     pub fn ask_lamps(&self, ask: rdm::Ask) -> oneshot::Receiver<rdm::Done> {
         let (answer, answered) = oneshot::channel();
-        let _ = self.errands.send(Errand::Rdm { ask, answer });
+        self.errands.ask(Errand::Rdm { ask, answer });
         answered
     }
 
@@ -430,6 +433,7 @@ fn render(
 struct Links {
     ends: Vec<EdgeEnds>,
     errands: mpsc::Receiver<Errand>,
+    bell: Option<Arc<EventFd>>,
     gauges: Arc<Gauges>,
     seen: Arc<Mutex<Seen>>,
     settings: Settings,
@@ -438,7 +442,7 @@ struct Links {
 }
 
 fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links: Links) -> Edge {
-    let Links { ends, errands, gauges, seen, settings, keeper, reels } = links;
+    let Links { ends, errands, bell, gauges, seen, settings, keeper, reels } = links;
     let now = setup.clock.now();
     let name = SourceName::new(&setup.source_name);
     let sacn: Vec<_> = sacn_universes(setup.show).collect();
@@ -479,6 +483,7 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         frames: Frames::new(ends.len()),
         ends,
         errands,
+        bell,
         report: setup.report,
         timecode: setup.timecode,
         gauges,

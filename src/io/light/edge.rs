@@ -24,6 +24,7 @@ use engine::timecode::Heard;
 use engine::told::Input;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
 use rtrb::{Consumer, Producer};
 use tokio::sync::oneshot;
 use units::{OrderId, PortAddress, ShowTime, Span, Universe};
@@ -39,14 +40,17 @@ use super::reels::Reels;
 use super::render::{Gauges, Leave, Old, Table, Told, phase_of};
 use crate::clock::BoxClock;
 
-/// How long it listens before it looks at its clock and its rings: less than a frame.
-const TURN_MS: u16 = 20;
+/// How long it listens before it looks at its clock and its rings: two frames, since to be woken costs more than all that
+/// it finds there. What comes by the network and errands wake it at once.
+const TURN_MS: u16 = 46;
 /// Datagrams of a socket in a turn; a flood waits in the kernel, and what does not fit there is lost.
 const DATAGRAMS_A_TURN: usize = 64;
 /// Sockets that are heard in a turn; the others are in the next.
 const SOCKETS_A_TURN: usize = 64;
 /// The number of Art-Net's socket; those of sACN follow on it.
 const ARTNET: u64 = 0;
+/// The number of the bell.
+const BELL: u64 = u64::MAX;
 /// Longer than any datagram of either protocol.
 const DATAGRAM_MAX: usize = 2048;
 /// Seconds over which the worst is kept.
@@ -137,6 +141,8 @@ pub(super) struct Edge {
     pub join: Join,
     /// What all sockets are listened to with; none until it is asked for, and when they are others.
     pub ear: Option<Epoll>,
+    /// Rings when there is an errand; none where the system gives none, and errands wait for the next turn.
+    pub bell: Option<Arc<EventFd>>,
     pub discovery: Discovery,
     /// The same of what is seen blindly.
     pub blind: BlindDiscovery,
@@ -171,6 +177,21 @@ pub(super) struct EdgeEnds {
     pub inputs: Producer<Arc<InputTable>>,
     pub old: Consumer<Old>,
     pub told: Consumer<Told>,
+}
+
+/// Whom the thread is asked by.
+pub(super) struct Asker {
+    pub queue: mpsc::Sender<Errand>,
+    pub bell: Option<Arc<EventFd>>,
+}
+
+impl Asker {
+    /// Never waits. A thread that has ended has nobody left to ask.
+    pub fn ask(&self, errand: Errand) {
+        let _ = self.queue.send(errand);
+        // A bell that cannot be rung rings already.
+        let _ = self.bell.as_ref().map(|bell| bell.write(1));
+    }
 }
 
 /// What this thread is asked to do.
@@ -254,7 +275,12 @@ impl Edge {
             std::thread::sleep(Duration::from_millis(TURN_MS.into()));
         }
         self.ear = ear.ok();
-        events[..came.unwrap_or(0)].iter().map(EpollEvent::data).collect()
+        let ready: BTreeSet<u64> =
+            events[..came.unwrap_or(0)].iter().map(EpollEvent::data).collect();
+        let bell = self.bell.as_ref().filter(|_| ready.contains(&BELL));
+        // It rings until it is read.
+        let _ = bell.map(|bell| bell.read());
+        ready
     }
 
     /// All sockets, each with its number. Nothing comes by most of them most of the time, so the kernel is to tell of
@@ -264,6 +290,7 @@ impl Edge {
         let add = |socket: BorrowedFd, number| {
             ear.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, number))
         };
+        self.bell.iter().try_for_each(|bell| add(bell.as_fd(), BELL))?;
         self.artnet.iter().try_for_each(|(socket, _)| add(socket.as_fd(), ARTNET))?;
         let sacn = self.heard.iter().chain(self.synchronized.values().flatten());
         sacn.zip(ARTNET + 1..).try_for_each(|(socket, number)| add(socket.as_fd(), number))?;
