@@ -1,6 +1,6 @@
 //! Where the pictures of an MP4 file lie, and when they are seen (ISO/IEC 14496-12, 8.6 and 8.7).
 
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::repeat_n;
 
 use re_mp4::{BoxHeader, BoxType, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox};
@@ -104,7 +104,8 @@ fn movie(source: &mut Box<dyn Source>, end: u64) -> Result<MoovBox, FilmTrouble>
         let behind = source.stream_position()?;
         match header.name {
             BoxType::MoovBox if header.size <= MOVIE_MAX.min(end) => {
-                return MoovBox::read_box(source, header.size).map_err(unfit);
+                let left = 4 * header.size + 1_024;
+                return MoovBox::read_box(&mut Once { source, left }, header.size).map_err(unfit);
             }
             // The last one, up to the end; and one that would not lead on.
             _ if header.size < 8 => break,
@@ -113,6 +114,27 @@ fn movie(source: &mut Box<dyn Source>, end: u64) -> Result<MoovBox, FilmTrouble>
         }
     }
     Err(FilmTrouble::Unfit("its head is missing".into()))
+}
+
+/// A box that says that it is smaller than its own head has the library read it again and again; so it gets a few times what
+/// there is to read, and no more.
+struct Once<'a> {
+    source: &'a mut Box<dyn Source>,
+    left: u64,
+}
+
+impl Read for Once<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(room)?;
+        self.left = self.left.checked_sub(read as u64).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(read)
+    }
+}
+
+impl Seek for Once<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
+    }
 }
 
 fn unfit(error: re_mp4::Error) -> FilmTrouble {
