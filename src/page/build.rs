@@ -1,12 +1,13 @@
 //! Compiles the rooms `phone` and `codec` to WebAssembly for the page, `OUT_DIR/core.wasm`, and `OUT_DIR/pictures.wasm` and
-//! `OUT_DIR/opus.wasm` for pages that have pictures, or live sound that their browser does not decode; packs the page: `OUT_DIR/files.rs` names every file, as it is and gzipped.
+//! `OUT_DIR/opus.wasm` for pages that have pictures, or live sound that their browser does not decode; packs the page:
+//! `OUT_DIR/files.rs` names every file, as it is and gzipped.
 //!
-//! Whichever way is there is taken, and named: Debian's `rustc-web`, which brings the standard library's
-//! source; else the toolchain's own `wasm32-unknown-unknown`; else rustup adds that (never with `CI=true`: a
-//! build there does not change the machine). Debian's comes first because Safari 14 is among our browsers and
-//! takes MVP WebAssembly only: where the standard library is rebuilt it can be told so, while a prebuilt one
-//! must be lowered by a `wasm-opt` that knows how. They are built in a folder that dev and release builds
-//! share, by a cargo that inherits nothing of the outer one's flags.
+//! Whichever way is there is taken, and named: the standard library's source, as Debian's `rustc-web` or the toolchain's
+//! `rust-src` brings it; else rustup adds that (never with `CI=true`: a build there does not change the machine); else the
+//! toolchain's own `wasm32-unknown-unknown`. Source comes first because Safari 14 is among our browsers and takes MVP
+//! WebAssembly only: where the standard library is rebuilt it can be told so, and made a fifth smaller, while a prebuilt
+//! one must be lowered by a `wasm-opt` that knows how. They are built in a folder that dev and release builds share, by
+//! a cargo that inherits nothing of the outer one's flags.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Where Debian's packages put the standard library's source.
-const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
+/// Where a compiler's standard library is, within its folder.
+const STD: &str = "lib/rustlib/src/rust/library/std";
 
 /// What the page calls it, the room, and what of the room. The core comes last, so that its way of shrinking is the one that is
 /// told.
@@ -46,47 +47,63 @@ fn main() {
 
 /// How the core is compiled.
 enum Way {
+    /// With a standard library made anew.
+    Rebuilt { by: Compiler, linker: PathBuf },
     /// The toolchain has the target.
     Installed,
-    /// Debian's compiler and source; the path is a linker.
-    Debian { linker: PathBuf },
     /// None; the sentence says what to install.
     None(String),
 }
 
+/// One that has the standard library's source.
+struct Compiler {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    name: &'static str,
+}
+
 impl Way {
     fn find() -> Self {
-        let debian = Path::new(DEBIAN_STD).is_dir() && Path::new("/usr/bin/cargo").is_file();
-        if let (true, Some(linker)) = (debian, linker()) {
-            return Self::Debian { linker };
+        let may_add = env::var("CI").as_deref() != Ok("true");
+        let toolchain = sysroot().unwrap_or_default();
+        let cargo = PathBuf::from(var("CARGO"));
+        let debian = Compiler::of(Path::new("/usr"), "/usr/bin/cargo".into(), "Debian's rustc-web");
+        let by = debian
+            .or_else(|| Compiler::of(&toolchain, cargo.clone(), "the toolchain"))
+            .or_else(|| {
+                (may_add && rustup_adds(&["component", "add", "rust-src"]))
+                    .then(|| Compiler::of(&toolchain, cargo, "the toolchain"))?
+            });
+        if let (Some(by), Some(linker)) = (by, linker(&toolchain)) {
+            return Self::Rebuilt { by, linker };
         }
-        if has_target() || (env::var("CI").as_deref() != Ok("true") && rustup_adds_it()) {
+        if has_target() || (may_add && rustup_adds(&["target", "add", TARGET]) && has_target()) {
             return Self::Installed;
         }
-        Self::None(match debian {
-            true => "Debian's rustc-web is here, but no linker: `apt install lld`".into(),
-            false => format!(
-                "install Debian's compiler for it with `apt install rustc-web cargo-web rust-web-src lld`, \
-                 or the toolchain's with `rustup target add {TARGET}`"
-            ),
-        })
+        Self::None(
+            "install Debian's compiler for it with `apt install rustc-web cargo-web rust-web-src lld`, or the \
+             standard library's source with `rustup component add rust-src`"
+                .into(),
+        )
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self) -> String {
         match self {
-            Self::Installed => "the toolchain's own target",
-            Self::Debian { .. } => "Debian's rustc-web with the standard library rebuilt for MVP",
-            Self::None(_) => "none",
+            Self::Rebuilt { by, .. } => {
+                format!("{} with the standard library rebuilt for MVP", by.name)
+            }
+            Self::Installed => "the toolchain's own target".into(),
+            Self::None(_) => "none".into(),
         }
     }
 
     fn build(&self, house: &Path, target: &Path, part: (&str, &[&str])) -> Result<PathBuf, String> {
         let compile = |cargo| Self::compile(cargo, house, target, part);
         match self {
-            Self::Installed => compile(self.installed()),
+            Self::Installed => compile(installed()),
             // An older compiler does not know how to leave so much out.
-            Self::Debian { linker } => compile(self.debian(linker, &SMALL))
-                .or_else(|_| compile(self.debian(linker, &PLAIN))),
+            Self::Rebuilt { by, linker } => compile(by.rebuilding(linker, &SMALL))
+                .or_else(|_| compile(by.rebuilding(linker, &PLAIN))),
             Self::None(why) => Err(why.clone()),
         }
     }
@@ -111,24 +128,33 @@ impl Way {
         run(&mut cargo)?;
         Ok(target.join(TARGET).join(format!("release/{room}.wasm")))
     }
+}
 
-    fn installed(&self) -> Command {
-        let mut cargo = clean(&var("CARGO"));
-        cargo.env("RUSTC", var("RUSTC")).env("CARGO_PROFILE_RELEASE_PANIC", "abort");
-        cargo
+impl Compiler {
+    /// None where one of its parts is missing.
+    fn of(home: &Path, cargo: PathBuf, name: &'static str) -> Option<Self> {
+        let rustc = home.join("bin/rustc");
+        let is_whole = home.join(STD).is_dir() && cargo.is_file() && rustc.is_file();
+        is_whole.then_some(Self { cargo, rustc, name })
     }
 
-    fn debian(&self, linker: &Path, how: &How) -> Command {
-        let mut cargo = clean("/usr/bin/cargo".as_ref());
+    fn rebuilding(&self, linker: &Path, how: &How) -> Command {
+        let mut cargo = clean(self.cargo.as_os_str());
         let linker = format!("-Clinker={}", linker.display());
         let flags = [&["-Ctarget-cpu=mvp", &linker], how.flags].concat().join("\x1f");
         cargo
-            .env("RUSTC", "/usr/bin/rustc")
+            .env("RUSTC", &self.rustc)
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_ENCODED_RUSTFLAGS", flags)
             .args(how.std);
         cargo
     }
+}
+
+fn installed() -> Command {
+    let mut cargo = clean(&var("CARGO"));
+    cargo.env("RUSTC", var("RUSTC")).env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    cargo
 }
 
 /// What a compiler is told beyond what it is to compile.
@@ -188,21 +214,25 @@ fn has_target() -> bool {
     fs::read_dir(libs.trim()).is_ok_and(|mut entries| entries.any(holds_core))
 }
 
-fn rustup_adds_it() -> bool {
+fn rustup_adds(what: &[&str]) -> bool {
     let toolchain = env::var_os("RUSTUP_TOOLCHAIN");
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null());
+    rustup.args(what).stdout(Stdio::null()).stderr(Stdio::null());
     toolchain.into_iter().for_each(|name| {
         rustup.arg("--toolchain").arg(name);
     });
-    rustup.status().is_ok_and(|status| status.success()) && has_target()
+    rustup.status().is_ok_and(|status| status.success())
+}
+
+/// Where the toolchain is.
+fn sysroot() -> Option<PathBuf> {
+    let said = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output().ok()?;
+    Some(PathBuf::from(String::from_utf8(said.stdout).ok()?.trim()))
 }
 
 /// The toolchain's own `rust-lld`, or LLVM's.
-fn linker() -> Option<PathBuf> {
-    let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output().ok()?;
-    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim());
-    let own = sysroot.join("lib/rustlib").join(var("HOST")).join("bin/rust-lld");
+fn linker(toolchain: &Path) -> Option<PathBuf> {
+    let own = toolchain.join("lib/rustlib").join(var("HOST")).join("bin/rust-lld");
     let path = env::var_os("PATH").unwrap_or_default();
     let others = env::split_paths(&path).map(|folder| folder.join("wasm-ld"));
     std::iter::once(own).chain(others).find(|linker| linker.is_file())
@@ -244,7 +274,7 @@ fn shrink(core: &Path, way: &Way) -> Shrunk {
         "--llvm-nontrapping-fptoint-lowering",
     ];
     let small = ["-Oz", "--strip-producers", "--strip-target-features"].map(String::from);
-    let mvp = matches!(way, Way::Debian { .. });
+    let mvp = matches!(way, Way::Rebuilt { .. });
     let ran = if mvp {
         wasm_opt(core, &[&small[..], &["--mvp-features".into()]].concat())
     } else {
