@@ -114,9 +114,9 @@ impl Universe {
     fn off_grid(&self) -> Vec<u64> {
         let frame = FRAME.as_nanos() as u64;
         let Some(first) = self.stamps.first() else { return Vec::new() };
-        // Half a frame earlier, so that packets about the first are on one side.
-        let begin = first - frame / 2;
-        let mut places: Vec<u64> = self.stamps.iter().map(|it| (it - begin) % frame).collect();
+        // From half a frame before the first, so that packets about it are on one side.
+        let place = |stamp: &u64| (stamp.saturating_sub(*first) + frame / 2) % frame;
+        let mut places: Vec<u64> = self.stamps.iter().map(place).collect();
         places.sort_unstable();
         let middle = places[places.len() / 2];
         places.iter().map(|it| it.abs_diff(middle)).collect()
