@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use engine::phones::Limits;
@@ -21,6 +21,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 use wire::bloom::{ErrorCode, Event, ParticipantId, Request, parse_event};
 
 use crate::proxy::until;
@@ -621,6 +622,18 @@ fn a_planned_exit_says_goodbye_on_bloom_too() {
     assert_eq!(the_box.wait_for_the_end().0.code(), Some(0));
 }
 
+/// A recorder for this thread. Somebody listens for good besides: the last to stop listening makes every place that speaks
+/// deaf for a moment, in all threads.
+fn recorded<T>(say: impl FnOnce() -> T) -> (T, Vec<String>) {
+    static FOR_GOOD: Once = Once::new();
+    FOR_GOOD.call_once(|| drop(tracing_subscriber::registry().try_init()));
+    let recorder = Recorder::default();
+    let subscriber = tracing_subscriber::registry().with(recorder.clone());
+    let said = tracing::subscriber::with_default(subscriber, say);
+    let lines = recorder.0.lock().expect("nobody panics").clone();
+    (said, lines)
+}
+
 /// What a subscriber was told of: a line for each span when it ends, and one for each event.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<String>>>);
@@ -658,9 +671,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 
 #[test]
 fn bl10_spans_carry_participant_and_room_the_warning_its_participant_and_no_line_a_secret() {
-    let recorder = Recorder::default();
-    let subscriber = tracing_subscriber::registry().with(recorder.clone());
-    let (room, a, b) = tracing::subscriber::with_default(subscriber, || {
+    let ((room, a, b), lines) = recorded(|| {
         let board = board();
         let (mut first, a) = seat(&board);
         let (_second, b) = seat(&board);
@@ -679,7 +690,6 @@ fn bl10_spans_carry_participant_and_room_the_warning_its_participant_and_no_line
         }
         (room, a, b)
     });
-    let lines = recorder.0.lock().expect("nobody panics").clone();
     let (who, place) = (format!("participant_id={a}"), format!("room_id={room}"));
     for kind in ["CreateRoom", "Offer", "Answer", "IceCandidate", "LeaveRoom"] {
         let span = lines.iter().find(|it| it.contains(&format!("kind=\"{kind}\"")));
@@ -696,32 +706,28 @@ fn bl10_spans_carry_participant_and_room_the_warning_its_participant_and_no_line
 #[test]
 fn bl10_who_drops_out_is_thrown_out_or_finds_a_room_full_is_logged_with_the_room_and_so_is_its_end()
 {
-    let recorder = Recorder::default();
-    let subscriber = tracing_subscriber::registry().with(recorder.clone());
-    let (room, kept, [stuck, ninth, dropped]) =
-        tracing::subscriber::with_default(subscriber, || {
-            let board = board();
-            let (mut first, stuck) = seat(&board);
-            first.say(r#"{"type":"CreateRoom"}"#);
-            let room = board.glance().rooms[0].room_id;
-            let join = Request::JoinRoom { room_id: room.to_string() }.emit();
-            let mut others: Vec<_> = (0..7).map(|_| seat(&board)).collect();
-            others.iter_mut().for_each(|(it, _)| it.say(&join));
-            let (mut late, ninth) = seat(&board);
-            late.say(&join);
-            let (_, dropped) = others.pop().expect("seven");
-            // The first never reads, and others come and go until it has lost its place.
-            while board.glance().rooms[0].participants.iter().any(|it| it.participant_id == stuck) {
-                let (mut one, _) = seat(&board);
-                for _ in 0..9 {
-                    one.say(&join);
-                    one.say(r#"{"type":"LeaveRoom"}"#);
-                }
+    let ((room, kept, [stuck, ninth, dropped]), lines) = recorded(|| {
+        let board = board();
+        let (mut first, stuck) = seat(&board);
+        first.say(r#"{"type":"CreateRoom"}"#);
+        let room = board.glance().rooms[0].room_id;
+        let join = Request::JoinRoom { room_id: room.to_string() }.emit();
+        let mut others: Vec<_> = (0..7).map(|_| seat(&board)).collect();
+        others.iter_mut().for_each(|(it, _)| it.say(&join));
+        let (mut late, ninth) = seat(&board);
+        late.say(&join);
+        let (_, dropped) = others.pop().expect("seven");
+        // The first never reads, and others come and go until it has lost its place.
+        while board.glance().rooms[0].participants.iter().any(|it| it.participant_id == stuck) {
+            let (mut one, _) = seat(&board);
+            for _ in 0..9 {
+                one.say(&join);
+                one.say(r#"{"type":"LeaveRoom"}"#);
             }
-            let kept = board.keep(2).room_id();
-            (room, kept, [stuck, ninth, dropped])
-        });
-    let lines = recorder.0.lock().expect("nobody panics").clone();
+        }
+        let kept = board.keep(2).room_id();
+        (room, kept, [stuck, ninth, dropped])
+    });
     let has = |parts: &[String]| lines.iter().any(|it| parts.iter().all(|part| it.contains(part)));
     let who = |id: ParticipantId| format!("participant_id={id}");
     let (place, kind) = (format!("room_id={room}"), |it: &str| format!("kind=\"{it}\""));
