@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tools::crowd::{Crowd, Dialect, Manner, Party, word};
-use tools::running::Running;
+use tools::running::{Running, get};
 
 use crate::the_box::{PATIENCE, path};
 
@@ -54,6 +55,13 @@ fn sx02_an_order_reaches_everybody_plain_and_over_tls() {
     let plain = crowd(running.http(), false, 0, Manner::Good);
     let secure = crowd(running.https(), true, 100, Manner::Good);
     let mut crowds = [plain, secure];
+    // Whoever is welcomed and not yet known to the engine hears what is ordered just then once more, as one who joins.
+    let known = || {
+        let status = runtime.block_on(get(&running.socket(), "/api/v1/status")).expect("status");
+        let status: Value = serde_json::from_str(&status).expect("JSON");
+        status["show"]["phones"].as_u64()
+    };
+    until(&mut crowds, "the engine does not know all of them", |_| known() == Some(80));
     for number in 0..5 {
         runtime.block_on(running.post("go", "{}")).expect("GO");
         until(&mut crowds, "somebody has not heard an order", |crowds| {
