@@ -1,11 +1,43 @@
 // A film whose frames bear their number as a bar code: made, put into a file, and read off the screen again.
 
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { clickShow, startBox } from "./helpers.js";
+
 export const FRAMES_A_SECOND = 25;
 export const SECONDS = 8;
 const [WIDTH, HEIGHT, BITS] = [320, 180, 10];
 
 /** How browsers name a codec, and how WebM does. */
 const CODECS = { vp8: ["vp8", "V_VP8"], vp9: ["vp09.00.10.08", "V_VP9"], h264: ["avc1.42001f", ""] };
+
+/** A box whose show has these films as tracks, each by its file's name in `video` with how it is made; `cues` are its own. */
+export async function startCinema(browser, title, films, cues) {
+  // Any page of localhost may encode.
+  const studio = await startBox(clickShow);
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${studio.port}/healthz`);
+  const made = new Map();
+  for (const [file, how] of Object.entries(films)) made.set(file, await makeFilm(page, how));
+  await page.close();
+  await studio.stop();
+  return startBox((folder) => {
+    mkdirSync(join(folder, "video"), { recursive: true });
+    made.forEach((film, file) => writeFileSync(join(folder, "video", file), film));
+    const tracks = Object.keys(films).map((file) => `${file.split(".")[0]} = "video/${file}"`);
+    writeFileSync(join(folder, "show.toml"), `
+[show]
+title = "${title}"
+
+[tracks]
+${tracks.join("\n")}
+
+[[list]]
+name = "main"
+${cues}`);
+    return folder;
+  });
+}
 
 /** A WebM file, or of H.264 an MP4 file, encoded by the browser and put together here; its key frames large, if they are to be. */
 export async function makeFilm(page, { codec = "vp8", keyEvery = 5, large = false, count = FRAMES_A_SECOND * SECONDS } = {}) {

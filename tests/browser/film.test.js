@@ -1,51 +1,28 @@
 // A track with pictures plays in step: frame numbers are read off the screen of a page. Prints how far off they were.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { median, quantile } from "./capture.js";
-import { BITS, FRAMES_A_SECOND, SECONDS, makeFilm, readFilm } from "./film.js";
-import { clickShow, inStep, startBox, startBrowser, startOf, until, whyNot } from "./helpers.js";
+import { BITS, FRAMES_A_SECOND, SECONDS, readFilm, startCinema } from "./film.js";
+import { inStep, startBrowser, startOf, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 const FRAME_MS = 1000 / FRAMES_A_SECOND;
 let box;
 let browser;
 
-/** A show with a film that plays over and over. */
-const filmShow = (film) => (folder) => {
-  mkdirSync(join(folder, "video"), { recursive: true });
-  writeFileSync(join(folder, "video/numbers.webm"), film);
-  writeFileSync(join(folder, "show.toml"), `
-[show]
-title = "Film"
-
-[tracks]
-numbers = "video/numbers.webm"
-
-[[list]]
-name = "main"
-
+const OVER_AND_OVER = `
 [[list.cue]]
 number = 1
 name = "Film"
 phones = { track = "numbers", loop = "forever" }
-`);
-  return folder;
-};
+`;
 
 before(async () => {
   if (skip) return;
   browser = await startBrowser();
-  // Any page of localhost may encode.
-  const studio = await startBox(clickShow);
-  const page = await browser.newPage();
-  await page.goto(`http://localhost:${studio.port}/healthz`);
-  const film = await makeFilm(page);
-  await page.close();
-  await studio.stop();
-  box = await startBox(filmShow(film));
+  box = await startCinema(browser, "Film", { "numbers.webm": {} }, OVER_AND_OVER);
 });
 
 after(async () => {

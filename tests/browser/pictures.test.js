@@ -2,57 +2,34 @@
 // are read off the screen. Prints how far off they were.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { median, quantile } from "./capture.js";
-import { BITS, FRAMES_A_SECOND, SECONDS, makeFilm, readLive } from "./film.js";
-import { clickShow, inStep, startBox, startBrowser, until, whyNot } from "./helpers.js";
+import { BITS, FRAMES_A_SECOND, SECONDS, readLive, startCinema } from "./film.js";
+import { inStep, startBrowser, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 const FRAME_MS = 1000 / FRAMES_A_SECOND;
 let box;
 let browser;
 
-const show = (films) => (folder) => {
-  mkdirSync(join(folder, "video"), { recursive: true });
-  Object.entries(films).forEach(([name, film]) => writeFileSync(join(folder, "video", name), film));
-  writeFileSync(join(folder, "show.toml"), `
-[show]
-title = "Live pictures"
-
-[tracks]
-numbers = "video/numbers.webm"
-large = "video/large.mp4"
-old = "video/old.webm"
-
-[[list]]
-name = "main"
-
+const FILMS = {
+  // Whoever joins has to wait long for a key frame, or get the last one.
+  "numbers.webm": { codec: "vp9", keyEvery: 100 },
+  "large.mp4": { codec: "h264", keyEvery: 25, large: true },
+  "old.webm": {},
+};
+const WORDS = `
 [[list.cue]]
 number = 1
 name = "Words"
 phones = { text = "Good evening" }
-`);
-  return folder;
-};
+`;
 
 before(async () => {
   if (skip) return;
   browser = await startBrowser();
-  // Any page of localhost may encode.
-  const studio = await startBox(clickShow);
-  const page = await browser.newPage();
-  await page.goto(`http://localhost:${studio.port}/healthz`);
-  const films = {
-    // Whoever joins has to wait long for a key frame, or get the last one.
-    "numbers.webm": await makeFilm(page, { codec: "vp9", keyEvery: 100 }),
-    "large.mp4": await makeFilm(page, { codec: "h264", keyEvery: 25, large: true }),
-    "old.webm": await makeFilm(page),
-  };
-  await page.close();
-  await studio.stop();
-  box = await startBox(show(films));
+  box = await startCinema(browser, "Live pictures", FILMS, WORDS);
 });
 
 after(async () => {

@@ -1,8 +1,8 @@
 //! Sound and pictures for all phones: made once, encoded once, sent to each.
 //!
 //! In: what is to be heard, or a film to be seen. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data`
-//! (SX-11), whose time says when all phones are to hear it; of a film its pictures as they lie in the file. On a thread of its own with an absolute timer; the hub's queue is never
-//! waited for.
+//! (SX-11), whose time says when all phones are to hear it; of a film its pictures as they lie in the file, when
+//! `engine::peers::Showing` has them due. On a thread of its own with an absolute timer; the hub's queue is never waited for.
 
 use std::f32::consts::TAU;
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use engine::peers::Piece;
+use engine::peers::{Piece, Showing};
 use engine::sound::Pcm;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
@@ -39,8 +39,6 @@ const HANDLING: Span = Span::from_millis(10);
 const FILM_AHEAD: Span = Span::from_secs(1);
 /// Of a picture in one message: as base64 it leaves room for others beside it.
 const PART_MAX: usize = 30 << 10;
-/// A film that is later stood still.
-const FILM_LATE_MAX: Span = Span::from_secs(1);
 /// So many packets late, the machine stood still: what was missed is left out.
 const LATE_MAX: i64 = 10;
 /// Not a whole part of any rate, so that a packet lost or doubled is to be seen in the wave.
@@ -99,16 +97,13 @@ struct OnAir {
     sound: Sound,
     /// Of the next chunk.
     index: u64,
-    showing: Showing,
+    screening: Screening,
 }
 
 /// How far a film is.
 #[derive(Default)]
-struct Showing {
-    /// When this pass began.
-    began: Option<MonoTime>,
-    /// How long a pass is, as far as it was seen.
-    length: Span,
+struct Screening {
+    times: Showing,
     /// Not due yet.
     next: Option<Unit>,
 }
@@ -140,7 +135,7 @@ impl Air {
         if let Some(orders) = &self.orders {
             // A thread that is gone plays nothing.
             let on_air =
-                |(track, sound)| OnAir { track, sound, index: 0, showing: Showing::default() };
+                |(track, sound)| OnAir { track, sound, index: 0, screening: Screening::default() };
             let _ = orders.send(sound.map(on_air));
         }
     }
@@ -189,10 +184,10 @@ impl Studio {
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
     fn turn(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
-        let OnAir { track, sound: Sound::Film { film, lost }, index, showing } = on_air else {
+        let OnAir { track, sound: Sound::Film { film, lost }, index, screening } = on_air else {
             return self.send(on_air).map(|made| made + PACKET);
         };
-        self.show(track, film, showing, index).map_err(|why| lost(why.to_string())).ok()
+        self.show(track, film, screening, index).map_err(|why| lost(why.to_string())).ok()
     }
 
     /// Every picture that is due, and when the next one is.
@@ -200,34 +195,26 @@ impl Studio {
         &mut self,
         track: &TrackId,
         film: &mut Film,
-        showing: &mut Showing,
+        screening: &mut Screening,
         index: &mut u64,
     ) -> Result<MonoTime, FilmTrouble> {
         let now = self.setup.clock.mono_now();
-        let began = showing.began.get_or_insert(now);
         loop {
-            let Some(unit) =
-                showing.next.take().map_or_else(|| film.next_unit(), |it| Ok(Some(it)))?
-            else {
-                let length = std::mem::take(&mut showing.length);
-                if length == Span::ZERO {
+            let next = screening.next.take().map_or_else(|| film.next_unit(), |it| Ok(Some(it)))?;
+            let Some(unit) = next else {
+                if !screening.times.handle_end() {
                     return Err(FilmTrouble::Damaged("it holds no pictures".into()));
                 }
-                // From the beginning again, where it ends.
-                *began += length;
                 film.rewind()?;
                 continue;
             };
-            let due = *began + unit.at;
+            let due = screening.times.due(now, unit.at);
             if due > now {
-                showing.next = Some(unit);
+                screening.next = Some(unit);
                 return Ok(due);
             }
-            if now - due > FILM_LATE_MAX {
-                *began += now - due;
-            }
-            showing.length = showing.length.max(unit.at + unit.lasts);
-            self.send_picture(track, film.codec(), &unit, *began + unit.at, index);
+            screening.times.handle_left(unit.at, unit.lasts);
+            self.send_picture(track, film.codec(), &unit, due, index);
         }
     }
 
