@@ -37,7 +37,7 @@ struct Inner {
 
 /// What the page's clock says when the machine's says something.
 #[derive(Debug, Clone, Copy)]
-struct PageClock {
+pub(super) struct PageClock {
     opened: MonoTime,
     crystal: Ppm,
     rounding: Rounding,
@@ -53,7 +53,11 @@ const SKEW_MAX: Ppm = Ppm(50.0);
 const DATE_OFF_MAX: Span = Span::from_secs(5);
 
 impl PageClock {
-    fn exact(&self, at: MonoTime) -> MonoTime {
+    pub(super) fn new(opened: MonoTime, crystal: Ppm, rounding: Rounding) -> Self {
+        Self { opened, crystal, rounding }
+    }
+
+    pub(super) fn exact(&self, at: MonoTime) -> MonoTime {
         let gone = at - self.opened;
         let more = (gone.ns() as f64 * self.crystal.0 * 1e-6).round() as i64;
         PAGE_BEGINS + gone + Span::from_ns(more)
@@ -64,7 +68,7 @@ impl PageClock {
     }
 
     /// What the machine's clock reads when the page's exact one does.
-    fn machine(&self, page: MonoTime) -> MonoTime {
+    pub(super) fn machine(&self, page: MonoTime) -> MonoTime {
         let gone = page - PAGE_BEGINS;
         let more = gone.ns() as f64 * self.crystal.0 * 1e-6 / (1.0 + self.crystal.0 * 1e-6);
         self.opened + gone - Span::from_ns(more.round() as i64)
@@ -86,7 +90,7 @@ impl Guest {
             2 => Rounding::Fuzz(step(100), seed ^ number as u64),
             _ => Rounding::Floor(step(1_000)),
         };
-        let page = PageClock { opened: mono_now(), crystal, rounding };
+        let page = PageClock::new(mono_now(), crystal, rounding);
         let start = Start {
             chance: format!("{:032x}", chance.bits()),
             unix_ms: unix,
@@ -169,7 +173,7 @@ impl Guest {
         }
         let mut turn = state.core.handle(self.page.read(now), event);
         let Inner { core, orders, .. } = &mut *state;
-        if orders.look(now, core.clock(), |page| self.page.machine(page)) {
+        if orders.look(now, core.clock(), &self.page) {
             let painted = state.core.handle(self.page.read(now), Event::Painted);
             turn = Turn { acts: turn.acts.into_iter().chain(painted.acts).collect(), ..painted };
         }

@@ -139,6 +139,8 @@ impl fmt::Display for Report {
             errors.absolute.count as u64 + errors.without_time,
         )?;
         writeln!(f, "  sounded from its time   {}", self.sounds.absolute)?;
+        writeln!(f, "  … where it came late, by {}", self.sounds.late_by)?;
+        writeln!(f, "  … then from its place   {}", self.sounds.late_from_place)?;
         writeln!(
             f,
             "  {} of what was ordered came too late, {} never; {} cues, ordered ahead by {}",
