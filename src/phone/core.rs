@@ -672,7 +672,7 @@ impl Core {
         let bound_ms = reading.map(|reading| reading.bound.millis_f64());
         let (ready, of) = self.player.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
-        let doing = self.player.doing(self.net(now));
+        let doing = self.doing(now);
         match (self.refused, bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
             (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {
@@ -684,6 +684,14 @@ impl Core {
             (_, None) => State::FindingTheBeat,
             _ if ready < of && doing != Doing::Playing => State::Loading { ready, of },
             (_, Some(bound_ms)) => State::InStep { bound_ms, doing },
+        }
+    }
+
+    /// What is live sounds, too, though no order says so.
+    fn doing(&self, now: MonoTime) -> Doing {
+        match self.player.doing(self.net(now)) {
+            Doing::Ready if self.live.buffer(now).is_some() => Doing::Playing,
+            doing => doing,
         }
     }
 }

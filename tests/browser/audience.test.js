@@ -46,13 +46,15 @@ const STATES = {
   full: look({ state: "full" }),
   outdated: look({ state: "outdated" }),
   bluetooth: look(inStep("playing"), { errors: { ...errors, output_ms: null, output_source: "doubtful" } }),
+  film: look(inStep("playing"), ORANGE),
+  "film-live": look(inStep("ready")),
   lamp: look(inStep("playing"), { ...ORANGE, wants_torch: true }),
   "lamp-refused": look(inStep("ready"), { wants_torch: true }),
   ear: look(inStep("playing"), {
     ...ORANGE, nudge_ms: 12, duet: { is_on: false, news: { news: "found", late_ms: 25.04, sigma_ms: 0.2 } },
   }),
 };
-const SIZES = { small: [360, 640], tall: [390, 844], side: [640, 360] };
+const SIZES = { small: [320, 568], tall: [390, 844], side: [640, 360] };
 
 /** A language that shows by its brackets what went through the words, and that runs from right to left. */
 function bracketed() {
@@ -74,17 +76,20 @@ async function dressed(language, [width, height], letters) {
     const words = createWords(language === "xx" ? "en" : language, table);
     words.dress(document);
     for (const id of ["silent", "keep-on"]) document.getElementById(id).hidden = false;
+    window.wall = document.createElement("div");
+    document.body.prepend(window.wall);
     window.view = createView(document, words, { nudged() {}, calibrate() {}, reload() {}, lend() {} });
   }, { language, letters });
   return page;
 }
 
 async function show(page, name) {
-  await page.evaluate(({ look, ear, lamp }) => {
+  await page.evaluate(({ look, ear, lamp, film }) => {
+    window.wall.className = film ? "films lit" : "films";
     window.view.tellLamp(lamp);
     window.view.show(look);
     document.getElementById("ear").hidden = !ear;
-  }, { look: STATES[name], ear: name === "ear", lamp: name === "lamp-refused" ? "refused" : "free" });
+  }, { look: STATES[name], ear: name === "ear", lamp: name === "lamp-refused" ? "refused" : "free", film: name.startsWith("film") });
 }
 
 /** In the page: what is cut off, and every text that is seen. */
@@ -111,7 +116,8 @@ function inspect() {
   }
   // Of what wraps, the first line.
   const box = (id) => document.getElementById(id).getClientRects()[0] || {};
-  return { wrong, texts, lamp: box("lamp").left, line: box("line").left, tap: box("tap").bottom, height: innerHeight };
+  const ink = getComputedStyle(document.getElementById("words")).color;
+  return { wrong, texts, ink, lamp: box("lamp").left, line: box("line").left, tap: box("tap").bottom, height: innerHeight };
 }
 
 async function photograph(page, name) {
@@ -136,6 +142,10 @@ for (const [language, direction] of [["en", "ltr"], ["ja", "ltr"], ["xx", "rtl"]
           assert.equal(seen.line > seen.lamp, direction === "ltr", `${where}: the lamp stands before the line`);
           if (/^(join|wake)$/.test(name) && (size !== "side" || letters === "100%")) {
             assert.ok(seen.tap > 0 && seen.tap <= seen.height, `${where}: the button is seen without scrolling`);
+          }
+          if (name.startsWith("film")) {
+            assert.equal(seen.ink, "rgb(255, 255, 255)", `${where}: whatever ink the colour under the film asks for`);
+            assert.ok(!seen.texts.some(([id]) => id === "idle"), `${where}: the film alone is seen`);
           }
           if (language !== "xx") continue;
           const ofTheShow = ["words", "door-title", "idle"];

@@ -40,6 +40,8 @@ async function main() {
   await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
   await box.order("air", { what: "burst" });
   await until("all hear it", async () => (await all(pages)).every(({ clicks }) => clicks.length > 8), 40);
+  const doing = await Promise.all(pages.map((page) => page.getAttribute("body", "data-doing")));
+  assert.ok(doing.every((it) => it === "playing"), `the pages say ${doing}`);
   const firsts = (await all(pages)).map(({ clicks }) => clicks.length);
   await until("all have heard enough", async () => (await all(pages)).every(({ clicks }, k) => clicks.length > firsts[k] + BURSTS), 60);
   const ears = await all(pages);
