@@ -27,6 +27,16 @@ export function lacks(browser) {
   return null;
 }
 
+/** Has a story told, and then ends what it has begun, the last first; it says `later` what that is. */
+export async function tell(story) {
+  const ending = [];
+  try {
+    await story((end) => { ending.unshift(end); });
+  } finally {
+    for (const end of ending) await end();
+  }
+}
+
 /** What a story, `node FILE WORD` beside this file, measured in a namespace of its own. */
 export async function told(file, word) {
   const story = fileURLToPath(new URL(file, import.meta.url));

@@ -1,24 +1,15 @@
 // What `live.test.js` has five pages live through, in a network namespace: `node live.js chromium`.
 
 import assert from "node:assert/strict";
-import { HERE } from "./alone.js";
-import { BURSTS, IN_STEP_MS, all, bursts, peersOf } from "./bursts.js";
-import { between, capture, captureOrders, clickTimes, quantile, stoodStillMs } from "./capture.js";
+import { HERE, tell } from "./alone.js";
+import { BURSTS, IN_STEP_MS, all, bursts, enter, hearEnough, peersOf } from "./bursts.js";
+import { between, captureOrders, clickTimes, quantile, stoodStillMs } from "./capture.js";
 import { freePorts, inStep, startBox, startBrowser, startProxy, until } from "./helpers.js";
 
 /** Five of a hundred are lost, and each is up to 20 ms late. */
 const BAD = ["--up", "loss=5%,jitter=even:10ms", "--down", "loss=5%,jitter=even:10ms"];
 
-const ending = [];
-const later = (act) => { ending.unshift(act); };
-
-try {
-  await main();
-} finally {
-  for (const act of ending) await act();
-}
-
-async function main() {
+await tell(async (later) => {
   const [port] = await freePorts(1);
   const box = await startBox(bursts, { peers: port });
   later(() => box.stop());
@@ -26,12 +17,22 @@ async function main() {
   later(() => packets.close());
   const near = `http://localhost:${box.port}/`;
   // Over plain HTTP there is no decoder of the browser's to be hidden, and no worklet to listen with.
+  const hide = (page) => page.addInitScript(() => { delete window.AudioDecoder; });
   const ways = {
     opus: { url: near },
     plain: { url: `http://${HERE}:${box.port}/`, ear: captureOrders },
-    ours: { url: near, hide: true },
-    pcm16: { url: near, hide: true, lose: "**/page/opus.wasm" },
-    lossy: { url: near, way: `a=candidate:1 1 udp 2130706431 ${HERE} ${packets.port} typ host` },
+    ours: { url: near, prepare: hide },
+    pcm16: {
+      url: near,
+      async prepare(page) {
+        await hide(page);
+        await page.route("**/page/opus.wasm", (route) => route.abort());
+      },
+    },
+    lossy: {
+      url: near,
+      prepare: (page) => page.addInitScript(sendBy, `a=candidate:1 1 udp 2130706431 ${HERE} ${packets.port} typ host`),
+    },
   };
   const browsers = await Promise.all(Object.keys(ways).map(() => startBrowser()));
   browsers.forEach((it) => later(() => it.close()));
@@ -39,11 +40,9 @@ async function main() {
   await Promise.all(pages.map(inStep));
   await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
   await box.order("air", { what: "burst" });
-  await until("all hear it", async () => (await all(pages)).every(({ clicks }) => clicks.length > 8), 40);
+  const firsts = await hearEnough(pages);
   const doing = await Promise.all(pages.map((page) => page.getAttribute("body", "data-doing")));
   assert.ok(doing.every((it) => it === "playing"), `the pages say ${doing}`);
-  const firsts = (await all(pages)).map(({ clicks }) => clicks.length);
-  await until("all have heard enough", async () => (await all(pages)).every(({ clicks }, k) => clicks.length > firsts[k] + BURSTS), 60);
   const ears = await all(pages);
   const times = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
   const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
@@ -66,18 +65,7 @@ async function main() {
   const { up, down } = await packets.account();
   assert.ok(down.lost > 0, "packets were lost");
   console.log(`${up.lost + down.lost} of ${up.packets + down.packets} packets of the lossy one were lost`);
-}
-
-async function enter(browser, { url, way, hide, lose, ear = capture }) {
-  const page = await browser.newPage({ bypassCSP: true });
-  await page.addInitScript(ear);
-  if (hide) await page.addInitScript(() => { delete window.AudioDecoder; });
-  if (way) await page.addInitScript(sendBy, way);
-  if (lose) await page.route(lose, (route) => route.abort());
-  await page.goto(url);
-  await page.click("#tap");
-  return page;
-}
+});
 
 /** In the page: makes this way the only one to the box. */
 function sendBy(way) {

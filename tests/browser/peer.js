@@ -16,9 +16,8 @@ import { createInterface } from "node:readline";
 import {
   clickShow, freePorts, house, startBox, startBrowser, startFirefox, startProxy, stateOf, tools, until,
 } from "./helpers.js";
-import { HERE } from "./alone.js";
+import { HERE, tell } from "./alone.js";
 import { startPulse, whyNoPulse } from "./pulse.js";
-
 
 /** Five of a hundred are lost, and each is up to 80 ms late. */
 const BAD = ["--up", "loss=5%,jitter=even:40ms", "--down", "loss=5%,jitter=even:40ms"];
@@ -27,14 +26,12 @@ const TONE = { hz: 997, level: 0.25 };
 const RELAY = { lowest: 61000, highest: 61100, secret: "not-a-secret-in-a-test" };
 
 const name = process.argv[2];
-const ending = [];
-const later = (act) => { ending.unshift(act); };
+let later;
 
-try {
-  await (name === "relay" ? meetByRelay() : main());
-} finally {
-  for (const act of ending) await act();
-}
+await tell((ends) => {
+  later = ends;
+  return name === "relay" ? meetByRelay() : main();
+});
 
 async function main() {
   const at = await serve();

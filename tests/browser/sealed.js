@@ -1,21 +1,12 @@
 // What `sealed.test.js` has pages live through, in a network namespace: `node sealed.js chromium`.
 
 import assert from "node:assert/strict";
-import { HERE } from "./alone.js";
-import { BURSTS, IN_STEP_MS, all, bursts, peersOf } from "./bursts.js";
-import { between, capture, clickTimes, quantile, stoodStillMs } from "./capture.js";
+import { HERE, tell } from "./alone.js";
+import { BURSTS, IN_STEP_MS, all, bursts, enter, hearEnough, meddle, peersOf } from "./bursts.js";
+import { between, captureOrders, clickTimes, quantile, stoodStillMs } from "./capture.js";
 import { freePorts, inStep, startBox, startBrowser, until } from "./helpers.js";
 
-const ending = [];
-const later = (act) => { ending.unshift(act); };
-
-try {
-  await main();
-} finally {
-  for (const act of ending) await act();
-}
-
-async function main() {
+await tell(async (later) => {
   const [port] = await freePorts(1);
   const box = await startBox((folder) => bursts(folder, "seal = true"), { peers: port });
   later(() => box.stop());
@@ -23,11 +14,11 @@ async function main() {
   const secure = `https://localhost:${box.securePort}/`;
   const ways = {
     opus: { url: `${secure}#token=${token}` },
-    ours: { url: `${secure}#token=${token}`, first: () => { delete window.AudioDecoder; } },
-    meddled: { url: `${secure}#token=${token}`, first: meddle },
+    ours: { url: `${secure}#token=${token}`, prepare: (page) => page.addInitScript(() => { delete window.AudioDecoder; }) },
+    meddled: { url: `${secure}#token=${token}`, prepare: (page) => page.addInitScript(meddle) },
     stranger: { url: secure },
-    // An ear needs a worklet, which pages over plain HTTP have not.
-    plain: { url: `http://${HERE}:${box.port}/`, deaf: true },
+    // Over plain HTTP there is no worklet to listen with.
+    plain: { url: `http://${HERE}:${box.port}/`, ear: captureOrders },
   };
   const browsers = await Promise.all(Object.keys(ways).map(() => startBrowser()));
   browsers.forEach((it) => later(() => it.close()));
@@ -36,10 +27,7 @@ async function main() {
   await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
   await box.order("air", { what: "burst" });
   const invited = pages.slice(0, 3);
-  const heardBy = async (some) => (await all(some)).map(({ clicks }) => clicks.length);
-  await until("the invited hear it", async () => (await heardBy(invited)).every((count) => count > 8), 40);
-  const firsts = await heardBy(invited);
-  await until("they have heard enough", async () => (await heardBy(invited)).every((count, k) => count > firsts[k] + BURSTS), 60);
+  const firsts = await hearEnough(invited);
 
   const ears = (await all(invited)).slice(0, 2);
   const [opus, ours] = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
@@ -51,7 +39,7 @@ async function main() {
   assert.ok(p95 <= IN_STEP_MS + still, `${p95} ms apart`);
 
   const [stranger, plain] = pages.slice(3);
-  assert.deepEqual(await heardBy([stranger]), [0], "who has no key hears nothing");
+  assert.deepEqual((await all([stranger, plain])).map(({ clicks }) => clicks.length), [0, 0], "who has no key hears nothing");
   const line = (page) => page.locator("#sealed").textContent();
   assert.match(await line(stranger), /Ask for an invitation/);
   assert.match(await line(plain), /https:\/\//);
@@ -68,31 +56,6 @@ async function main() {
   const refused = (await statuses()).map(({ live_refused: count }) => count).filter(Boolean);
   assert.equal(refused.length, 3, "the other two could open everything");
   const { stdout } = await box.command("phones");
-  assert.match(stdout, /left out \d+ pieces? of live sound: the last was (changed on the way|a repetition)/);
+  assert.match(stdout, /left out \d+ pieces? of what is live: the last was (changed on the way|a repetition)/);
   console.log(stdout.split("\n").filter((it) => it.includes("left out")).join("; "));
-}
-
-async function enter(browser, { url, first, deaf }) {
-  const context = await browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
-  const page = await context.newPage();
-  if (!deaf) await page.addInitScript(capture);
-  if (first) await page.addInitScript(first);
-  await page.goto(url);
-  await page.click("#tap");
-  return page;
-}
-
-/** In the page: somebody on the way changes one piece of live sound in ten, and says another one twice. */
-function meddle() {
-  const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
-  Object.defineProperty(RTCDataChannel.prototype, "onmessage", {
-    set(hear) {
-      let count = 0;
-      set.call(this, this.label !== "media" ? hear : ({ data }) => {
-        count += 1;
-        hear({ data: count % 10 === 3 ? data.replace(/"chunk_index":(\d+)/, (_, index) => `"chunk_index":${Number(index) + 1}`) : data });
-        if (count % 10 === 7) hear({ data });
-      });
-    },
-  });
-}
+});
