@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use engine::show::Show;
 use engine::told::{Air as What, Input};
-use io::film::Film;
-use io::peers::{Air, Sound, TRACK_HZ};
+use io::film::{Film, Soundtrack};
+use io::peers::{Air, Feature, Sound, TRACK_HZ};
 use io::sound::{LiveInput, decode};
 use units::TrackId;
 
@@ -100,9 +100,13 @@ impl Sources {
         Ok(Sound::Input { input, lost: self.lost(What::Input) })
     }
 
+    /// A film is shown without its sound, where it has none to be heard.
     fn film(&self, what: What, path: &Path) -> Result<Sound, String> {
         let film = Film::open(path).map_err(|error| error.to_string())?;
-        Ok(Sound::Film { film, lost: self.lost(what) })
+        let mute = self.mute(what);
+        let sound = Soundtrack::open(path).map_err(|error| error.to_string());
+        let sound = sound.and_then(|it| it.ok_or("it has none".into())).map_err(&mute).ok();
+        Ok(Sound::Film(Box::new(Feature { film, sound, lost: self.lost(what), mute })))
     }
 
     /// Hears why it ended by itself.
@@ -110,6 +114,14 @@ impl Sources {
         let reports = self.reports.clone();
         Box::new(move |why| {
             let _ = reports.send(Input::NotOnAir { what, why });
+        })
+    }
+
+    /// Hears why it is shown without its sound.
+    fn mute(&self, what: What) -> Box<dyn Fn(String) + Send> {
+        let reports = self.reports.clone();
+        Box::new(move |why| {
+            let _ = reports.send(Input::WithoutSound { what, why });
         })
     }
 }

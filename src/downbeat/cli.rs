@@ -173,8 +173,8 @@ Examples:
     },
     /// Let phones with a peer connection hear or see something live, or end that
     #[command(after_help = "\
-A file sounds once it has been read, over and over; `status` says what is on air. Of a film the pictures are shown: H.264 in
-MP4, or VP9 in WebM.
+A file sounds once it has been read, over and over; `status` says what is on air. A film is shown and heard: H.264 in MP4, or
+VP9 in WebM, with sound in AAC-LC, Opus, Vorbis or MP3.
 
 Examples:
   downbeat air tone       a sine of 997 Hz, to hear whether anything comes

@@ -23,6 +23,7 @@ fn words(show: &Show, said: &Said) -> Option<String> {
         Said::Timecode { list, follows: true, at } => format!("{list} follows timecode {at}"),
         Said::Timecode { list, follows: false, at } => format!("{list} has lost timecode {at}"),
         Said::NotOnAir { what, why } => format!("{what} is not on air: {why}"),
+        Said::WithoutSound { what, why } => format!("{what} is shown without its sound: {why}"),
         Said::Clock { what } => what.clone(),
         Said::Late { order, by } => format!("order {order} was late by {by}"),
     })

@@ -286,6 +286,13 @@ pub enum Input {
         /// A sentence.
         why: String,
     },
+    /// The film that is on air is seen without its sound.
+    WithoutSound {
+        /// Which.
+        what: Air,
+        /// A sentence.
+        why: String,
+    },
     /// A phone says what it is, and how far off it sounds.
     PhoneCalibrated {
         /// Its socket.
@@ -419,6 +426,13 @@ pub enum Said {
     },
     /// What was to be heard live cannot be, and nothing is.
     NotOnAir {
+        /// As it was named.
+        what: String,
+        /// A sentence.
+        why: String,
+    },
+    /// A film is on air without its sound.
+    WithoutSound {
         /// As it was named.
         what: String,
         /// A sentence.

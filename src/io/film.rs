@@ -1,10 +1,12 @@
-//! The pictures of a film, unit by unit, as phones decode them: H.264 and VP9, in MP4, WebM and Matroska.
+//! The pictures of a film, unit by unit, as phones decode them: H.264 and VP9, in MP4, WebM and Matroska; and its sound
+//! ([`Soundtrack`]).
 //!
 //! In: a file. Out: every picture in the order of decoding, with its time, as `media_data` carries it; nothing is encoded
 //! anew. Of two libraries the one reads MP4's boxes and the other WebM's elements. How pictures lie in an MP4 file is worked
 //! out here, since the library's own way of doing it panics over tables that do not fit each other, and believes any count.
 
 mod mp4;
+mod sound;
 mod webm;
 
 use std::fs::File;
@@ -15,6 +17,8 @@ use std::path::Path;
 use units::Span;
 use wire::pictures;
 use wire::solusync::MediaCodec;
+
+pub use sound::{Opener, Soundtrack};
 
 /// A picture, as it goes out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,9 @@ pub enum FilmTrouble {
     /// Convert it. A track it may be all the same: there browsers read it.
     #[error("{0}; live pictures are H.264 in MP4 or VP9 in WebM")]
     Unfit(String),
+    /// Show it without its sound, or convert that.
+    #[error("{0}; live films are heard in AAC-LC, MP3, Opus and Vorbis")]
+    Unheard(String),
     /// Copy or export it again.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -79,22 +86,16 @@ impl Film {
     /// # Errors
     /// [`FilmTrouble`].
     pub fn read(mut source: Box<dyn Source>) -> Result<Self, FilmTrouble> {
-        contained(|| {
-            let mut head = Vec::new();
-            source.seek(SeekFrom::Start(0))?;
-            source.by_ref().take(8).read_to_end(&mut head)?;
-            source.seek(SeekFrom::Start(0))?;
-            match head[..] {
-                [_, _, _, _, b'f', b't', b'y', b'p'] => {
-                    let (codec, mp4) = mp4::Mp4::open(source)?;
-                    Ok(Self { codec, reel: Reel::Mp4(mp4) })
-                }
-                [0x1a, 0x45, 0xdf, 0xa3, ..] => {
-                    let (codec, webm) = webm::Webm::open(source)?;
-                    Ok(Self { codec, reel: Reel::Webm(Box::new(webm)) })
-                }
-                _ => Err(FilmTrouble::Unfit("it is no film".into())),
+        contained(|| match head(&mut source)?[..] {
+            [_, _, _, _, b'f', b't', b'y', b'p'] => {
+                let (codec, mp4) = mp4::Mp4::open(source)?;
+                Ok(Self { codec, reel: Reel::Mp4(mp4) })
             }
+            [0x1a, 0x45, 0xdf, 0xa3, ..] => {
+                let (codec, webm) = webm::Webm::open(source)?;
+                Ok(Self { codec, reel: Reel::Webm(Box::new(webm)) })
+            }
+            _ => Err(FilmTrouble::Unfit("it is no film".into())),
         })
     }
 
@@ -159,6 +160,15 @@ impl std::fmt::Debug for Film {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Film").field("codec", &self.codec).finish_non_exhaustive()
     }
+}
+
+/// The first octets, by which films are told apart.
+fn head(source: &mut Box<dyn Source>) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    source.seek(SeekFrom::Start(0))?;
+    source.by_ref().take(8).read_to_end(&mut head)?;
+    source.seek(SeekFrom::Start(0))?;
+    Ok(head)
 }
 
 /// A library's mistake about one film is that film's end, and nobody else's.

@@ -24,6 +24,8 @@ pub mod rdm;
 pub mod sacn;
 pub mod sealed;
 pub mod solusync;
+#[cfg(not(target_arch = "wasm32"))] // what a page gets is decoded as it comes
+pub mod soundtrack;
 pub mod stored;
 pub mod stun;
 pub mod time;

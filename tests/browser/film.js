@@ -1,4 +1,5 @@
-// A film whose frames bear their number as a bar code: made, put into a file, and read off the screen again.
+// A film whose frames bear their number as a bar code, and are heard now and then: made, put into a file, and read off the
+// screen again.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,12 +8,18 @@ import { clickShow, startBox } from "./helpers.js";
 export const FRAMES_A_SECOND = 25;
 export const SECONDS = 8;
 const [WIDTH, HEIGHT, BITS] = [320, 180, 10];
+/** A film with sound bursts at every eighth frame, but not at its first: so it is told from one that is moved by as much. */
+export const BURST_EVERY = 8;
+/** How long after its frame a burst is as loud as `capture.js` listens for: AAC's rises within a window of 43 ms. */
+export const RISES_MS = { opus: 0.1, aac: 6.9 };
+const SOUND_HZ = 48_000;
 
 /** How browsers name a codec, and how WebM does. */
 const CODECS = { vp8: ["vp8", "V_VP8"], vp9: ["vp09.00.10.08", "V_VP9"], h264: ["avc1.42001f", ""] };
 
-/** A box whose show has these films as tracks, each by its file's name in `video` with how it is made; `cues` are its own. */
-export async function startCinema(browser, title, films, cues) {
+/** A box whose show has these films as tracks, each by its file's name in `video` with how it is made; `cues` are its own, and
+ * `more` is under its `[show]`. */
+export async function startCinema(browser, title, films, cues, more = "") {
   // Any page of localhost may encode.
   const studio = await startBox(clickShow);
   const page = await browser.newPage();
@@ -28,6 +35,7 @@ export async function startCinema(browser, title, films, cues) {
     writeFileSync(join(folder, "show.toml"), `
 [show]
 title = "${title}"
+${more}
 
 [tracks]
 ${tracks.join("\n")}
@@ -39,13 +47,82 @@ ${cues}`);
   });
 }
 
-/** A WebM file, or of H.264 an MP4 file, encoded by the browser and put together here; its key frames large, if they are to be. */
-export async function makeFilm(page, { codec = "vp8", keyEvery = 5, large = false, count = FRAMES_A_SECOND * SECONDS } = {}) {
+/** A WebM file, or of H.264 an MP4 file, encoded by the browser and put together here; its key frames large, if they are to
+ * be; with its `sound` in Opus or AAC. */
+export async function makeFilm(page, how = {}) {
+  const { codec = "vp8", keyEvery = 5, large = false, count = FRAMES_A_SECOND * SECONDS, sound, burstEvery = BURST_EVERY } = how;
   const size = large ? { width: 640, height: 360 } : { width: WIDTH, height: HEIGHT };
-  const how = { rate: FRAMES_A_SECOND, count, ...size, bits: BITS, codec: CODECS[codec][0], keyEvery, large };
-  const { frames, description } = await page.evaluate(encode, how);
+  const { frames, description } = await page.evaluate(encode, {
+    rate: FRAMES_A_SECOND, count, ...size, bits: BITS, codec: CODECS[codec][0], keyEvery, large,
+  });
   const whole = frames.map(({ data, isKey }) => ({ data: Buffer.from(data, "base64"), isKey }));
-  return codec === "h264" ? mp4(whole, Buffer.from(description, "base64"), size) : webm(whole, CODECS[codec][1]);
+  const burstsS = Array.from({ length: Math.ceil(count / burstEvery) }, (_, k) => (k * burstEvery) / FRAMES_A_SECOND).slice(1);
+  const heard = sound === "opus" ? await opus(page, count / FRAMES_A_SECOND, burstsS)
+    : sound === "aac" ? aac(count / FRAMES_A_SECOND, burstsS) : how.heard;
+  return codec === "h264" ? mp4(whole, Buffer.from(description, "base64"), size, heard) : webm(whole, CODECS[codec][1], heard);
+}
+
+/** Bursts of 8 ms at 997 Hz, encoded by the browser: packets of 20 ms, and what its decoder has to know. */
+async function opus(page, seconds, burstsS) {
+  const { packets, head } = await page.evaluate(encodeOpus, { seconds, burstsS, hz: SOUND_HZ });
+  return { packets: packets.map((it) => Buffer.from(it, "base64")), head: Buffer.from(head, "base64") };
+}
+
+/** In the page. */
+async function encodeOpus({ seconds, burstsS, hz }) {
+  const base64 = (octets) => btoa(Array.from(octets, (it) => String.fromCharCode(it)).join(""));
+  const packets = [];
+  let head = "";
+  let broken = null;
+  const encoder = new AudioEncoder({
+    output(chunk, { decoderConfig } = {}) {
+      const data = new Uint8Array(chunk.byteLength);
+      chunk.copyTo(data);
+      packets.push(base64(data));
+      if (decoderConfig && decoderConfig.description) head = base64(new Uint8Array(decoderConfig.description));
+    },
+    error(error) { broken = error; },
+  });
+  encoder.configure({ codec: "opus", sampleRate: hz, numberOfChannels: 1, bitrate: 96_000 });
+  const samples = new Float32Array(seconds * hz);
+  for (const fromS of burstsS) {
+    const from = Math.round(fromS * hz);
+    for (let n = 0; n < 0.008 * hz; n += 1) samples[from + n] = 0.9 * Math.sin((2 * Math.PI * 997 * n) / hz);
+  }
+  const frames = hz / 50;
+  for (let at = 0; at < samples.length; at += frames) {
+    const data = new Float32Array(frames);
+    data.set(samples.subarray(at, at + frames));
+    const piece = new AudioData({ format: "f32", sampleRate: hz, numberOfFrames: frames, numberOfChannels: 1, timestamp: (at * 1e6) / hz, data });
+    encoder.encode(piece);
+    piece.close();
+  }
+  await encoder.flush();
+  if (broken) throw broken;
+  return { packets, head };
+}
+
+const AAC_FRAMES = 1024;
+
+/**
+ * The same in AAC-LC, which no free browser encodes, written bit by bit (ISO/IEC 14496-3, 4.4.2): every packet is silent, but
+ * for those with one line of the spectrum, 996 Hz. A burst rises from the first sample of its packet on, and falls in the next
+ * one. The first packet is before the beginning, as encoders have it.
+ */
+function aac(seconds, burstsS) {
+  const loud = new Set(burstsS.map((atS) => 1 + Math.round((atS * SOUND_HZ) / AAC_FRAMES)));
+  const length = 1 + Math.ceil((seconds * SOUND_HZ) / AAC_FRAMES);
+  return { packets: Array.from({ length }, (_, k) => aacPacket(loud.has(k))), config: Buffer.from([0x11, 0x88]) };
+}
+
+function aacPacket(isLoud) {
+  // Ten bands of nothing, and one of codebook 1 as loud as the gain says: in it lines 40 to 43, of which the third is 1, and
+  // 44 to 47. The gain is 0.84 of full scale.
+  const [bands, lines] = isLoud ? ["001011 0 0000 01010 0001 00001 0", "10110 0"] : ["000000 0", ""];
+  // A single channel, its gain, one long window, so many bands and no prediction; no pulses, noise shaping or gain control.
+  const bits = `000 0000 ${(199).toString(2)} 0000 ${bands} 000 ${lines} 111`.replace(/ /g, "");
+  const octets = bits.padEnd(Math.ceil(bits.length / 8) * 8, "0").match(/.{8}/g);
+  return Buffer.from(octets.map((it) => parseInt(it, 2)));
 }
 
 /** In the page: every frame's number as bars, the lowest bit first, and behind them their opposites; between them noise, if
@@ -111,8 +188,9 @@ const uint = (value) => {
 
 const text = (words) => Buffer.from(words, "latin1");
 
-/** A cluster a second, each with its place in the index, so that a browser finds every second. */
-function webm(frames, codec) {
+/** A cluster a second, each with its place in the index, so that a browser finds every second. Sound is Opus in packets of
+ * 20 ms, unless it says its `codec` and the times of its packets. */
+function webm(frames, codec, sound) {
   const durationMs = Buffer.alloc(8);
   durationMs.writeDoubleBE((frames.length * 1000) / FRAMES_A_SECOND);
   const head = element("1a45dfa3", element("4282", text("webm")), element("4287", uint(4)), element("4285", uint(2)));
@@ -120,16 +198,20 @@ function webm(frames, codec) {
     element("4d80", text("downbeat")), element("5741", text("downbeat")));
   const video = element("e0", element("b0", uint(WIDTH)), element("ba", uint(HEIGHT)));
   const tracks = element("1654ae6b", element("ae", element("d7", uint(1)), element("73c5", uint(1)), element("83", uint(1)),
-    element("86", text(codec)), video));
+    element("86", text(codec)), video), ...(sound ? [soundTrack(sound)] : []));
+  const blocks = [
+    ...frames.map(({ data, isKey }, k) => ({ track: 1, atMs: (k * 1000) / FRAMES_A_SECOND, isKey, data })),
+    ...(sound ? sound.packets : []).map((data, k) => ({ track: 2, atMs: sound.timesMs ? sound.timesMs[k] : k * 20, isKey: true, data })),
+  ].sort((a, b) => a.atMs - b.atMs);
   const clusters = Array.from({ length: Math.ceil(frames.length / FRAMES_A_SECOND) }, (_, second) => {
-    const blocks = frames.slice(second * FRAMES_A_SECOND, (second + 1) * FRAMES_A_SECOND).map(({ data, isKey }, k) => {
+    const within = blocks.filter(({ atMs }) => Math.floor(atMs / 1000) === second).map(({ track, atMs, isKey, data }) => {
       const place = Buffer.alloc(4);
-      place[0] = 0x81;
-      place.writeInt16BE((k * 1000) / FRAMES_A_SECOND, 1);
+      place[0] = 0x80 | track;
+      place.writeInt16BE(Math.round(atMs - second * 1000), 1);
       place[3] = isKey ? 0x80 : 0;
       return element("a3", place, data);
     });
-    return element("1f43b675", element("e7", uint(second * 1000)), ...blocks);
+    return element("1f43b675", element("e7", uint(second * 1000)), ...within);
   });
   // All lengths are of eight octets, so that the index is as long whatever it says.
   const index = (from) => {
@@ -144,6 +226,15 @@ function webm(frames, codec) {
   const before = info.length + tracks.length;
   const cues = index(before + index(0).length);
   return Buffer.concat([head, element("18538067", info, tracks, cues, ...clusters)]);
+}
+
+/** Opus comes out of its decoder later than its time, by what its head says at octets 10 and 11 (RFC 7845, 5.1). */
+function soundTrack({ head, codec = "A_OPUS", hz = SOUND_HZ }) {
+  const rate = Buffer.alloc(8);
+  rate.writeDoubleBE(hz);
+  const delay = codec === "A_OPUS" ? [element("56aa", uint(Math.round((head.readUInt16LE(10) * 1e9) / SOUND_HZ))), element("56bb", uint(80_000_000))] : [];
+  return element("ae", element("d7", uint(2)), element("73c5", uint(2)), element("83", uint(2)), element("86", text(codec)),
+    element("63a2", head), ...delay, element("e1", element("b5", rate), element("9f", uint(1))));
 }
 
 /** A box of MP4 (ISO/IEC 14496-12, 4.2). */
@@ -163,13 +254,16 @@ const words = (...all) => Buffer.concat(all.map((it) => {
   return bytes;
 }));
 
-/** All frames in one chunk, and the tables behind them. */
-function mp4(frames, config, { width, height }) {
+/** All frames in one chunk, the sound in another, and the tables behind them. */
+function mp4(frames, config, { width, height }, sound) {
   const head = box("ftyp", words("isom", 0, "isom", "avc1"));
   const scale = 1000;
   const tick = scale / FRAMES_A_SECOND;
   const length = frames.length * tick;
   const unity = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000);
+  const data = frames.map((frame) => frame.data);
+  const chunkAt = head.length + 8;
+  const soundAt = chunkAt + data.reduce((sum, it) => sum + it.length, 0);
   const entry = Buffer.alloc(78);
   entry.writeUInt16BE(1, 6);
   entry.writeUInt16BE(width, 24);
@@ -185,16 +279,41 @@ function mp4(frames, config, { width, height }) {
     box("stts", words(0, 1, frames.length, tick)),
     box("stss", words(0, keys.length, ...keys)),
     box("stsc", words(0, 1, 1, frames.length, 1)),
-    box("stsz", words(0, 0, frames.length, ...frames.map(({ data }) => data.length))),
-    box("stco", words(0, 1, head.length + 8)));
+    box("stsz", words(0, 0, frames.length, ...data.map((it) => it.length))),
+    box("stco", words(0, 1, chunkAt)));
   const media = box("mdia",
     box("mdhd", words(0, 0, 0, scale, length, 0x55c4_0000)),
     box("hdlr", words(0, 0, "vide", 0, 0, 0), Buffer.from("video\0")),
     box("minf", box("vmhd", words(1, 0, 0)), box("dinf", box("dref", words(0, 1), box("url ", words(1)))), tables));
   const track = box("trak", box("tkhd", words(3, 0, 0, 1, 0, length, 0, 0, 0, 0), unity, words(width << 16, height << 16)), media);
   const movie = box("moov",
-    box("mvhd", words(0, 0, 0, scale, length, 0x10000, 0x100_0000, 0, 0), unity, words(0, 0, 0, 0, 0, 0, 2)), track);
-  return Buffer.concat([head, box("mdat", ...frames.map(({ data }) => data)), movie]);
+    box("mvhd", words(0, 0, 0, scale, length, 0x10000, 0x100_0000, 0, 0), unity, words(0, 0, 0, 0, 0, 0, 3)), track,
+    ...(sound ? [aacTrack(sound, { at: soundAt, length, unity })] : []));
+  return Buffer.concat([head, box("mdat", ...data, ...(sound ? sound.packets : [])), movie]);
+}
+
+/** With an edit list that leaves the first packet out. */
+function aacTrack({ packets, config }, { at, length, unity }) {
+  const said = (tag, ...inside) => Buffer.concat([Buffer.from([tag, Buffer.concat(inside).length]), ...inside]);
+  const decoder = said(4, Buffer.from([0x40, 0x15, 0, 0, 0]), words(0, 0), said(5, config));
+  const esds = box("esds", words(0), said(3, Buffer.from([0, 2, 0]), decoder, said(6, Buffer.from([2]))));
+  const entry = Buffer.alloc(28);
+  entry.writeUInt16BE(1, 6);
+  entry.writeUInt16BE(1, 16);
+  entry.writeUInt16BE(16, 18);
+  entry.writeUInt32BE(SOUND_HZ * 0x10000, 24);
+  const tables = box("stbl",
+    box("stsd", words(0, 1), box("mp4a", entry, esds)),
+    box("stts", words(0, 1, packets.length, AAC_FRAMES)),
+    box("stsc", words(0, 1, 1, packets.length, 1)),
+    box("stsz", words(0, 0, packets.length, ...packets.map((it) => it.length))),
+    box("stco", words(0, 1, at)));
+  const media = box("mdia",
+    box("mdhd", words(0, 0, 0, SOUND_HZ, packets.length * AAC_FRAMES, 0x55c4_0000)),
+    box("hdlr", words(0, 0, "soun", 0, 0, 0), Buffer.from("sound\0")),
+    box("minf", box("smhd", words(0, 0)), box("dinf", box("dref", words(0, 1), box("url ", words(1)))), tables));
+  const edits = box("edts", box("elst", words(0, 1, length, AAC_FRAMES, 0x10000)));
+  return box("trak", box("tkhd", words(3, 0, 0, 2, 0, length, 0, 0, 0, 0x100_0000), unity, words(0, 0)), edits, media);
 }
 
 /**

@@ -1,11 +1,12 @@
-// Live pictures: the box sends a film's access units as they lie in the file, pages decode them by WebCodecs. Frame numbers
-// are read off the screen. Prints how far off they were.
+// Live films: the box sends a film's access units as they lie in the file, pages decode them by WebCodecs; its sound goes as all
+// live sound does. Frame numbers are read off the screen, bursts of a tone are heard at the output. Prints how far off they were.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { median, quantile } from "./capture.js";
-import { BITS, FRAMES_A_SECOND, SECONDS, readLive, startCinema } from "./film.js";
+import { all, enter, meddle } from "./bursts.js";
+import { between, capture, clickTimes, median, quantile, stoodStillMs } from "./capture.js";
+import { BITS, BURST_EVERY, FRAMES_A_SECOND, RISES_MS, SECONDS, readLive, startCinema } from "./film.js";
 import { inStep, startBrowser, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
@@ -15,8 +16,10 @@ let browser;
 
 const FILMS = {
   // Whoever joins has to wait long for a key frame, or get the last one.
-  "numbers.webm": { codec: "vp9", keyEvery: 100 },
+  "numbers.webm": { codec: "vp9", keyEvery: 100, sound: "opus" },
   "large.mp4": { codec: "h264", keyEvery: 25, large: true },
+  "spoken.mp4": { codec: "h264", sound: "aac" },
+  "mute.webm": { codec: "vp9", count: 50 },
   "old.webm": {},
 };
 const WORDS = `
@@ -41,6 +44,7 @@ async function open(path, prepare = () => {}) {
   const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: true });
   page.on("pageerror", (error) => console.error(path, error));
   await page.addInitScript(readLive, BITS);
+  await page.addInitScript(capture);
   await page.addInitScript(prepare);
   await page.goto(`http://localhost:${box.port}${path}`);
   if (path === "/") {
@@ -91,6 +95,9 @@ test("sx11: live pictures in VP9 are seen at their times, and who joins between 
   const { shown, lost } = await first.evaluate(() => window.downbeat.pictures());
   assert.ok(shown > 4 * FRAMES_A_SECOND, `${shown} were drawn`);
   assert.equal(lost, 0);
+  const phones = async () => JSON.parse((await box.command("phones", "--json")).stdout).phones;
+  await until("the box knows what each has shown", async () => (await phones()).every(({ status }) => status?.pictures?.shown > 4 * FRAMES_A_SECOND), 30);
+  t.diagnostic(`told to the box: ${JSON.stringify((await phones())[0].status.pictures)}`);
   if (process.env.SHOTS) await first.screenshot({ path: join(process.env.SHOTS, "live-pictures.png") });
   await box.command("air");
   for (const page of [first, late, screen]) {
@@ -112,14 +119,107 @@ test("sx11: live pictures in H.264 out of an MP4 file are seen at their times, i
   await page.close();
 });
 
-test("sx11: a browser without WebCodecs says in plain words that it cannot show them, and a film of another codec is not put on air", { skip, timeout: 60_000 }, async () => {
+/** Times of bursts and of numbers seen, milliseconds of network time. */
+async function together(page, risesMs) {
+  const { film, ear, offMs } = await page.evaluate(() => ({
+    film: window.film, ear: window.heard(), offMs: window.downbeat.netMs() - performance.timeOrigin - performance.now(),
+  }));
+  const clicks = clickTimes(ear).map((ms) => ms + offMs - risesMs);
+  // As long as a burst is loud it is heard again and again.
+  const bursts = clicks.filter((ms, k) => k === 0 || ms - clicks[k - 1] > 100);
+  const at = (is) => film.filter(({ number }) => is(number)).map(({ atMs }) => atMs);
+  return { bursts, frames: at((it) => it > 0 && it % BURST_EVERY === 0), firsts: at((it) => it === 0), stillMs: stoodStillMs(ear, 0) };
+}
+
+for (const [name, how, risesMs] of [["numbers", "VP9 and Opus out of WebM", RISES_MS.opus], ["spoken", "H.264 and AAC out of MP4", RISES_MS.aac]]) {
+  test(`sx11: a live film in ${how} is heard when it is seen, pass after pass`, { skip, timeout: 120_000 }, async (t) => {
+    const page = await open("/");
+    await box.command("air", name);
+    await until("it was over twice", async () => (await count(page)) > 2.3 * SECONDS * FRAMES_A_SECOND, 60);
+    const { bursts, frames, firsts, stillMs } = await together(page, risesMs);
+    await box.command("air");
+    const inTime = bursts.filter((ms) => ms > frames[0] && ms < frames[frames.length - 1]);
+    const apart = between(frames, inTime);
+    const half = Math.floor(apart.length / 2);
+    t.diagnostic(`sound after its picture: middle ${said(median(apart))}, p95 ${said(quantile(apart, 0.95))}, worst ${said(quantile(apart, 1))} of ${apart.length} bursts, pictures of ${said(FRAME_MS)}; first half ${said(median(apart.slice(0, half)))}, second ${said(median(apart.slice(half)))}; sound stood still for ${said(stillMs)}`);
+    assert.ok(apart.length > 2 * SECONDS * FRAMES_A_SECOND / BURST_EVERY * 0.9, `${apart.length} bursts were heard`);
+    assert.ok(Math.abs(median(apart)) < FRAME_MS / 2, "nearer to its own picture than to another");
+    assert.ok(quantile(apart, 0.9) < FRAME_MS + stillMs, "and so are all but a few");
+    // Were it off by some bursts, one would be heard at the film's first picture.
+    const alone = firsts.filter((ms) => bursts.every((burst) => Math.abs(burst - ms) > 100));
+    assert.deepEqual(alone, firsts);
+    assert.ok(firsts.length >= 2);
+    await page.close();
+  });
+}
+
+test("sx11: a film without sound is shown all the same, and that it has none is said once", { skip, timeout: 60_000 }, async () => {
+  const page = await open("/");
+  await box.command("air", "mute");
+  await until("it was over twice", async () => (await count(page)) > 2 * 50 + 5, 40);
+  assert.equal(box.said().match(/mute is shown without its sound: it has none/g).length, 1);
+  assert.equal((await page.evaluate(() => window.heard())).clicks.length, 0);
+  await box.command("air");
+  await page.close();
+});
+
+test("sx11: a browser without WebCodecs says in plain words that it cannot show them, and hears them; and a film of another codec is not put on air", { skip, timeout: 60_000 }, async () => {
   const page = await open("/", () => { delete window.VideoDecoder; });
   await box.command("air", "numbers");
   await page.waitForSelector(".excuse");
   assert.match(await page.textContent(".excuse"), /this browser cannot show it/);
   assert.equal(await page.evaluate(() => window.parts.length), 0, "and gets none");
+  await until("it hears some bursts all the same", () => page.evaluate(() => window.heard().clicks.length > 3));
   await box.command("air", "old");
   await until("the box says why", async () => /its pictures are V_VP8/.test(box.said()));
   await box.command("air");
   await page.close();
+});
+
+test("sx20: a sealed film is seen and heard at its times with a token, and not without, nor what was meddled with", { skip, timeout: 120_000 }, async (t) => {
+  const sealed = await startCinema(browser, "Sealed", { "numbers.webm": { codec: "vp9", sound: "opus" } }, WORDS, "seal = true");
+  try {
+    const token = (await sealed.command("token", "--role", "audience")).stdout.trim().split("\n").pop();
+    const url = `https://localhost:${sealed.securePort}/`;
+    const phone = (more, prepare = () => {}) => enter(browser, {
+      url: `${url}${more}`,
+      async prepare(page) {
+        await page.addInitScript(readLive, BITS);
+        await prepare(page);
+      },
+    });
+    const invited = await phone(`#token=${token}`);
+    const meddled = await phone(`#token=${token}`, (page) => page.addInitScript(meddle));
+    const stranger = await phone("");
+    const pages = [invited, meddled, stranger];
+    await Promise.all(pages.map(inStep));
+    await Promise.all(pages.map((page) => until("its channel is open", () => page.evaluate(() => window.downbeat.channels().media?.readyState === "open"))));
+    await sealed.command("air", "numbers");
+    // Who joins between key frames is sent pictures that were counted before the sound of that time.
+    await until("pictures are there", async () => (await count(invited)) > 2 * FRAMES_A_SECOND, 40);
+    const late = await phone(`#token=${token}`);
+    for (const [name, page] of [["invited", invited], ["late", late]]) {
+      await until("it has seen a second of it", async () => (await count(page)) > FRAMES_A_SECOND, 40);
+      await until("and hears it", async () => (await together(page, RISES_MS.opus)).bursts.length > 12, 40);
+      const { bursts, frames } = await together(page, RISES_MS.opus);
+      const apart = between(frames, bursts.filter((ms) => ms > frames[0]));
+      t.diagnostic(`${name}: sound after its picture: middle ${said(median(apart))} of ${apart.length} bursts`);
+      assert.ok(Math.abs(median(apart)) < FRAME_MS / 2);
+    }
+    assert.ok((await count(meddled)) > 0, "what was not meddled with is seen");
+    const status = async (k) => JSON.parse((await sealed.command("phones", "--json")).stdout).phones.map(({ status: it }) => it || {})[k];
+    await until("the box knows that somebody meddles", async () => ["changed", "replayed"].includes((await status(1)).live_refused_why), 30);
+    await until("and who has no token", async () => (await status(2)).live_refused_why === "no_token", 30);
+    const { pictures } = await status(1);
+    assert.ok(pictures.shown > 0 && pictures.lost > 0, JSON.stringify(pictures));
+    for (const k of [0, 3]) assert.equal((await status(k)).live_refused, undefined, "to who was invited nothing was repeated or changed");
+    const [{ clicks }] = await all([stranger]);
+    assert.deepEqual([await count(stranger), clicks.length, (await status(2)).pictures], [0, 0, undefined]);
+    assert.match(await stranger.locator("#sealed").textContent(), /Ask for an invitation/);
+    const { stdout } = await sealed.command("phones");
+    assert.match(stdout, /pictures shown/);
+    t.diagnostic(stdout.split("\n").filter((it) => /left out|pictures shown/.test(it)).join("; "));
+  } finally {
+    await sealed.stop();
+  }
 });

@@ -185,6 +185,69 @@ async fn sx11_what_an_alsa_input_hears_goes_on_air() {
     assert_eq!(the_box.ask_json(&["status"])["show"]["on_air"], "input");
 }
 
+/// A box whose show has a film of `tests/vectors/film` as its track `film`.
+pub fn with_film(place: Place, name: &str) -> Place {
+    let vector = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/film");
+    std::fs::copy(std::path::Path::new(vector).join(name), place.path(name)).expect("copied");
+    let show = std::fs::read_to_string(place.path("show.toml")).expect("it was written");
+    let show = show.replacen("[tracks]", &format!("[tracks]\nfilm = \"{name}\""), 1);
+    std::fs::write(place.path("show.toml"), show).expect("written");
+    place
+}
+
+/// When the fourth picture of each pass is seen, and when each burst begins to be heard; microseconds.
+async fn seen_and_heard(phone: &Caller, passes: usize) -> [Vec<i64>; 2] {
+    let (mut seen, mut heard): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
+    while heard.len() < passes {
+        let (_, chunk) = chunk(phone).await;
+        let at = chunk.timestamp.micros();
+        if chunk.codec.has_pictures() {
+            seen.extend((chunk.chunk_index % 6 == 3).then_some(at));
+            continue;
+        }
+        let loud = samples(&chunk).iter().position(|it| it.abs() > 0.4);
+        let begins = loud.map(|frame| at + frame as i64 * 1_000 / 48);
+        heard.extend(begins.filter(|at| heard.last().is_none_or(|last| at - last > 100_000)));
+    }
+    [seen, heard]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_a_live_film_is_heard_with_its_pictures_pass_after_pass() {
+    const PASSES: usize = 25;
+    // AAC's burst does not begin with the picture, but is as loud as that 14.9 ms later.
+    let films = [
+        ("opus.webm", MediaCodec::Vp9, 0),
+        ("vorbis.webm", MediaCodec::Vp9, 0),
+        ("aac.mp4", MediaCodec::H264, 14_900),
+    ];
+    for (name, codec, later) in films {
+        let the_box = with_film(Place::new(), name).run();
+        let phone = call(&the_box, &[MediaCodec::Pcm16, codec]).await;
+        assert!(the_box.ask(&["air", "film"]).status.success());
+        let [seen, heard] = seen_and_heard(&phone, PASSES).await;
+        // Before the first picture that came, nobody is to say whose burst it is.
+        let heard = heard.iter().filter(|at| **at > seen[0] - 20_000);
+        let off: Vec<i64> = heard.zip(&seen).map(|(heard, seen)| heard - seen - later).collect();
+        println!("{name}: {off:?} µs after their pictures");
+        assert!(off.len() >= PASSES - 2, "{name}: {}", off.len());
+        assert!(off.iter().all(|off| off.abs() < 1_500), "{name}: {off:?} µs");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_a_film_whose_sound_nobody_can_decode_is_shown_and_says_so() {
+    let mut the_box = with_film(Place::new(), "broken-sound-he-aac.mp4").run();
+    let phone = call(&the_box, &[MediaCodec::Opus, MediaCodec::H264]).await;
+    assert!(the_box.ask(&["air", "film"]).status.success());
+    let line =
+        the_box.wait_for_line("film is shown without its sound: its sound cannot be decoded");
+    assert!(line.contains("AAC-LC"), "{line}");
+    for _ in 0..20 {
+        assert_eq!(chunk(&phone).await.1.codec, MediaCodec::H264);
+    }
+}
+
 #[test]
 fn an_input_that_is_not_there_is_said_not_to_be_on_air() {
     let mut the_box = TheBox::start();

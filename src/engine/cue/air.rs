@@ -29,6 +29,13 @@ impl Engine {
         }
     }
 
+    /// It is seen, and not heard.
+    pub(super) fn without_sound(&mut self, what: Air, why: String) {
+        if let Some(it) = self.on_air.as_ref().filter(|it| it.what == what) {
+            self.say(Said::WithoutSound { what: it.name.clone(), why });
+        }
+    }
+
     fn find_air(&self, what: &str) -> Result<OnAir, Refusal> {
         let name = what.to_owned();
         let media = || self.show.tracks.get(&TrackId(name.clone())).map(|&media| Air::Media(media));

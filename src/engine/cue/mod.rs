@@ -263,6 +263,7 @@ impl Engine {
             Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
             Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
             Input::NotOnAir { what, why } => self.not_on_air(what, why),
+            Input::WithoutSound { what, why } => self.without_sound(what, why),
         }
         self.settle(now);
     }

@@ -29,7 +29,7 @@ use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
 pub use pictures::{Backlog, Piece, Reel};
 pub use places::{Address, places};
-pub use showing::Showing;
+pub use showing::{Moment, Showing};
 
 /// So long may a connection take from the offer to its first packet under DTLS.
 const SETUP_MAX: Span = Span::from_secs(30);

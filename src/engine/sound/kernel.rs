@@ -45,6 +45,11 @@ impl Kernel {
         Self { half, rows, exact: stretch == 1.0 }
     }
 
+    /// Samples on each side of a place that count.
+    pub(super) fn half(&self) -> usize {
+        self.half
+    }
+
     /// Whether the sample itself may stand for the place `part` after it.
     pub(super) fn is_exact(&self, part: f64) -> bool {
         self.exact && part == 0.0

@@ -16,6 +16,7 @@ mod pcm;
 mod plan;
 mod playback;
 mod render;
+mod rerate;
 mod servo;
 
 pub use debut::Debuts;
@@ -23,4 +24,5 @@ pub use pcm::Pcm;
 pub use plan::{Plan, PlanRoute, Ramp, Voice};
 pub use playback::{Playback, Start, ends};
 pub use render::{FrameGrid, Renderer};
+pub use rerate::Rerate;
 pub use servo::{Servo, ServoState, Stamp, Taken};

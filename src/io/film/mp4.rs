@@ -1,31 +1,40 @@
-//! Where the pictures of an MP4 file lie, and when they are seen (ISO/IEC 14496-12, 8.6 and 8.7).
+//! Where the pictures and the sound of an MP4 file lie, and when they are seen and heard (ISO/IEC 14496-12, 8.6 and 8.7).
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::repeat_n;
 
-use re_mp4::{BoxHeader, BoxType, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox};
+use re_mp4::{
+    BoxHeader, BoxType, FourCC, MoovBox, Mp4aBox, ReadBox, StblBox, StsdBoxContent, TrakBox,
+};
 use units::Span;
 use wire::pictures::Avc;
 use wire::solusync::MediaCodec;
+use wire::soundtrack;
 
+use super::sound::{Coding, Packets, SoundPacket};
 use super::{FilmTrouble, LASTS, Source, Unit, place};
 
 /// The tables of a day's pictures are smaller.
 const MOVIE_MAX: u64 = 256 << 20;
-/// More are those of two days.
-const PICTURES_MAX: usize = 8 << 20;
+/// More are those of two days, and the sound of two.
+const PIECES_MAX: usize = 8 << 20;
 
 pub(super) struct Mp4 {
+    track: Track,
+    /// None of codecs that lie there as they go out.
+    avc: Option<Avc>,
+}
+
+/// Pieces of one kind in the file, and how far they were read.
+pub(super) struct Track {
     source: Box<dyn Source>,
     places: Vec<Place>,
     next: usize,
     /// Ticks in a second.
     scale: u32,
-    /// None of codecs that lie there as they go out.
-    avc: Option<Avc>,
 }
 
-/// A picture in the file; times in ticks.
+/// A piece in the file; times in ticks, from the earliest on.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     offset: u64,
@@ -38,43 +47,26 @@ impl Mp4 {
     pub(super) fn open(mut source: Box<dyn Source>) -> Result<(MediaCodec, Self), FilmTrouble> {
         let end = source.seek(SeekFrom::End(0))?;
         let movie = movie(&mut source, end)?;
-        let videos = movie.traks.iter().filter_map(|it| Some((codec(it)?, it)));
-        let Some((codec, track)) = videos.min_by_key(|(codec, _)| codec.is_err()) else {
-            return Err(FilmTrouble::Unfit("it has no pictures".into()));
-        };
+        let (video, codec) = video(&movie)?;
         let (codec, avc) = codec?;
-        let scale = track.mdia.mdhd.timescale;
-        let places = match places(&track.mdia.minf.stbl, end) {
-            Ok(places) => places,
-            Err(Some(beyond)) => {
-                let why = format!("it is cut off: picture {} is missing", beyond + 1);
-                return Err(FilmTrouble::Damaged(why));
-            }
-            Err(None) => {
-                let why = "the tables of its pictures contradict each other".into();
-                return Err(FilmTrouble::Damaged(why));
-            }
-        };
-        let (Some(_), 1..) = (places.first(), scale) else {
-            return Err(FilmTrouble::Unfit("it has no pictures in its head (fragmented?)".into()));
-        };
-        let mp4 = Self { source, places, next: 0, scale, avc };
-        Ok((codec, mp4))
+        let (places, _) = read_places(video, end, "picture")?;
+        let scale = video.mdia.mdhd.timescale;
+        if places.is_empty() || scale == 0 {
+            let why = "it has no pictures in its head (fragmented?)".into();
+            return Err(FilmTrouble::Unfit(why));
+        }
+        Ok((codec, Self { track: Track { source, places, next: 0, scale }, avc }))
     }
 
     pub(super) fn length(&self) -> Span {
-        let ends = self.places.iter().map(|it| self.span(it.at) + self.lasts(it));
+        let track = &self.track;
+        let ends = track.places.iter().map(|it| track.span(it.at) + track.lasts(it));
         ends.max().unwrap_or(Span::ZERO)
     }
 
     pub(super) fn next_unit(&mut self) -> Result<Option<Unit>, FilmTrouble> {
-        let Some(&found) = self.places.get(self.next) else { return Ok(None) };
-        self.next += 1;
-        let (at, lasts) = (self.span(found.at), self.lasts(&found));
-        // It lies within the file, so it is no larger than that.
-        let mut data = vec![0; found.size as usize];
-        self.source.seek(SeekFrom::Start(found.offset))?;
-        self.source.read_exact(&mut data)?;
+        let Some((found, mut data)) = self.track.read()? else { return Ok(None) };
+        let (at, lasts) = (self.track.span(found.at), self.track.lasts(&found));
         if let Some(avc) = &self.avc {
             let lies = || FilmTrouble::Damaged(format!("a picture makes no sense {}", place(at)));
             data = avc.stream(&data).ok_or_else(lies)?;
@@ -83,16 +75,123 @@ impl Mp4 {
     }
 
     pub(super) fn rewind(&mut self) {
-        self.next = 0;
+        self.track.next = 0;
+    }
+}
+
+impl Track {
+    fn read(&mut self) -> Result<Option<(Place, Vec<u8>)>, FilmTrouble> {
+        let Some(&found) = self.places.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        // It lies within the file, so it is no larger than that.
+        let mut data = vec![0; found.size as usize];
+        self.source.seek(SeekFrom::Start(found.offset))?;
+        self.source.read_exact(&mut data)?;
+        Ok(Some((found, data)))
     }
 
     fn span(&self, ticks: i64) -> Span {
-        Span::from_ns((i128::from(ticks) * 1_000_000_000 / i128::from(self.scale)) as i64)
+        span(ticks, self.scale)
     }
 
     fn lasts(&self, it: &Place) -> Span {
         Some(self.span(it.lasts.into())).filter(|it| *it > Span::ZERO).unwrap_or(LASTS)
     }
+}
+
+/// The sound of such a file.
+pub(super) struct Mp4Sound {
+    track: Track,
+    /// From the first picture to the first piece.
+    begins: Span,
+}
+
+impl Mp4Sound {
+    /// None where the film has no sound.
+    pub(super) fn open(mut source: Box<dyn Source>) -> Result<Option<(Coding, Self)>, FilmTrouble> {
+        let end = source.seek(SeekFrom::End(0))?;
+        let movie = movie(&mut source, end)?;
+        let mut sounds = movie.traks.iter().filter(|it| it.mdia.hdlr.handler_type == SOUND);
+        let Some(sound) = sounds.next() else { return Ok(None) };
+        let coding = sound_coding(sound)?;
+        let (video, _) = video(&movie)?;
+        let seen = begins(&movie, video, read_places(video, end, "picture")?.1);
+        let (places, first) = read_places(sound, end, "packet")?;
+        let begins = begins(&movie, sound, first) - seen;
+        let track = Track { source, places, next: 0, scale: sound.mdia.mdhd.timescale };
+        Ok(Some((coding, Self { track, begins })))
+    }
+}
+
+impl Packets for Mp4Sound {
+    fn next_packet(&mut self) -> Result<Option<SoundPacket>, FilmTrouble> {
+        let Some((found, data)) = self.track.read()? else { return Ok(None) };
+        Ok(Some(SoundPacket { at: Some(self.begins + self.track.span(found.at)), data }))
+    }
+}
+
+/// (ISO/IEC 14496-12, 8.4.3)
+const SOUND: FourCC = FourCC { value: *b"soun" };
+/// Kinds of sound (ISO/IEC 14496-1, table 5): AAC, as MPEG-4 and as MPEG-2 have it, and MP3 as both do.
+mod kind {
+    pub const AAC: [u8; 4] = [0x40, 0x66, 0x67, 0x68];
+    pub const MP3: [u8; 2] = [0x69, 0x6b];
+}
+
+fn sound_coding(track: &TrakBox) -> Result<Coding, FilmTrouble> {
+    let unheard = |why: String| Err(FilmTrouble::Unheard(why));
+    let content = &track.mdia.minf.stbl.stsd.contents;
+    let StsdBoxContent::Mp4a(Mp4aBox { esds: Some(esds), .. }) = content else {
+        return unheard("its sound is of a kind that is not known".into());
+    };
+    let config = &esds.es_desc.dec_config;
+    let said = &config.dec_specific;
+    match config.object_type_indication {
+        it if kind::MP3.contains(&it) => Ok(Coding::Mp3),
+        it if kind::AAC.contains(&it) => {
+            match soundtrack::aac(said.profile, said.freq_index, said.chan_conf) {
+                Some(config) => Ok(Coding::Aac(config.into())),
+                None => unheard(format!("its sound is AAC of kind {}", said.profile)),
+            }
+        }
+        it => unheard(format!("its sound is of kind {it:#x}")),
+    }
+}
+
+/// When a track begins whose earliest piece has this time of its own: what its edit list puts before it, and cuts off (8.6.6).
+fn begins(movie: &MoovBox, track: &TrakBox, first: i64) -> Span {
+    let list = track.edts.as_ref().and_then(|it| it.elst.as_ref());
+    let edits = list.map_or(&[][..], |it| &it.entries);
+    let is_empty = |time: u64| time == u64::MAX || time == u64::from(u32::MAX);
+    let empty = edits.iter().take_while(|it| is_empty(it.media_time)).map(|it| it.segment_duration);
+    let waits = empty.fold(0, u64::saturating_add);
+    let cut = edits.iter().map(|it| it.media_time).find(|it| !is_empty(*it)).unwrap_or(0);
+    let ticks = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+    span(ticks(waits), movie.mvhd.timescale)
+        + span(first.saturating_sub(ticks(cut)), track.mdia.mdhd.timescale)
+}
+
+fn span(ticks: i64, scale: u32) -> Span {
+    Span::from_ns((i128::from(ticks) * 1_000_000_000 / i128::from(scale.max(1))) as i64)
+}
+
+type Pictured = Result<(MediaCodec, Option<Avc>), FilmTrouble>;
+
+/// The track of pictures to show, and how they are coded.
+fn video(movie: &MoovBox) -> Result<(&TrakBox, Pictured), FilmTrouble> {
+    let videos = movie.traks.iter().filter_map(|it| Some((it, codec(it)?)));
+    let none = || FilmTrouble::Unfit("it has no pictures".into());
+    videos.min_by_key(|(_, codec)| codec.is_err()).ok_or_else(none)
+}
+
+/// Every piece of a track, and when the earliest is by the track's own time.
+fn read_places(track: &TrakBox, end: u64, what: &str) -> Result<(Vec<Place>, i64), FilmTrouble> {
+    places(&track.mdia.minf.stbl, end).map_err(|wrong| {
+        FilmTrouble::Damaged(match wrong {
+            Some(beyond) => format!("it is cut off: {what} {} is missing", beyond + 1),
+            None => format!("the tables of its {what}s contradict each other"),
+        })
+    })
 }
 
 /// The box that has all tables.
@@ -142,7 +241,7 @@ fn unfit(error: re_mp4::Error) -> FilmTrouble {
 }
 
 /// How a track's pictures are coded; none of a track that has none.
-fn codec(track: &TrakBox) -> Option<Result<(MediaCodec, Option<Avc>), FilmTrouble>> {
+fn codec(track: &TrakBox) -> Option<Pictured> {
     let content = &track.mdia.minf.stbl.stsd.contents;
     Some(match content {
         StsdBoxContent::Avc1(it) => match Avc::parse(&it.avcc.raw) {
@@ -161,10 +260,11 @@ fn codec(track: &TrakBox) -> Option<Result<(MediaCodec, Option<Avc>), FilmTroubl
     })
 }
 
-/// Every picture of a file that ends there. Else the first that lies beyond, or none where the tables do not fit each other.
-fn places(table: &StblBox, end: u64) -> Result<Vec<Place>, Option<usize>> {
+/// Every piece of a file that ends there, and when the earliest is. Else the first that lies beyond, or none where the
+/// tables do not fit each other.
+fn places(table: &StblBox, end: u64) -> Result<(Vec<Place>, i64), Option<usize>> {
     let sizes = &table.stsz;
-    let count = usize::try_from(sizes.sample_count).ok().filter(|it| *it <= PICTURES_MAX);
+    let count = usize::try_from(sizes.sample_count).ok().filter(|it| *it <= PIECES_MAX);
     let size = |k: usize| match sizes.sample_size {
         0 => sizes.sample_sizes.get(k).copied(),
         size => Some(size),
@@ -191,11 +291,11 @@ fn places(table: &StblBox, end: u64) -> Result<Vec<Place>, Option<usize>> {
         decoded = decoded.checked_add(lasts.into()).ok_or(None)?;
     }
     let first = places.iter().map(|it| it.at).min().unwrap_or(0);
-    places.iter_mut().for_each(|it| it.at -= first);
-    Ok(places)
+    places.iter_mut().for_each(|it| it.at = it.at.saturating_sub(first));
+    Ok((places, first))
 }
 
-/// Where the next picture of a size lies: in chunks, one behind the other.
+/// Where the next piece of a size lies: in chunks, one behind the other.
 fn offsets(table: &StblBox) -> impl FnMut(u32) -> Option<u64> {
     let chunk = |k: usize| match (&table.stco, &table.co64) {
         (Some(it), _) => it.entries.get(k).map(|it| u64::from(*it)),

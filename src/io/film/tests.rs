@@ -74,3 +74,66 @@ fn sx11_a_film_that_is_damaged_is_no_track_and_one_that_only_cannot_go_out_is() 
     assert!(why.contains("broken-cut-off.webm: damaged: it is cut off: "), "{why}");
     assert!(info("broken-chunk-beyond-the-end.mp4").is_err());
 }
+
+/// All of it up to so many frames, in packets of 20 ms.
+fn heard(sound: &mut Soundtrack, frames: usize) -> Vec<[f32; 2]> {
+    let mut all = vec![[0.0; 2]; frames];
+    for (packet, from) in all.chunks_mut(960).zip((0..).step_by(960)) {
+        sound.read(from, packet).expect("whole sound");
+    }
+    all
+}
+
+fn sound_of(name: &str) -> Soundtrack {
+    Soundtrack::open(&vector(name)).expect(name).expect("it has sound")
+}
+
+#[test]
+fn sx11_the_sound_of_a_film_is_heard_when_its_pictures_are_seen_and_once_more_from_the_beginning() {
+    // By Chromium's decoders the bursts are louder than 0.4 from there on.
+    for (name, at_ms) in [("aac.mp4", 134.9), ("opus.webm", 120.1), ("vorbis.webm", 120.1)] {
+        let mut sound = sound_of(name);
+        let all = heard(&mut sound, 11_520);
+        assert!(all.iter().all(|[left, right]| left == right), "{name}");
+        let first = all.iter().position(|it| it[0].abs() > 0.4).expect("a burst");
+        let off_ms = first as f64 / 48.0 - at_ms;
+        assert!(off_ms.abs() < 0.6, "{name}: {off_ms} ms off");
+        let peak = all.iter().fold(0.0_f32, |most, it| most.max(it[0].abs()));
+        assert!((0.8..0.95).contains(&peak), "{name}: {peak}");
+        assert_eq!(heard(&mut sound, 96_000)[11_520 + 1_024..], [[0.0; 2]; 83_456], "it is over");
+        sound.rewind().expect(name);
+        assert_eq!(heard(&mut sound, 11_520), all, "{name}, once more");
+    }
+}
+
+#[test]
+fn sx11_sound_that_is_read_from_its_middle_is_what_it_is_from_the_beginning() {
+    let all = heard(&mut sound_of("opus.webm"), 11_520);
+    let mut late = [[0.0; 2]; 960];
+    sound_of("opus.webm").read(5_800, &mut late).expect("whole sound");
+    assert_eq!(late[..], all[5_800..6_760]);
+}
+
+#[test]
+fn sx11_a_film_without_sound_or_with_sound_that_nobody_can_decode_says_which() {
+    for name in ["h264.mp4", "vp9.webm"] {
+        assert!(Soundtrack::open(&vector(name)).expect(name).is_none(), "{name}");
+    }
+    let why = |name: &str| match Soundtrack::open(&vector(name)) {
+        Ok(_) => panic!("{name} is heard"),
+        Err(why) => why.to_string(),
+    };
+    let he_aac = why("broken-sound-he-aac.mp4");
+    assert!(he_aac.starts_with("its sound cannot be decoded ("), "{he_aac}");
+    assert_eq!(
+        why("broken-sound-beyond-the-end.mp4"),
+        "damaged: it is cut off: packet 1 is missing"
+    );
+    let head = why("broken-sound-of-no-channels.webm");
+    assert!(head.contains("its Opus header is not one"), "{head}");
+    let headers = why("broken-sound-with-one-header.webm");
+    assert_eq!(headers, "damaged: the headers of its sound make no sense");
+    for name in ["broken-sound-he-aac.mp4", "broken-sound-of-no-channels.webm"] {
+        Film::open(&vector(name)).and_then(Film::survey).expect("its pictures are well");
+    }
+}

@@ -1,12 +1,14 @@
 //! Sound and pictures for all phones: made once, encoded once, sent to each.
 //!
-//! In: what is to be heard, or a film to be seen. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data`
-//! (SX-11), whose time says when all phones are to hear it; of a film its pictures as they lie in the file, when
-//! `engine::peers::Showing` has them due. On a thread of its own with an absolute timer; the hub's queue is never waited for.
+//! In: what is to be heard, or a film. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data` (SX-11),
+//! whose time says when all phones are to hear it; of a film its pictures as they lie in the file, when
+//! `engine::peers::Showing` has them due, and its sound beside them. On a thread of its own with an absolute timer; the
+//! hub's queue is never waited for.
 
 use std::f32::consts::TAU;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -17,10 +19,10 @@ use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaUntaken, Message};
 
-use super::{Frame, Live, PeersHandle, Picture};
+use super::{Frame, Live, PeersHandle, Picture, Untaken};
 use crate::chance;
 use crate::clock::BoxClock;
-use crate::film::{Film, FilmTrouble, Unit};
+use crate::film::{Film, FilmTrouble, Soundtrack, Unit};
 use crate::seal::Sealer;
 use crate::sound::LiveInput;
 
@@ -59,13 +61,20 @@ pub enum Sound {
         /// Hears why it ended; silence follows.
         lost: Box<dyn Fn(String) + Send>,
     },
-    /// The pictures of a film, over and over.
-    Film {
-        /// The film.
-        film: Film,
-        /// Hears why it ended.
-        lost: Box<dyn Fn(String) + Send>,
-    },
+    /// A film, over and over.
+    Film(Box<Feature>),
+}
+
+/// A film with its sound.
+pub struct Feature {
+    /// Its pictures.
+    pub film: Film,
+    /// None where it is shown without.
+    pub sound: Option<Soundtrack>,
+    /// Hears why it ended.
+    pub lost: Box<dyn Fn(String) + Send>,
+    /// Hears why its sound did; the pictures go on.
+    pub mute: Box<dyn Fn(String) + Send>,
 }
 
 /// What the thread starts from.
@@ -95,7 +104,7 @@ pub struct Air {
 struct OnAir {
     track: TrackId,
     sound: Sound,
-    /// Of the next chunk.
+    /// Of the next chunk of sound.
     index: u64,
     screening: Screening,
 }
@@ -106,6 +115,11 @@ struct Screening {
     times: Showing,
     /// Not due yet.
     next: Option<Unit>,
+    /// Of the next piece of a picture.
+    index: u64,
+    untaken: Option<Untaken>,
+    /// Which pass is heard.
+    heard: u64,
 }
 
 impl Air {
@@ -184,59 +198,103 @@ impl Studio {
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
     fn turn(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
-        let OnAir { track, sound: Sound::Film { film, lost }, index, screening } = on_air else {
+        if !matches!(on_air.sound, Sound::Film(_)) {
             return self.send(on_air).map(|made| made + PACKET);
-        };
-        self.show(track, film, screening, index).map_err(|why| lost(why.to_string())).ok()
+        }
+        let shown = self.show(on_air);
+        let Sound::Film(feature) = &on_air.sound else { return None };
+        shown.map_err(|why| (feature.lost)(why.to_string())).ok()
     }
 
-    /// Every picture that is due, and when the next one is.
-    fn show(
-        &mut self,
-        track: &TrackId,
-        film: &mut Film,
-        screening: &mut Screening,
-        index: &mut u64,
-    ) -> Result<MonoTime, FilmTrouble> {
+    /// Every picture of a film that is due, with the sound that is whole by then; and when there is more.
+    fn show(&mut self, on_air: &mut OnAir) -> Result<MonoTime, FilmTrouble> {
         let now = self.setup.clock.mono_now();
         loop {
-            let next = screening.next.take().map_or_else(|| film.next_unit(), |it| Ok(Some(it)))?;
-            let Some(unit) = next else {
-                if !screening.times.handle_end() {
-                    return Err(FilmTrouble::Damaged("it holds no pictures".into()));
-                }
-                film.rewind()?;
-                continue;
+            let (unit, due) = self.next_unit(now, on_air)?;
+            // Which pass sound is of is known once all pictures before its end have left.
+            self.send_film_sound(on_air, now.min(due));
+            let OnAir { track, sound: Sound::Film(feature), screening, .. } = on_air else {
+                return Ok(due);
             };
-            let due = screening.times.due(now, unit.at);
             if due > now {
                 screening.next = Some(unit);
-                return Ok(due);
+                return Ok(match feature.sound {
+                    Some(_) => due.min(self.due() + PACKET),
+                    None => due,
+                });
             }
             screening.times.handle_left(unit.at, unit.lasts);
-            self.send_picture(track, film.codec(), &unit, due, index);
+            self.send_picture(track, feature.film.codec(), (&unit, due), screening);
         }
+    }
+
+    /// The next picture of a film, and when it is due.
+    fn next_unit(
+        &self,
+        now: MonoTime,
+        on_air: &mut OnAir,
+    ) -> Result<(Unit, MonoTime), FilmTrouble> {
+        let none = || FilmTrouble::Damaged("it holds no pictures".into());
+        let OnAir { sound: Sound::Film(feature), screening, .. } = on_air else {
+            return Err(none());
+        };
+        let film = &mut feature.film;
+        let unit =
+            match screening.next.take().map_or_else(|| film.next_unit(), |it| Ok(Some(it)))? {
+                Some(unit) => unit,
+                None => {
+                    if !screening.times.handle_end() {
+                        return Err(none());
+                    }
+                    film.rewind()?;
+                    film.next_unit()?.ok_or_else(none)?
+                }
+            };
+        let due = screening.times.due(now, unit.at);
+        Ok((unit, due))
+    }
+
+    /// Every packet of a film's sound that ends by then.
+    fn send_film_sound(&mut self, on_air: &mut OnAir, until: MonoTime) {
+        if self.due() + FILM_AHEAD < until {
+            self.catch_up();
+        }
+        while let Sound::Film(feature) = &mut on_air.sound
+            && let Some(sound) = &mut feature.sound
+            && self.due() + PACKET <= until
+        {
+            let made = self.due();
+            let mut pcm = [0.0; 2 * FRAMES];
+            if let Err(why) = on_air.screening.hear(sound, made, pcm.as_chunks_mut().0) {
+                (feature.mute)(why.to_string());
+                feature.sound = None;
+                return;
+            }
+            self.emit(on_air, &pcm, self.seen(made));
+        }
+    }
+
+    /// When phones see, and hear, what of a film is due then.
+    fn seen(&self, made: MonoTime) -> ShowTime {
+        self.setup.clock.show(made) + HANDLING + self.setup.delay + FILM_AHEAD
     }
 
     fn send_picture(
         &mut self,
         track: &TrackId,
         codec: MediaCodec,
-        unit: &Unit,
-        made: MonoTime,
-        index: &mut u64,
+        (unit, made): (&Unit, MonoTime),
+        screening: &mut Screening,
     ) {
-        let seen = self.setup.clock.show(made) + HANDLING + self.setup.delay + FILM_AHEAD;
+        let seen = self.seen(made);
         let parts = unit.data.chunks(PART_MAX);
         let count = parts.len();
-        let untaken = MediaUntaken { track_id: track.clone(), codec };
-        let untaken = solusync::emit(&self.header(), &Message::MediaUntaken(untaken));
-        let untaken = Bytes::from(untaken);
+        let untaken = screening.untaken.get_or_insert_with(|| self.untaken(track, codec)).clone();
         for (k, part) in parts.enumerate() {
             let is_key = unit.is_key && k == 0;
             let text = self.chunk(MediaData {
                 track_id: track.clone(),
-                chunk_index: *index,
+                chunk_index: screening.index,
                 timestamp: self.wire(seen),
                 duration: unit.lasts,
                 codec,
@@ -244,11 +302,23 @@ impl Studio {
                 is_keyframe: is_key,
                 parts_left: (count - 1 - k) as u32,
             });
-            *index += 1;
+            screening.index += 1;
             // A hub that has no room is behind; phones see the gap, and wait for a key frame.
             let piece = Piece { text, is_key };
             let _ = self.setup.hub.picture(Picture { codec, piece, untaken: untaken.clone() });
         }
+    }
+
+    /// What phones hear that do not take a film's codec: written when the first of them is told.
+    fn untaken(&mut self, track: &TrackId, codec: MediaCodec) -> Untaken {
+        let untaken = MediaUntaken { track_id: track.clone(), codec };
+        let (header, clock, tai_utc) =
+            (self.header(), self.setup.clock.clone(), self.setup.tai_utc);
+        Arc::new(LazyLock::new(Box::new(move || {
+            let timestamp = WireTime::from_show(clock.now(), tai_utc);
+            let header = Header { timestamp, ..header };
+            solusync::emit(&header, &Message::MediaUntaken(untaken)).into()
+        })))
     }
 
     /// Where the track would be had it never paused.
@@ -284,10 +354,17 @@ impl Studio {
                 self.due()
             }
         };
-        match self.encoder.encode_vec_float(&pcm, PACKET_MAX) {
+        let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
+        self.emit(on_air, &pcm, heard);
+        Some(made)
+    }
+
+    /// A packet in all forms.
+    fn emit(&mut self, on_air: &mut OnAir, pcm: &[f32; 2 * FRAMES], heard: ShowTime) {
+        match self.encoder.encode_vec_float(pcm, PACKET_MAX) {
             // A hub that has no room is behind; what it does not get it need not send.
             Ok(opus) => {
-                let live = self.live(&on_air.track, on_air.index, (&opus, &pcm), made);
+                let live = self.live(&on_air.track, on_air.index, (&opus, pcm), heard);
                 // Tracks have no place for a seal.
                 if self.setup.seal.is_none() {
                     let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
@@ -298,7 +375,6 @@ impl Studio {
         }
         self.at += FRAMES as u64;
         on_air.index += 1;
-        Some(made)
     }
 
     /// The same in both codecs.
@@ -307,9 +383,8 @@ impl Studio {
         track: &TrackId,
         index: u64,
         (opus, pcm): (&[u8], &[f32]),
-        made: MonoTime,
+        heard: ShowTime,
     ) -> Live {
-        let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
         let ahead = self.ahead;
         let samples = pcm.iter().map(|it| (it.clamp(-1.0, 1.0) * 32_767.0).round() as i16);
         let pcm16 = samples.flat_map(i16::to_le_bytes).collect();
@@ -356,6 +431,35 @@ impl Studio {
     }
 }
 
+impl Screening {
+    /// A packet of what is heard from a time on: where a pass ends within it, the next one begins.
+    fn hear(
+        &mut self,
+        sound: &mut Soundtrack,
+        from: MonoTime,
+        mut out: &mut [[f32; 2]],
+    ) -> Result<(), FilmTrouble> {
+        let mut at = from;
+        while let Some(moment) = self.times.moment(at).filter(|_| !out.is_empty()) {
+            if self.heard != moment.pass {
+                sound.rewind()?;
+                self.heard = moment.pass;
+            }
+            let left = moment.left.map_or(out.len(), |it| frames(it).max(1) as usize);
+            let (now, later) = out.split_at_mut(left.min(out.len()));
+            sound.read(frames(moment.place), now)?;
+            at += Span::from_ns(now.len() as i64 * 1_000_000_000 / i64::from(TRACK_HZ));
+            out = later;
+        }
+        Ok(())
+    }
+}
+
+/// Frames that begin within so long.
+fn frames(span: Span) -> i64 {
+    (span.ns() * i64::from(TRACK_HZ)).div_euclid(1_000_000_000)
+}
+
 impl Sound {
     /// Both channels, one frame after the other.
     fn fill(&self, at: u64, pcm: &mut [f32; 2 * FRAMES]) {
@@ -366,7 +470,7 @@ impl Sound {
 
     fn frame(&self, at: u64) -> [f32; 2] {
         match self {
-            Self::Input { .. } | Self::Film { .. } => [0.0; 2],
+            Self::Input { .. } | Self::Film(_) => [0.0; 2],
             Self::Tone => {
                 let turns = (at % u64::from(TRACK_HZ)) as f32 * (TONE_HZ / TRACK_HZ as f32);
                 [TONE_LEVEL * (turns.fract() * TAU).sin(); 2]

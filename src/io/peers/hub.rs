@@ -183,7 +183,8 @@ impl Hub {
                     peer.dropped += peer.backlog.handle(&picture.piece, &reel);
                 } else {
                     peer.backlog.clear();
-                    peer.knows = peer.say(Channel::Media, &Words::Text(picture.untaken.clone()));
+                    let untaken = Bytes::clone(&picture.untaken);
+                    peer.knows = peer.say(Channel::Media, &Words::Text(untaken));
                 }
             });
         }

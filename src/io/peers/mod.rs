@@ -17,8 +17,8 @@ mod peer;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 use units::{PhoneId, Span};
 use wire::solusync::{MediaCodec, Refusal};
 
-pub use air::{Air, AirSetup, Sound, TRACK_HZ};
+pub use air::{Air, AirSetup, Feature, Sound, TRACK_HZ};
 
 use crate::clock::BoxClock;
 
@@ -145,9 +145,12 @@ pub struct Picture {
     pub codec: MediaCodec,
     /// `media_data`.
     pub piece: Piece<Bytes>,
-    /// `media_untaken`, for phones that do not take that codec.
-    pub untaken: Bytes,
+    /// For phones that do not take that codec.
+    pub untaken: Untaken,
 }
+
+/// `media_untaken`, written once, and not before somebody needs it.
+pub type Untaken = Arc<LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>>;
 
 /// A phone's connection, as `downbeat phones` shows it. What is not known is left open, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use engine::show::MediaInfo;
 use engine::sound::Pcm;
 use sha2::{Digest, Sha256};
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP3, CODEC_ID_OPUS};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -24,6 +24,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
+use symphonia_codec_aac::AacDecoder;
 use units::Span;
 use wire::film::{self, FilmError};
 
@@ -129,7 +130,9 @@ fn describe(path: &Path) -> Result<MediaInfo, MediaError> {
     if let Some(length) = film_length(path)? {
         return match Film::open(path).and_then(Film::survey) {
             // What cannot go out live may be played ahead of time all the same: there browsers read it.
-            Ok(_) | Err(FilmTrouble::Unfit(_)) => Ok(MediaInfo::film(sha256, bytes, length)),
+            Ok(_) | Err(FilmTrouble::Unfit(_) | FilmTrouble::Unheard(_)) => {
+                Ok(MediaInfo::film(sha256, bytes, length))
+            }
             Err(FilmTrouble::Damaged(why)) => Err(MediaError::Damaged { file: path.into(), why }),
             Err(FilmTrouble::Unreadable(source)) => {
                 Err(MediaError::Unreadable { file: path.into(), source })
@@ -258,16 +261,10 @@ impl Reader {
     fn codec(&self) -> Result<Codec, MediaError> {
         if self.params.codec == CODEC_ID_OPUS {
             let head = self.params.extra_data.as_deref().unwrap_or_default();
-            return Opus::new(head).map(Codec::Opus).map_err(|why| self.damaged(why));
+            return Codec::opus(head).map_err(|why| self.damaged(why));
         }
-        let options = AudioDecoderOptions::default();
-        symphonia::default::get_codecs()
-            .make_audio_decoder(&self.params, &options)
-            .map(Codec::Known)
-            .map_err(|error| MediaError::Unknown {
-                file: self.file.clone(),
-                why: error.to_string(),
-            })
+        Codec::known(&self.params)
+            .map_err(|why| MediaError::Unknown { file: self.file.clone(), why })
     }
 
     fn check(&self, found: u64) -> Result<(), MediaError> {
@@ -305,51 +302,80 @@ fn promised(track: &Track, params: &AudioCodecParameters, pre_skip: u64) -> Opti
     track.num_frames.filter(|_| known).map(|frames| frames.saturating_sub(pre_skip))
 }
 
-/// Packets into planes.
-enum Codec {
+/// Packets into samples.
+pub(crate) enum Codec {
     Known(Box<dyn AudioDecoder>),
     Opus(Opus),
 }
 
+/// What was in a packet.
+pub(crate) struct Block<'a> {
+    pub rate_hz: u32,
+    pub channels: usize,
+    /// One frame after the other.
+    pub samples: &'a [f32],
+}
+
 impl Codec {
-    /// Adds a packet's frames to the planes, or none at all.
-    fn decode(&mut self, packet: &Packet, planes: &mut [Vec<f32>]) -> Result<(), Broken> {
+    /// Opus by its identification header; or why not.
+    pub(crate) fn opus(head: &[u8]) -> Result<Self, String> {
+        Opus::new(head).map(Self::Opus)
+    }
+
+    /// What symphonia knows; or why not.
+    pub(crate) fn known(params: &AudioCodecParameters) -> Result<Self, String> {
+        let options = AudioDecoderOptions::default();
+        let made = symphonia::default::get_codecs().make_audio_decoder(params, &options);
+        made.map(Self::Known).map_err(|error| error.to_string())
+    }
+
+    /// AAC-LC by its `AudioSpecificConfig`; or why not.
+    pub(crate) fn aac(config: &[u8]) -> Result<Self, String> {
+        let mut params = AudioCodecParameters::new();
+        params.for_codec(CODEC_ID_AAC).with_extra_data(config.into());
+        let made = AacDecoder::try_new(&params, &AudioDecoderOptions::default());
+        made.map(|it| Self::Known(Box::new(it))).map_err(|error| error.to_string())
+    }
+
+    /// All that is in a packet, written into `room`.
+    pub(crate) fn block<'a>(
+        &mut self,
+        packet: &Packet,
+        room: &'a mut Vec<f32>,
+    ) -> Result<Block<'a>, Broken> {
         match self {
             Self::Known(decoder) => {
                 let decoded = decoder.decode(packet).map_err(|_| Broken)?;
-                let (frames, count) = (decoded.frames(), decoded.num_planes());
-                let mut samples = vec![0.0_f32; decoded.samples_interleaved()];
-                decoded.copy_to_slice_interleaved(&mut samples);
-                push(&samples, count, 0..frames, planes)
+                let (rate_hz, channels) = (decoded.spec().rate(), decoded.num_planes());
+                room.resize(decoded.samples_interleaved(), 0.0);
+                decoded.copy_to_slice_interleaved(&mut *room);
+                Ok(Block { rate_hz, channels, samples: room })
             }
-            Self::Opus(opus) => opus.decode(packet, planes),
+            Self::Opus(opus) => opus.block(packet, room),
         }
+    }
+
+    /// Adds a packet's frames to the planes, or none at all.
+    fn decode(&mut self, packet: &Packet, planes: &mut [Vec<f32>]) -> Result<(), Broken> {
+        let mut room = Vec::new();
+        let block = self.block(packet, &mut room)?;
+        if block.channels != planes.len() {
+            return Err(Broken);
+        }
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            plane.extend(block.samples.iter().skip(channel).step_by(block.channels));
+        }
+        Ok(())
     }
 }
 
 /// A packet that cannot be decoded.
-struct Broken;
-
-fn push(
-    samples: &[f32],
-    count: usize,
-    frames: std::ops::Range<usize>,
-    planes: &mut [Vec<f32>],
-) -> Result<(), Broken> {
-    if count != planes.len() {
-        return Err(Broken);
-    }
-    for (channel, plane) in planes.iter_mut().enumerate() {
-        plane.extend(frames.clone().map(|frame| samples[frame * count + channel]));
-    }
-    Ok(())
-}
+pub(crate) struct Broken;
 
 /// libopus, as many streams as the file has (RFC 7845 section 5.1).
-struct Opus {
+pub(crate) struct Opus {
     decoder: opus::MSDecoder,
     channels: usize,
-    samples: Vec<f32>,
 }
 
 impl Opus {
@@ -359,20 +385,18 @@ impl Opus {
         let mut decoder = opus::MSDecoder::new(48_000, streams, coupled, &mapping)
             .map_err(|error| error.to_string())?;
         decoder.set_gain(i32::from(gain)).map_err(|error| error.to_string())?;
-        let samples = vec![0.0; OPUS_FRAMES_MAX * mapping.len()];
-        Ok(Self { decoder, channels: mapping.len(), samples })
+        Ok(Self { decoder, channels: mapping.len() })
     }
 
-    fn decode(&mut self, packet: &Packet, planes: &mut [Vec<f32>]) -> Result<(), Broken> {
+    fn block<'a>(&mut self, packet: &Packet, room: &'a mut Vec<f32>) -> Result<Block<'a>, Broken> {
         if packet.data.is_empty() {
             return Err(Broken);
         }
-        let frames = self
-            .decoder
-            .decode_float(&packet.data, &mut self.samples, false)
-            .map_err(|_| Broken)?;
+        room.resize(OPUS_FRAMES_MAX * self.channels, 0.0);
+        let frames = self.decoder.decode_float(&packet.data, room, false).map_err(|_| Broken)?;
         let tail = (packet.trim_end.get() as usize).min(frames);
-        push(&self.samples, self.channels, 0..frames - tail, planes)
+        let samples = &room[..(frames - tail) * self.channels];
+        Ok(Block { rate_hz: 48_000, channels: self.channels, samples })
     }
 }
 
