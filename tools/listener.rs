@@ -86,8 +86,7 @@ impl Ear {
                     return Err(SealTrouble::OtherKey);
                 }
                 let octets = io::seal::open(key, &piece).ok_or(SealTrouble::Changed)?;
-                let count = (piece.start, piece.header.sequence);
-                let is_new = self.guard.admit(now, count, piece.timestamp);
+                let is_new = self.guard.admit(now, &piece);
                 is_new.then(|| piece.opened(&octets)).ok_or(SealTrouble::Replayed)
             }
         }

@@ -1,4 +1,4 @@
-//! `media_sealed`: a `media_data` that only who holds the show's key can hear (SX-20, ours).
+//! `media_sealed`: a `media_data` that only who holds the show's key can hear or see (SX-20, ours).
 //!
 //! In: a message, and what somebody who has the key makes of its octets. Out: text, and what in it is to be opened with
 //! what. Never here: AES itself, whether it was heard before (`io::seal`, `phone::Guard`; `sealed.js` in the page).
@@ -55,8 +55,10 @@ pub struct Sealed<'a> {
     pub key: KeyName,
     /// Of which start.
     pub start: Start,
-    /// When it is heard.
+    /// When it is heard, or seen.
     pub timestamp: WireTime,
+    /// How it is coded.
+    pub codec: MediaCodec,
     /// What is sealed along with the octets: the text up to them.
     pub head: &'a str,
     /// The octets, and [`TAG_OCTETS`] behind them.
@@ -166,8 +168,8 @@ pub fn parse(text: &str) -> Result<Sealed<'_>, NotSealed> {
         return Err(NotSealed::Data);
     }
     let Envelope { header, fields } = serde_json::from_str(text)?;
-    let Fields { key, start, timestamp, .. } = fields;
-    Ok(Sealed { header, key, start, timestamp, head, data })
+    let Fields { key, start, timestamp, codec, .. } = fields;
+    Ok(Sealed { header, key, start, timestamp, codec, head, data })
 }
 
 impl Sealed<'_> {

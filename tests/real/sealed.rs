@@ -1,13 +1,14 @@
-//! Live sound sealed end to end, from the running box to phones of another kind; and the vectors, which OpenSSL sealed.
+//! Live sound and pictures sealed end to end, from the running box to phones of another kind; and the vectors, which OpenSSL sealed.
 //! Needs loopback.
 
 use serde_json::Value;
+use tools::caller::Caller;
 use tools::listener::Ear;
 use units::TrackId;
 use wire::sealed::{self, ShowKey};
 use wire::solusync::{self, MediaCodec, MediaData, Message, SealTrouble};
 
-use crate::live::{call, said, tone};
+use crate::live::{call, said, tone, with_film};
 use crate::the_box::{Place, TheBox};
 use crate::tokens::token;
 
@@ -100,6 +101,49 @@ async fn sx20_a_sealed_show_is_heard_with_its_token_and_neither_without_nor_on_t
     assert_eq!(the_box.ask_json(&["status"])["show"]["sealed"], true);
     let status = the_box.ask(&["status"]).stdout;
     assert!(String::from_utf8_lossy(&status).contains("ON AIR   tone, for phones with a token"));
+}
+
+/// What a phone with the key makes of so many pieces of each kind; others can do nothing with any of them.
+async fn open_film(phone: &Caller, key: &ShowKey, count: usize) -> [Vec<MediaData>; 2] {
+    let (mut invited, mut stranger) = (Ear::new(Some(key.clone())), Ear::new(None));
+    let mut other = Ear::new(Some(ShowKey([1; 32])));
+    let (mut pictures, mut sound) = (Vec::new(), Vec::new());
+    while pictures.len() < count || sound.len() < count {
+        let text = said(phone).await;
+        assert_eq!(stranger.open(now(), &text), Err(SealTrouble::NoToken));
+        assert_eq!(other.open(now(), &text), Err(SealTrouble::OtherKey));
+        let moved = text.replacen("\"chunk_index\":", "\"chunk_index\":1", 1);
+        assert_eq!(invited.open(now(), &moved), Err(SealTrouble::Changed));
+        let chunk = chunk(&invited.open(now(), &text).expect("the key of its token"));
+        assert_eq!(invited.open(now(), &text), Err(SealTrouble::Replayed));
+        if chunk.codec.has_pictures() { &mut pictures } else { &mut sound }.push(chunk);
+    }
+    [pictures, sound]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx20_a_sealed_film_is_seen_and_heard_with_its_token_alone_also_by_who_joins_between_key_frames()
+ {
+    let the_box = with_film(sealed_place(), "opus.webm").run();
+    let key = key_of(&token(&the_box, AUDIENCE));
+    let phone = call(&the_box, &[MediaCodec::Opus, MediaCodec::Vp9]).await;
+    assert!(the_box.ask(&["air", "film"]).status.success());
+    let [pictures, sound] = open_film(&phone, &key, 40).await;
+    assert!(sound.iter().all(|it| it.codec == MediaCodec::Opus && it.track_id.0 == "film"));
+    let mut film = io::film::Film::open(the_box.place.path("opus.webm").as_path()).expect("a film");
+    let units: Vec<_> = std::iter::from_fn(|| film.next_unit().expect("whole")).collect();
+    for picture in pictures {
+        let unit = &units[picture.chunk_index as usize % units.len()];
+        assert_eq!((&picture.data, picture.is_keyframe), (&unit.data, unit.is_key));
+    }
+    // Its first pictures were counted before the sound that it hears first.
+    for _ in 0..3 {
+        let late = call(&the_box, &[MediaCodec::Opus, MediaCodec::Vp9]).await;
+        let [pictures, _] = open_film(&late, &key, 12).await;
+        assert!(pictures[0].is_keyframe);
+        let follow = pictures.windows(2).all(|it| it[1].chunk_index == it[0].chunk_index + 1);
+        assert!(follow, "none is left out");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-// Opens live sound that comes sealed (`wire::sealed`), with the key that the page's token carries. Fetched when there is
+// Opens live sound and pictures that come sealed (`wire::sealed`), with the key that the page's token carries. Fetched when there is
 // such a token, or when the first sealed piece comes.
 //
 // Who holds no key hears nothing and is told why. What was changed, moved or said before is left out and counted; so is
@@ -7,7 +7,8 @@
 
 /** @typedef {import("./types").LiveHeard} LiveHeard */
 /** @typedef {import("./types").SealTrouble} SealTrouble */
-/** @typedef {{ head: string, octets: Uint8Array<ArrayBuffer>, key: string, start: string, sequence: number, timestamp: number }} Piece */
+/** @typedef {{ head: string, octets: Uint8Array<ArrayBuffer>, key: string, start: string, sequence: number, timestamp: number,
+ *   isPicture: boolean }} Piece */
 
 const TYPE = '{"type":"media_sealed",';
 const OPEN_TYPE = '{"type":"media_data",';
@@ -15,9 +16,9 @@ const DATA = ',"data":"';
 const TAIL = '"}';
 const INFO = "downbeat live sound 1";
 const TAG_OCTETS = 16;
-/** What is older was heard, or is a recording of another hour. */
-const AGE_MAX_S = 10;
-const STARTS_MAX = 4;
+/** Sound that is older was heard, or is a recording of another hour; films have a key frame more often. */
+const [SOUND_AGE_MAX_S, PICTURES_AGE_MAX_S] = [10, 60];
+const STREAMS_MAX = 8;
 /** What will be the same with the next piece. */
 const LASTS = ["insecure", "no_token", "other_key"];
 
@@ -28,14 +29,14 @@ const LASTS = ["insecure", "no_token", "other_key"];
  * @param {string | undefined} world.token
  * @param {() => number} world.netS network time
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
- * @param {(why: SealTrouble | null) => void} world.say why nothing is heard; null once something is
+ * @param {(why: SealTrouble | null) => void} world.say why nothing is heard or seen; null once something is
  * @returns {import("./types").Seal}
  */
 export function createSeal({ isSecure, subtle, token, netS, tell, say }) {
   const secret = token ? claimOf(token) : null;
   const ours = secret && subtle ? subtle.digest("SHA-256", secret).then(hex8) : null;
-  /** @type {Map<string, number>} the last count of each start of the box */
-  const starts = new Map();
+  /** @type {Map<string, number>} the last count of sound, and of pictures, of each start of the box */
+  const streams = new Map();
   /** @type {{ start: string, key: Promise<CryptoKey> } | null} */
   let drawn = null;
   /** @type {SealTrouble | null | undefined} */
@@ -67,12 +68,14 @@ export function createSeal({ isSecure, subtle, token, netS, tell, say }) {
     return OPEN_TYPE + piece.head.slice(TYPE.length) + DATA + btoa(octets.join("")) + TAIL;
   }
 
-  /** Pieces come in order, though not all of them. @param {Piece} piece */
-  function admit({ start, sequence, timestamp }) {
-    const last = starts.get(start);
-    if (netS() - timestamp > AGE_MAX_S || (last !== undefined && sequence <= last)) return false;
-    starts.set(start, sequence);
-    if (starts.size > STARTS_MAX) starts.delete(starts.keys().next().value || "");
+  /** Pieces of one kind come in order, though not all of them. @param {Piece} piece */
+  function admit({ start, sequence, timestamp, isPicture }) {
+    const stream = `${start} ${isPicture}`;
+    const last = streams.get(stream);
+    const ageMaxS = isPicture ? PICTURES_AGE_MAX_S : SOUND_AGE_MAX_S;
+    if (netS() - timestamp > ageMaxS || (last !== undefined && sequence <= last)) return false;
+    streams.set(stream, sequence);
+    if (streams.size > STREAMS_MAX) streams.delete(streams.keys().next().value || "");
     return true;
   }
 
@@ -100,7 +103,7 @@ export function createSeal({ isSecure, subtle, token, netS, tell, say }) {
   };
 }
 
-/** Says in the page why live sound is not heard. @param {Document} document @param {import("./types").Words} words */
+/** Says in the page why nothing live is heard or seen. @param {Document} document @param {import("./types").Words} words */
 export function createSealLine(document, words) {
   const line = document.createElement("p");
   line.id = "sealed";
@@ -117,10 +120,10 @@ export function createSealLine(document, words) {
 function read(text) {
   const at = text.lastIndexOf(DATA);
   if (at < 0 || !text.endsWith(TAIL)) throw "changed";
-  const { header: { sequence }, key, start, timestamp } = JSON.parse(text);
+  const { header: { sequence }, key, start, timestamp, codec } = JSON.parse(text);
   const octets = base64(text.slice(at + DATA.length, -TAIL.length));
   if (octets.length <= TAG_OCTETS || !Number.isSafeInteger(sequence) || sequence < 0) throw "changed";
-  return { head: text.slice(0, at), octets, key, start, sequence, timestamp };
+  return { head: text.slice(0, at), octets, key, start, sequence, timestamp, isPicture: codec === "h264" || codec === "vp9" };
 }
 
 /** The show's key, as the token says it; null where it says none. @param {string} token */
