@@ -33,6 +33,7 @@ pub fn phones(it: &Value) -> String {
         table(fare_head, &fare),
         more,
         peers(it),
+        pictures(it),
         unheard(it),
         refused.trim_start_matches(", ").to_owned(),
         lead(&it["delivery"]),
@@ -40,7 +41,21 @@ pub fn phones(it: &Value) -> String {
     said.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// Which phones left pieces of live sound out, and why; nothing where none did.
+/// What became of live pictures; nothing where none were sent.
+fn pictures(it: &Value) -> String {
+    let row = |phone: &Value| {
+        let counts = phone["status"]["pictures"].as_object()?;
+        let count = |key: &str| counts.get(key).map_or_else(unknown, Value::to_string);
+        let [shown, held, skipped, late, lost] =
+            ["shown", "held", "skipped", "late", "lost"].map(count);
+        Some([phone["id"].to_string(), shown, held, skipped, late, lost])
+    };
+    let rows: Vec<[String; 6]> = rows(&it["phones"]).filter_map(row).collect();
+    let head = ["phone", "pictures shown", "held too long", "passed over", "late", "lost"];
+    if rows.is_empty() { String::new() } else { table(head, &rows) }
+}
+
+/// Which phones left pieces of what is live out, and why; nothing where none did.
 fn unheard(it: &Value) -> String {
     let line = |phone: &Value| {
         let status = &phone["status"];
@@ -54,7 +69,7 @@ fn unheard(it: &Value) -> String {
             _ => "the last came without a seal",
         };
         let pieces = many(count, "piece");
-        Some(format!("phone {} left out {pieces} of live sound: {why}", phone["id"]))
+        Some(format!("phone {} left out {pieces} of what is live: {why}", phone["id"]))
     };
     rows(&it["phones"]).filter_map(line).collect::<Vec<_>>().join("\n")
 }
@@ -238,6 +253,7 @@ mod tests {
             "status": {
                 "tracks_ready": 12, "tracks_wanted": 12, "buffer_ms": 250.0,
                 "live_refused": 1_234, "live_refused_why": "other_key",
+                "pictures": { "shown": 1_234_567, "held": 12_345, "skipped": 1_234, "late": 123, "lost": 12 },
                 "network_quality": "excellent", "battery_level": 1.0, "avg_rtt_ms": 1_234.5,
                 "sync": {
                     "clock_ms": 10.25, "output_ms": 12.3, "output_source": "calibrated", "acoustic_ms": 10.4,
@@ -254,8 +270,11 @@ mod tests {
         let shown = phones(&json!({ "phones": [full()], "delivery": delivery }));
         let widest = shown.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{shown}");
-        let left = "phone 12345 left out 1234 pieces of live sound: sealed with another key than its token's";
+        let left = "phone 12345 left out 1234 pieces of what is live: sealed with another key than its token's";
         assert!(shown.contains(left), "{shown}");
+        let counted = shown.lines().find(|it| it.contains("1234567")).expect("its pictures");
+        let counted: Vec<&str> = counted.split_whitespace().collect();
+        assert_eq!(counted, ["12345", "1234567", "12345", "1234", "123", "12"]);
         let cells = ["12 of 12", "±10.2 ms", "±12.3 ms calibrated", "250 ms", "100 %", "99 s"];
         for cell in cells {
             assert!(shown.contains(cell), "{cell} in {shown}");
@@ -274,6 +293,8 @@ mod tests {
             ("no hello", &["unknown"; 7].map(str::to_owned)[..])
         );
         let mut phone = full();
+        let shown_nothing = json!({ "phones": [silent] });
+        assert_eq!(pictures(&shown_nothing), "");
         phone["status"]["buffer_ms"] = Value::Null;
         phone["status"]["sync"]["output_ms"] = Value::Null;
         phone["status"]["sync"]["output_source"] = json!("doubtful");

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use wire::duet::Recording;
 use wire::output::{Device, SyncErrors};
 use wire::solusync::{
-    self, Calibrated, ClockPace, Estimate, Header, Hello, Message, NodeStatus, NodeType, Played,
-    PlayedSource, Refusal, RefusalCode, Welcome,
+    self, Calibrated, ClockPace, Estimate, Header, Hello, Message, NodeStatus, NodeType,
+    PictureCounts, Played, PlayedSource, Refusal, RefusalCode, Welcome,
 };
 use wire::time::Channel;
 
@@ -69,6 +69,7 @@ pub struct Core {
     made_ahead: Span,
     player: Player,
     live: Live,
+    pictures: Option<PictureCounts>,
     screens: Screens,
     flicker: Flicker,
     lamp: Lamp,
@@ -137,6 +138,7 @@ impl Core {
             made_ahead: Span::ZERO,
             player: Player::default(),
             live: Live::new(start.codecs.clone()),
+            pictures: None,
             screens: Screens::default(),
             flicker: Flicker::default(),
             lamp: Lamp::default(),
@@ -243,6 +245,7 @@ impl Core {
             Event::LiveHeard { text, at_ms } => self.heard_live(now, stamp(at_ms, now), &text),
             Event::LiveUndecodable => self.live.handle_undecodable(),
             Event::LiveRefused { why } => self.live.handle_refused(why),
+            Event::Pictures(counts) => self.pictures = Some(counts),
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
@@ -577,6 +580,7 @@ impl Core {
             need_ms: self.sync(now).map(|sync| sync.need().millis_f64()),
             live_refused: self.live.refused().map(|(count, _)| count),
             live_refused_why: self.live.refused().map(|(_, why)| why),
+            pictures: self.pictures,
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
             ..NodeStatus::of(NodeType::Client)
         }

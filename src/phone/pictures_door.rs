@@ -175,7 +175,7 @@ pub extern "C" fn live_drawn(now_ms: f64) -> i32 {
     })
 }
 
-/// [`Screening::counts`]: 0 shown, 1 late, 2 lost.
+/// [`Screening::counts`]: 0 shown, 1 held, 2 skipped, 3 late, 4 lost.
 #[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn live_count(which: u32) -> f64 {
@@ -183,7 +183,9 @@ pub extern "C" fn live_count(which: u32) -> f64 {
         let counts = door.screening.counts();
         (match which {
             0 => counts.shown,
-            1 => counts.late,
+            1 => counts.held,
+            2 => counts.skipped,
+            3 => counts.late,
             _ => counts.lost,
         }) as f64
     })

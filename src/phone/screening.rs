@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use units::Span;
+use wire::solusync::PictureCounts;
 
 use crate::scale::NetTime;
 
@@ -51,15 +52,11 @@ pub struct Drawn {
     pub is_on: bool,
 }
 
-/// What has become of the pictures so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Drawn.
-    pub shown: u64,
-    /// Whole after their time.
-    pub late: u64,
-    /// Pieces that never came, or could not be decoded without one that did not.
-    pub lost: u64,
+/// A picture that was given to the decoder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shot {
+    at: NetTime,
+    ends: NetTime,
 }
 
 /// Live pictures at one phone.
@@ -71,15 +68,21 @@ pub struct Screening {
     /// Its time, and how many pieces are missing.
     part: Option<(NetTime, u32)>,
     /// Pictures that wait to be decoded, in that order.
-    waits: VecDeque<NetTime>,
+    waits: VecDeque<Shot>,
+    /// Those that the decoder has.
+    decoding: Vec<Shot>,
     /// Decoded ones, as they are seen.
-    decoded: VecDeque<NetTime>,
+    decoded: VecDeque<Shot>,
+    /// The one that was drawn last.
+    stands: Option<Shot>,
     /// When the last one is over.
     ends: Option<NetTime>,
     /// From then on one that is late is no newcomer's.
     was_in_time: bool,
-    counts: Counts,
+    counts: PictureCounts,
     drawn: Option<NetTime>,
+    /// Up to when pictures were seen when the screen was drawn last.
+    seen: Option<NetTime>,
     period: Span,
 }
 
@@ -105,11 +108,14 @@ impl Screening {
             is_lost: true,
             part: None,
             waits: VecDeque::new(),
+            decoding: Vec::new(),
             decoded: VecDeque::new(),
+            stands: None,
             ends: None,
             was_in_time: false,
-            counts: Counts::default(),
+            counts: PictureCounts::default(),
             drawn: None,
+            seen: None,
             period: PERIOD,
         }
     }
@@ -150,33 +156,37 @@ impl Screening {
         let is_late = piece.at < now;
         self.counts.late += u64::from(is_late && self.was_in_time);
         self.was_in_time |= !is_late;
-        self.waits.push_back(piece.at);
         let ends = piece.at + piece.lasts;
+        self.waits.push_back(Shot { at: piece.at, ends });
         self.ends = Some(self.ends.map_or(ends, |before| before.max(ends)));
         Verdict::Whole
     }
 
     /// Whether the first picture that waits is to be decoded; it waits no more.
     pub fn poll_decode(&mut self, now: NetTime) -> bool {
-        let is_due = self.waits.front().is_some_and(|at| *at - now <= DECODE_AHEAD);
+        let is_due = self.waits.front().is_some_and(|it| it.at - now <= DECODE_AHEAD);
         // What is past makes room before it is drawn.
-        let kept = self.decoded.iter().filter(|at| **at > now).count();
+        let kept = self.decoded.iter().filter(|it| it.at > now).count();
         let decodes = is_due && kept < DECODED_MAX;
         if decodes {
-            self.waits.pop_front();
+            self.decoding.extend(self.waits.pop_front());
         }
         decodes
     }
 
     /// The decoder gave back the picture of this time, behind all that it gave before.
     pub fn handle_decoded(&mut self, at: NetTime) {
-        self.decoded.push_back(at);
+        // Browsers round its time.
+        let near = (0..self.decoding.len()).min_by_key(|k| (self.decoding[*k].at - at).abs());
+        let ends = near.map_or(at, |k| self.decoding.swap_remove(k).ends);
+        self.decoded.push_back(Shot { at, ends });
     }
 
     /// The decoder could not go on; all that waits is of no use.
     pub fn handle_broken(&mut self) {
         self.counts.lost += 1 + self.waits.len() as u64;
         self.waits.clear();
+        self.decoding.clear();
         (self.is_lost, self.part) = (true, None);
     }
 
@@ -188,18 +198,35 @@ impl Screening {
         }
         // The nearest time at which it can change is as often before as after.
         let seen = now + self.period + Span::from_ns(self.period.ns() / 2);
-        let past = self.decoded.partition_point(|at| *at <= seen);
-        self.decoded.drain(..past);
-        self.counts.shown += u64::from(past > 0);
+        let past = self.decoded.partition_point(|it| it.at <= seen);
+        // What is late is none of these: others have been seen since.
+        let before = self.seen.replace(seen);
+        let is_new = |it: &&Shot| before.is_some_and(|before| it.at > before);
+        let skipped = self.decoded.range(..past.saturating_sub(1)).filter(is_new).count();
+        self.counts.skipped += skipped as u64;
+        let last = self.decoded.drain(..past).next_back();
+        if let Some(last) = last {
+            self.note_drawn(last, now + self.period);
+        }
         let is_on = self.ends.is_some_and(|ends| now < ends + STANDS);
         if !is_on {
-            self.ends = None;
+            (self.ends, self.stands, self.seen) = (None, None, None);
         }
         Drawn { past, draws: past > 0, is_on }
     }
 
+    /// A picture is drawn that is seen at `seen`.
+    fn note_drawn(&mut self, shot: Shot, seen: NetTime) {
+        self.counts.shown += 1;
+        let before = self.stands.replace(shot);
+        // A screen changes with its period, and now and then one is missed.
+        let most = |it: Shot| (it.ends - it.at).max(self.period.times(3));
+        let is_held = |it: Shot| (seen - it.ends).times(2) > most(it);
+        self.counts.held += u64::from(before.is_some_and(is_held));
+    }
+
     /// What has become of them so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> PictureCounts {
         self.counts
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
 use wire::duet::Unheard;
 use wire::output::SyncErrors;
-use wire::solusync::{Calibrated, MediaCodec, SealTrouble, Signaling};
+use wire::solusync::{Calibrated, MediaCodec, PictureCounts, SealTrouble, Signaling};
 use wire::time::Channel;
 
 use crate::device::Hints;
@@ -112,6 +112,8 @@ pub enum Event {
         /// Why.
         why: SealTrouble,
     },
+    /// What has become of live pictures so far.
+    Pictures(PictureCounts),
     /// Someone touched the page: sound may begin.
     Tapped,
     /// The page came back to the front, or the network came back: try at once.

@@ -417,9 +417,27 @@ pub struct NodeStatus {
     /// Why, the last of them (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_refused_why: Option<SealTrouble>,
+    /// What has become of the live pictures that it was sent (ours); none while it was sent none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureCounts>,
     /// Ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncErrors>,
+}
+
+/// Live pictures at a phone since its page was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PictureCounts {
+    /// Drawn.
+    pub shown: u64,
+    /// Of those, how many stood too long, since the next was not there, or the page drew nothing.
+    pub held: u64,
+    /// There in time, and passed over: the page drew too seldom.
+    pub skipped: u64,
+    /// Whole after their time, and not seen.
+    pub late: u64,
+    /// Pieces that never came, or could not be decoded, or not without one that never came.
+    pub lost: u64,
 }
 
 impl NodeStatus {
@@ -441,6 +459,7 @@ impl NodeStatus {
             need_ms: None,
             live_refused: None,
             live_refused_why: None,
+            pictures: None,
             sync: None,
         }
     }

@@ -11,7 +11,7 @@ const START_MS = 1_790_000_000_000;
 /** A page at network time START_MS + world.ms whose decoder gives back what it is told to at once. */
 async function stubPage({ codecs = ["h264", "vp9"], hasDecoder = true } = {}) {
   const door = await openPictures(picturesBytes());
-  const world = { ms: 0, frames: [], drawn: [], configured: [], decoded: [], open: 0, elements: [], breaks: false };
+  const world = { ms: 0, frames: [], drawn: [], configured: [], decoded: [], open: 0, elements: [], breaks: false, told: [] };
   const createElement = (kind) => {
     const element = {
       kind, hidden: false, width: 0, height: 0, className: "", textContent: "",
@@ -39,6 +39,7 @@ async function stubPage({ codecs = ["h264", "vp9"], hasDecoder = true } = {}) {
   const screening = createScreening({
     document, door, codecs, excuse: "sorry", netMs: (ms) => START_MS + ms, nowMs: () => world.ms,
     VideoDecoder: hasDecoder ? VideoDecoder : undefined, EncodedVideoChunk, nextFrame: (act) => world.frames.push(act),
+    tell: (event) => world.told.push(event),
   });
   world.run = (ms) => {
     for (const end = world.ms + ms; world.ms < end;) {
@@ -69,7 +70,10 @@ test("sx11: pictures are decoded shortly before their time and drawn at it, and 
   world.drawn.forEach(([due, drawn]) => assert.ok(Math.abs(drawn + 10 - due) <= 10, `${due}: ${drawn}`));
   world.run(700);
   assert.deepEqual([canvas.hidden, world.open], [true, 0], "and nothing is held");
-  assert.deepEqual(screening.counts(), { shown: 30, late: 0, lost: 0 });
+  const counts = { shown: 30, held: 0, skipped: 0, late: 0, lost: 0 };
+  assert.deepEqual(screening.counts(), counts);
+  assert.deepEqual(world.told[world.told.length - 1], { event: "pictures", ...counts }, "the core hears of it");
+  assert.ok(world.told.length >= 3 && world.told.length <= 5, `and not all the time: ${world.told.length}`);
 });
 
 test("sx11: what is lost holds the last picture until the next key frame, and so does a decoder that breaks", async () => {

@@ -69,7 +69,7 @@ async function main(bytes, words) {
     const { VideoDecoder, EncodedVideoChunk } = window;
     const excuse = words.say(window.isSecureContext ? "no_pictures" : "no_pictures_plain");
     return createScreening({
-      document, door: await fetchPictures(), netMs: (ms) => core.netMs(ms), nowMs, VideoDecoder, EncodedVideoChunk, codecs: live, excuse,
+      document, door: await fetchPictures(), netMs: (ms) => core.netMs(ms), nowMs, VideoDecoder, EncodedVideoChunk, codecs: live, excuse, tell,
       nextFrame: (act) => { requestAnimationFrame(act); },
     });
   });

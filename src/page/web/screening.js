@@ -4,6 +4,8 @@
 /** @typedef {{ data: Uint8Array, atUs: number, isKey: boolean, codec: string }} Unit */
 
 const [KEPT, WHOLE, ANEW] = [1, 2, 4];
+/** The box hears of them every five seconds. */
+const TELL_EVERY_MS = 1000;
 
 /**
  * @param {object} world
@@ -14,11 +16,12 @@ const [KEPT, WHOLE, ANEW] = [1, 2, 4];
  * @param {typeof VideoDecoder | undefined} world.VideoDecoder
  * @param {typeof EncodedVideoChunk | undefined} world.EncodedVideoChunk
  * @param {(act: (atMs: number) => void) => void} world.nextFrame
+ * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {string[]} world.codecs what the browser can show
  * @param {string} world.excuse what to say where it cannot
  * @returns {import("./types").Screening}
  */
-export function createScreening({ document, door, netMs, nowMs, VideoDecoder, EncodedVideoChunk, nextFrame, codecs, excuse }) {
+export function createScreening({ document, door, netMs, nowMs, VideoDecoder, EncodedVideoChunk, nextFrame, tell, codecs, excuse }) {
   const wall = document.createElement("div");
   wall.className = "films";
   const canvas = document.createElement("canvas");
@@ -37,6 +40,7 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
   /** @type {VideoFrame[]} decoded, and not past */
   let frames = [];
   let isRunning = false;
+  let toldMs = -Infinity;
 
   /** @param {string} text `media_data` of pictures, or `media_untaken` */
   function hear(text) {
@@ -67,6 +71,10 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
     isRunning = false;
     while (units.length && door.live_decodes(netMs(frameMs))) decode(/** @type {Unit} */ (units.shift()));
     const past = door.live_drawn(netMs(frameMs));
+    if (past < 0 || frameMs >= toldMs + TELL_EVERY_MS) {
+      toldMs = frameMs;
+      tell({ event: "pictures", ...counts() });
+    }
     if (past < 0) return hide();
     const gone = frames.splice(0, past);
     const last = gone.pop();
@@ -144,10 +152,12 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
     wall.append(words);
   }
 
-  return {
-    hear,
-    counts: () => ({ shown: door.live_count(0), late: door.live_count(1), lost: door.live_count(2) }),
-  };
+  function counts() {
+    const [shown, held, skipped, late, lost] = [0, 1, 2, 3, 4].map((which) => door.live_count(which));
+    return { shown, held, skipped, late, lost };
+  }
+
+  return { hear, counts };
 }
 
 /** @param {Uint8Array[]} parts */

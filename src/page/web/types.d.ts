@@ -31,6 +31,7 @@ export type PhoneEvent =
   | { event: "live_opened" | "live_closed" | "live_undecodable" }
   | LiveHeard
   | { event: "live_refused"; why: SealTrouble }
+  | ({ event: "pictures" } & PictureCounts)
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
@@ -41,7 +42,10 @@ export type PhoneEvent =
 
 export interface LiveHeard { event: "live_heard"; text: string; at_ms: number }
 
-/** Why a piece of live sound is not heard. */
+/** What has become of live pictures: drawn; of those, stood too long; passed over; too late; lost. */
+export interface PictureCounts { shown: number; held: number; skipped: number; late: number; lost: number }
+
+/** Why a piece of what is live is not heard or seen. */
 export type SealTrouble = "insecure" | "no_token" | "other_key" | "changed" | "replayed" | "unsealed";
 
 /** Opens what comes sealed, one after the other. */
@@ -305,7 +309,7 @@ export interface PicturesDoor {
   live_broken(): void;
   /** How many decoded pictures are past, the last of which is drawn; -1 where nothing is on. */
   live_drawn(nowMs: number): number;
-  /** 0 shown, 1 late, 2 lost. */
+  /** 0 shown, 1 held, 2 skipped, 3 late, 4 lost. */
   live_count(which: number): number;
 }
 
@@ -313,5 +317,5 @@ export interface PicturesDoor {
 export interface Screening {
   /** What the box said on `media` of pictures. */
   hear(text: string): void;
-  counts(): { shown: number; late: number; lost: number };
+  counts(): PictureCounts;
 }

@@ -19,6 +19,10 @@ fn piece(k: u64) -> Piece {
     Piece { index: k, at: due(k), lasts: PICTURE, left: 0, is_key: k.is_multiple_of(10) }
 }
 
+fn counts(shown: u64, held: u64, lost: u64) -> PictureCounts {
+    PictureCounts { shown, held, lost, ..PictureCounts::default() }
+}
+
 /// A phone with a decoder that gives back each picture at once.
 #[derive(Default)]
 struct Phone {
@@ -81,7 +85,7 @@ fn sx11_every_picture_is_seen_at_its_time_as_near_as_the_screen_is_drawn() {
     let off = phone.seen.iter().map(|(k, seen)| (*seen - due(*k)).millis_f64().abs());
     let worst = off.fold(0.0, f64::max);
     assert!(worst <= PERIOD.millis_f64() / 2.0 + 0.1, "{worst} ms");
-    assert_eq!(phone.screening.counts(), Counts { shown: 100, late: 0, lost: 0 });
+    assert_eq!(phone.screening.counts(), counts(100, 0, 0));
     assert!(phone.most <= DECODED_MAX + 3, "{} decoded at a time", phone.most);
 }
 
@@ -91,7 +95,7 @@ fn sx11_a_lost_picture_holds_the_last_one_until_the_next_key_frame_and_is_counte
     phone.run(0..40, |k| (k != 13).then_some(Span::from_millis(20)));
     let seen: Vec<u64> = phone.seen.iter().map(|(k, _)| *k).collect();
     assert_eq!(seen, (0..13).chain(20..40).collect::<Vec<_>>());
-    assert_eq!(phone.screening.counts(), Counts { shown: 33, late: 0, lost: 7 });
+    assert_eq!(phone.screening.counts(), counts(33, 1, 7));
 }
 
 #[test]
@@ -118,11 +122,7 @@ fn sx11_who_joins_decodes_from_the_key_frame_on_and_sees_what_the_others_see() {
     }
     phone.draw(now);
     assert_eq!(phone.seen.iter().map(|(k, _)| *k).collect::<Vec<_>>(), [7]);
-    assert_eq!(
-        phone.screening.counts(),
-        Counts { shown: 1, late: 0, lost: 0 },
-        "nobody is late who comes"
-    );
+    assert_eq!(phone.screening.counts(), counts(1, 0, 0), "nobody is late who comes");
     let mut phone = Phone::default();
     assert_eq!(phone.hear(3, now), Verdict::Dropped, "nothing to begin with");
     assert_eq!(phone.hear(10, now), Verdict::Whole);
@@ -158,4 +158,44 @@ fn sx11_another_film_begins_anew_and_one_that_is_over_goes_dark() {
     phone.screening.handle_broken();
     assert_eq!(phone.hear(1, at(0)), Verdict::Dropped);
     assert_eq!(phone.hear(10, at(0)), Verdict::Whole);
+}
+
+#[test]
+fn sx12_what_stands_too_long_and_what_is_passed_over_is_counted_apart() {
+    let mut phone = Phone::default();
+    phone.run(0..20, |_| Some(Span::ZERO));
+    for k in 20..40 {
+        phone.hear(k, due(19));
+    }
+    // The page's thread was busy with something else for a fifth of a second.
+    let now = due(24) + Span::from_millis(10);
+    phone.draw(now);
+    assert_eq!(phone.seen.last().map(|(k, _)| *k), Some(24));
+    let counts = phone.screening.counts();
+    assert_eq!((counts.held, counts.skipped, counts.late, counts.lost), (1, 4, 0, 0));
+    phone.draw(now + Span::from_millis(2));
+    assert_eq!(phone.screening.counts(), counts, "nothing was due");
+}
+
+#[test]
+fn sx12_pictures_of_different_lengths_stand_as_long_as_they_should() {
+    let mut screening = Screening::new();
+    let (mut at, mut now) = (due(0), due(0) - Span::from_millis(300));
+    for (k, ms) in [40, 400, 40, 1_000, 40, 40].into_iter().enumerate() {
+        let lasts = Span::from_millis(ms);
+        let piece = Piece { index: k as u64, at, lasts, left: 0, is_key: k == 0 };
+        assert_eq!(screening.handle_piece(&piece, now), Verdict::Whole);
+        at += lasts;
+    }
+    let mut waits: VecDeque<NetTime> = screening.waits.iter().map(|it| it.at).collect();
+    while now < at {
+        while screening.poll_decode(now) {
+            // As browsers round it.
+            let at = waits.pop_front().expect("it waits") + Span::from_micros(1);
+            screening.handle_decoded(at);
+        }
+        screening.poll_drawn(now);
+        now += PERIOD;
+    }
+    assert_eq!(screening.counts(), counts(6, 0, 0));
 }
