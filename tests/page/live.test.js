@@ -71,6 +71,20 @@ for (const rate of [48_000, 44_100]) {
   });
 }
 
+test("sx11: what was ordered far ahead of one stream is not heard once another begins", () => {
+  const { host, live } = begin(48_000);
+  for (let k = 0; k < 50; k += 1) live.perform(chunk(k, 11 + 0.02 * k, { riseS: k ? 0 : 0.03 }));
+  const silent = () => 0;
+  for (let k = 0; k < 5; k += 1) live.perform(chunk(k, 10.3 + 0.02 * k, { riseS: k ? 0 : 0.03, wave: silent }));
+  assert.ok(mixed(host, 10 * 48_000, 3 * 48_000).every((it) => it === 0), "not before its time");
+  for (let k = 0; k < 50; k += 1) live.perform(chunk(k, 13 + 0.02 * k, { riseS: k ? 0 : 0.03 }));
+  host.currentTime = 13.1;
+  live.perform(chunk(0, 13.305, { riseS: 0.03, wave: silent }));
+  const heard = mixed(host, 13 * 48_000, 48_000).map(Math.abs);
+  assert.ok(Math.max(...heard.slice(0.1 * 48_000, 0.3 * 48_000)) > 0.4);
+  assert.equal(Math.max(...heard.slice(0.336 * 48_000)), 0, "it falls while the other rises");
+});
+
 test("sx11: a chunk that is drawn out by 0.3 % is one wave still", () => {
   const { host, live } = begin(48_000);
   const length = 0.02 * 1.003;

@@ -36,6 +36,8 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus
   let decoding = [];
   /** @type {Piece | null} */
   let before = null;
+  /** @type {Piece[]} not over yet: the sound of a film comes a second ahead */
+  let ordered = [];
   /** @type {GainNode | null} */
   let out = null;
 
@@ -120,7 +122,11 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus
       drawn.forEach((samples, k) => buffer.getChannelData(k).set(withEcho(samples, late, rise * rate)));
       const piece = play(host, out, buffer, (from + late) / rate);
       if (before) follow(before, from + late, rise, rate, follows && late === 0);
+      ordered = ordered.filter((it) => it.ends > now);
+      // What was ordered of another stream is heard no more.
+      if (!follows) ordered.filter((it) => it.ends > from + late).forEach((it) => follow(it, from + late, rise, rate, false));
       before = { ...piece, untilS: act.until_s, ends: until, last: planes.map((it) => it.slice(-HISTORY)) };
+      ordered.push(before);
     }
   }
 
