@@ -9,6 +9,16 @@ pub fn aac(object: u8, rate: u8, channels: u8) -> Option<[u8; 2]> {
     is_plain.then_some([object << 3 | rate >> 1, rate << 7 | channels << 3])
 }
 
+/// Opus' identification header (RFC 7845, 5.1) out of what MP4 has of it, the high octet first (Encapsulation of Opus in
+/// ISOBMFF, 4.3.2).
+pub fn opus(specific: &[u8]) -> Option<Vec<u8>> {
+    let [0, channels, rest @ ..] = specific else { return None };
+    let (said, mapping) = rest.split_first_chunk::<9>()?;
+    let [skip0, skip1, rate0, rate1, rate2, rate3, gain0, gain1, family] = *said;
+    let said = [1, *channels, skip1, skip0, rate3, rate2, rate1, rate0, gain1, gain0, family];
+    Some([&b"OpusHead"[..], &said, mapping].concat())
+}
+
 /// Vorbis' first and third header, one behind the other, out of what Matroska has of all three (RFC 9559, 26.1 after
 /// Xiph's lacing, 10.3.2): how many but one, the lengths of all but the last, the headers.
 pub fn vorbis(private: &[u8]) -> Option<Vec<u8>> {
@@ -36,6 +46,15 @@ mod tests {
         assert_eq!(aac(2, 3, 2), Some([0x11, 0x90]), "LC, 48 kHz, stereo");
         assert_eq!(aac(2, 4, 1), Some([0x12, 0x08]), "LC, 44.1 kHz, mono");
         assert_eq!([aac(31, 3, 2), aac(2, 15, 2), aac(2, 3, 16)], [None; 3]);
+    }
+
+    #[test]
+    fn sx11_an_opus_head_out_of_mp4_has_its_octets_the_other_way_round() {
+        let specific = [0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0xff, 0xfe, 0];
+        let head = [&b"OpusHead"[..], &[1, 2, 0x38, 1, 0x80, 0xbb, 0, 0, 0xfe, 0xff, 0]].concat();
+        assert_eq!(opus(&specific), Some(head));
+        assert!((0..specific.len()).all(|cut| opus(&specific[..cut]).is_none()));
+        assert_eq!(opus(&[1; 11]), None, "another version");
     }
 
     #[test]

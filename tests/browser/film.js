@@ -288,32 +288,47 @@ function mp4(frames, config, { width, height }, sound) {
   const track = box("trak", box("tkhd", words(3, 0, 0, 1, 0, length, 0, 0, 0, 0), unity, words(width << 16, height << 16)), media);
   const movie = box("moov",
     box("mvhd", words(0, 0, 0, scale, length, 0x10000, 0x100_0000, 0, 0), unity, words(0, 0, 0, 0, 0, 0, 3)), track,
-    ...(sound ? [aacTrack(sound, { at: soundAt, length, unity })] : []));
+    ...(sound ? [soundBox(sound, { at: soundAt, length, unity })] : []));
   return Buffer.concat([head, box("mdat", ...data, ...(sound ? sound.packets : [])), movie]);
 }
 
-/** With an edit list that leaves the first packet out. */
-function aacTrack({ packets, config }, { at, length, unity }) {
-  const said = (tag, ...inside) => Buffer.concat([Buffer.from([tag, Buffer.concat(inside).length]), ...inside]);
-  const decoder = said(4, Buffer.from([0x40, 0x15, 0, 0, 0]), words(0, 0), said(5, config));
-  const esds = box("esds", words(0), said(3, Buffer.from([0, 2, 0]), decoder, said(6, Buffer.from([2]))));
+/** A track of AAC or Opus, with an edit list that leaves out what is before its beginning. */
+function soundBox({ packets, config, head }, { at, length, unity }) {
+  const [frames, before] = head ? [SOUND_HZ / 50, head.readUInt16LE(10)] : [AAC_FRAMES, AAC_FRAMES];
   const entry = Buffer.alloc(28);
   entry.writeUInt16BE(1, 6);
   entry.writeUInt16BE(1, 16);
   entry.writeUInt16BE(16, 18);
   entry.writeUInt32BE(SOUND_HZ * 0x10000, 24);
   const tables = box("stbl",
-    box("stsd", words(0, 1), box("mp4a", entry, esds)),
-    box("stts", words(0, 1, packets.length, AAC_FRAMES)),
+    box("stsd", words(0, 1), head ? box("Opus", entry, dOps(head)) : box("mp4a", entry, esds(config))),
+    box("stts", words(0, 1, packets.length, frames)),
     box("stsc", words(0, 1, 1, packets.length, 1)),
     box("stsz", words(0, 0, packets.length, ...packets.map((it) => it.length))),
     box("stco", words(0, 1, at)));
   const media = box("mdia",
-    box("mdhd", words(0, 0, 0, SOUND_HZ, packets.length * AAC_FRAMES, 0x55c4_0000)),
+    box("mdhd", words(0, 0, 0, SOUND_HZ, packets.length * frames, 0x55c4_0000)),
     box("hdlr", words(0, 0, "soun", 0, 0, 0), Buffer.from("sound\0")),
     box("minf", box("smhd", words(0, 0)), box("dinf", box("dref", words(0, 1), box("url ", words(1)))), tables));
-  const edits = box("edts", box("elst", words(0, 1, length, AAC_FRAMES, 0x10000)));
+  const edits = box("edts", box("elst", words(0, 1, length, before, 0x10000)));
   return box("trak", box("tkhd", words(3, 0, 0, 2, 0, length, 0, 0, 0, 0x100_0000), unity, words(0, 0)), edits, media);
+}
+
+/** What AAC's decoder has to know (ISO/IEC 14496-1, 7.2.6). */
+function esds(config) {
+  const said = (tag, ...inside) => Buffer.concat([Buffer.from([tag, Buffer.concat(inside).length]), ...inside]);
+  const decoder = said(4, Buffer.from([0x40, 0x15, 0, 0, 0]), words(0, 0), said(5, config));
+  return box("esds", words(0), said(3, Buffer.from([0, 2, 0]), decoder, said(6, Buffer.from([2]))));
+}
+
+/** What Opus' has to, the high octet first and without its magic. */
+function dOps(head) {
+  const said = Buffer.from(head.subarray(8));
+  said[0] = 0;
+  said.subarray(2, 4).swap16();
+  said.subarray(4, 8).swap32();
+  said.subarray(8, 10).swap16();
+  return box("dOps", said);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::repeat_n;
+use std::ops::Range;
 
 use re_mp4::{
     BoxHeader, BoxType, FourCC, MoovBox, Mp4aBox, ReadBox, StblBox, StsdBoxContent, TrakBox,
@@ -16,6 +17,8 @@ use super::{FilmTrouble, LASTS, Source, Unit, place};
 
 /// The tables of a day's pictures are smaller.
 const MOVIE_MAX: u64 = 256 << 20;
+/// Of as many channels as there can be.
+const OPUS_HEAD_MAX: u64 = 300;
 /// More are those of two days, and the sound of two.
 const PIECES_MAX: usize = 8 << 20;
 
@@ -111,9 +114,13 @@ impl Mp4Sound {
     pub(super) fn open(mut source: Box<dyn Source>) -> Result<Option<(Coding, Self)>, FilmTrouble> {
         let end = source.seek(SeekFrom::End(0))?;
         let movie = movie(&mut source, end)?;
-        let mut sounds = movie.traks.iter().filter(|it| it.mdia.hdlr.handler_type == SOUND);
-        let Some(sound) = sounds.next() else { return Ok(None) };
-        let coding = sound_coding(sound)?;
+        let is_sound = |it: &TrakBox| it.mdia.hdlr.handler_type == SOUND;
+        let Some(nth) = movie.traks.iter().position(is_sound) else { return Ok(None) };
+        let sound = &movie.traks[nth];
+        let coding = match &sound.mdia.minf.stbl.stsd.contents {
+            StsdBoxContent::Unknown(kind) if kind.value == *b"Opus" => opus(&mut source, end, nth)?,
+            _ => sound_coding(sound)?,
+        };
         let (video, _) = video(&movie)?;
         let seen = begins(&movie, video, read_places(video, end, "picture")?.1);
         let (places, first) = read_places(sound, end, "packet")?;
@@ -158,6 +165,33 @@ fn sound_coding(track: &TrakBox) -> Result<Coding, FilmTrouble> {
     }
 }
 
+/// What the library leaves out of a track's sample entry (Encapsulation of Opus in ISOBMFF, 4.3).
+fn opus(source: &mut Box<dyn Source>, end: u64, track: usize) -> Result<Coding, FilmTrouble> {
+    let [entry, specific] = [*b"Opus", *b"dOps"].map(|it| BoxType::from(u32::from_be_bytes(it)));
+    // Of each, how much stands before the boxes in it.
+    let path = [
+        (BoxType::MoovBox, 0, 0),
+        (BoxType::TrakBox, track, 0),
+        (BoxType::MdiaBox, 0, 0),
+        (BoxType::MinfBox, 0, 0),
+        (BoxType::StblBox, 0, 0),
+        (BoxType::StsdBox, 0, 8),
+        (entry, 0, 28),
+        (specific, 0, 0),
+    ];
+    let lacks = || FilmTrouble::Damaged("the head of its sound makes no sense".into());
+    let mut within = 0..end;
+    for (kind, others, before) in path {
+        within = find(source, within, kind, others)?.ok_or_else(lacks)?;
+        within.start = within.start.saturating_add(before);
+    }
+    let mut head = Vec::new();
+    source.seek(SeekFrom::Start(within.start))?;
+    let size = within.end.saturating_sub(within.start).min(OPUS_HEAD_MAX);
+    source.by_ref().take(size).read_to_end(&mut head)?;
+    soundtrack::opus(&head).map(Coding::Opus).ok_or_else(lacks)
+}
+
 /// When a track begins whose earliest piece has this time of its own: what its edit list puts before it, and cuts off (8.6.6).
 fn begins(movie: &MoovBox, track: &TrakBox, first: i64) -> Span {
     let list = track.edts.as_ref().and_then(|it| it.elst.as_ref());
@@ -196,23 +230,39 @@ fn read_places(track: &TrakBox, end: u64, what: &str) -> Result<(Vec<Place>, i64
 
 /// The box that has all tables.
 fn movie(source: &mut Box<dyn Source>, end: u64) -> Result<MoovBox, FilmTrouble> {
-    let mut at = 0;
-    while at < end {
+    let found = find(source, 0..end, BoxType::MoovBox, 0)?;
+    let size = found.as_ref().map(|it| it.end - it.start + 8);
+    let (Some(found), Some(size)) = (found, size.filter(|it| *it <= MOVIE_MAX.min(end))) else {
+        return Err(FilmTrouble::Unfit("its head is missing".into()));
+    };
+    source.seek(SeekFrom::Start(found.start))?;
+    MoovBox::read_box(&mut Once { source, left: 4 * size + 1_024 }, size).map_err(unfit)
+}
+
+/// What is in the box of a kind behind so many others of it; it may say that it ends beyond the file.
+fn find(
+    source: &mut Box<dyn Source>,
+    within: Range<u64>,
+    kind: BoxType,
+    mut others: usize,
+) -> Result<Option<Range<u64>>, FilmTrouble> {
+    let mut at = within.start;
+    while at < within.end {
         source.seek(SeekFrom::Start(at))?;
         let header = BoxHeader::read(source).map_err(unfit)?;
         let behind = source.stream_position()?;
-        match header.name {
-            BoxType::MoovBox if header.size <= MOVIE_MAX.min(end) => {
-                let left = 4 * header.size + 1_024;
-                return MoovBox::read_box(&mut Once { source, left }, header.size).map_err(unfit);
-            }
-            // The last one, up to the end; and one that would not lead on.
-            _ if header.size < 8 => break,
-            // The size counts a head of eight octets, however long it is.
-            _ => at = (behind - 8).saturating_add(header.size),
+        // The last one, up to the end; and one that would not lead on.
+        if header.size < 8 {
+            break;
+        }
+        // The size counts a head of eight octets, however long it is.
+        at = (behind - 8).saturating_add(header.size);
+        match (header.name == kind, others) {
+            (true, 0) => return Ok(Some(behind..at.max(behind))),
+            (is_one, _) => others -= usize::from(is_one),
         }
     }
-    Err(FilmTrouble::Unfit("its head is missing".into()))
+    Ok(None)
 }
 
 /// A box that says that it is smaller than its own head has the library read it again and again; so it gets a few times what

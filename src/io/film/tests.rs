@@ -90,8 +90,10 @@ fn sound_of(name: &str) -> Soundtrack {
 
 #[test]
 fn sx11_the_sound_of_a_film_is_heard_when_its_pictures_are_seen_and_once_more_from_the_beginning() {
-    // By Chromium's decoders the bursts are louder than 0.4 from there on.
-    for (name, at_ms) in [("aac.mp4", 134.9), ("opus.webm", 120.1), ("vorbis.webm", 120.1)] {
+    // By Chromium's decoders the bursts are louder than 0.4 from there on (of Opus in MP4 it leaves out 6.5 ms twice).
+    for (name, at_ms) in
+        [("aac.mp4", 134.9), ("opus.mp4", 120.1), ("opus.webm", 120.1), ("vorbis.webm", 120.1)]
+    {
         let mut sound = sound_of(name);
         let all = heard(&mut sound, 11_520);
         assert!(all.iter().all(|[left, right]| left == right), "{name}");

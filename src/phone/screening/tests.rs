@@ -163,10 +163,15 @@ fn sx11_another_film_begins_anew_and_one_that_is_over_goes_dark() {
 #[test]
 fn sx12_what_stands_too_long_and_what_is_passed_over_is_counted_apart() {
     let mut phone = Phone::default();
-    phone.run(0..20, |_| Some(Span::ZERO));
-    for k in 20..40 {
-        phone.hear(k, due(19));
+    let mut now = due(0) - Span::from_millis(500);
+    for k in 0..40 {
+        phone.hear(k, now);
     }
+    while now < due(19) {
+        phone.draw(now);
+        now += PERIOD;
+    }
+    assert_eq!(phone.seen.last().map(|(k, _)| *k), Some(19));
     // The page's thread was busy with something else for a fifth of a second.
     let now = due(24) + Span::from_millis(10);
     phone.draw(now);
