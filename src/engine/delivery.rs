@@ -10,12 +10,20 @@
 //! A lead that covers the longest delay that anybody had holds the whole house up for one phone whose radio was asleep;
 //! one that covers each phone's usual delay leaves every hundredth phone behind, in every cue another one. Ours is the
 //! least one that, by what all have said, is missed once in [`MISSED_ONCE_IN`]. Such a claim needs as many words before
-//! anybody may make it, so one word counts beside them that nobody has heard, and that may take as long as [`UNTOLD`]:
-//! a lead comes down from there as ever more is heard, and one long delay puts it up at once.
+//! anybody may make it, so one word counts beside them that nobody has heard, and it may take long: a lead comes down
+//! from [`UNTOLD`] as ever more is heard, and one long delay puts it up at once.
+//!
+//! *The word unheard*. The next of `n` words takes longer than all of them once in `n + 1`, whatever the house. How much
+//! longer, nobody has heard; in the tails of networks what takes `f` times as long is at least `f` to the power of 1.5
+//! times as rare. By that alone a lead a few times the longest word would do after ten words, and a house that loses
+//! every hundredth, which then comes 200 ms late, would not be known for it. But even where a rare word of any length is
+//! as rare as it best hides, once in `n`, it is met unheard once in `n` times `e` only: from [`ENOUGH`] words on that
+//! is within the promise, and before them a lead stays where it is.
 //!
 //! Whoever takes longer than [`CEILING`] more often than not is not waited for, and is late. What phones say fades in a
-//! quarter of an hour, and outlives them: a phone that comes again and again is of this house, too. All of it follows
-//! from the engine's inputs, so a box that hears the same has learnt the same; a box that begins anew knows nothing.
+//! quarter of an hour, and the slower the fewer words there are, so that a long evening makes up for few phones. It
+//! outlives them: a phone that comes again and again is of this house, too. All of it follows from the engine's inputs,
+//! so a box that hears the same has learnt the same; a box that begins anew knows nothing.
 
 mod spread;
 
@@ -37,6 +45,16 @@ pub const CEILING: Span = Span::from_millis(1_000);
 
 /// Half as often as the promise of one in a thousand: a rare thing is known badly.
 const MISSED_ONCE_IN: f64 = 2_000.0;
+/// A thousand by `e`: so many words tell enough of what they do not tell.
+const ENOUGH: f64 = 368.0;
+/// A word that weighs less, two of its half-lives old, is not what this house may take.
+const BYGONE: f64 = 0.25;
+/// Words weigh half after ten minutes, where there are [`MISSED_ONCE_IN`] and more.
+const FADES_IN_A_MINUTE: f64 = 0.067;
+/// And after an hour at most, where there are fewer: yesterday's house says nothing of tonight's.
+const FADES_SLOWER_MAX: f64 = 6.0;
+/// Then next to nothing is left of any.
+const FORGOTTEN_MINUTES: i64 = 1_800;
 /// From the engine's decision to the socket, and to the next frame that a page paints.
 const MARGIN: Span = Span::from_millis(10);
 /// A lead comes down so much in a second, while cues are under way that know the old one.
@@ -61,6 +79,8 @@ pub struct Delivery {
     gone: Spread,
     lead: Span,
     looked: ShowTime,
+    /// Up to this whole minute of show time words have faded, so that whoever hears the same has the same numbers.
+    minute: i64,
     told: VecDeque<Told>,
     account: Account,
 }
@@ -139,6 +159,7 @@ impl Delivery {
             gone: Spread::default(),
             lead: UNTOLD,
             looked: now,
+            minute: minute(now),
             told: VecDeque::new(),
             account: Account::default(),
         }
@@ -161,6 +182,7 @@ impl Delivery {
 
     /// A phone says how it fares.
     pub fn handle_status(&mut self, now: ShowTime, phone: PhoneId, status: &NodeStatus) {
+        self.age(now);
         let known = self.phones.entry(phone).or_default();
         if let Some(need) = status.need_ms.and_then(span) {
             known.need = need.min(NEED_MAX);
@@ -169,7 +191,7 @@ impl Delivery {
         let Some(delay) = status.delivery_ms.and_then(span).zip(doubt) else { return };
         if known.spoke.is_none_or(|spoke| now - spoke >= SPEAKS) {
             known.spoke = Some(now);
-            known.hear(now, delay.0, delay.1);
+            known.hear(delay.0, delay.1);
             self.look(now);
         }
     }
@@ -187,11 +209,12 @@ impl Delivery {
         if arrived < told.at - doubt || arrived > now + doubt {
             return None;
         }
+        self.age(now);
         let known = self.phones.entry(phone).or_default();
         // A screen is painted when the order is there; sound has to be made before.
         let need = if said.source == PlayedSource::AudioClock { known.need } else { Span::ZERO };
         let is_late = arrived + need > told.due;
-        known.hear(now, arrived - told.at, doubt);
+        known.hear(arrived - told.at, doubt);
         for account in [&mut known.account, &mut self.account] {
             account.reached += 1;
             account.late += u64::from(is_late);
@@ -202,9 +225,8 @@ impl Delivery {
 
     /// A phone's socket is gone.
     pub fn handle_left(&mut self, now: ShowTime, phone: PhoneId) {
-        if let Some(mut left) = self.phones.remove(&phone).filter(|it| !it.is_out_of_reach()) {
-            left.spread.age(now);
-            self.gone.age(now);
+        self.age(now);
+        if let Some(left) = self.phones.remove(&phone).filter(|it| !it.is_out_of_reach()) {
             self.gone.join(&left.spread);
         }
     }
@@ -236,8 +258,6 @@ impl Delivery {
             return;
         }
         self.looked = now;
-        self.gone.age(now);
-        self.phones.values_mut().for_each(|phone| phone.spread.age(now));
         let fallen = self.lead - Span::from_secs_f64(FALL_PER_SECOND.secs_f64() * since.secs_f64());
         self.lead = self.needed().max(fallen);
     }
@@ -247,11 +267,24 @@ impl Delivery {
         let whole = self.whole();
         let missed = (whole.total() + 1.0) / MISSED_ONCE_IN;
         let covers = |lead: &Span| {
-            let unheard = if *lead < UNTOLD { 1.0 } else { 0.0 };
+            let unheard = if *lead < UNTOLD { unheard(&whole, *lead - MARGIN) } else { 0.0 };
             whole.above(*lead - MARGIN) + unheard <= missed
         };
         let least = Spread::edges().map(|edge| edge + MARGIN).find(covers);
         least.unwrap_or(CEILING).clamp(FLOOR, CEILING)
+    }
+
+    /// Time has gone on; a clock that stepped back has forgotten how far.
+    fn age(&mut self, now: ShowTime) {
+        let gone = minute(now).saturating_sub(std::mem::replace(&mut self.minute, minute(now)));
+        if gone <= 0 {
+            return;
+        }
+        let words = self.whole().total();
+        let minutes = 0..gone.min(FORGOTTEN_MINUTES);
+        let kept = minutes.fold(1.0, |kept, _| kept * kept_in_a_minute(words * kept));
+        self.gone.fade(kept);
+        self.phones.values_mut().for_each(|phone| phone.spread.fade(kept));
     }
 
     /// Of everybody who can be reached.
@@ -264,9 +297,8 @@ impl Delivery {
 }
 
 impl Phone {
-    fn hear(&mut self, now: ShowTime, delay: Span, doubt: Span) {
+    fn hear(&mut self, delay: Span, doubt: Span) {
         if doubt <= DOUBT_MAX {
-            self.spread.age(now);
             self.spread.add(delay.max(Span::ZERO) + doubt + self.need);
         }
     }
@@ -274,6 +306,20 @@ impl Phone {
     fn is_out_of_reach(&self) -> bool {
         self.spread.above(CEILING) * 2.0 > self.spread.total()
     }
+}
+
+/// How much of the word that nobody has heard takes longer than that.
+fn unheard(whole: &Spread, took: Span) -> f64 {
+    let rarer = whole.longest(BYGONE).secs_f64() / took.secs_f64();
+    if whole.total() < ENOUGH { 1.0 } else { (rarer * rarer.sqrt()).min(1.0) }
+}
+
+fn kept_in_a_minute(words: f64) -> f64 {
+    1.0 - FADES_IN_A_MINUTE / (MISSED_ONCE_IN / words).clamp(1.0, FADES_SLOWER_MAX)
+}
+
+fn minute(now: ShowTime) -> i64 {
+    now.ns().div_euclid(60_000_000_000)
 }
 
 /// Milliseconds that a phone says; what cannot be meant is not said.

@@ -47,6 +47,44 @@ fn sx20_in_a_good_house_leads_shrink_and_all_but_one_in_a_thousand_are_reached()
     assert!(late < 0.001, "{late}");
 }
 
+/// One to seven phones of a kind, three hours each: how far ahead their orders are in the end, and the share of all
+/// orders that came too late, from the first one on.
+fn a_few(seed: u64, way: impl Fn(usize) -> Wifi) -> (Vec<Span>, f64) {
+    let (mut leads, mut late, mut reached) = (Vec::new(), 0, 0);
+    for phones in 1..=7 {
+        let mut few = crowd(seed + phones as u64, (0..phones).map(&way));
+        few.run(MINUTE.times(180), cue(), EVERY);
+        let truth = few.take_truth();
+        println!(
+            "{phones} of a few: {} ahead, {} of {} late",
+            few.lead(),
+            truth.late,
+            truth.reached
+        );
+        leads.push(few.lead());
+        (late, reached) = (late + truth.late, reached + truth.reached);
+    }
+    (leads, late as f64 / reached as f64)
+}
+
+#[test]
+fn sx20_a_few_phones_in_a_good_house_come_to_a_short_lead_and_all_but_one_in_a_thousand_are_reached()
+ {
+    let (leads, late) = a_few(30, |_| Wifi::QUIET);
+    assert!(leads[0] < ms(250) && leads[6] <= ms(160), "{leads:?}");
+    assert!(late < 0.001, "{late}");
+}
+
+#[test]
+fn sx20_a_few_phones_in_a_bad_house_are_reached_like_a_crowd() {
+    let (leads, late) = a_few(40, |_| Wifi::CROWDED);
+    assert!(leads.iter().all(|lead| *lead > ms(250)), "{leads:?}");
+    assert!(late < 0.001, "{late}");
+    let (leads, late) = a_few(50, |k| if k == 0 { FAR } else { Wifi::QUIET });
+    assert!(leads.iter().all(|lead| *lead >= ms(400)), "{leads:?}");
+    assert!(late < 0.001, "{late}");
+}
+
 #[test]
 fn sx20_on_bad_wifi_all_but_one_in_a_thousand_are_reached_and_what_is_late_is_counted() {
     let mut bad = crowd(4, [Wifi::CROWDED; 120]);

@@ -55,14 +55,38 @@ fn sx20_what_nobody_has_told_is_unknown_and_the_lead_stays_where_it_begins() {
 #[test]
 fn sx20_a_few_words_never_bring_a_lead_down_and_many_do_slowly() {
     let mut delivery = Delivery::new(at(0));
-    house(&mut delivery, 0, 3_600, 2, |_| 5.0);
-    assert_eq!(delivery.lead(), UNTOLD, "two phones never tell enough for one in a thousand");
-    let mut delivery = Delivery::new(at(0));
-    house(&mut delivery, 0, 100, 200, |_| 60.0);
+    house(&mut delivery, 0, 60, 200, |_| 60.0);
     let soon = delivery.lead();
     assert!(soon < UNTOLD && soon > ms(250), "{soon}: it comes down by 2 ms a second");
-    house(&mut delivery, 100, 500, 200, |_| 60.0);
+    house(&mut delivery, 60, 500, 200, |_| 60.0);
     assert_eq!(delivery.lead(), FLOOR);
+}
+
+/// Minutes until a few phones, whose words take 40 ms, have brought the lead down to that.
+fn minutes_until(lead: Span, phones: u64) -> usize {
+    let mut delivery = Delivery::new(at(0));
+    let is_higher = |minute: &i64| {
+        house(&mut delivery, 60 * minute, 60, phones, |_| 40.0);
+        delivery.lead() > lead
+    };
+    (0..600).take_while(is_higher).count()
+}
+
+#[test]
+fn sx20_the_fewer_phones_the_longer_until_a_lead_comes_down_and_a_single_one_is_enough() {
+    let begins = [1, 2, 4, 7].map(|phones| minutes_until(UNTOLD - ms(1), phones));
+    assert_eq!(begins, [37, 16, 8, 4]);
+    let is_low = [1, 2, 4, 7].map(|phones| minutes_until(ms(150), phones));
+    assert_eq!(is_low, [56, 23, 10, 6], "three times the longest word");
+}
+
+#[test]
+fn sx20_what_few_phones_said_is_forgotten_overnight() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 7_200, 3, |_| 20.0);
+    assert_eq!(delivery.lead(), FLOOR);
+    house(&mut delivery, 86_400, 300, 3, |_| 20.0);
+    assert_eq!(delivery.lead(), UNTOLD);
 }
 
 #[test]
