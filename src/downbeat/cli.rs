@@ -240,7 +240,9 @@ sACN universe, or as one more than its Art-Net port address; NAME=N records it a
 nothing else is recorded then. What nobody sends any more stays as it was last.
 
 With --phones everything that phones are told is in the same file, and what each said of it: that it came and went, how
-late it did what it was told, how it fares. `phones = { capture = \"FILE\" }` tells phones all of it again, in step.
+late it did what it was told, how it fares; and the live sound that they hear, as it leaves (Opus, 45 MB an hour). A sealed
+show's sound is not kept: who has the file may lack the key. `phones = { capture = \"FILE\" }` tells phones all of it
+again, in step.
 
 Examples:
   downbeat record shows/tonight/captures/storm.dbl
@@ -464,7 +466,7 @@ pub struct Record {
     /// Which of the show's inputs, as they arrive; NAME=N records one as universe N
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub inputs: Vec<String>,
-    /// What phones are told, and what they say of it, in the same file
+    /// What phones are told, hear live, and say of it, in the same file
     #[arg(long)]
     pub phones: bool,
     /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use units::Span;
-use wire::capture::talk::Talk;
+use wire::capture::talk::{Stretch, Talk};
 use wire::capture::{Reader, Record, whole_len};
 
 use crate::client::Client;
-use crate::live::text;
+use crate::live::{rows, text};
 use crate::terminal::many;
 use crate::{Refused, cli, terminal};
 
@@ -148,16 +148,19 @@ fn tell(client: &Client, order: &cli::Record, lost_before: u64) -> Result<(), Re
     let broken = |error| Refused(format!("{name} cannot be read back: {error}"));
     let mut reader = Reader::new(BufReader::new(file)).map_err(broken)?;
     let (mut length, mut changes, mut told, mut said) = (Span::ZERO, 0u64, 0u64, 0u64);
+    let mut sound = Vec::new();
     while let Some(record) = reader.next_record().map_err(broken)? {
         length = record.at();
         match record {
             Record::Frame { .. } => changes += 1,
             Record::Talk { talk: Talk::Told { .. }, .. } => told += 1,
+            Record::Talk { at, talk: Talk::Sound(it) } => Stretch::add(&mut sound, at, &it),
             Record::Talk { .. } => said += 1,
             Record::Mark { .. } => {}
         }
     }
-    let phones = reader.has_talk().then(|| json!({ "told": told, "said": said }));
+    let sound: Vec<Value> = sound.iter().map(stretch).collect();
+    let phones = reader.has_talk().then(|| json!({ "told": told, "said": said, "sound": sound }));
     let universes = reader.head().universes.len();
     // A box that has gone meanwhile cannot say.
     let lost = lost(client).ok().map(|lost| lost.saturating_sub(lost_before));
@@ -165,6 +168,10 @@ fn tell(client: &Client, order: &cli::Record, lost_before: u64) -> Result<(), Re
         "changes": changes, "lost_frames": lost, "phones": phones });
     terminal::say(&if order.json { document.to_string() } else { words(&document, length) });
     Ok(())
+}
+
+fn stretch(it: &Stretch) -> Value {
+    json!({ "track": it.track, "from_ns": it.from, "until_ns": it.until, "kept": it.is_kept })
 }
 
 fn words(it: &Value, length: Span) -> String {
@@ -184,10 +191,20 @@ fn words(it: &Value, length: Span) -> String {
             phones["said"].as_u64().unwrap_or(0)
         ),
     };
-    format!(
+    let whole = format!(
         "{}: {:.2} s of {universes}, {changes}{phones}, {} bytes{lost}",
         text(&it["file"]),
         length.secs_f64(),
         number("bytes")
-    )
+    );
+    let sound = rows(&it["phones"]["sound"]).map(sounded);
+    std::iter::once(whole).chain(sound).collect::<Vec<_>>().join("\n")
+}
+
+/// From when until when phones heard something live.
+fn sounded(it: &Value) -> String {
+    let seconds = |key: &str| it[key].as_f64().unwrap_or_default() / 1e9;
+    let kept = if it["kept"] == true { "" } else { ", sealed and so not kept" };
+    let (from, until) = (seconds("from_ns"), seconds("until_ns"));
+    format!("  {from:.2} to {until:.2} s: {} on air{kept}", text(&it["track"]))
 }

@@ -115,6 +115,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
             node,
             delay: config.peers.live_delay,
             seal: seals.clone().map(Sealer::begin),
+            overheard: outputs.overheard.clone(),
         })
         .map_err(|error| {
             warnings.push(format!("no live sound to phones: {error}"));

@@ -1,12 +1,12 @@
-//! Brings the talk with phones from the engine's thread to whoever records it. What finds no room is lost and counted:
-//! the engine waits for nobody.
+//! Brings the talk with phones, and what they hear live, to whoever records it. What finds no room is lost and counted:
+//! neither the engine's thread nor the one on air waits for anybody.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use engine::overheard::Ear;
-use units::{ShowTime, Span};
+use units::{ShowTime, Span, TrackId};
 use wire::capture::talk::Line;
 
 /// Lines on their way; a thousand phones that report one order fit several times.
@@ -16,10 +16,14 @@ const LINES: usize = 8192;
 #[derive(Debug, Clone, Default)]
 pub struct Overheard(Arc<Shared>);
 
+type Lines = SyncSender<(ShowTime, Line)>;
+
 #[derive(Debug, Default)]
 struct Shared {
-    is_wanted: AtomicBool,
-    wanted: Mutex<Option<SyncSender<(ShowTime, Line)>>>,
+    /// Recordings that have begun.
+    begun: AtomicU64,
+    /// Where the last one gets it.
+    lines: Mutex<Option<Lines>>,
     lost: AtomicU64,
 }
 
@@ -27,8 +31,8 @@ impl Overheard {
     /// Everything from now on, until the receiver is dropped.
     pub(crate) fn begin(&self) -> Receiver<(ShowTime, Line)> {
         let (lines, heard) = sync_channel(LINES);
-        *self.0.wanted.lock().expect("nobody panics while holding it") = Some(lines);
-        self.0.is_wanted.store(true, Relaxed);
+        *self.0.lines.lock().expect("nobody panics while holding it") = Some(lines);
+        self.0.begun.fetch_add(1, Relaxed);
         heard
     }
 
@@ -39,42 +43,74 @@ impl Overheard {
 
     /// The engine's thread's end.
     pub(crate) fn listener(&self, tai_utc: Span) -> Listener {
-        Listener { shared: self.0.clone(), tai_utc, open: None }
+        Listener { tap: self.tap(), tai_utc, ear: Ear::new(tai_utc) }
+    }
+
+    /// Another thread's end.
+    pub(crate) fn tap(&self) -> Tap {
+        Tap { shared: self.0.clone(), begun: 0, lines: None }
+    }
+}
+
+/// One thread's way to the recording.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    shared: Arc<Shared>,
+    /// The recording that it leads to, as they are counted.
+    begun: u64,
+    lines: Option<Lines>,
+}
+
+impl Tap {
+    /// Live sound left, to be heard at `at`; none of it where it was sealed.
+    pub fn sound(&mut self, at: ShowTime, track: &TrackId, opus: Option<&[u8]>) {
+        self.follow();
+        if self.lines.is_some() {
+            self.say(at, Line::Sound { track: track.clone(), opus: opus.map(<[u8]>::to_vec) });
+        }
+    }
+
+    /// Leads to the latest recording from now on; whether it led to none or another.
+    fn follow(&mut self) -> bool {
+        let begun = self.shared.begun.load(Relaxed);
+        let is_new = std::mem::replace(&mut self.begun, begun) != begun;
+        if is_new {
+            let lines = self.shared.lines.lock().expect("nobody panics while holding it");
+            self.lines.clone_from(&lines);
+        }
+        is_new
+    }
+
+    fn say(&mut self, at: ShowTime, line: Line) {
+        let Some(lines) = &self.lines else { return };
+        match lines.try_send((at, line)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.shared.lost.fetch_add(1, Relaxed);
+            }
+            Err(TrySendError::Disconnected(_)) => self.lines = None,
+        }
     }
 }
 
 /// Hears what passes.
 pub(crate) struct Listener {
-    shared: Arc<Shared>,
+    tap: Tap,
     tai_utc: Span,
-    open: Option<(Ear, SyncSender<(ShowTime, Line)>)>,
+    ear: Ear,
 }
 
 impl Listener {
     /// What passes at `now`, if anybody records.
     pub fn hear(&mut self, now: ShowTime, line: impl FnOnce(&mut Ear) -> Option<Line>) {
-        if !self.shared.is_wanted.load(Relaxed) {
+        if self.tap.follow() {
+            self.ear = Ear::new(self.tai_utc);
+        }
+        if self.tap.lines.is_none() {
             return;
         }
-        if let Some(lines) =
-            self.shared.wanted.lock().expect("nobody panics while holding it").take()
-        {
-            self.open = Some((Ear::new(self.tai_utc), lines));
+        if let Some(line) = line(&mut self.ear) {
+            self.tap.say(now, line);
         }
-        let Some((ear, lines)) = &mut self.open else { return };
-        let Some(line) = line(ear) else { return };
-        match lines.try_send((now, line)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.shared.lost.fetch_add(1, Relaxed);
-            }
-            Err(TrySendError::Disconnected(_)) => self.close(),
-        }
-    }
-
-    fn close(&mut self) {
-        self.open = None;
-        let wanted = self.shared.wanted.lock().expect("nobody panics while holding it");
-        self.shared.is_wanted.store(wanted.is_some(), Relaxed);
     }
 }

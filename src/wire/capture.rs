@@ -1,11 +1,11 @@
-//! A capture: what universes showed, and what phones were told and said, as a file. Only what changed is in it.
+//! A capture: what universes showed, and what phones were told, heard live, and said, as a file. Only what changed is in it.
 //!
 //! All numbers are little-endian; a *varint* is LEB128, seven bits an octet, the lowest first, of 64 bits at most.
 //!
 //! | octets | head |
 //! |---|---|
 //! | 0..4 | `DBLC` |
-//! | 4 | version: 1, or 2 where there is talk in it |
+//! | 4 | version: 1, or 3 where there is talk in it; 2 is talk without sound |
 //! | 5 | 0 |
 //! | 6..14 | show time at position 0, TAI nanoseconds, signed |
 //! | 14..16 | how many universes |
@@ -17,7 +17,7 @@
 //! a *mark*: the capture goes on at least until then. Else changes follow: a varint of slots that are as before, a
 //! varint `2 * count`, or `2 * count + 1` for one octet that stands for all of them, then the octets. Every universe
 //! begins with all slots at 0, and its first record may change nothing. Numbers beyond the mark's are *talk*'s: see
-//! [`talk`].
+//! [`talk`]; those of kinds that are not known yet are marks.
 //!
 //! A file may be cut anywhere: every whole record before the cut is read.
 
@@ -46,8 +46,10 @@ mod field {
 }
 
 const VERSION: u8 = 1;
-/// Of captures that have talk.
+/// Of captures that have talk, and no sound.
 const VERSION_TALK: u8 = 2;
+/// Of those that may have both.
+const VERSION_SOUND: u8 = 3;
 /// So many like ones in a row are shorter as one octet and a count, whatever stands beside them.
 const REPEAT_MIN: usize = 4;
 /// Two unchanged slots or fewer between changes are shorter as changes.
@@ -62,7 +64,7 @@ pub enum CaptureError {
     #[error("it is no capture: it does not begin with DBLC")]
     Magic,
     /// Written by a newer Downbeat.
-    #[error("it is a capture of version {0}; this Downbeat reads versions 1 and 2")]
+    #[error("it is a capture of version {0}; this Downbeat reads versions 1 to 3")]
     Version(u8),
     /// Cut before its first record, or damaged there.
     #[error("its head is broken")]
@@ -98,7 +100,7 @@ pub enum Record<'a> {
         /// All of them.
         slots: &'a [u8; Universe::SLOTS],
     },
-    /// Phones were told something, or one of them said something.
+    /// Phones were told something, heard something live, or one of them said something.
     Talk {
         /// Since position 0.
         at: Span,
@@ -152,6 +154,7 @@ pub struct Writer {
     at: Span,
     scratch: Vec<u8>,
     talk: Option<talk::Names>,
+    sounds: talk::Pace,
 }
 
 impl Writer {
@@ -160,7 +163,7 @@ impl Writer {
         Self::begin(head, None, out)
     }
 
-    /// One that writes what phones were told and said, too.
+    /// One that writes what phones were told, heard live, and said, too.
     pub fn with_talk(head: Head, out: &mut Vec<u8>) -> Self {
         Self::begin(head, Some(talk::Names::default()), out)
     }
@@ -170,7 +173,7 @@ impl Writer {
         head.universes.dedup();
         let title = fitting(&head.title);
         out.extend(MAGIC);
-        out.extend([if talk.is_some() { VERSION_TALK } else { VERSION }, 0]);
+        out.extend([if talk.is_some() { VERSION_SOUND } else { VERSION }, 0]);
         out.extend(head.began.ns().to_le_bytes());
         out.extend((head.universes.len() as u16).to_le_bytes());
         out.extend((title.len() as u16).to_le_bytes());
@@ -178,12 +181,12 @@ impl Writer {
         out.extend(head.universes.iter().flat_map(|it| it.number().to_le_bytes()));
         let last = vec![None; head.universes.len()];
         let universes = head.universes;
-        let (began, scratch) = (head.began, Vec::new());
-        Self { universes, last, began, at: Span::ZERO, scratch, talk }
+        let (began, scratch, sounds) = (head.began, Vec::new(), talk::Pace::default());
+        Self { universes, last, began, at: Span::ZERO, scratch, talk, sounds }
     }
 
-    /// What phones were told or one said at `at`. Nothing is written by a writer without talk, of what is too long, or of
-    /// what belongs to something that was told before the capture began.
+    /// What phones were told, heard, or one said at `at`. Nothing is written by a writer without talk, of what is too long, of
+    /// what belongs to something that was told before the capture began, or of sound that comes too late, or begins within other sound.
     pub fn talk(&mut self, at: ShowTime, line: &Line, out: &mut Vec<u8>) {
         let Some(mut names) = self.talk.take() else { return };
         if let Some(phone) = names.stranger(line) {
@@ -194,6 +197,10 @@ impl Writer {
     }
 
     fn line(&mut self, at: ShowTime, line: &Line, names: &mut talk::Names, out: &mut Vec<u8>) {
+        let place = at - self.began;
+        if matches!(line, Line::Sound { .. }) && (place < self.at || !self.sounds.admit(place)) {
+            return;
+        }
         let mut content = Vec::new();
         let Some(kind) = names.write(line, &mut content) else { return };
         self.scratch.clear();
@@ -313,6 +320,7 @@ pub struct Reader<R> {
     content: Vec<u8>,
     is_cut: bool,
     is_over: bool,
+    sounds: talk::Pace,
 }
 
 /// A place between two records, from which reading can go on.
@@ -341,20 +349,21 @@ impl<R: Read> Reader<R> {
             first.truncate(field::END + there);
         }
         let (head, next) = head(&first)?;
-        let has_talk = first[field::VERSION] == VERSION_TALK;
+        let has_talk = first[field::VERSION] != VERSION;
         let slots = vec![None; head.universes.len()];
         let begin = Place { offset: next as u64, at: Span::ZERO, slots };
         Ok(Self { has_talk, ..Self::resume(head, begin, bytes) })
     }
 
-    /// Goes on at a place of a capture whose head is known, for its light alone; `bytes` are those from there on.
+    /// Goes on at a place of a capture whose head is known, for its light or its sound alone; `bytes` are those from there on.
     pub fn resume(head: Head, place: Place, bytes: R) -> Self {
         let Place { offset: next, at, slots } = place;
-        let (content, has_talk) = (Vec::new(), true);
-        Self { head, bytes, has_talk, next, at, slots, content, is_cut: false, is_over: false }
+        let (content, has_talk, sounds) = (Vec::new(), true, talk::Pace::default());
+        let (is_cut, is_over) = (false, false);
+        Self { head, bytes, has_talk, next, at, slots, content, is_cut, is_over, sounds }
     }
 
-    /// Whether what phones were told and said is in it.
+    /// Whether what phones were told, heard and said is in it.
     pub fn has_talk(&self) -> bool {
         self.has_talk
     }
@@ -410,7 +419,10 @@ impl<R: Read> Reader<R> {
                 self.slots[index].as_deref().map(|slots| Record::Frame { at, index, slots })
             }
             Some(Taken::Talk { kind, from }) => {
-                talk::read(kind, &self.content[from..]).map(|talk| Record::Talk { at, talk })
+                let talk = talk::read(kind, &self.content[from..]);
+                let is_in_order =
+                    |talk: &Talk| !matches!(talk, Talk::Sound(_)) || self.sounds.admit(at);
+                talk.filter(is_in_order).map(|talk| Record::Talk { at, talk })
             }
             None => None,
         };
@@ -443,6 +455,7 @@ impl<R: Read> Reader<R> {
             let from = record.len() - content.len();
             return match kind.checked_sub(1) {
                 None => content.is_empty().then_some(Taken::Mark),
+                Some(kind) if self.has_talk && !talk::is_known(kind) => Some(Taken::Mark),
                 Some(kind) => self.has_talk.then_some(Taken::Talk { kind, from }),
             };
         }
@@ -474,7 +487,7 @@ fn named_len(fixed: &[u8]) -> Result<usize, CaptureError> {
         return Err(CaptureError::Magic);
     }
     let fixed = fixed.get(..field::END).ok_or(CaptureError::Head)?;
-    if ![VERSION, VERSION_TALK].contains(&fixed[field::VERSION]) {
+    if ![VERSION, VERSION_TALK, VERSION_SOUND].contains(&fixed[field::VERSION]) {
         return Err(CaptureError::Version(fixed[field::VERSION]));
     }
     let two =

@@ -3,12 +3,16 @@
 
 use std::f64::consts::TAU;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
+use engine::clock::TAI_UTC;
 use tokio::sync::mpsc::unbounded_channel;
 use tools::caller::Caller;
 use tools::listener::{Ear, Heard, apart, listen, lost};
-use units::Span;
+use units::{ShowTime, Span};
 use uuid::Uuid;
+use wire::capture::talk::Talk;
+use wire::capture::{Reader, Record};
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
 
 use crate::the_box::{Place, TheBox};
@@ -156,6 +160,53 @@ async fn sx11_a_small_crowd_on_peer_connections_would_hear_each_chunk_together()
     assert!(p95 < CHUNK, "{p95} apart");
 }
 
+/// When it is heard, and its octets; none where it was sealed.
+type Packet = (Span, Option<Vec<u8>>);
+
+/// Live sound in a capture, which may still be written, and when that began.
+pub fn recorded(file: &Path) -> (ShowTime, Vec<Packet>) {
+    let bytes = std::fs::read(file).expect("it is there");
+    let mut reader = Reader::new(&bytes[..]).expect("a capture");
+    let mut packets = Vec::new();
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Talk { at, talk: Talk::Sound(it) } = record {
+            packets.push((at, it.opus.map(<[u8]>::to_vec)));
+        }
+    }
+    (reader.head().began, packets)
+}
+
+/// How far a chunk's time is from that of a packet.
+fn off(chunk: &MediaData, packet: ShowTime) -> Span {
+    (chunk.timestamp.to_show(TAI_UTC) - packet).abs()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx20_live_sound_is_recorded_as_it_leaves() {
+    let the_box = TheBox::start();
+    let file = the_box.place.path("evening.dbl");
+    let recorder = the_box.record(&file, &["--phones"]);
+    let phone = call(&the_box, &[MediaCodec::Opus]).await;
+    assert!(the_box.ask(&["air", "tone"]).status.success());
+    let heard = chunks(&phone, 60).await;
+    while recorded(&file).1.len() < 60 {
+        std::thread::yield_now();
+    }
+    let told = recorder.end();
+    let (began, packets) = recorded(&file);
+    for ((at, opus), chunk) in packets.iter().zip(&heard) {
+        assert_eq!(opus.as_ref(), Some(&chunk.data));
+        assert!(off(chunk, began + *at) < Span::from_micros(2), "it is when it is heard");
+    }
+    let sound = &told["phones"]["sound"];
+    assert_eq!((sound.as_array().map(Vec::len), &sound[0]["track"]), (Some(1), &"tone".into()));
+    let until_ns = (packets[packets.len() - 1].0 + CHUNK).ns();
+    assert_eq!(
+        (&sound[0]["from_ns"], &sound[0]["until_ns"], &sound[0]["kept"]),
+        (&packets[0].0.ns().into(), &until_ns.into(), &true.into())
+    );
+}
+
 /// A box whose input is alsa-lib's `file` device: a tone, for ever as far as the test goes.
 fn listening() -> Place {
     let mut place = Place::new();
@@ -188,7 +239,7 @@ async fn sx11_what_an_alsa_input_hears_goes_on_air() {
 /// A box whose show has a film of `tests/vectors/film` as its track `film`.
 pub fn with_film(place: Place, name: &str) -> Place {
     let vector = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/film");
-    std::fs::copy(std::path::Path::new(vector).join(name), place.path(name)).expect("copied");
+    std::fs::copy(Path::new(vector).join(name), place.path(name)).expect("copied");
     let show = std::fs::read_to_string(place.path("show.toml")).expect("it was written");
     let show = show.replacen("[tracks]", &format!("[tracks]\nfilm = \"{name}\""), 1);
     std::fs::write(place.path("show.toml"), show).expect("written");

@@ -4,11 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use units::{ShowTime, Span, Universe};
 use wire::capture::talk::Talk;
@@ -494,13 +493,7 @@ fn sx20_what_leaves_the_box_is_recorded_for_so_long_and_the_show_can_play_it() {
 fn sx20_what_phones_are_told_and_say_is_recorded_beside_the_light_and_a_show_can_tell_it_again() {
     let the_box = TheBox::start();
     let file = the_box.place.path("evening.dbl");
-    let words = ["record", file.to_str().expect("a plain path"), "--phones", "--json"];
-    let mut recorder =
-        the_box.place.downbeat(&words).stdout(Stdio::piped()).spawn().expect("it starts");
-    while !exists(&file) {
-        assert!(recorder.try_wait().expect("ours").is_none(), "it records until it is told");
-        std::thread::yield_now();
-    }
+    let recorder = the_box.record(&file, &["--phones"]);
     let mut phone = Phone::join(&the_box);
     assert_eq!(code(&the_box.ask(&["go"])), 0);
     let order = phone.hear("screen");
@@ -513,10 +506,8 @@ fn sx20_what_phones_are_told_and_say_is_recorded_beside_the_light_and_a_show_can
         std::thread::yield_now();
     };
     assert!((late - Span::from_millis(25)).abs() < Span::from_micros(2), "{late}");
-    let pid = Pid::from_raw(i32::try_from(recorder.id()).expect("a process id"));
-    kill(pid, Signal::SIGINT).expect("it is ours");
-    let output = recorder.wait_with_output().expect("it ends");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let told = recorder.end();
+    assert_eq!(told["phones"]["sound"], json!([]), "nothing was on air");
     assert_eq!(told["phones"]["said"], json!(2), "it came, and did it: {told}");
     assert!(told["phones"]["told"].as_u64() >= Some(1) && told["changes"].as_u64() >= Some(1));
     let show = the_box.place.path("show.toml");
@@ -546,11 +537,8 @@ fn lateness(file: &Path) -> Option<Span> {
 fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refused() {
     let the_box = TheBox::start();
     let (first, second) = (the_box.place.path("first.dbl"), the_box.place.path("second.dbl"));
-    let words = ["record", first.to_str().expect("a plain path"), "--json"];
-    let mut recorder =
-        the_box.place.downbeat(&words).stdout(Stdio::piped()).spawn().expect("it starts");
-    while !exists(&first) || length_of(&first).0 == Span::ZERO {
-        assert!(recorder.try_wait().expect("ours").is_none(), "it records until it is told");
+    let recorder = the_box.record(&first, &[]);
+    while length_of(&first).0 == Span::ZERO {
         std::thread::yield_now();
     }
     let name = second.to_str().expect("a plain path");
@@ -559,11 +547,7 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     assert!(said(&output).contains("one at a time"), "{}", said(&output));
     let output = the_box.ask(&["record", name, "--universes", "63999"]);
     assert!(said(&output).contains("universe 63999 does not leave this box"), "{}", said(&output));
-    let pid = Pid::from_raw(i32::try_from(recorder.id()).expect("a process id"));
-    kill(pid, Signal::SIGINT).expect("it is ours");
-    let output = recorder.wait_with_output().expect("it ends");
-    assert_eq!(code(&output), 0);
-    let told: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let told = recorder.end();
     assert_eq!(told["lost_frames"], Value::from(0));
     assert!(!length_of(&first).1, "whole records, whenever it ends");
     let output = the_box.ask(&["record", name, "--inputs", "desk"]);

@@ -8,7 +8,7 @@ use units::TrackId;
 use wire::sealed::{self, ShowKey};
 use wire::solusync::{self, MediaCodec, MediaData, Message, SealTrouble};
 
-use crate::live::{call, said, tone, with_film};
+use crate::live::{call, recorded, said, tone, with_film};
 use crate::the_box::{Place, TheBox};
 use crate::tokens::token;
 
@@ -144,6 +144,21 @@ async fn sx20_a_sealed_film_is_seen_and_heard_with_its_token_alone_also_by_who_j
         let follow = pictures.windows(2).all(|it| it[1].chunk_index == it[0].chunk_index + 1);
         assert!(follow, "none is left out");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx20_of_sealed_sound_a_recording_keeps_only_when_it_was() {
+    let the_box = sealed_place().run();
+    let file = the_box.place.path("evening.dbl");
+    let recorder = the_box.record(&file, &["--phones"]);
+    assert!(the_box.ask(&["air", "tone"]).status.success());
+    while recorded(&file).1.len() < 20 {
+        std::thread::yield_now();
+    }
+    let told = recorder.end();
+    assert!(recorded(&file).1.iter().all(|(_, opus)| opus.is_none()));
+    let sound = &told["phones"]["sound"][0];
+    assert_eq!((&sound["track"], &sound["kept"]), (&"tone".into(), &false.into()), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

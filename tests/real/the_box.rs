@@ -231,6 +231,18 @@ impl TheBox {
     }
 
     /// The same, with `--json`, read.
+    /// `downbeat record FILE …`, once something is in the file.
+    pub fn record(&self, file: &Path, more: &[&str]) -> Recorder {
+        let words = ["record", file.to_str().expect("a plain path"), "--json"];
+        let mut child = self.place.downbeat(&[&words, more].concat());
+        let mut child = child.stdout(Stdio::piped()).spawn().expect("it starts");
+        while !exists(file) {
+            assert!(child.try_wait().expect("ours").is_none(), "it records until it is told");
+            std::thread::yield_now();
+        }
+        Recorder(child)
+    }
+
     pub fn ask_json(&self, words: &[&str]) -> Value {
         let output = self.ask(&[words, &["--json"]].concat());
         serde_json::from_slice(&output.stdout)
@@ -286,6 +298,20 @@ impl TheBox {
 }
 
 /// One HTTP exchange; the answer with its head.
+/// A recording that runs.
+pub struct Recorder(Child);
+
+impl Recorder {
+    /// Ctrl-C; what it tells of it.
+    pub fn end(self) -> Value {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).expect("a process id"));
+        kill(pid, Signal::SIGINT).expect("it is ours");
+        let output = self.0.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("one document")
+    }
+}
+
 pub fn exchange(
     mut stream: impl Read + Write,
     method: &str,

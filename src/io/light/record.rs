@@ -37,7 +37,7 @@ pub struct ToRecord {
     pub universes: Vec<Universe>,
     /// Of what comes in: names of the show's inputs, and the universes that they are recorded as; none: their own.
     pub inputs: Vec<(String, Option<Universe>)>,
-    /// What phones are told and say, too.
+    /// What phones are told, hear live, and say, too.
     pub phones: bool,
 }
 
@@ -203,6 +203,8 @@ impl Recording {
             }
         }
         self.lines.extend(self.talk.iter().flat_map(Receiver::try_iter));
+        // Sound is here before it is heard.
+        self.lines.sort_by_key(|(at, _)| *at);
         self.write_down(now);
         // Whatever has left before is in the rings by now.
         if now - GRID.times(2) - self.marked >= MARK {

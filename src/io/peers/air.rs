@@ -23,6 +23,7 @@ use super::{Frame, Live, PeersHandle, Picture, Untaken};
 use crate::chance;
 use crate::clock::BoxClock;
 use crate::film::{Film, FilmTrouble, Soundtrack, Unit};
+use crate::overheard::{Overheard, Tap};
 use crate::seal::Sealer;
 use crate::sound::LiveInput;
 
@@ -92,6 +93,8 @@ pub struct AirSetup {
     pub delay: Span,
     /// Seals it for who has the show's key; none where everybody may hear it.
     pub seal: Option<Sealer>,
+    /// Who records it.
+    pub overheard: Overheard,
 }
 
 /// The thread that makes it. Dropping it is silence.
@@ -138,7 +141,8 @@ impl Air {
         let ahead = Span::from_ns(i64::from(ahead) * 1_000_000_000 / i64::from(TRACK_HZ));
         let (orders, heard) = channel();
         let began = setup.clock.mono_now();
-        let studio = Studio { setup, encoder, ahead, began, at: 0, sequence: 0 };
+        let tap = setup.overheard.tap();
+        let studio = Studio { setup, encoder, ahead, tap, began, at: 0, sequence: 0 };
         let thread =
             std::thread::Builder::new().name("air".into()).spawn(move || studio.run(&heard))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
@@ -169,6 +173,7 @@ struct Studio {
     encoder: Encoder,
     /// A decoder gives back later what it is given, by this much.
     ahead: Span,
+    tap: Tap,
     began: MonoTime,
     /// Frames since the track began; silence counts as well.
     at: u64,
@@ -386,6 +391,9 @@ impl Studio {
         heard: ShowTime,
     ) -> Live {
         let ahead = self.ahead;
+        // Who has the file may lack the key.
+        let kept = Some(opus).filter(|_| self.setup.seal.is_none());
+        self.tap.sound(heard - ahead, track, kept);
         let samples = pcm.iter().map(|it| (it.clamp(-1.0, 1.0) * 32_767.0).round() as i16);
         let pcm16 = samples.flat_map(i16::to_le_bytes).collect();
         let mut chunk = |heard, codec, data| {
