@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use engine::show::Show;
+use engine::show::{CuePlace, Show};
 use engine::told::{Air as What, Input};
 use io::film::{Film, Soundtrack};
-use io::peers::{Air, Feature, Sound, TRACK_HZ};
+use io::peers::{Air, Feature, Sound, TRACK_HZ, Tape};
 use io::sound::{LiveInput, decode};
-use units::TrackId;
+use units::{ShowTime, TrackId};
 
 /// The way from the engine's word to the phones.
 pub struct Broadcast {
@@ -80,6 +80,7 @@ impl Sources {
         match what {
             What::Tone => Ok((TrackId("tone".into()), Sound::Tone)),
             What::Input => Ok((TrackId("input".into()), self.listen()?)),
+            What::Capture { cue, since } => self.tape(what, cue, since),
             What::Media(media) => {
                 let mut tracks = self.show.tracks.iter();
                 let track = tracks.find_map(|(name, it)| (*it == media).then(|| name.clone()));
@@ -92,6 +93,15 @@ impl Sources {
                 ))
             }
         }
+    }
+
+    /// Each packet has a name of its own.
+    fn tape(&self, what: What, cue: CuePlace, since: ShowTime) -> Result<(TrackId, Sound), String> {
+        let talk = self.show.at(cue).and_then(|cue| cue.phones.as_ref()?.talk.as_ref());
+        let talk = talk.ok_or("there is no such capture")?;
+        let sound = talk.sound.clone().ok_or("no live sound is in it")?;
+        let tape = Box::new(Tape::new(sound, since));
+        Ok((TrackId(talk.file.clone()), Sound::Tape { tape, lost: self.lost(what) }))
     }
 
     fn listen(&self) -> Result<Sound, String> {

@@ -239,10 +239,10 @@ With --inputs a console is recorded as it arrives, before it is mixed with the s
 sACN universe, or as one more than its Art-Net port address; NAME=N records it as universe N. Without --universes
 nothing else is recorded then. What nobody sends any more stays as it was last.
 
-With --phones everything that phones are told is in the same file, and what each said of it: that it came and went, how
-late it did what it was told, how it fares; and the live sound that they hear, as it leaves (Opus, 45 MB an hour). A sealed
-show's sound is not kept: who has the file may lack the key. `phones = { capture = \"FILE\" }` tells phones all of it
-again, in step.
+With --phones everything that phones are told is in the same file, and what each said of it: that it came and went,
+how late it did what it was told, how it fares; and the live sound that they hear, as it leaves (Opus, 45 MB an
+hour). A sealed show's sound is not kept: who has the file may lack the key. `phones = { capture = \"FILE\" }` tells
+phones all of it again, in step.
 
 Examples:
   downbeat record shows/tonight/captures/storm.dbl

@@ -11,7 +11,7 @@ use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus, Played};
 use crate::calibrate::Listening;
 use crate::delivery::{Arrival, span};
 use crate::order::{Evidence, Order, Receipt};
-use crate::show::{ArtnetKey, MediaId, Sending};
+use crate::show::{ArtnetKey, CuePlace, MediaId, Sending};
 use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
@@ -111,6 +111,13 @@ pub enum Air {
     Media(MediaId),
     /// What the sound input hears (`[sound] input`).
     Input,
+    /// What was live in the capture of a cue's phones, which here would have begun at `since`.
+    Capture {
+        /// The cue.
+        cue: CuePlace,
+        /// When.
+        since: ShowTime,
+    },
 }
 
 /// A command with its name and its sender.

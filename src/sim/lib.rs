@@ -5,6 +5,7 @@
 //! Never here: real time, threads, sockets, files.
 
 pub mod acoustics;
+mod air;
 pub mod card;
 mod crowd;
 pub mod crystal;

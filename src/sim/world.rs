@@ -12,12 +12,13 @@ use engine::show::Show;
 use engine::sound::Pcm;
 use engine::told::{Command, Done, Effect, Input, Refusal, Request, Said, To};
 use engine::{Engine, EngineStart, Why};
-use units::{CommandId, PhoneId, Ppm, ShowTime, Span, Universe};
+use units::{CommandId, PhoneId, Ppm, ShowTime, Span, TrackId, Universe};
 use uuid::Uuid;
 use wire::capture::{self, talk::Line};
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::acoustics::Room;
+use crate::air::Air;
 use crate::card::{CardSpec, SimCard};
 use crate::ear::Ear;
 use crate::hall::Hall;
@@ -55,6 +56,8 @@ pub enum Event {
     Said(Said),
     /// Phones were told something.
     Told(To, Message),
+    /// A packet of another evening's live sound left, to be heard then.
+    Aired(TrackId, ShowTime),
 }
 
 /// An event with its time.
@@ -72,6 +75,7 @@ enum Next {
     Phone,
     Frame,
     Ear,
+    Air,
 }
 
 /// What phones were told and said, as a capture.
@@ -108,6 +112,7 @@ pub struct World {
     card: Option<SimCard>,
     hall: Hall,
     ear: Ear,
+    air: Option<Air>,
     show_runs: bool,
     commands: u64,
     /// The talk with phones, where it is recorded.
@@ -132,6 +137,7 @@ impl World {
             card: None,
             hall: Hall::new(show, spec.seed, spec.start),
             ear: Ear::new(spec.seed),
+            air: None,
             show_runs: false,
             commands: 0,
             tape: None,
@@ -301,6 +307,7 @@ impl World {
                 Next::Phone => self.hear_phone(at),
                 Next::Frame => self.frame(at),
                 Next::Ear => self.hear_chirps(at),
+                Next::Air => self.say_live(at),
             }
         }
         self.now = end;
@@ -312,9 +319,10 @@ impl World {
         let wake = self.engine.next_wake().map(|(at, _)| (at.max(self.now), Next::Wake));
         let phone = self.hall.next().map(|at| (at.max(self.now), Next::Phone));
         let ear = self.ear.next().map(|at| (at.max(self.now), Next::Ear));
+        let air = self.air.as_ref().and_then(Air::next).map(|at| (at.max(self.now), Next::Air));
         let sooner = |a: (ShowTime, Next), b: (ShowTime, Next)| if b.0 < a.0 { b } else { a };
         let frame = (self.rig.next(), Next::Frame);
-        [wake, phone, ear, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
+        [wake, phone, ear, air, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
     }
 
     /// A universe as it looks now.
@@ -383,12 +391,22 @@ impl World {
                     self.tell(Input::Sent { order, at, evidence: Evidence::Simulated });
                 }
                 // Nobody in this world has a MIDI cable; LTC is in the sound.
-                // Peer connections are not simulated here.
-                Effect::Timecode(_) | Effect::Air(_) => {}
+                Effect::Timecode(_) => {}
+                Effect::Air(what) => {
+                    let show = self.engine.show();
+                    self.air = what.and_then(|what| Air::begin(show, now, what));
+                }
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }
         }
+    }
+
+    /// Peer connections are not simulated: what would leave by them is in the story.
+    fn say_live(&mut self, at: ShowTime) {
+        self.now = at;
+        let Some((packet, heard)) = self.air.as_mut().and_then(Air::take) else { return };
+        self.keep(Event::Aired(packet.track, heard));
     }
 
     /// The guest hears the box's chirps; what the box hears of the guest's is known when all are over.

@@ -1,4 +1,5 @@
-//! A capture: what universes showed, and what phones were told, heard live, and said, as a file. Only what changed is in it.
+//! A capture: what universes showed, and what phones were told, heard live, and said, as a file. Only what changed
+//! is in it.
 //!
 //! All numbers are little-endian; a *varint* is LEB128, seven bits an octet, the lowest first, of 64 bits at most.
 //!
@@ -185,8 +186,9 @@ impl Writer {
         Self { universes, last, began, at: Span::ZERO, scratch, talk, sounds }
     }
 
-    /// What phones were told, heard, or one said at `at`. Nothing is written by a writer without talk, of what is too long, of
-    /// what belongs to something that was told before the capture began, or of sound that comes too late, or begins within other sound.
+    /// What phones were told, heard, or one said at `at`. Nothing is written by a writer without talk, of what is too
+    /// long, of what belongs to something that was told before the capture began, or of sound that comes too
+    /// late, or begins within other sound.
     pub fn talk(&mut self, at: ShowTime, line: &Line, out: &mut Vec<u8>) {
         let Some(mut names) = self.talk.take() else { return };
         if let Some(phone) = names.stranger(line) {
@@ -355,7 +357,8 @@ impl<R: Read> Reader<R> {
         Ok(Self { has_talk, ..Self::resume(head, begin, bytes) })
     }
 
-    /// Goes on at a place of a capture whose head is known, for its light or its sound alone; `bytes` are those from there on.
+    /// Goes on at a place of a capture whose head is known, for its light or its sound alone; `bytes` are those from
+    /// there on.
     pub fn resume(head: Head, place: Place, bytes: R) -> Self {
         let Place { offset: next, at, slots } = place;
         let (content, has_talk, sounds) = (Vec::new(), true, talk::Pace::default());

@@ -182,14 +182,15 @@ fn off(chunk: &MediaData, packet: ShowTime) -> Span {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sx20_live_sound_is_recorded_as_it_leaves() {
-    let the_box = TheBox::start();
+async fn sx20_live_sound_is_recorded_as_it_leaves_and_heard_again_at_its_times() {
+    let mut the_box = TheBox::start();
     let file = the_box.place.path("evening.dbl");
     let recorder = the_box.record(&file, &["--phones"]);
     let phone = call(&the_box, &[MediaCodec::Opus]).await;
     assert!(the_box.ask(&["air", "tone"]).status.success());
     let heard = chunks(&phone, 60).await;
-    while recorded(&file).1.len() < 60 {
+    // As long again, and nobody is to hear the end of it.
+    while recorded(&file).1.len() < 250 {
         std::thread::yield_now();
     }
     let told = recorder.end();
@@ -205,6 +206,37 @@ async fn sx20_live_sound_is_recorded_as_it_leaves() {
         (&sound[0]["from_ns"], &sound[0]["until_ns"], &sound[0]["kept"]),
         (&packets[0].0.ns().into(), &until_ns.into(), &true.into())
     );
+    play_again(&mut the_box, &packets).await;
+}
+
+/// In a second run a cue plays what was recorded.
+async fn play_again(the_box: &mut TheBox, packets: &[Packet]) {
+    let show = the_box.place.path("show.toml");
+    let text = std::fs::read_to_string(&show).expect("ours");
+    let again = "\n[[list.cue]]\nnumber = 77\nphones = { capture = \"evening.dbl\" }\n";
+    std::fs::write(&show, text + again).expect("ours");
+    the_box.restart();
+    let phone = call(the_box, &[MediaCodec::Opus]).await;
+    assert!(the_box.ask(&["fire", "77"]).status.success());
+    let heard = chunks(&phone, 60).await;
+    let orders = the_box.ask_json(&["receipts"]);
+    let orders = orders["orders"].as_array().expect("a list");
+    let order =
+        orders.iter().find(|it| it["order"]["what"]["do"] == "capture").expect("it is ordered");
+    let began = ShowTime::from_ns(order["order"]["at_tai_ns"].as_i64().expect("a time"));
+    for ((at, opus), chunk) in packets.iter().zip(&heard) {
+        assert_eq!((&chunk.track_id.0[..], Some(&chunk.data)), ("tone", opus.as_ref()));
+        assert!(off(chunk, began + *at) < Span::from_micros(2), "at its time");
+    }
+    assert!(the_box.ask(&["stop"]).status.success());
+    assert_eq!(the_box.ask_json(&["status"])["show"]["on_air"], serde_json::Value::Null);
+    assert!(the_box.ask(&["air", "tone"]).status.success());
+    // The channel keeps its order: whatever had left comes before the tone.
+    let mut left = heard.len();
+    while chunk(&phone).await.1.chunk_index != 0 {
+        left += 1;
+    }
+    assert!(left < packets.len(), "{left} of {} had left when it stopped", packets.len());
 }
 
 /// A box whose input is alsa-lib's `file` device: a tone, for ever as far as the test goes.

@@ -1,6 +1,9 @@
 //! What phones were told one evening is told again another, in step (SX-20).
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use engine::clock::TAI_UTC;
 use engine::show::{Finding, MediaInfo, Show, Source, load};
@@ -41,7 +44,7 @@ phones = { capture = "captures/evening.dbl" }
 
 struct Folder {
     show: String,
-    capture: Vec<u8>,
+    capture: Arc<dyn Stored>,
 }
 
 impl Source for Folder {
@@ -58,11 +61,12 @@ impl Source for Folder {
         })
     }
     fn capture(&self, _: &str) -> Result<Arc<dyn Stored>, String> {
-        Ok(Arc::new(self.capture.clone()))
+        Ok(self.capture.clone())
     }
 }
 
-fn found(show: &str, capture: Vec<u8>) -> (Option<Show>, Vec<String>) {
+fn found(show: &str, capture: impl Stored + 'static) -> (Option<Show>, Vec<String>) {
+    let capture: Arc<dyn Stored> = Arc::new(capture);
     let loaded = load("show.toml", &Folder { show: show.to_owned(), capture });
     (loaded.show, loaded.findings.iter().map(Finding::to_string).collect())
 }
@@ -258,4 +262,134 @@ fn sx20_what_no_operator_could_have_said_is_refused_in_a_capture_too() {
         let (show, findings) = told(place, at);
         assert!(show.is_none() && findings[0].contains("out of range"), "{findings:?}");
     }
+}
+
+const PACKET: Span = Span::from_millis(20);
+
+fn sound(nth: i64) -> Line {
+    Line::Sound { track: TrackId("tone".into()), opus: Some(vec![0xfc, nth as u8]) }
+}
+
+/// A capture in which a tone was on air in those seconds; it ends at their end.
+fn sounding(seconds: Range<i64>) -> Vec<u8> {
+    let head = Head { title: String::new(), began: ShowTime::ZERO, universes: Vec::new() };
+    let mut capture = Vec::new();
+    let mut writer = Writer::with_talk(head, &mut capture);
+    let began = ShowTime::ZERO + Span::from_secs(seconds.start);
+    for nth in 0..50 * (seconds.end - seconds.start) {
+        writer.talk(began + PACKET.times(nth), &sound(nth), &mut capture);
+    }
+    writer.mark(ShowTime::ZERO + Span::from_secs(seconds.end), &mut capture);
+    capture
+}
+
+/// When what left is heard, in milliseconds since `began`.
+fn aired(world: &World, began: ShowTime) -> Vec<i64> {
+    let heard = world.story.iter().filter_map(|story| match &story.event {
+        Event::Aired(track, heard) => {
+            assert_eq!(track.0, "tone");
+            assert!(*heard - story.at >= Span::from_millis(250), "ahead of its time");
+            Some((*heard - began).ns() / 1_000_000)
+        }
+        _ => None,
+    });
+    heard.collect()
+}
+
+fn on_air(world: &World) -> Option<String> {
+    world.glance().on_air
+}
+
+#[test]
+fn sx20_what_was_live_another_evening_is_on_air_again_at_its_times() {
+    let mut world = hall(AGAIN, sounding(1..4));
+    let began = play(&mut world);
+    world.run_until(began + Span::from_millis(3_500));
+    assert_eq!(on_air(&world).as_deref(), Some("captures/evening.dbl"));
+    world.run(Span::from_secs(2));
+    assert_eq!(aired(&world, began), (1_000..4_000).step_by(20).collect::<Vec<_>>());
+    assert_eq!(on_air(&world), None, "the cue has ended");
+}
+
+#[test]
+fn sx20_a_pause_holds_what_was_live_and_a_stop_ends_it() {
+    let mut world = hall(AGAIN, sounding(1..8));
+    let began = play(&mut world);
+    world.run_until(began + Span::from_millis(3_005));
+    world.command(Command::Pause).expect("it runs");
+    world.run(Span::from_secs(4));
+    let before = aired(&world, began);
+    assert_eq!(before, (1_000..=3_260).step_by(20).collect::<Vec<_>>(), "what had left");
+    world.command(Command::Resume).expect("it is paused");
+    world.run(Span::from_secs(2));
+    let all = aired(&world, began);
+    let after = (3_280 + 4_000..).step_by(20).take(all.len() - before.len());
+    assert_eq!(all[before.len()..], after.collect::<Vec<_>>(), "the next, later by the pause");
+    assert!(all.len() > before.len() + 90);
+    world.command(Command::Stop).expect("it runs");
+    world.run(Span::from_secs(4));
+    assert_eq!((aired(&world, began).len(), on_air(&world)), (all.len(), None));
+}
+
+#[test]
+fn sx20_what_an_operator_puts_on_air_takes_the_place_of_what_was_live_and_stays() {
+    let mut world = hall(AGAIN, sounding(1..8));
+    let began = play(&mut world);
+    world.run_until(began + Span::from_secs(2));
+    let left = aired(&world, began).len();
+    assert!(left > 50);
+    world.command(Command::Air { what: Some("tone".into()) }).expect("it is always there");
+    for command in [Command::Pause, Command::Resume] {
+        world.run(Span::from_secs(1));
+        world.command(command).expect("it runs");
+    }
+    world.run(Span::from_secs(10));
+    assert!(world.glance().running.is_empty(), "the cue has ended");
+    assert_eq!((aired(&world, began).len(), on_air(&world).as_deref()), (left, Some("tone")));
+}
+
+/// Counts what is read of it.
+struct Counted {
+    bytes: Vec<u8>,
+    read: Arc<AtomicU64>,
+}
+
+impl Stored for Counted {
+    fn length(&self) -> io::Result<u64> {
+        self.bytes.length()
+    }
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read_at(at, into)?;
+        self.read.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}
+
+#[test]
+fn sx20_of_an_hour_of_live_sound_no_more_than_a_few_seconds_are_read_to_play_from_its_end() {
+    let read = Arc::new(AtomicU64::new(0));
+    let bytes = sounding(0..3_600);
+    let whole = bytes.len() as u64;
+    let (show, findings) = found(AGAIN, Counted { bytes, read: read.clone() });
+    let show = show.unwrap_or_else(|| panic!("{findings:?}"));
+    assert!(read.swap(0, Relaxed) <= whole, "looked through once");
+    let talk = show.lists[0].cues[0].phones.as_ref().and_then(|it| it.talk.clone());
+    let sound = talk.and_then(|it| it.sound.clone()).expect("a tone");
+    let mut reader = sound.read_from(Span::from_secs(3_595));
+    let mut packets = std::iter::from_fn(|| reader.next().expect("no damage"));
+    let first = packets.find(|it| it.at >= Span::from_secs(3_595)).expect("it is there");
+    assert_eq!((first.at, first.opus[1]), (Span::from_secs(3_595), (50 * 3_595) as u8));
+    assert!(read.load(Relaxed) <= 1 << 16, "{} octets of {whole}", read.load(Relaxed));
+}
+
+#[test]
+fn sx20_a_capture_whose_sound_is_damaged_is_named_by_check() {
+    let mut capture = sounding(0..1);
+    // Two packets at its end, without universes: no time goes between them.
+    let packet = [9, 0, 0, 6, 4, b't', b'o', b'n', b'e', 0xfc, 0];
+    let whole = capture.len() + packet.len();
+    capture.extend([packet, packet].concat());
+    let (show, findings) = found(AGAIN, capture);
+    let expected = format!("could not read `captures/evening.dbl`: it is damaged at byte {whole}");
+    assert!(show.is_none() && findings[0].contains(&expected), "{findings:?}");
 }

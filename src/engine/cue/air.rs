@@ -2,14 +2,17 @@
 
 use units::TrackId;
 
+use super::agenda::RunId;
 use crate::Engine;
 use crate::told::{Air, Done, Effect, Refusal, Said};
 
 /// What is on air, and what it was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OnAir {
-    what: Air,
+    pub(super) what: Air,
     pub(super) name: String,
+    /// The run whose capture it is.
+    pub(super) run: Option<RunId>,
 }
 
 impl Engine {
@@ -17,9 +20,13 @@ impl Engine {
     pub(super) fn air(&mut self, what: Option<&str>, from: &str) -> Result<Done, Refusal> {
         let air = what.map(|what| self.find_air(what)).transpose()?;
         let said = what.map_or("nothing is on air".to_owned(), |what| format!("{what} is on air"));
+        self.put_on_air(air);
+        Ok(self.did(&said, from))
+    }
+
+    pub(super) fn put_on_air(&mut self, air: Option<OnAir>) {
         self.effects.push_back(Effect::Air(air.as_ref().map(|it| it.what)));
         self.on_air = air;
-        Ok(self.did(&said, from))
     }
 
     /// It could not go on air, and nothing sounds. What was asked for since is not meant.
@@ -45,7 +52,7 @@ impl Engine {
             _ => media(),
         };
         match air {
-            Some(what) => Ok(OnAir { what, name }),
+            Some(what) => Ok(OnAir { what, name, run: None }),
             None => Err(Refusal::NoSuchTrack { what: name }),
         }
     }

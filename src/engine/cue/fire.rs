@@ -349,6 +349,7 @@ impl Engine {
             self.settle_captures();
             self.light_changed = true;
         }
+        self.repeat_ends(target);
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;
         self.agenda.add(ends, Event::End { run: target });
@@ -388,6 +389,7 @@ impl Engine {
     pub(super) fn end(&mut self, now: ShowTime, run: RunId) {
         let Some(index) = self.running.iter().position(|it| it.id == run) else { return };
         let ended = self.running.remove(index);
+        self.repeat_ends(run);
         self.say(Said::Ended { cue: ended.number });
         self.light.forget(now);
         self.sound.forget(now);

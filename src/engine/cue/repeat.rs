@@ -1,11 +1,14 @@
-//! Tells phones again what they were told another evening (SX-20): each word as far ahead of its time as it was then.
+//! Tells phones again what they were told another evening (SX-20): each word as far ahead of its time as it was
+//! then. What they heard live is on air meanwhile, unless something else has been put there since.
 
-use units::{ShowTime, TrackId};
+use units::{ShowTime, Span, TrackId};
 
 use super::Engine;
 use super::agenda::{Event, RunId};
+use super::air::OnAir;
 use crate::order::{Output, What};
 use crate::show::{Cue, CuePlace, PhoneTalk, Told};
+use crate::told::{Air, Effect};
 
 impl Engine {
     /// What here would have begun at `since`.
@@ -19,6 +22,34 @@ impl Engine {
         let what = What::Capture { file: talk.file.clone() };
         self.order(Some(cue.number), Output::Phones, what, since);
         self.plan_repeat(talk, run, 0, since);
+        let place = self.run(run).map(|run| run.place);
+        if let Some(cue) = place.filter(|_| talk.sound.is_some()) {
+            let (what, name) = (Air::Capture { cue, since }, talk.file.clone());
+            self.put_on_air(Some(OnAir { what, name, run: Some(run) }));
+        }
+    }
+
+    /// A run is over, and with it what it has on air.
+    pub(super) fn repeat_ends(&mut self, run: RunId) {
+        if self.on_air.as_ref().is_some_and(|it| it.run == Some(run)) {
+            self.put_on_air(None);
+        }
+    }
+
+    /// What an evening has on air stands still.
+    pub(super) fn still_repeat(&mut self) {
+        if self.on_air.as_ref().is_some_and(|it| it.run.is_some()) {
+            self.effects.push_back(Effect::Air(None));
+        }
+    }
+
+    /// It goes on, so much later.
+    pub(super) fn run_repeat(&mut self, by: Span) {
+        let Some(OnAir { what, run: Some(_), .. }) = &mut self.on_air else { return };
+        if let Air::Capture { since, .. } = what {
+            *since += by;
+        }
+        self.effects.push_back(Effect::Air(Some(*what)));
     }
 
     pub(super) fn repeat(&mut self, now: ShowTime, run: RunId, line: usize, since: ShowTime) {

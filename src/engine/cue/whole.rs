@@ -55,6 +55,7 @@ impl Engine {
         let at = now + self.sound_lead;
         self.sound.freeze(at);
         self.still_timecode(at);
+        self.still_repeat();
         self.order(None, Output::Sound, What::Pause, at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::Pause, at);
@@ -90,6 +91,7 @@ impl Engine {
             self.tell_all(&order, message);
         }
         self.changed();
+        self.run_repeat(by);
         self.timecode_after_pause(now);
         self.did("the show goes on", from)
     }
@@ -116,6 +118,7 @@ impl Engine {
         let message = self.audience.stop(None, at, fade);
         self.tell_all(&order, message);
         for run in std::mem::take(&mut self.running) {
+            self.repeat_ends(run.id);
             self.say(Said::Ended { cue: run.number });
         }
         self.agenda.add(at + fade, Event::FadedOut);

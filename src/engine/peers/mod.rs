@@ -14,6 +14,7 @@
 mod description;
 mod pictures;
 mod places;
+mod retelling;
 mod showing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
 pub use pictures::{Backlog, Piece, Reel};
 pub use places::{Address, places};
+pub use retelling::Retelling;
 pub use showing::{Moment, Showing};
 
 /// So long may a connection take from the offer to its first packet under DTLS.

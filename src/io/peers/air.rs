@@ -19,6 +19,7 @@ use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaUntaken, Message};
 
+use super::tape::{Due, Tape};
 use super::{Frame, Live, PeersHandle, Picture, Untaken};
 use crate::chance;
 use crate::clock::BoxClock;
@@ -31,7 +32,7 @@ use crate::sound::LiveInput;
 pub const TRACK_HZ: u32 = 48_000;
 /// What every browser expects (RFC 7874, 4).
 const PACKET: Span = Span::from_millis(20);
-const FRAMES: usize = TRACK_HZ as usize / 50;
+pub(super) const FRAMES: usize = TRACK_HZ as usize / 50;
 /// Music in stereo, transparent to most ears; a thousand phones are 96 Mbit/s of it.
 const BITS_PER_SECOND: i32 = 96_000;
 /// A packet is never larger at that rate.
@@ -60,6 +61,13 @@ pub enum Sound {
         /// The input.
         input: LiveInput,
         /// Hears why it ended; silence follows.
+        lost: Box<dyn Fn(String) + Send>,
+    },
+    /// What was on air another evening, once.
+    Tape {
+        /// The capture.
+        tape: Box<Tape>,
+        /// Hears why it ended before its end.
         lost: Box<dyn Fn(String) + Send>,
     },
     /// A film, over and over.
@@ -203,6 +211,9 @@ impl Studio {
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
     fn turn(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
+        if let Sound::Tape { tape, lost } = &mut on_air.sound {
+            return self.tell_again(tape, &mut on_air.index).map_err(lost).ok().flatten();
+        }
         if !matches!(on_air.sound, Sound::Film(_)) {
             return self.send(on_air).map(|made| made + PACKET);
         }
@@ -326,10 +337,36 @@ impl Studio {
         })))
     }
 
+    /// Every packet of another evening that is due, and when the next one is; none at its end.
+    fn tell_again(&mut self, tape: &mut Tape, index: &mut u64) -> Result<Option<MonoTime>, String> {
+        loop {
+            let now = self.setup.clock.now();
+            match tape.turn(now, HANDLING + self.setup.delay)? {
+                Due::Over => return Ok(None),
+                Due::Later(at) => return Ok(Some(self.setup.clock.mono(at))),
+                Due::Packet { packet, left, heard } => {
+                    self.follow(self.setup.clock.mono(left));
+                    // What libopus makes nothing of is missing; phones have ways with that.
+                    if let Some(pcm) = tape.decode(&packet.opus) {
+                        self.say(&packet.track, *index, (&packet.opus, heard), (&pcm, heard));
+                    }
+                    *index += 1;
+                }
+            }
+        }
+    }
+
     /// Where the track would be had it never paused.
     fn catch_up(&mut self) {
         let gone = self.setup.clock.mono_now() - self.began;
         self.at = (gone.ns() / PACKET.ns()).max(0) as u64 * FRAMES as u64;
+    }
+
+    /// What is made then goes on without a gap where it is no more than a packet from where the track is.
+    fn follow(&mut self, made: MonoTime) {
+        if (made - self.due()).abs() >= PACKET {
+            self.at = ((made - self.began).ns() / PACKET.ns()).max(0) as u64 * FRAMES as u64;
+        }
     }
 
     fn due(&self) -> MonoTime {
@@ -367,33 +404,29 @@ impl Studio {
     /// A packet in all forms.
     fn emit(&mut self, on_air: &mut OnAir, pcm: &[f32; 2 * FRAMES], heard: ShowTime) {
         match self.encoder.encode_vec_float(pcm, PACKET_MAX) {
-            // A hub that has no room is behind; what it does not get it need not send.
             Ok(opus) => {
-                let live = self.live(&on_air.track, on_air.index, (&opus, pcm), heard);
-                // Tracks have no place for a seal.
-                if self.setup.seal.is_none() {
-                    let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
-                }
-                let _ = self.setup.hub.live(live);
+                let opus = (&opus[..], heard - self.ahead);
+                self.say(&on_air.track, on_air.index, opus, (pcm, heard));
             }
-            Err(error) => tracing::warn!(%error, "sound was not encoded"),
+            Err(error) => {
+                tracing::warn!(%error, "sound was not encoded");
+                self.at += FRAMES as u64;
+            }
         }
-        self.at += FRAMES as u64;
         on_air.index += 1;
     }
 
-    /// The same in both codecs.
-    fn live(
+    /// A packet in both codecs, each with the time of its first sample.
+    fn say(
         &mut self,
         track: &TrackId,
         index: u64,
-        (opus, pcm): (&[u8], &[f32]),
-        heard: ShowTime,
-    ) -> Live {
-        let ahead = self.ahead;
+        (opus, opus_heard): (&[u8], ShowTime),
+        (pcm, pcm_heard): (&[f32; 2 * FRAMES], ShowTime),
+    ) {
         // Who has the file may lack the key.
         let kept = Some(opus).filter(|_| self.setup.seal.is_none());
-        self.tap.sound(heard - ahead, track, kept);
+        self.tap.sound(opus_heard, track, kept);
         let samples = pcm.iter().map(|it| (it.clamp(-1.0, 1.0) * 32_767.0).round() as i16);
         let pcm16 = samples.flat_map(i16::to_le_bytes).collect();
         let mut chunk = |heard, codec, data| {
@@ -409,10 +442,16 @@ impl Studio {
                 parts_left: 0,
             })
         };
-        Live {
-            opus: chunk(heard - ahead, MediaCodec::Opus, opus.into()),
-            pcm16: chunk(heard, MediaCodec::Pcm16, pcm16),
+        let live = Live {
+            opus: chunk(opus_heard, MediaCodec::Opus, opus.into()),
+            pcm16: chunk(pcm_heard, MediaCodec::Pcm16, pcm16),
+        };
+        // A hub that has no room is behind; what it does not get it need not send. Tracks have no place for a seal.
+        if self.setup.seal.is_none() {
+            let _ = self.setup.hub.frame(Frame { opus: opus.into(), at: self.at });
         }
+        let _ = self.setup.hub.live(live);
+        self.at += FRAMES as u64;
     }
 
     fn wire(&self, at: ShowTime) -> WireTime {
@@ -478,7 +517,7 @@ impl Sound {
 
     fn frame(&self, at: u64) -> [f32; 2] {
         match self {
-            Self::Input { .. } | Self::Film(_) => [0.0; 2],
+            Self::Input { .. } | Self::Tape { .. } | Self::Film(_) => [0.0; 2],
             Self::Tone => {
                 let turns = (at % u64::from(TRACK_HZ)) as f32 * (TONE_HZ / TRACK_HZ as f32);
                 [TONE_LEVEL * (turns.fract() * TAU).sin(); 2]

@@ -13,6 +13,7 @@
 mod air;
 mod hub;
 mod peer;
+mod tape;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,6 +33,7 @@ use units::{PhoneId, Span};
 use wire::solusync::{MediaCodec, Refusal};
 
 pub use air::{Air, AirSetup, Feature, Sound, TRACK_HZ};
+pub use tape::Tape;
 
 use crate::clock::BoxClock;
 
