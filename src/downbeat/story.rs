@@ -12,7 +12,9 @@ pub fn line(show: &Show, began: ShowTime, noted: ShowTime, said: &Said) -> Optio
 
 fn words(show: &Show, said: &Said) -> Option<String> {
     Some(match said {
-        Said::Fired { cue, name, by } => format!("cue {} began ({by})", quoted(*cue, name)),
+        // That it was fired is told by whoever did, and to come by itself is no news yet.
+        Said::Fired { .. } => return None,
+        Said::Began { cue, name, by } => format!("cue {} began ({by})", quoted(*cue, name)),
         Said::Ended { cue } => format!("cue {} ended", named(show, *cue)),
         Said::Standby { list, cue: Some(cue) } => {
             format!("standby in {list}: cue {}", named(show, *cue))

@@ -396,13 +396,22 @@ pub enum To {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Said {
-    /// A cue was fired.
+    /// A cue was fired: its orders go out. What is known beforehand is fired ahead of its beginning.
     Fired {
         /// Which.
         cue: CueNumber,
         /// Its name.
         name: String,
         /// Who asked: a sender, `auto-continue`, `auto-follow`, `clock`.
+        by: String,
+    },
+    /// The first of a cue's outputs begins.
+    Began {
+        /// Which.
+        cue: CueNumber,
+        /// Its name.
+        name: String,
+        /// Who fired it.
         by: String,
     },
     /// A cue's outputs have all ended.

@@ -40,7 +40,7 @@ struct CueBar {
     number: String,
     name: String,
     by: String,
-    fired: f64,
+    began: f64,
     end: f64,
 }
 
@@ -100,13 +100,13 @@ fn cues(rehearsal: &Rehearsal) -> Vec<CueBar> {
     let seconds = |at: ShowTime| (at - rehearsal.start).secs_f64();
     for story in &rehearsal.story {
         match &story.event {
-            Event::Said(Said::Fired { cue, name, by }) => {
-                let (fired, end) = (seconds(story.at), f64::NAN);
+            Event::Said(Said::Began { cue, name, by }) => {
+                let (began, end) = (seconds(story.at), f64::NAN);
                 bars.push(CueBar {
                     number: cue.to_string(),
                     name: name.clone(),
                     by: by.clone(),
-                    fired,
+                    began,
                     end,
                 });
             }

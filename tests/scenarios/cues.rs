@@ -46,6 +46,49 @@ fn go_fades_the_look_in_and_moves_standby() {
 }
 
 #[test]
+fn a_cue_that_is_fired_ahead_of_its_time_is_said_to_begin_when_it_does() {
+    let mut stage = stage(
+        r#"
+[[list.cue]]
+number = 1
+light = { look = "bright" }
+continue = "auto-continue"
+post_wait = "3s"
+[[list.cue]]
+number = 2
+phones = { track = "track_001" }
+[[list.cue]]
+number = 3
+light = { look = "bright" }
+pre_wait = "2s"
+[[list.cue]]
+number = 4
+light = { look = "bright" }
+pre_wait = "2s"
+"#,
+    );
+    let at = |cue: &str, seconds: f64| (cue.to_owned(), seconds);
+    stage.go().expect("cue 1");
+    assert_eq!(stage.began(), [at("1", 0.0)], "light begins at once");
+    stage.run(2.9);
+    assert_eq!((stage.fired().len(), stage.began().len()), (2, 1), "phones have been told");
+    stage.run(1.1);
+    assert_eq!(stage.began()[1..], [at("2", 3.0)]);
+    stage.go().expect("cue 3");
+    stage.run(1.0);
+    stage.command(Command::Pause).expect("it runs");
+    stage.run(7.0);
+    stage.command(Command::Resume).expect("it is paused");
+    stage.run(3.0);
+    assert_eq!(stage.began()[2..], [at("3", 13.0)], "a pause holds it");
+    stage.go().expect("cue 4");
+    stage.run(1.0);
+    stage.command(Command::Stop).expect("always");
+    stage.run(5.0);
+    assert_eq!(stage.began().len(), 3, "cue 4 never began");
+}
+
+#[test]
 fn ca02_a_show_runs_from_its_first_cue_through_every_silence_to_the_end_of_its_last() {
     let mut stage = stage(TWO_CUES);
     stage.run(3.0);

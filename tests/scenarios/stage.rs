@@ -105,6 +105,14 @@ impl Stage {
         });
         fired.collect()
     }
+    /// Seconds since the beginning at which each cue was said to begin.
+    pub fn began(&self) -> Vec<(String, f64)> {
+        let began = self.world.story.iter().filter_map(|it| match &it.event {
+            Event::Said(Said::Began { cue, .. }) => Some((cue.to_string(), self.seconds(it.at))),
+            _ => None,
+        });
+        began.collect()
+    }
     /// Orders to one output: cue, seconds at which it is to be done.
     pub fn ordered(&self, output: Output) -> Vec<(Option<String>, f64)> {
         let mine = self.orders().into_iter().filter(|order| order.output == output);

@@ -21,6 +21,8 @@ pub struct Due {
 pub enum Event {
     /// An output gets its orders, ahead of `begin`.
     Order { run: RunId, output: Output, begin: ShowTime },
+    /// A cue begins, whoever fired it.
+    Begin { run: RunId, by: String },
     /// A cue acts on other cues.
     Act { run: RunId },
     /// Phones are told again what they were told another evening, which here would have begun at `since`.
@@ -38,6 +40,7 @@ impl Event {
     pub fn belongs_to(&self, ended: RunId) -> bool {
         match self {
             Self::Order { run, .. }
+            | Self::Begin { run, .. }
             | Self::Act { run }
             | Self::Repeat { run, .. }
             | Self::End { run } => *run == ended,
@@ -142,7 +145,7 @@ impl Agenda {
             match &mut due.event {
                 Event::Order { begin, .. } | Event::Next { begin, .. } => *begin += by,
                 Event::Repeat { since, .. } => *since += by,
-                Event::Act { .. } | Event::End { .. } | Event::FadedOut => {}
+                Event::Begin { .. } | Event::Act { .. } | Event::End { .. } | Event::FadedOut => {}
             }
         }
     }

@@ -57,6 +57,10 @@ impl Engine {
             tracking,
         });
 
+        match by.to_owned() {
+            by if begin <= now => self.begins(run, by),
+            by => self.agenda.add(begin, Event::Begin { run, by }),
+        }
         for (output, at) in starts {
             let due = at - self.need(cue, output) - AHEAD;
             self.agenda.add(due.max(now), Event::Order { run, output, begin: at });
@@ -68,6 +72,14 @@ impl Engine {
             self.agenda.add(ends, Event::End { run });
         }
         self.line_up_next(now, place, cue, begin, ends);
+    }
+
+    /// The first output of a run begins.
+    pub(super) fn begins(&mut self, run: RunId, by: String) {
+        let cue = self.run(run).and_then(|run| self.show.at(run.place));
+        if let Some((cue, name)) = cue.map(|cue| (cue.number, cue.name.clone())) {
+            self.say(Said::Began { cue, name, by });
+        }
     }
 
     /// When each output that the cue uses begins.

@@ -357,6 +357,7 @@ impl Engine {
     fn happen(&mut self, now: ShowTime, event: Event) {
         match event {
             Event::Order { run, output, begin } => self.order_output(run, output, begin),
+            Event::Begin { run, by } => self.begins(run, by),
             Event::Act { run } => self.act(now, run),
             Event::Repeat { run, line, since } => self.repeat(now, run, line, since),
             Event::Next { place, begin, by, .. } => {
@@ -394,9 +395,10 @@ impl Engine {
     fn why(&self, event: &Event) -> Why {
         let number = |id: &RunId| self.run(*id).map(|run| run.number);
         match event {
-            Event::Order { run, .. } | Event::Act { run } | Event::Repeat { run, .. } => {
-                number(run).map_or(Why::ReceiptMissing, Why::CueDue)
-            }
+            Event::Order { run, .. }
+            | Event::Begin { run, .. }
+            | Event::Act { run }
+            | Event::Repeat { run, .. } => number(run).map_or(Why::ReceiptMissing, Why::CueDue),
             Event::Next { place, .. } => {
                 Why::CueDue(self.show.lists[place.list].cues[place.index].number)
             }
