@@ -434,3 +434,18 @@ fn broken(error: &Error) -> End {
         _ => End::Gone,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn beats_come_in_company_never_early_and_never_late_by_more() {
+        let now = Instant::now();
+        let dues = || (0..1000).map(|ms| now + Duration::from_millis(ms));
+        let mut beats: Vec<_> = dues().map(in_company).collect();
+        assert!(dues().zip(&beats).all(|(due, beat)| (due..due + TOGETHER).contains(beat)));
+        beats.dedup();
+        assert!(beats.len() <= 5, "{} wakes a second", beats.len());
+    }
+}
