@@ -26,14 +26,14 @@ use server::{Peer, Server, ServerError, machine};
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless\n  tools bench fanout --peers downbeat --phones 1000 --clock 60\n\nNode and npm are needed for ws, socket-io and soundworks. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
+    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless\n  tools bench fanout --peers downbeat --phones 1000 --clock 60\n\nNode and npm are needed for ws, socket-io and soundworks, and openssl for ws-tls. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
 )]
 pub struct Args {
     /// Phones, one measurement each
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 2000, 5000])]
     phones: Vec<u32>,
     /// Servers
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Peer::Floor, Peer::Ws, Peer::SocketIo, Peer::Soundworks, Peer::Downbeat, Peer::DownbeatTls])]
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Peer::Floor, Peer::Ws, Peer::SocketIo, Peer::Soundworks, Peer::Downbeat, Peer::WsTls, Peer::DownbeatTls])]
     peers: Vec<Peer>,
     /// Orders a second
     #[arg(long, default_value_t = 10.0)]

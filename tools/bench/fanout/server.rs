@@ -28,6 +28,8 @@ pub enum Peer {
     Floor,
     /// The package `ws` for node
     Ws,
+    /// The same, over TLS
+    WsTls,
     /// Socket.IO
     SocketIo,
     /// A shared state of soundworks
@@ -84,6 +86,7 @@ impl Peer {
             Self::DownbeatTls => "downbeat-tls",
             Self::Floor => "floor",
             Self::Ws => "ws",
+            Self::WsTls => "ws-tls",
             Self::SocketIo => "socket.io",
             Self::Soundworks => "soundworks",
         }
@@ -94,9 +97,13 @@ impl Peer {
         self.script().is_some()
     }
 
+    fn is_secure(self) -> bool {
+        matches!(self, Self::DownbeatTls | Self::WsTls)
+    }
+
     fn script(self) -> Option<&'static str> {
         match self {
-            Self::Ws => Some("ws.mjs"),
+            Self::Ws | Self::WsTls => Some("ws.mjs"),
             Self::SocketIo => Some("socketio.mjs"),
             Self::Soundworks => Some("soundworks.mjs"),
             Self::Downbeat | Self::DownbeatTls | Self::Floor => None,
@@ -107,7 +114,7 @@ impl Peer {
         let step = |say: &str, hear: &str| Exchange { say: say.into(), hear: hear.into() };
         match self {
             Self::Downbeat | Self::DownbeatTls => Dialect::solusync(),
-            Self::Floor | Self::Ws => {
+            Self::Floor | Self::Ws | Self::WsTls => {
                 Dialect { path: "/".into(), publish: "%P".into(), ..Dialect::default() }
             }
             Self::SocketIo => Dialect {
@@ -142,13 +149,12 @@ impl Server {
         words: u32,
         octets: usize,
     ) -> Result<Self, ServerError> {
-        let dialect = peer.dialect();
+        let (dialect, secure) = (peer.dialect(), peer.is_secure());
         if let Peer::Downbeat | Peer::DownbeatTls = peer {
             let show = TempDir::new().map_err(machine("a temporary folder"))?;
             std::fs::write(show.path().join("show.toml"), show_of(words, octets))
                 .map_err(machine("a show"))?;
             let running = Box::new(Running::start(program, show.path(), LIMITS).await?);
-            let secure = peer == Peer::DownbeatTls;
             let at = if secure { running.https() } else { running.http() };
             let pid = running.pid();
             pin(pid, SERVERS);
@@ -159,7 +165,7 @@ impl Server {
         let pid = child.id();
         pin(pid, SERVERS);
         let kind = Kind::Other { child, publisher: None };
-        Ok(Self { at, dialect, secure: false, pid, octets, kind })
+        Ok(Self { at, dialect, secure, pid, octets, kind })
     }
 
     /// Whoever speaks comes in, after the others.
@@ -167,7 +173,7 @@ impl Server {
         let Kind::Other { publisher, .. } = &mut self.kind else { return Ok(()) };
         let party = Party {
             to: self.at,
-            secure: false,
+            secure: self.secure,
             dialect: self.dialect.clone(),
             count: 1,
             first: PUBLISHER,
@@ -226,7 +232,11 @@ async fn start_other(peer: Peer) -> Result<(Child, SocketAddr), ServerError> {
     let mut command = match peer.script() {
         Some(script) => {
             let mut node = Command::new("node");
-            node.arg(packages()?.join(script)).arg(&port);
+            let folder = packages()?;
+            node.arg(folder.join(script)).arg(&port);
+            if peer.is_secure() {
+                node.args(certificate(&folder)?);
+            }
             node
         }
         None => {
@@ -281,6 +291,23 @@ fn packages() -> Result<PathBuf, ServerError> {
         }
     }
     Ok(folder)
+}
+
+/// A key and a certificate that nobody is asked to believe, on the curve that the box's own are on.
+fn certificate(folder: &Path) -> Result<[PathBuf; 2], ServerError> {
+    let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| folder.join(name));
+    if !certificate.is_file() {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl.args(["-nodes", "-subj", "/CN=fanout", "-days", "3650", "-keyout"]).arg(&key);
+        openssl.arg("-out").arg(&certificate).stderr(Stdio::null());
+        let made = openssl.status().map_err(machine("openssl"))?;
+        if !made.success() {
+            let source = io::Error::other("it made no certificate");
+            return Err(ServerError::Machine { what: "openssl", source });
+        }
+    }
+    Ok([key, certificate])
 }
 
 /// All threads of a process, and those they start, stay on one processor. A machine with one has nothing to pin.
