@@ -1,14 +1,17 @@
 //! What goes out live to phones: the engine says what, one thread reads the file, then it sounds.
 //!
 //! In: what is to be on air. Out: the same by peer connections; or, where it cannot be, silence and a word to the engine, which
-//! tells whoever operates. Never here: a wait for the disk on the engine's thread.
+//! tells whoever operates. Tracks that cues put on air are read beforehand, so that they begin at their time.
+//! Never here: a wait for the disk on the engine's thread.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use engine::show::{CuePlace, Show};
-use engine::told::{Air as What, Input};
+use engine::show::{Air as What, CuePlace, Media, Show};
+use engine::sound::Pcm;
+use engine::told::Input;
 use io::film::{Film, Soundtrack};
 use io::peers::{Air, Feature, Sound, TRACK_HZ, Tape};
 use io::sound::{LiveInput, decode};
@@ -16,8 +19,11 @@ use units::{ShowTime, TrackId};
 
 /// The way from the engine's word to the phones.
 pub struct Broadcast {
-    orders: Sender<Option<What>>,
+    orders: Sender<Order>,
 }
+
+/// What is to be heard, and from when on.
+type Order = (Option<What>, ShowTime);
 
 impl Broadcast {
     /// Nothing sounds; without an [`Air`] nothing ever will, for the reason given. `input` is `[sound] input`.
@@ -31,16 +37,19 @@ impl Broadcast {
         reports: Sender<Input>,
     ) -> std::io::Result<Self> {
         let (orders, heard) = channel();
-        let sources = Sources { show, folder, input, reports };
-        let read = move || put_on_air(&sources, &air, &heard);
+        let sources = Sources { show, folder, input, reports, kept: BTreeMap::new() };
+        let read = move || {
+            let sources = Sources { kept: sources.aired(), ..sources };
+            put_on_air(&sources, &air, &heard);
+        };
         std::thread::Builder::new().name("broadcast".into()).spawn(read)?;
         Ok(Self { orders })
     }
 
-    /// This from now on. Never waits: a file sounds when it has been read.
-    pub fn play(&self, what: Option<What>) {
+    /// This from then on. Never waits: a file sounds when it has been read.
+    pub fn play(&self, what: Option<What>, at: ShowTime) {
         // A thread that is gone plays nothing.
-        let _ = self.orders.send(what);
+        let _ = self.orders.send((what, at));
     }
 }
 
@@ -50,68 +59,87 @@ struct Sources {
     folder: PathBuf,
     input: Option<String>,
     reports: Sender<Input>,
+    /// What cues put on air, as it goes out.
+    kept: BTreeMap<TrackId, Pcm>,
 }
 
-fn put_on_air(sources: &Sources, air: &Result<Air, String>, orders: &Receiver<Option<What>>) {
-    while let Ok(mut order) = orders.recv() {
-        if order == Some(What::Input) {
+fn put_on_air(sources: &Sources, air: &Result<Air, String>, orders: &Receiver<Order>) {
+    while let Ok((mut what, mut at)) = orders.recv() {
+        if what == Some(What::Input) {
             // One that is on air is let go of before it is opened anew.
-            air.iter().for_each(|air| air.play(None));
+            air.iter().for_each(|air| air.play(None, at));
         }
-        let mut sound = order.map(|what| sources.read(what)).transpose();
+        let mut sound = what.as_ref().map(|what| sources.read(what)).transpose();
         // What was asked for while a file was read is the one that counts.
         while let Some(later) = orders.try_iter().last() {
-            (order, sound) = (later, later.map(|what| sources.read(what)).transpose());
+            (what, at) = later;
+            sound = what.as_ref().map(|what| sources.read(what)).transpose();
         }
         let played = sound.and_then(|sound| {
-            air.as_ref().map_err(Clone::clone)?.play(sound);
+            air.as_ref().map_err(Clone::clone)?.play(sound, at);
             Ok(())
         });
-        if let (Err(why), Some(what)) = (played, order) {
+        if let (Err(why), Some(what)) = (played, what) {
             // Nobody goes on hearing what was before while the box says otherwise.
-            air.iter().for_each(|air| air.play(None));
+            air.iter().for_each(|air| air.play(None, at));
             let _ = sources.reports.send(Input::NotOnAir { what, why });
         }
     }
 }
 
 impl Sources {
-    fn read(&self, what: What) -> Result<(TrackId, Sound), String> {
-        match what {
-            What::Tone => Ok((TrackId("tone".into()), Sound::Tone)),
-            What::Input => Ok((TrackId("input".into()), self.listen()?)),
-            What::Capture { cue, since } => self.tape(what, cue, since),
-            What::Media(media) => {
-                let mut tracks = self.show.tracks.iter();
-                let track = tracks.find_map(|(name, it)| (*it == media).then(|| name.clone()));
-                let track = track.unwrap_or_else(|| TrackId("file".into()));
-                let named = &self.show.media[media.0];
-                let path = self.folder.join(&named.file);
-                Ok((
-                    track,
-                    if named.info.is_film() { self.film(what, &path)? } else { file(&path)? },
-                ))
-            }
+    fn read(&self, what: &What) -> Result<(TrackId, Sound), String> {
+        let sound = match what {
+            What::Tone => Sound::Tone,
+            What::Input => self.listen()?,
+            What::Track(track) => self.track(what, track)?,
+            What::Capture { cue, since, .. } => self.tape(what, *cue, *since)?,
+        };
+        Ok((TrackId(what.to_string()), sound))
+    }
+
+    fn track(&self, what: &What, track: &TrackId) -> Result<Sound, String> {
+        if let Some(kept) = self.kept.get(track) {
+            return Ok(Sound::File(kept.clone()));
+        }
+        let media = self.show.tracks.get(track).ok_or("there is no such track")?;
+        let named = &self.show.media[media.0];
+        let path = self.folder.join(&named.file);
+        match named.info.is_film() {
+            true => self.film(what, &path),
+            false => file(&path).map(Sound::File),
         }
     }
 
+    /// What cannot be read is said when it is to be heard.
+    fn aired(&self) -> BTreeMap<TrackId, Pcm> {
+        let cues = self.show.lists.iter().flat_map(|list| &list.cues);
+        let named = cues.filter_map(|cue| match cue.air.as_ref()?.what.as_ref()? {
+            What::Track(track) => Some((track, &self.show.media[self.show.tracks.get(track)?.0])),
+            _ => None,
+        });
+        let sounds = named.filter(|(_, media)| !media.info.is_film());
+        let read = |media: &Media| file(&self.folder.join(&media.file)).ok();
+        sounds.filter_map(|(track, media)| Some((track.clone(), read(media)?))).collect()
+    }
+
     /// Each packet has a name of its own.
-    fn tape(&self, what: What, cue: CuePlace, since: ShowTime) -> Result<(TrackId, Sound), String> {
+    fn tape(&self, what: &What, cue: CuePlace, since: ShowTime) -> Result<Sound, String> {
         let talk = self.show.at(cue).and_then(|cue| cue.phones.as_ref()?.talk.as_ref());
         let talk = talk.ok_or("there is no such capture")?;
         let sound = talk.sound.clone().ok_or("no live sound is in it")?;
         let tape = Box::new(Tape::new(sound, since));
-        Ok((TrackId(talk.file.clone()), Sound::Tape { tape, lost: self.lost(what) }))
+        Ok(Sound::Tape { tape, lost: self.lost(what) })
     }
 
     fn listen(&self) -> Result<Sound, String> {
         let name = self.input.as_ref().ok_or("the box file names no `input` in `[sound]`")?;
         let input = LiveInput::open(name).map_err(|error| error.to_string())?;
-        Ok(Sound::Input { input, lost: self.lost(What::Input) })
+        Ok(Sound::Input { input, lost: self.lost(&What::Input) })
     }
 
     /// A film is shown without its sound, where it has none to be heard.
-    fn film(&self, what: What, path: &Path) -> Result<Sound, String> {
+    fn film(&self, what: &What, path: &Path) -> Result<Sound, String> {
         let film = Film::open(path).map_err(|error| error.to_string())?;
         let mute = self.mute(what);
         let sound = Soundtrack::open(path).map_err(|error| error.to_string());
@@ -120,23 +148,23 @@ impl Sources {
     }
 
     /// Hears why it ended by itself.
-    fn lost(&self, what: What) -> Box<dyn Fn(String) + Send> {
-        let reports = self.reports.clone();
+    fn lost(&self, what: &What) -> Box<dyn Fn(String) + Send> {
+        let (reports, what) = (self.reports.clone(), what.clone());
         Box::new(move |why| {
-            let _ = reports.send(Input::NotOnAir { what, why });
+            let _ = reports.send(Input::NotOnAir { what: what.clone(), why });
         })
     }
 
     /// Hears why it is shown without its sound.
-    fn mute(&self, what: What) -> Box<dyn Fn(String) + Send> {
-        let reports = self.reports.clone();
+    fn mute(&self, what: &What) -> Box<dyn Fn(String) + Send> {
+        let (reports, what) = (self.reports.clone(), what.clone());
         Box::new(move |why| {
-            let _ = reports.send(Input::WithoutSound { what, why });
+            let _ = reports.send(Input::WithoutSound { what: what.clone(), why });
         })
     }
 }
 
-fn file(path: &Path) -> Result<Sound, String> {
+fn file(path: &Path) -> Result<Pcm, String> {
     let pcm = decode(path).map_err(|error| error.to_string())?;
-    Ok(Sound::File(pcm.at_rate(TRACK_HZ)))
+    Ok(pcm.at_rate(TRACK_HZ))
 }

@@ -210,7 +210,8 @@ fn status(it: &Value) -> String {
     }
     if let Some(what) = show["on_air"].as_str() {
         let sealed = if show["sealed"] == true { ", for phones with a token" } else { "" };
-        lines.push(format!("ON AIR   {what}{sealed}"));
+        let by = show["on_air_cue"].as_str().map(|it| format!(", by cue {it}")).unwrap_or_default();
+        lines.push(format!("ON AIR   {what}{by}{sealed}"));
     }
     let lowered = rows(&show["masters"]).filter(|it| it["level_percent"] != 100.0);
     lines.extend(
@@ -306,7 +307,8 @@ fn cue_row(it: &Value) -> [String; 5] {
         (_, true) => "*",
         _ => "",
     };
-    let outputs = ["light", "sound", "phones"].into_iter().filter(|output| it[*output] == true);
+    let outputs =
+        ["light", "sound", "phones", "air"].into_iter().filter(|output| it[*output] == true);
     let acts = (it["acts"].as_u64() > Some(0)).then_some("cues");
     let sends = (it["sends"].as_u64() > Some(0)).then_some("network");
     let does: Vec<&str> = outputs.chain(acts).chain(sends).collect();

@@ -74,9 +74,9 @@ pub fn state(globals: &Globals, config: &BoxConfig) -> PathBuf {
     globals.state.clone().unwrap_or_else(|| PathBuf::from(&config.paths.state))
 }
 
-/// A show that may run, with its folder. Every finding is printed.
-pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
-    let (folder, loaded) = load(named);
+/// A show that may run, by that box where one is named, with its folder. Every finding is printed.
+pub fn show(named: &Path, by: Option<&BoxConfig>) -> Result<(ShowFolder, Show), Refused> {
+    let (folder, loaded) = load(named, by);
     for finding in &loaded.findings {
         terminal::complain(&finding.to_string());
     }
@@ -86,11 +86,11 @@ pub fn show(named: &Path) -> Result<(ShowFolder, Show), Refused> {
 
 /// `check SHOW`; a box file that is named is checked with it, and the files that it names.
 pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refused> {
-    let mut findings = match &globals.box_file {
+    let (mut findings, by) = match &globals.box_file {
         Some(path) => box_findings(path)?,
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
-    let (_, loaded) = load(named);
+    let (_, loaded) = load(named, by.as_ref());
     findings.extend(loaded.findings);
     match format {
         Format::Json => terminal::say(&show::json(&findings)),
@@ -111,15 +111,15 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
     }
 }
 
-fn box_findings(path: &Path) -> Result<Vec<Finding>, Refused> {
+fn box_findings(path: &Path) -> Result<(Vec<Finding>, Option<BoxConfig>), Refused> {
     let loaded = read_box(path)?;
     let mut findings = loaded.findings;
-    if let Some(config) = loaded.config {
-        bloom_token(&config)?;
+    if let Some(config) = &loaded.config {
+        bloom_token(config)?;
         let phones = read_phones(Path::new(&config.paths.phones))?;
         findings.extend(phones.into_iter().flat_map(|it| it.findings));
     }
-    Ok(findings)
+    Ok((findings, loaded.config))
 }
 
 /// Every sound file by its id, the calibration's chirp behind them; what only phones play stays on disk.
@@ -142,8 +142,9 @@ fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
     cues.flat_map(|cue| &cue.sound).map(|sound| sound.media).collect()
 }
 
-fn load(named: &Path) -> (ShowFolder, show::Loaded) {
-    let folder = ShowFolder::of(named);
+fn load(named: &Path, by: Option<&BoxConfig>) -> (ShowFolder, show::Loaded) {
+    let has_sound_input = by.map(|config| config.sound.input.is_some());
+    let folder = ShowFolder { has_sound_input, ..ShowFolder::of(named) };
     let mut loaded = show::load(&folder.root, &folder);
     for finding in &mut loaded.findings {
         // As the person who asked can open it from where they are.

@@ -19,7 +19,7 @@ use crate::{Refused, load, terminal};
 
 /// `downbeat rehearse SHOW --out DIR`.
 pub fn rehearse(named: &Path, out: &Path) -> Result<(), Refused> {
-    let (folder, show) = load::show(named)?;
+    let (folder, show) = load::show(named, None)?;
     let show = Arc::new(show);
     let media = load::media(&show, &folder.path)?;
     let failed =

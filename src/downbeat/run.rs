@@ -44,7 +44,9 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let config = load::box_config(globals)?;
     let phones = load::phone_table(&config)?;
     let token = load::bloom_token(&config)?;
-    let (folder, show) = load::show(named)?;
+    // Where inputs are simulated nobody misses one.
+    let input = (!globals.simulate).then_some(&config);
+    let (folder, show) = load::show(named, input)?;
     let show = Arc::new(show);
     let state = load::state(globals, &config);
     let _ours = state::hold(&state)?;
@@ -123,6 +125,10 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         }),
         None => Err("the box takes no peer connections".to_owned()),
     };
+    if let Ok(air) = &air {
+        // Whoever hears reports is not there yet only where the box is going down.
+        let _ = reports.send(Input::AirLead(air.lead()));
+    }
     let input = config.sound.input.clone().filter(|_| !globals.simulate);
     let broadcast = Broadcast::start((show.clone(), folder.path.clone()), input, air, reports)
         .map_err(|error| Refused(format!("could not start live sound: {error}")))?;
@@ -220,7 +226,7 @@ impl Stage {
             Effect::Send { order, at, what } => self.outputs.send(order, at, what),
             Effect::Timecode(course) => self.outputs.play_timecode(course),
             Effect::Listen(listening) => self.outputs.listen(listening),
-            Effect::Air(what) => self.broadcast.play(what),
+            Effect::Air { what, at } => self.broadcast.play(what, at),
             Effect::Tell { to, id, message } => self.crowd.tell(to, id, message),
             Effect::ShowRuns(runs) => self.keeper.show_runs(runs),
             Effect::Said(said) => self.note(Event::Said(said)),

@@ -24,6 +24,11 @@ fn words(show: &Show, said: &Said) -> Option<String> {
         Said::Refused { why, by } => format!("refused: {why} ({by})"),
         Said::Timecode { list, follows: true, at } => format!("{list} follows timecode {at}"),
         Said::Timecode { list, follows: false, at } => format!("{list} has lost timecode {at}"),
+        Said::OnAir { what, cue } => {
+            let what = what.as_deref().unwrap_or("nothing");
+            let by = cue.map(|cue| format!(" (cue {cue})")).unwrap_or_default();
+            format!("{what} is on air{by}")
+        }
         Said::NotOnAir { what, why } => format!("{what} is not on air: {why}"),
         Said::WithoutSound { what, why } => format!("{what} is shown without its sound: {why}"),
         Said::Clock { what } => what.clone(),

@@ -35,6 +35,8 @@ pub struct Glance {
     pub blind: Option<CueNumber>,
     /// What phones hear live on their tracks, as it was named; none if nothing.
     pub on_air: Option<String>,
+    /// The cue that put it there; none if a hand did.
+    pub on_air_cue: Option<CueNumber>,
     /// Whether that is sealed: heard by phones with a token alone.
     pub sealed: bool,
     /// How far ahead phones get their orders, and how many came too late.

@@ -159,6 +159,7 @@ pub fn can_tell(order: &Order) -> bool {
     match order.output {
         Output::Light | Output::Network => true,
         Output::Sound => matches!(order.what, What::Play { .. }),
+        Output::Air => false,
         Output::Phones => matches!(order.what, What::Track { .. } | What::Screen),
     }
 }

@@ -30,6 +30,8 @@ pub enum Output {
     Sound,
     /// The phones.
     Phones,
+    /// What phones hear live.
+    Air,
     /// The lighting network, beside levels.
     Network,
 }
@@ -130,6 +132,11 @@ pub enum What {
     },
     /// Phones show something.
     Screen,
+    /// Phones hear something live.
+    Air {
+        /// As it is named; none is nothing any more.
+        air: Option<String>,
+    },
     /// A key is pressed by Art-Net.
     Trigger {
         /// Which: `show 5`.

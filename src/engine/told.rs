@@ -11,7 +11,7 @@ use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus, Played};
 use crate::calibrate::Listening;
 use crate::delivery::{Arrival, span};
 use crate::order::{Evidence, Order, Receipt};
-use crate::show::{ArtnetKey, CuePlace, MediaId, Sending};
+use crate::show::{Air, ArtnetKey, Sending};
 use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
 
@@ -99,24 +99,6 @@ pub enum Command {
     Media {
         /// What, as `/ws` has it.
         control: MediaControl,
-    },
-}
-
-/// What goes out live, by peer connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Air {
-    /// A sine, to hear whether anything comes.
-    Tone,
-    /// A file, over and over.
-    Media(MediaId),
-    /// What the sound input hears (`[sound] input`).
-    Input,
-    /// What was live in the capture of a cue's phones, which here would have begun at `since`.
-    Capture {
-        /// The cue.
-        cue: CuePlace,
-        /// When.
-        since: ShowTime,
     },
 }
 
@@ -209,6 +191,8 @@ pub enum Input {
     },
     /// How far ahead the sound card must know what it plays.
     SoundLead(Span),
+    /// How far ahead what goes on air must be known, to be heard at its time.
+    AirLead(AirLead),
     /// A light frame left the box.
     LightFrame(FrameReport),
     /// A slot of an input has crossed the level of a trigger.
@@ -329,6 +313,15 @@ impl Input {
     }
 }
 
+/// How long before it is heard what goes on air has to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AirLead {
+    /// Sound.
+    pub sound: Span,
+    /// A film, whose pictures are the larger part.
+    pub film: Span,
+}
+
 /// A light frame that left the box, all universes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameReport {
@@ -370,8 +363,13 @@ pub enum Effect {
     Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
-    /// Send this by peer connections from now on; none is silence.
-    Air(Option<Air>),
+    /// Send this by peer connections; none is silence.
+    Air {
+        /// What, in place of what was.
+        what: Option<Air>,
+        /// When it is to be heard first; as soon after as can be.
+        at: ShowTime,
+    },
     /// Tell phones.
     Tell {
         /// Whom.
@@ -439,6 +437,13 @@ pub enum Said {
         why: String,
         /// Who asked.
         by: String,
+    },
+    /// A cue, or the end of all cues, has changed what phones hear live.
+    OnAir {
+        /// As it is named; none if nothing.
+        what: Option<String>,
+        /// The cue; none for a stop or a panic.
+        cue: Option<CueNumber>,
     },
     /// What was to be heard live cannot be, and nothing is.
     NotOnAir {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use engine::show::{MediaInfo, Source};
 use wire::stored::Stored;
 
+use crate::film::Film;
 use crate::sound;
 
 /// Files a show may be made of; longer ones are no show files.
@@ -44,20 +45,26 @@ pub struct ShowFolder {
     pub path: PathBuf,
     /// Its first file, within it.
     pub root: String,
+    /// Whether the box that is to play it has a sound input; none where it is not known which box that is.
+    pub has_sound_input: Option<bool>,
 }
 
 impl ShowFolder {
     /// From what a person names: the folder, or the first file in it.
     pub fn of(named: &Path) -> Self {
         if named.is_dir() {
-            return Self { path: named.to_owned(), root: "show.toml".to_owned() };
+            return Self::rooted(named.to_owned(), "show.toml".to_owned());
         }
         let root = named.file_name().map(|name| name.to_string_lossy().into_owned());
         let path = match named.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        Self { path, root: root.unwrap_or_else(|| "show.toml".to_owned()) }
+        Self::rooted(path, root.unwrap_or_else(|| "show.toml".to_owned()))
+    }
+
+    fn rooted(path: PathBuf, root: String) -> Self {
+        Self { path, root, has_sound_input: None }
     }
 }
 
@@ -98,6 +105,14 @@ impl Source for ShowFolder {
             Ok(_) => Err("it is no file".into()),
             Err(error) => Err(why(&error)),
         }
+    }
+
+    fn unfit_for_air(&self, path: &str) -> Option<String> {
+        Film::open(&self.path.join(path)).err().map(|trouble| trouble.to_string())
+    }
+
+    fn has_sound_input(&self) -> Option<bool> {
+        self.has_sound_input
     }
 
     fn media_there(&self) -> Vec<String> {

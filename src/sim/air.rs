@@ -1,8 +1,7 @@
 //! Live sound of another evening, as it would leave the box.
 
 use engine::peers::Retelling;
-use engine::show::{RecordedPacket, Show, SoundReader};
-use engine::told::Air as What;
+use engine::show::{Air as What, RecordedPacket, Show, SoundReader};
 use units::{ShowTime, Span};
 
 /// From a packet's leaving to its time, in a box that nobody has told otherwise.
@@ -20,7 +19,7 @@ pub(crate) struct Air {
 impl Air {
     /// Only captures sound in this world.
     pub fn begin(show: &Show, now: ShowTime, what: What) -> Option<Self> {
-        let What::Capture { cue, since } = what else { return None };
+        let What::Capture { cue, since, .. } = what else { return None };
         let talk = show.at(cue)?.phones.as_ref()?.talk.as_ref()?;
         let times = Retelling::new(now, since, AHEAD);
         let reader = talk.sound.as_ref()?.read_from(times.place());

@@ -193,6 +193,7 @@ fn orders(rehearsal: &Rehearsal) -> Vec<OrderRow> {
             engine::order::Output::Light => "light",
             engine::order::Output::Sound => "sound",
             engine::order::Output::Phones => "phones",
+            engine::order::Output::Air => "air",
             engine::order::Output::Network => "network",
         },
         what: words(&order.what),
@@ -236,6 +237,8 @@ pub fn words(what: &What) -> String {
         What::Track { track } => format!("track {track}"),
         What::StopTracks { span } => format!("stop tracks in {span}"),
         What::Screen => "screen".to_owned(),
+        What::Air { air: Some(air) } => format!("{air} on air"),
+        What::Air { air: None } => "nothing on air".to_owned(),
         What::Trigger { key } => format!("Art-Net {key}"),
         What::StartCode { universe, start_code } => {
             format!("start code {start_code:#04x} in universe {universe}")

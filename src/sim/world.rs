@@ -392,7 +392,7 @@ impl World {
                 }
                 // Nobody in this world has a MIDI cable; LTC is in the sound.
                 Effect::Timecode(_) => {}
-                Effect::Air(what) => {
+                Effect::Air { what, .. } => {
                     let show = self.engine.show();
                     self.air = what.and_then(|what| Air::begin(show, now, what));
                 }

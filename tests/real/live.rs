@@ -339,3 +339,61 @@ fn an_input_that_is_not_there_is_said_not_to_be_on_air() {
     let line = the_box.wait_for_line("input is not on air: ");
     assert!(line.contains("[sound]"), "{line}");
 }
+
+/// A list of its own for what goes on air: a piece that clicks every tenth of a second, 50 ms after its beginning.
+const AIRED: &str = r#"
+[[list]]
+name = "air"
+[[list.cue]]
+number = 20
+light = { levels = { par = 10 } }
+continue = "auto-continue"
+post_wait = "1500ms"
+[[list.cue]]
+number = 21
+air = "track_001"
+[[list.cue]]
+number = 22
+air = false
+"#;
+
+/// When a piece that clicks was first to be heard, network time in microseconds.
+async fn first_click(caller: &Caller) -> i64 {
+    loop {
+        let (_, chunk) = chunk(caller).await;
+        let pcm = samples(&chunk);
+        let loudest = (0..pcm.len()).max_by(|a, b| pcm[*a].abs().total_cmp(&pcm[*b].abs()));
+        if let Some(place) = loudest.filter(|it| pcm[*it].abs() > 0.5) {
+            return chunk.timestamp.micros() + place as i64 * 1_000_000 / 48_000;
+        }
+    }
+}
+
+/// When the order of a cue for the air is to be heard, network time in microseconds.
+fn ordered(the_box: &TheBox, cue: &str) -> i64 {
+    let orders = the_box.ask_json(&["receipts"])["orders"].clone();
+    let mut orders = orders.as_array().expect("orders").iter().map(|it| &it["order"]);
+    let order =
+        orders.find(|it| it["output"] == "air" && it["cue"] == cue).expect("it was ordered");
+    let at = ShowTime::from_ns(order["at_tai_ns"].as_i64().expect("a time"));
+    units::WireTime::from_show(at, TAI_UTC).micros()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx11_what_a_cue_puts_on_air_is_heard_at_its_time_from_its_beginning_until_a_cue_ends_it() {
+    let place = Place::new();
+    let show = std::fs::read_to_string(place.path("show.toml")).expect("there");
+    std::fs::write(place.path("show.toml"), show + AIRED).expect("written");
+    let mut the_box = place.run();
+    let phone = call(&the_box, &[MediaCodec::Pcm16]).await;
+    assert_eq!(the_box.knock("POST", "/api/v1/go", r#"{"list":"air"}"#).0, 200);
+    let clicked = first_click(&phone).await;
+    let late = clicked - ordered(&the_box, "21") - 50_000;
+    assert!((-100..50_000).contains(&late), "{late} µs late: a machine that stands still may be");
+    assert!(the_box.wait_for_line("track_001 is on air").contains("(cue 21)"));
+    let show = the_box.ask_json(&["status"])["show"].clone();
+    assert_eq!((&show["on_air"], &show["on_air_cue"]), (&"track_001".into(), &"21".into()));
+    assert!(the_box.ask(&["fire", "22"]).status.success());
+    the_box.wait_for_line("nothing is on air (cue 22)");
+    assert_eq!(the_box.ask_json(&["status"])["show"]["on_air"], serde_json::Value::Null);
+}

@@ -53,6 +53,27 @@ fn ca08_check_says_where_the_mistake_is_and_exits_1() {
 }
 
 #[test]
+fn check_finds_what_cannot_go_on_air_and_by_which_box() {
+    let place = Place::new();
+    let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/film/vp8.webm");
+    std::fs::copy(film, place.path("odd.webm")).expect("written");
+    let show = "[tracks]\nodd = \"odd.webm\"\n[[list]]\nname = \"main\"\n[[list.cue]]\n\
+        number = 1\nair = \"odd\"\n[[list.cue]]\nnumber = 2\nair = \"input\"\n";
+    std::fs::write(place.path("show.toml"), show).expect("ours");
+    let check = |more: &[&str]| {
+        let checked = program().arg("check").arg(place.folder.path()).args(more).output();
+        let checked = checked.expect("it starts");
+        assert_eq!(code(&checked), 1);
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+    };
+    let unfit = "show.toml:7:7: error: `odd.webm` cannot go on air: its pictures are V_VP8";
+    let nameless = check(&[]);
+    assert!(nameless.contains(unfit) && !nameless.contains("input"), "{nameless}");
+    let by_box = check(&["--box", place.path("box.toml").to_str().expect("plain")]);
+    assert!(by_box.contains("show.toml:10:7: error: this box has no sound input"), "{by_box}");
+}
+
+#[test]
 fn ca08_a_show_that_does_not_check_does_not_run() {
     let place = Place::new();
     std::fs::write(place.path("show.toml"), "[shwo]\n").expect("ours");
@@ -236,6 +257,7 @@ fn every_document_has_its_documented_keys() {
     assert_eq!(cues["lists"][0]["cues"][1]["standby"], true);
     let of_cue = [
         "acts",
+        "air",
         "at",
         "light",
         "name",

@@ -29,6 +29,9 @@ impl Source for Folder {
         let frames = match path {
             "audio/song.wav" => 480_000,
             "audio/silence.wav" => 0,
+            "video/odd.mp4" => {
+                return Ok(MediaInfo::film("5a".repeat(32), 44, Span::from_secs(10)));
+            }
             _ => return Err("there is no such file".into()),
         };
         Ok(MediaInfo { sha256: "5a".repeat(32), bytes: 44, rate_hz: 48_000, channels: 2, frames })
@@ -47,6 +50,12 @@ impl Source for Folder {
         };
         let seed = seed.ok_or("there is no such file")?;
         Ok(Arc::new(seed))
+    }
+    fn unfit_for_air(&self, path: &str) -> Option<String> {
+        (path == "video/odd.mp4").then(|| "its pictures are H.265".into())
+    }
+    fn has_sound_input(&self) -> Option<bool> {
+        Some(false)
     }
     fn media_there(&self) -> Vec<String> {
         vec!["audio/song.wav".into(), "audio/silence.wav".into()]

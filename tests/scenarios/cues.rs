@@ -1,8 +1,7 @@
 //! Cue lists: GO, standby, chains, leads, stop, pause, panic, receipts.
 
 use engine::order::{Evidence, Output};
-use engine::show::MediaId;
-use engine::told::{Air, Command, Effect, FrameReport, Input, Refusal, Request, Said};
+use engine::told::{Command, Effect, FrameReport, Input, Refusal, Request, Said};
 use engine::{Engine, EngineStart};
 use proptest::prelude::*;
 use sim::Event;
@@ -708,24 +707,4 @@ phones = { track = "track_001" }
             }
         }
     }
-}
-
-#[test]
-fn what_cannot_go_on_air_is_off_it_and_what_was_asked_for_since_stays() {
-    let mut stage = stage(TWO_CUES);
-    let air = |what: &str| Command::Air { what: Some(what.to_owned()) };
-    let failed = || Input::NotOnAir { what: Air::Media(MediaId(0)), why: "it is gone".to_owned() };
-    stage.command(air("track_001")).expect("there is one");
-    assert_eq!(stage.world.glance().on_air.as_deref(), Some("track_001"));
-    stage.command(air("tone")).expect("always there");
-    stage.world.tell(failed());
-    assert_eq!(stage.world.glance().on_air.as_deref(), Some("tone"));
-    stage.command(air("track_001")).expect("there is one");
-    stage.world.tell(failed());
-    assert_eq!(stage.world.glance().on_air, None);
-    let said = stage.world.story.iter().filter(
-        |it| matches!(&it.event, Event::Said(Said::NotOnAir { what, .. }) if what == "track_001"),
-    );
-    assert_eq!(said.count(), 1);
-    assert!(matches!(stage.command(air("piece")), Err(Refusal::NoSuchTrack { .. })));
 }

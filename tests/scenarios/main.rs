@@ -1,5 +1,6 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
+mod air;
 mod calibration;
 mod captures;
 mod check;

@@ -282,7 +282,7 @@ impl Night {
             | Effect::ShowRuns(_)
             | Effect::Send { .. }
             | Effect::Timecode(_)
-            | Effect::Air(_) => {}
+            | Effect::Air { .. } => {}
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Event {
     Repeat { run: RunId, line: usize, since: ShowTime },
     /// The next cue comes by itself, and begins at `begin`.
     Next { after: RunId, place: CuePlace, begin: ShowTime, by: &'static str },
+    /// What a cue put on air, or took off it, begins to be heard.
+    OnAir { cue: CueNumber },
     /// A cue has ended.
     End { run: RunId },
     /// What a stop or a panic fades is through.
@@ -45,7 +47,7 @@ impl Event {
             | Self::Repeat { run, .. }
             | Self::End { run } => *run == ended,
             Self::Next { after, by, .. } => *after == ended && *by == AUTO_FOLLOW,
-            Self::FadedOut => false,
+            Self::OnAir { .. } | Self::FadedOut => false,
         }
     }
 
@@ -145,7 +147,11 @@ impl Agenda {
             match &mut due.event {
                 Event::Order { begin, .. } | Event::Next { begin, .. } => *begin += by,
                 Event::Repeat { since, .. } => *since += by,
-                Event::Begin { .. } | Event::Act { .. } | Event::End { .. } | Event::FadedOut => {}
+                Event::Begin { .. }
+                | Event::Act { .. }
+                | Event::OnAir { .. }
+                | Event::End { .. }
+                | Event::FadedOut => {}
             }
         }
     }

@@ -28,7 +28,7 @@ impl Engine {
     pub(super) fn fire(&mut self, now: ShowTime, place: CuePlace, firing: Firing) {
         let show = self.show.clone();
         let Firing { begin, tracking, late, by } = firing;
-        let Some(cue) = fired(&show, place, tracking) else { return };
+        let Some(cue) = self.fired(&show, place, tracking) else { return };
         let cue = cue.as_ref();
         self.clear_bench(now);
         self.show_begins();
@@ -82,6 +82,26 @@ impl Engine {
         }
     }
 
+    /// A cue as it is fired: with what tracks into it, if its list has jumped to it or it asserts.
+    fn fired<'s>(
+        &self,
+        show: &'s Show,
+        place: CuePlace,
+        tracking: Tracking,
+    ) -> Option<Cow<'s, Cue>> {
+        let cue = show.at(place)?;
+        let asserts = cue.light.as_ref().is_some_and(|light| light.asserts);
+        if tracking == Tracking::Own && !asserts {
+            return Some(Cow::Borrowed(cue));
+        }
+        let light = tracked(&show.lists[place.list], place.index);
+        let air = match tracking {
+            Tracking::Own => cue.air.clone(),
+            Tracking::All => cue.air.clone().or_else(|| self.tracked_air(place)),
+        };
+        Some(Cow::Owned(Cue { light, air, ..cue.clone() }))
+    }
+
     /// When each output that the cue uses begins.
     fn starts(&self, now: ShowTime, cue: &Cue, begin: ShowTime) -> Vec<(Output, ShowTime)> {
         let used = outputs(cue);
@@ -101,6 +121,7 @@ impl Engine {
             Output::Network => Span::ZERO,
             Output::Sound => self.sound_lead,
             Output::Phones => self.phone_lead(),
+            Output::Air => self.air_need(cue),
         }
     }
 
@@ -145,7 +166,7 @@ impl Engine {
                 sound::ends(sounding, info, since).map(|ends| latest.max(ends))
             }),
             Output::Phones => self.phones_end(cue.phones.as_ref()?, since),
-            Output::Network => Some(at),
+            Output::Network | Output::Air => Some(at),
         }
     }
 
@@ -193,12 +214,13 @@ impl Engine {
         let Some((place, tracking)) = self.run(run).map(|run| (run.place, run.tracking)) else {
             return;
         };
-        let Some(cue) = fired(&show, place, tracking) else { return };
+        let Some(cue) = self.fired(&show, place, tracking) else { return };
         match output {
             Output::Light => self.order_light(&cue, run, place, begin),
             Output::Sound => self.order_sound(&cue, run, begin),
             Output::Phones => self.order_phones(&cue, run, begin),
             Output::Network => self.order_sends(&cue, begin),
+            Output::Air => self.order_air(&cue, place, begin),
         }
     }
 
@@ -312,7 +334,8 @@ impl Engine {
         let Some(cue) = self.run(run).and_then(|run| show.at(run.place)) else { return };
         // As if the alarm had been heard on time, so that no box draws otherwise for having been late.
         self.act_on_light(begin, cue.number, &cue.light_acts);
-        for ActOn { cue: number, act } in &cue.acts {
+        for on @ ActOn { cue: number, act } in &cue.acts {
+            self.stop_air(now, cue.number, on);
             let targets = self.running.iter().filter(|it| it.number == *number && it.id != run);
             let targets: Vec<RunId> = targets.map(|it| it.id).collect();
             for target in targets {
@@ -361,7 +384,7 @@ impl Engine {
             self.settle_captures();
             self.light_changed = true;
         }
-        self.repeat_ends(target);
+        self.repeat_ends(now, target);
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;
         self.agenda.add(ends, Event::End { run: target });
@@ -401,7 +424,7 @@ impl Engine {
     pub(super) fn end(&mut self, now: ShowTime, run: RunId) {
         let Some(index) = self.running.iter().position(|it| it.id == run) else { return };
         let ended = self.running.remove(index);
-        self.repeat_ends(run);
+        self.repeat_ends(now, run);
         self.say(Said::Ended { cue: ended.number });
         self.light.forget(now);
         self.sound.forget(now);
@@ -433,23 +456,13 @@ fn capture_ends(
     light::ends(capture, since.map_or(begin, |since| since.min(begin)))
 }
 
-/// A cue as it is fired: with what tracks into it, if its list has jumped to it or it asserts.
-fn fired(show: &Show, place: CuePlace, tracking: Tracking) -> Option<Cow<'_, Cue>> {
-    let cue = show.at(place)?;
-    let asserts = cue.light.as_ref().is_some_and(|light| light.asserts);
-    if tracking == Tracking::Own && !asserts {
-        return Some(Cow::Borrowed(cue));
-    }
-    let light = tracked(&show.lists[place.list], place.index);
-    Some(Cow::Owned(Cue { light, ..cue.clone() }))
-}
-
 /// The outputs that a cue uses.
 fn outputs(cue: &Cue) -> Vec<Output> {
     let used = [
         (Output::Light, cue.light.is_some()),
         (Output::Sound, !cue.sound.is_empty()),
         (Output::Phones, cue.phones.is_some()),
+        (Output::Air, cue.air.is_some()),
         (Output::Network, !cue.sends.is_empty()),
     ];
     used.into_iter().filter_map(|(output, used)| used.then_some(output)).collect()

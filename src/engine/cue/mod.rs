@@ -38,7 +38,7 @@ use crate::ledger::Ledger;
 use crate::pool::Pool;
 use crate::show::{Cue, CuePlace, Lead, Show, TriggerOn};
 use crate::timecode::Course;
-use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said};
+use crate::told::{AirLead, Command, Done, Effect, Input, Refusal, Request, Said};
 use crate::{light, sound};
 
 /// Until the card has said what it needs.
@@ -77,6 +77,7 @@ pub struct Engine {
     light: light::Playback,
     desk: desk::Desk,
     on_air: Option<air::OnAir>,
+    air_lead: AirLead,
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
@@ -165,6 +166,7 @@ impl Engine {
             light: light::Playback::new(&show),
             desk: desk::Desk::default(),
             on_air: None,
+            air_lead: air::FIRST_LEAD,
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
@@ -219,6 +221,7 @@ impl Engine {
                 self.set_alarms(now);
             }
             Input::SoundLead(lead) => self.sound_lead = lead.max(Span::ZERO),
+            Input::AirLead(lead) => self.air_lead = lead,
             Input::LightFrame(mut frame) => {
                 frame.instant =
                     self.paused.map_or(frame.instant, |paused| frame.instant.min(paused));
@@ -262,8 +265,8 @@ impl Engine {
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
             Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
             Input::ChirpsHeard { phone, later } => self.chirps_heard(now, phone, later),
-            Input::NotOnAir { what, why } => self.not_on_air(what, why),
-            Input::WithoutSound { what, why } => self.without_sound(what, why),
+            Input::NotOnAir { what, why } => self.not_on_air(&what, why),
+            Input::WithoutSound { what, why } => self.without_sound(&what, why),
         }
         self.settle(now);
     }
@@ -301,7 +304,8 @@ impl Engine {
             blackout: self.desk.is_black(),
             parked: self.desk.parked(),
             blind: self.desk.seen_blindly(),
-            on_air: self.on_air.as_ref().map(|it| it.name.clone()),
+            on_air: self.on_air.as_ref().map(|it| it.what.to_string()),
+            on_air_cue: self.on_air_by().map(|(_, cue)| cue.number),
             sealed: self.show.seal,
             delivery: self.delivery.glance(self.fixed_phone_lead()),
         }
@@ -334,7 +338,7 @@ impl Engine {
             Command::Park { what, level } => self.park(now, what, *level, from),
             Command::Unpark { what } => self.unpark(now, what.as_deref(), from),
             Command::Blind { cue } => self.blind(now, *cue, from),
-            Command::Air { what } => self.air(what.as_deref(), from),
+            Command::Air { what } => self.air(now, what.as_deref(), from),
             Command::Media { control } => self.media(now, control, from),
         }
     }
@@ -364,6 +368,7 @@ impl Engine {
                 self.fire(now, place, Firing { begin, tracking: Tracking::Own, late: false, by });
             }
             Event::End { run } => self.end(now, run),
+            Event::OnAir { cue } => self.is_on_air(cue),
             Event::FadedOut => self.faded_out(),
         }
     }
@@ -403,6 +408,7 @@ impl Engine {
                 Why::CueDue(self.show.lists[place.list].cues[place.index].number)
             }
             Event::End { run } => number(run).map_or(Why::ReceiptMissing, Why::CueEnds),
+            Event::OnAir { cue } => Why::CueDue(*cue),
             Event::FadedOut => Why::FadedOut,
         }
     }

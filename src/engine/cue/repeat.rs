@@ -7,8 +7,8 @@ use super::Engine;
 use super::agenda::{Event, RunId};
 use super::air::OnAir;
 use crate::order::{Output, What};
-use crate::show::{Cue, CuePlace, PhoneTalk, Told};
-use crate::told::{Air, Effect};
+use crate::show::{Air, Cue, CuePlace, PhoneTalk, Told};
+use crate::told::Effect;
 
 impl Engine {
     /// What here would have begun at `since`.
@@ -24,32 +24,32 @@ impl Engine {
         self.plan_repeat(talk, run, 0, since);
         let place = self.run(run).map(|run| run.place);
         if let Some(cue) = place.filter(|_| talk.sound.is_some()) {
-            let (what, name) = (Air::Capture { cue, since }, talk.file.clone());
-            self.put_on_air(Some(OnAir { what, name, run: Some(run) }));
+            let what = Air::Capture { file: talk.file.clone(), cue, since };
+            self.put_on_air(Some(OnAir { what, run: Some(run), by: None }), since);
         }
     }
 
     /// A run is over, and with it what it has on air.
-    pub(super) fn repeat_ends(&mut self, run: RunId) {
+    pub(super) fn repeat_ends(&mut self, now: ShowTime, run: RunId) {
         if self.on_air.as_ref().is_some_and(|it| it.run == Some(run)) {
-            self.put_on_air(None);
+            self.put_on_air(None, now);
         }
     }
 
     /// What an evening has on air stands still.
-    pub(super) fn still_repeat(&mut self) {
+    pub(super) fn still_repeat(&mut self, now: ShowTime) {
         if self.on_air.as_ref().is_some_and(|it| it.run.is_some()) {
-            self.effects.push_back(Effect::Air(None));
+            self.effects.push_back(Effect::Air { what: None, at: now });
         }
     }
 
     /// It goes on, so much later.
-    pub(super) fn run_repeat(&mut self, by: Span) {
+    pub(super) fn run_repeat(&mut self, now: ShowTime, by: Span) {
         let Some(OnAir { what, run: Some(_), .. }) = &mut self.on_air else { return };
         if let Air::Capture { since, .. } = what {
             *since += by;
         }
-        self.effects.push_back(Effect::Air(Some(*what)));
+        self.effects.push_back(Effect::Air { what: Some(what.clone()), at: now });
     }
 
     pub(super) fn repeat(&mut self, now: ShowTime, run: RunId, line: usize, since: ShowTime) {

@@ -156,7 +156,10 @@ impl Engine {
                 self.fire(now, place, firing);
                 self.stand_behind(now, place);
             }
-            None => self.move_standby(now, list, 0),
+            None => {
+                self.take_list_off_air(now, list);
+                self.move_standby(now, list, 0);
+            }
         }
     }
 

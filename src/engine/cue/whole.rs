@@ -55,7 +55,7 @@ impl Engine {
         let at = now + self.sound_lead;
         self.sound.freeze(at);
         self.still_timecode(at);
-        self.still_repeat();
+        self.still_repeat(now);
         self.order(None, Output::Sound, What::Pause, at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::Pause, at);
@@ -91,7 +91,7 @@ impl Engine {
             self.tell_all(&order, message);
         }
         self.changed();
-        self.run_repeat(by);
+        self.run_repeat(now, by);
         self.timecode_after_pause(now);
         self.did("the show goes on", from)
     }
@@ -112,13 +112,14 @@ impl Engine {
         let at = now + self.sound_lead;
         self.order(None, Output::Sound, What::Stop { span: fade }, at);
         self.sound.stop_all(at, fade);
+        self.take_cues_off_air(now);
         self.end_timecode(at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::StopTracks { span: fade }, at);
         let message = self.audience.stop(None, at, fade);
         self.tell_all(&order, message);
         for run in std::mem::take(&mut self.running) {
-            self.repeat_ends(run.id);
+            self.repeat_ends(now, run.id);
             self.say(Said::Ended { cue: run.number });
         }
         self.agenda.add(at + fade, Event::FadedOut);

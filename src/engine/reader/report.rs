@@ -188,7 +188,8 @@ pub fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Optio
     (!listed.is_empty()).then(|| format!("there is {}{more}", listed.join(", ")))
 }
 
-/// Near is: a third of the letters wrong at most, two neighbours swapped counting once.
+/// Near is: a third of the letters wrong at most, two neighbours swapped counting once; and half of those that are meant
+/// have to be right, since of three letters any two make another word.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > WORD_COMPARED_MAX {
         return None;
@@ -196,7 +197,7 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let wrong_max = word.chars().count().div_ceil(3);
     let near = known.iter().filter(|it| it.len().abs_diff(word.len()) <= 4 * wrong_max);
     near.map(|it| (strsim::osa_distance(&word.to_lowercase(), &it.to_lowercase()), *it))
-        .filter(|&(wrong, it)| wrong <= wrong_max && wrong < it.chars().count())
+        .filter(|&(wrong, it)| wrong <= wrong_max && 2 * wrong <= it.chars().count())
         .min_by_key(|&(wrong, _)| wrong)
         .map(|(_, it)| it)
 }

@@ -97,7 +97,8 @@ fn resolve_one(
     let act = match written.act {
         WrittenAct::Stop(fade) => Act::Stop { fade: fade.unwrap_or_else(|| own_fade_out(target)) },
         WrittenAct::Fade { volume, span, stop } => {
-            if target.sound.is_empty() && !(stop && track(target).is_some()) {
+            let can_stop = stop && (track(target).is_some() || target.air.is_some());
+            if target.sound.is_empty() && !can_stop {
                 let message = format!("cue {} has no sound of the box to fade", written.cue);
                 report.warn(written.spot, code::FADES_NO_SOUND, message, None);
             }

@@ -7,6 +7,7 @@ use units::{CueNumber, FrameRate, Span, Universe};
 use super::acts::{self, Written};
 use super::captures::Captures;
 use super::effects::Effects;
+use super::load::Source;
 use super::looks::{Looks, Palettes};
 use super::masters;
 use super::media::{Library, Tracks};
@@ -25,6 +26,7 @@ pub struct Known<'a, 'l> {
     pub tracks: &'a Tracks,
     pub library: &'a mut Library<'l>,
     pub captures: &'a mut Captures<'l>,
+    pub source: &'l dyn Source,
     pub universes: &'a BTreeMap<Universe, UniverseOut>,
     /// Whether phones flash three times a second at most.
     pub flash_limited: bool,
@@ -125,6 +127,7 @@ const CUE_KEYS: &[&str] = &[
     "light",
     "sound",
     "phones",
+    "air",
     "send",
     "stop",
     "fade",
@@ -144,6 +147,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     let light = table.node("light").and_then(|node| light::light(report, node, known));
     let sound = table.node("sound").map(|node| outputs::sound(report, node, known));
     let phones = table.node("phones").and_then(|node| outputs::phones(report, node, known));
+    let air = table.node("air").and_then(|node| outputs::air(report, node, known));
     let send = table.node("send").map(|node| sends::read(report, node, known.universes));
     let acts = acts::read(&table);
     let light_acts = masters::acts(&table, known.masters);
@@ -166,6 +170,7 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
         light: light.map(|light| light.light),
         sound: sound.unwrap_or_default(),
         phones,
+        air,
         acts: Vec::new(),
         light_acts: Vec::new(),
         sends: send.unwrap_or_default(),
@@ -252,7 +257,7 @@ fn length(cue: &Cue, known: &Known) -> Option<Span> {
 
 /// Silent where a key is unknown: what the cue does may stand behind it.
 fn empty(table: &Table, number: CueNumber) {
-    let outputs = ["light", "sound", "phones", "send", "stop", "fade", "release", "master"];
+    let outputs = ["light", "sound", "phones", "air", "send", "stop", "fade", "release", "master"];
     if table.all_known() && outputs.iter().all(|key| table.node(key).is_none()) {
         let message = format!("cue {number} does nothing");
         table.report.warn(table.spot, code::EMPTY_CUE, message, None);

@@ -30,6 +30,14 @@ pub trait Source {
     fn footage_max(&self) -> usize {
         FOOTAGE_MAX
     }
+    /// Why a film cannot go out live; none where it can.
+    fn unfit_for_air(&self, _path: &str) -> Option<String> {
+        None
+    }
+    /// Whether the box has a sound input; none where it is not known which box will play the show.
+    fn has_sound_input(&self) -> Option<bool> {
+        None
+    }
     /// Paths of sound files that are there, to suggest one for a name that is not.
     fn media_there(&self) -> Vec<String> {
         Vec::new()
@@ -104,6 +112,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
             universes: &universes,
             library: &mut library,
             captures: &mut Captures::new(source),
+            source,
             flash_limited: head.flash_limit_off.is_none(),
             timecode_rate: timecode.rate,
         },

@@ -55,6 +55,11 @@ impl<'a> Library<'a> {
         &self.media[id.0].info
     }
 
+    /// The path of a file.
+    pub fn file_of(&self, id: MediaId) -> &str {
+        &self.media[id.0].file
+    }
+
     /// Every file that can be played.
     pub fn into_media(self) -> Vec<Media> {
         self.media

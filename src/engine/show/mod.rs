@@ -43,4 +43,4 @@ pub use load::{Loaded, Source, load};
 pub use masters::{GRAND, find as find_master};
 pub use model::*;
 pub use talk::{PhoneTalk, RecordedPacket, RecordedSound, SoundReader, TalkLine, Told};
-pub use track::tracked;
+pub use track::{aired, tracked};

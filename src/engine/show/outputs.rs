@@ -4,7 +4,9 @@ use units::{Decibels, Rgb, Span, TrackId};
 
 use super::cues::Known;
 use super::media::Library;
-use super::model::{CaptureCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue};
+use super::model::{
+    Air, AirCue, CaptureCue, Loops, MediaId, PhoneCue, PhoneFlash, PhoneTrack, Route, SoundCue,
+};
 use super::talk;
 use crate::reader::{Node, Read, Report, Table, Value, code, whole, word};
 
@@ -224,6 +226,45 @@ fn phone_track(table: &Table, known: &Known) -> Option<PhoneTrack> {
     let length = media.and_then(|media| length(known.library, media, track.loops, track.offset));
     fades_fit(table, track.fade_in + track.fade_out, length);
     Some(track)
+}
+
+/// What goes on air, by its name; or `false`.
+pub fn air(report: &Report, node: &Node, known: &Known) -> Option<AirCue> {
+    let what = match &node.value {
+        Value::Flag(false) => return Some(AirCue { what: None }),
+        Value::Flag(true) => {
+            let message = "`air` does not say what".into();
+            let help = "\"tone\", \"input\" or the name of a track; `false` ends what is on air";
+            report.error(node.spot, code::OUT_OF_RANGE, message, Some(help.into()));
+            return None;
+        }
+        _ => Air::named(&String::read(node, report)?),
+    };
+    match what {
+        Air::Tone => {}
+        Air::Input => needs_input(report, node, known),
+        Air::Track(_) | Air::Capture { .. } => {
+            fits(report, node, track(report, node, known)?.1?, known);
+        }
+    }
+    Some(AirCue { what: Some(what) })
+}
+
+fn needs_input(report: &Report, node: &Node, known: &Known) {
+    if known.source.has_sound_input() == Some(false) {
+        let message = "this box has no sound input to put on air".into();
+        let help = "`input` under [sound] of the box file names one";
+        report.error(node.spot, code::UNKNOWN_INPUT, message, Some(help.into()));
+    }
+}
+
+fn fits(report: &Report, node: &Node, media: MediaId, known: &Known) {
+    let (library, source) = (&known.library, known.source);
+    let is_film = library.info(media).is_film();
+    if let Some(why) = is_film.then(|| source.unfit_for_air(library.file_of(media))).flatten() {
+        let message = format!("`{}` cannot go on air: {why}", library.file_of(media));
+        report.error(node.spot, code::MEDIA_UNREADABLE, message, None);
+    }
 }
 
 /// One name, or several.

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use units::CueNumber;
+
 use super::cues::ReadCue;
-use super::model::{CueList, Fixture, LaneId, LightCue, Target, Timing, WaveTarget};
+use super::model::{Air, CueList, Fixture, LaneId, LightCue, Target, Timing, WaveTarget};
 use crate::reader::{Report, code};
 
 /// What a cue shows when all cues before it have been played: its own light, and what tracks into it, in the cue's
@@ -33,6 +35,18 @@ pub fn tracked(list: &CueList, index: usize) -> Option<LightCue> {
     }
     let does = !light.targets.is_empty() || !light.waves.is_empty() || light.capture.is_some();
     does.then_some(light)
+}
+
+/// What a list has on air at a cue when all cues before it have been played; none if nothing.
+pub fn aired(list: &CueList, index: usize) -> Option<&Air> {
+    let mut on_air: Option<(CueNumber, &Air)> = None;
+    for cue in list.cues.iter().take(index + 1) {
+        on_air = on_air.filter(|(by, _)| !cue.acts.iter().any(|act| act.stops(*by)));
+        if let Some(air) = &cue.air {
+            on_air = air.what.as_ref().map(|what| (cue.number, what));
+        }
+    }
+    on_air.map(|(_, what)| what)
 }
 
 enum Goal {

@@ -449,6 +449,7 @@ struct CueRow<'a> {
     light: bool,
     sound: bool,
     phones: bool,
+    air: bool,
     acts: usize,
     sends: usize,
     #[serde(rename = "pre_wait_ns")]
@@ -494,6 +495,7 @@ fn row<'a>(cue: &'a Cue, glance: &Glance) -> CueRow<'a> {
         light: cue.light.is_some(),
         sound: !cue.sound.is_empty(),
         phones: cue.phones.is_some(),
+        air: cue.air.is_some(),
         acts: cue.acts.len(),
         sends: cue.sends.len(),
         pre_wait: cue.pre_wait,

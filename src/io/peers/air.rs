@@ -1,7 +1,7 @@
 //! Sound and pictures for all phones: made once, encoded once, sent to each.
 //!
-//! In: what is to be heard, or a film. Out: a packet of Opus every 20 ms for tracks, and the same as `media_data` (SX-11),
-//! whose time says when all phones are to hear it; of a film its pictures as they lie in the file, when
+//! In: what is to be heard, or a film, and from when. Out: a packet of Opus every 20 ms for tracks, and the same as
+//! `media_data` (SX-11), whose time says when all phones are to hear it; of a film its pictures as they lie in the file, when
 //! `engine::peers::Showing` has them due, and its sound beside them. On a thread of its own with an absolute timer; the
 //! hub's queue is never waited for.
 
@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use engine::peers::{Piece, Showing};
 use engine::sound::Pcm;
+use engine::told::AirLead;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
@@ -108,13 +109,28 @@ pub struct AirSetup {
 /// The thread that makes it. Dropping it is silence.
 #[derive(Debug)]
 pub struct Air {
-    orders: Option<Sender<Option<OnAir>>>,
+    orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
+    lead: AirLead,
+}
+
+/// What is to be heard from a time on.
+struct Order {
+    at: ShowTime,
+    sound: Option<(TrackId, Sound)>,
+}
+
+/// An order whose turn comes then.
+struct Turn {
+    at: MonoTime,
+    on_air: Option<OnAir>,
 }
 
 struct OnAir {
     track: TrackId,
     sound: Sound,
+    /// Made before, it would be heard too early.
+    begins: MonoTime,
     /// Of the next chunk of sound.
     index: u64,
     screening: Screening,
@@ -150,20 +166,25 @@ impl Air {
         let (orders, heard) = channel();
         let began = setup.clock.mono_now();
         let tap = setup.overheard.tap();
+        let lead = lead(setup.delay);
         let studio = Studio { setup, encoder, ahead, tap, began, at: 0, sequence: 0 };
         let thread =
             std::thread::Builder::new().name("air".into()).spawn(move || studio.run(&heard))?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        Ok(Self { orders: Some(orders), thread: Some(thread), lead })
     }
 
-    /// This from now on, under that name; none is silence, for which nothing is sent.
-    pub fn play(&self, sound: Option<(TrackId, Sound)>) {
+    /// This, under that name, to be heard from that time on, or as soon after as can be; none is silence, for which
+    /// nothing is sent. What was ordered before and has not had its turn has none.
+    pub fn play(&self, sound: Option<(TrackId, Sound)>, at: ShowTime) {
         if let Some(orders) = &self.orders {
             // A thread that is gone plays nothing.
-            let on_air =
-                |(track, sound)| OnAir { track, sound, index: 0, screening: Screening::default() };
-            let _ = orders.send(sound.map(on_air));
+            let _ = orders.send(Order { at, sound });
         }
+    }
+
+    /// How long before it is heard what goes on air is made.
+    pub fn lead(&self) -> AirLead {
+        self.lead
     }
 }
 
@@ -174,6 +195,11 @@ impl Drop for Air {
             let _ = thread.join();
         }
     }
+}
+
+/// From made to heard, where it is heard `delay` after it was sent.
+fn lead(delay: Span) -> AirLead {
+    AirLead { sound: PACKET + HANDLING + delay, film: HANDLING + delay + FILM_AHEAD }
 }
 
 struct Studio {
@@ -189,24 +215,65 @@ struct Studio {
 }
 
 impl Studio {
-    fn run(mut self, orders: &Receiver<Option<OnAir>>) {
-        while let Ok(order) = orders.recv() {
-            let Some(mut on_air) = order else { continue };
-            self.catch_up();
-            while let Some(again) = self.turn(&mut on_air) {
-                let now = self.setup.clock.mono_now();
-                match orders.recv_timeout((again - now).to_std()) {
-                    Ok(Some(next)) => {
-                        on_air = next;
-                        self.setup.hub.pictures_end();
-                    }
-                    Ok(None) => break,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
+    fn run(mut self, orders: &Receiver<Order>) {
+        let (mut on_air, mut next): (Option<OnAir>, Option<Turn>) = (None, None);
+        let mut again = None;
+        loop {
+            let now = self.setup.clock.mono_now();
+            if let Some(turn) = next.take_if(|it| it.at <= now) {
+                if on_air.is_none() {
+                    self.catch_up();
+                }
+                (on_air, again) = (turn.on_air, Some(now));
+                self.setup.hub.pictures_end();
+            }
+            if again.is_some_and(|it| it <= now) {
+                again = on_air.as_mut().and_then(|it| self.turn(it));
+                if again.is_none() && on_air.take().is_some() {
+                    self.setup.hub.pictures_end();
                 }
             }
-            self.setup.hub.pictures_end();
+            let wakes = again.into_iter().chain(next.as_ref().map(|it| it.at)).min();
+            match self.hear(orders, wakes) {
+                Ok(order) => next = Some(self.turn_of(order, on_air.as_ref())),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
+    }
+
+    /// The next order, if one comes until then.
+    fn hear(
+        &self,
+        orders: &Receiver<Order>,
+        until: Option<MonoTime>,
+    ) -> Result<Order, RecvTimeoutError> {
+        let now = self.setup.clock.mono_now();
+        match until {
+            Some(until) => orders.recv_timeout((until - now).to_std()),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// When what was ordered has to begin, or what is on air to end; sound a packet earlier, since it begins within one.
+    fn turn_of(&self, order: Order, before: Option<&OnAir>) -> Turn {
+        let lead = lead(self.setup.delay);
+        let sound = order.sound.as_ref().map(|(_, sound)| sound);
+        let (lead, packet) = match sound.or(before.map(|it| &it.sound)) {
+            Some(Sound::Film(_)) => (lead.film, Span::ZERO),
+            _ => (lead.sound, PACKET),
+        };
+        let clock = &self.setup.clock;
+        let begins = clock.mono(order.at - lead).max(clock.mono_now());
+        let on_air = |(track, sound)| OnAir {
+            track,
+            sound,
+            begins,
+            index: 0,
+            screening: Screening::default(),
+        };
+        let on_air = order.sound.map(on_air);
+        Turn { at: if on_air.is_some() { begins - packet } else { begins }, on_air }
     }
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
@@ -384,6 +451,7 @@ impl Studio {
                 Ok((samples, made)) => {
                     let frames = pcm.as_chunks_mut::<2>().0.iter_mut();
                     frames.zip(samples).for_each(|(frame, sample)| *frame = [sample; 2]);
+                    pcm[..2 * early(made, on_air.begins)].fill(0.0);
                     made
                 }
                 Err(error) => {
@@ -392,8 +460,10 @@ impl Studio {
                 }
             },
             sound => {
-                sound.fill(self.at, &mut pcm);
-                self.due()
+                let made = self.due();
+                let place = frames(made - on_air.begins).max(0) as u64;
+                sound.fill(place, &mut pcm[2 * early(made, on_air.begins)..]);
+                made
             }
         };
         let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
@@ -502,14 +572,19 @@ impl Screening {
     }
 }
 
+/// How many frames of a packet come before anything begins.
+fn early(made: MonoTime, begins: MonoTime) -> usize {
+    frames(begins - made).clamp(0, FRAMES as i64) as usize
+}
+
 /// Frames that begin within so long.
 fn frames(span: Span) -> i64 {
-    (span.ns() * i64::from(TRACK_HZ)).div_euclid(1_000_000_000)
+    (i128::from(span.ns()) * i128::from(TRACK_HZ)).div_euclid(1_000_000_000) as i64
 }
 
 impl Sound {
-    /// Both channels, one frame after the other.
-    fn fill(&self, at: u64, pcm: &mut [f32; 2 * FRAMES]) {
+    /// Both channels, one frame after the other, from a place on.
+    fn fill(&self, at: u64, pcm: &mut [f32]) {
         for (frame, at) in pcm.as_chunks_mut::<2>().0.iter_mut().zip(at..) {
             *frame = self.frame(at);
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use units::{CueNumber, Decibels, Level, Span, Timecode};
 
-use super::{LightCue, PhoneCue, Sending, SoundCue};
+use super::{AirCue, LightCue, PhoneCue, Sending, SoundCue};
 
 /// One cue.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Cue {
     pub sound: Vec<SoundCue>,
     /// What phones do.
     pub phones: Option<PhoneCue>,
+    /// What phones hear live from then on.
+    pub air: Option<AirCue>,
     /// What it does to other cues.
     pub acts: Vec<ActOn>,
     /// What it does to masters, and to the light of lists.
@@ -101,6 +103,13 @@ pub struct ActOn {
     pub cue: CueNumber,
     /// What.
     pub act: Act,
+}
+
+impl ActOn {
+    /// Whether it ends what a cue does.
+    pub fn stops(&self, cue: CueNumber) -> bool {
+        self.cue == cue && matches!(self.act, Act::Stop { .. } | Act::Fade { stop: true, .. })
+    }
 }
 
 /// What is done to a running cue.

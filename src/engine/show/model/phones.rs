@@ -1,10 +1,11 @@
 //! What a cue does on phones.
 
+use std::fmt;
 use std::sync::Arc;
 
-use units::{Decibels, Rgb, Span, TrackId};
+use units::{Decibels, Rgb, ShowTime, Span, TrackId};
 
-use super::Loops;
+use super::{CuePlace, Loops};
 use crate::show::talk::PhoneTalk;
 
 /// What phones do.
@@ -39,6 +40,55 @@ impl PhoneCue {
             [self.colour.map(|(_, fade)| fade), self.flash.map(flash), self.vibrate, talk];
         lengths.into_iter().flatten().max().unwrap_or(Span::ZERO)
     }
+}
+
+/// What goes out live, by peer connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Air {
+    /// A sine, to hear whether anything comes.
+    Tone,
+    /// What the sound input hears (`[sound] input`).
+    Input,
+    /// A track of the show, over and over.
+    Track(TrackId),
+    /// What was live in the capture of a cue's phones, once. No file or operator names it.
+    Capture {
+        /// Its file.
+        file: String,
+        /// The cue.
+        cue: CuePlace,
+        /// When it would have begun here.
+        since: ShowTime,
+    },
+}
+
+impl Air {
+    /// As show files and operators name it; whether there is such a track is another matter.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "tone" => Self::Tone,
+            "input" => Self::Input,
+            _ => Self::Track(TrackId(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Air {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tone => f.write_str("tone"),
+            Self::Input => f.write_str("input"),
+            Self::Track(track) => track.fmt(f),
+            Self::Capture { file, .. } => f.write_str(file),
+        }
+    }
+}
+
+/// What a cue puts on air, in place of what was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AirCue {
+    /// What; none takes off air what was.
+    pub what: Option<Air>,
 }
 
 /// A track on phones.
