@@ -203,10 +203,10 @@ impl Recording {
             }
         }
         for (at, line) in self.talk.iter().flat_map(Receiver::try_iter) {
-            // Sound is here before it is heard, and is not heard once another has begun.
-            self.lines.retain(|later| !ends(at, &line, later));
+            self.lines.retain(|(later, other)| *later < at || !line.silences(other));
             self.lines.push((at, line));
         }
+        // Sound is here before it is heard.
         self.lines.sort_by_key(|(at, _)| *at);
         self.write_down(now);
         // Whatever has left before is in the rings by now.
@@ -261,15 +261,5 @@ impl Recording {
             tracing::warn!("{} frames are missing in a recording", lost - self.lost);
         }
         self.lost = lost;
-    }
-}
-
-/// Whether a line ends another's sound before that is heard.
-fn ends(at: ShowTime, line: &Line, (later, other): &(ShowTime, Line)) -> bool {
-    match (line, other) {
-        (Line::Sound { track, .. }, Line::Sound { track: before, .. }) => {
-            track != before && *later >= at
-        }
-        _ => false,
     }
 }

@@ -84,6 +84,16 @@ pub enum Line {
     },
 }
 
+impl Line {
+    /// Whether the other, if it is later, is not heard any more: of live sounds phones hear the one that began last.
+    pub fn silences(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sound { track, .. }, Self::Sound { track: before, .. }) => track != before,
+            _ => false,
+        }
+    }
+}
+
 /// How a phone fares, as far as it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fare {
@@ -368,6 +378,15 @@ mod tests {
 
     fn said(at_ms: i64, talk: &Talk) -> (Span, String) {
         (Span::from_millis(at_ms), format!("{talk:?}"))
+    }
+
+    #[test]
+    fn sx20_a_live_sound_silences_another_and_neither_itself_nor_what_phones_were_told() {
+        let sound = |track: &str| Line::Sound { track: TrackId(track.into()), opus: None };
+        assert!(sound("tone").silences(&sound("input")));
+        assert!(!sound("tone").silences(&sound("tone")));
+        assert!(!sound("tone").silences(&Line::Came { phone: 1 }));
+        assert!(!Line::Came { phone: 1 }.silences(&sound("tone")));
     }
 
     #[test]
