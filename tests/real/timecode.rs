@@ -433,7 +433,8 @@ fn a_box_follows_another_by_midi_to_the_millisecond() {
                 break;
             }
         }
-        seen
+        // A cable that is pulled takes with it what has not been read.
+        (seen, to)
     });
     assert!(leader.ask(&["go"]).status.success());
     follower.wait_for_line("cue 4 began (timecode)");
@@ -444,7 +445,7 @@ fn a_box_follows_another_by_midi_to_the_millisecond() {
         assert!(off.abs() < Span::from_millis(8), "cue {cue} is {off} off");
     }
     assert!(leader.ask(&["pause"]).status.success());
-    let seen = carried.join().expect("no panic");
+    let (seen, _to) = carried.join().expect("no panic");
     let full = &seen[seen.len() - 10..];
     assert_eq!(full[..5], [0xf0, 0x7f, 0x7f, 0x01, 0x01], "a pause is told in full: {full:02x?}");
     let ended = std::time::Instant::now() + PATIENCE;
