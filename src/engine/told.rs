@@ -11,6 +11,7 @@ use wire::solusync::{Calibrated, MediaControl, Message, NodeStatus, Played};
 use crate::calibrate::Listening;
 use crate::delivery::{Arrival, span};
 use crate::order::{Evidence, Order, Receipt};
+use crate::peers::AirLead;
 use crate::show::{Air, ArtnetKey, Sending};
 use crate::timecode::{Course, Heard, Source};
 use crate::{light, sound};
@@ -311,15 +312,6 @@ impl Input {
         };
         Self::PhonePlayed { phone, at: said.at.to_show(tai_utc), arrival }
     }
-}
-
-/// How long before it is heard what goes on air has to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AirLead {
-    /// Sound.
-    pub sound: Span,
-    /// A film, whose pictures are the larger part.
-    pub film: Span,
 }
 
 /// A light frame that left the box, all universes of it.

@@ -1,8 +1,9 @@
 //! What cues put on air: phones hear it live, from the cue's time on, until a cue, a hand, a stop or a panic ends it.
 
 use engine::order::{Output, What};
+use engine::peers::AirLead;
 use engine::show::Air;
-use engine::told::{AirLead, Command, Effect, Input, Refusal, Request, Said};
+use engine::told::{Command, Effect, Input, Refusal, Request, Said};
 use engine::{Engine, EngineStart};
 use units::{CommandId, CueNumber, ShowTime, Span, TrackId};
 
@@ -52,8 +53,7 @@ impl Evening {
         let engine = Engine::new(show(cues), start);
         let (sent, ordered, said) = (Vec::new(), Vec::new(), Vec::new());
         let mut evening = Self { engine, now: T0, commands: 0, sent, ordered, said };
-        let (sound, film) = (Span::from_millis(270), Span::from_millis(1_250));
-        evening.tell(Input::AirLead(AirLead { sound, film }));
+        evening.tell(Input::AirLead(AirLead::new(Span::from_millis(240))));
         evening
     }
 

@@ -20,8 +20,8 @@ pub struct Peers {
     pub live_delay: Span,
 }
 
-/// What the worst level of SX-14 asks for, so that no phone that can be kept in step falls out of it.
-const LIVE_DELAY: Span = Span::from_millis(250);
+/// Where nobody says otherwise: what the worst level of SX-14 asks for, so that no phone that can be kept in step falls out of it.
+pub const LIVE_DELAY: Span = Span::from_millis(250);
 
 pub(super) const KEYS: &[&str] = &["announce", "ice_servers", "live_delay_ms"];
 

@@ -8,12 +8,10 @@ use units::{ShowTime, Span};
 use super::agenda::{Event, RunId};
 use crate::Engine;
 use crate::order::{Output, What};
+use crate::peers::Made;
 use crate::show::{Act, ActOn, Air, AirCue, Cue, CuePlace, aired};
-use crate::told::{AirLead, Done, Effect, Refusal, Said};
+use crate::told::{Done, Effect, Refusal, Said};
 
-/// Until the box has said what it needs: what it does where nobody changes it.
-pub(super) const FIRST_LEAD: AirLead =
-    AirLead { sound: Span::from_millis(280), film: Span::from_millis(1_260) };
 /// From the engine's word to the thread that makes the sound, past the one that opens an input or a film.
 const HANDED_OVER: Span = Span::from_millis(30);
 
@@ -74,11 +72,11 @@ impl Engine {
     /// How far ahead a cue has to say what it puts on air, or takes off it.
     pub(super) fn air_need(&self, cue: &Cue) -> Span {
         let named = cue.air.as_ref().and_then(|air| air.what.as_ref());
-        let lead = match named.or(self.on_air.as_ref().map(|it| &it.what)) {
-            Some(what) if self.is_film(what) => self.air_lead.film,
-            _ => self.air_lead.sound,
+        let made = match named.or(self.on_air.as_ref().map(|it| &it.what)) {
+            Some(what) if self.is_film(what) => Made::Film,
+            _ => Made::Sound,
         };
-        lead + HANDED_OVER
+        self.air_lead.of(made) + HANDED_OVER
     }
 
     fn is_film(&self, what: &Air) -> bool {

@@ -31,14 +31,16 @@ use standby::Standby;
 use timecode::Following;
 
 use crate::audience::Audience;
+use crate::boxfile::peers::LIVE_DELAY;
 use crate::calibrate::Bench;
 use crate::delivery::{self, Delivery, PhoneDelivery};
 use crate::glance::{CueGlance, Glance, ListGlance, RunningGlance};
 use crate::ledger::Ledger;
+use crate::peers::AirLead;
 use crate::pool::Pool;
 use crate::show::{Cue, CuePlace, Lead, Show, TriggerOn};
 use crate::timecode::Course;
-use crate::told::{AirLead, Command, Done, Effect, Input, Refusal, Request, Said};
+use crate::told::{Command, Done, Effect, Input, Refusal, Request, Said};
 use crate::{light, sound};
 
 /// Until the card has said what it needs.
@@ -166,7 +168,7 @@ impl Engine {
             light: light::Playback::new(&show),
             desk: desk::Desk::default(),
             on_air: None,
-            air_lead: air::FIRST_LEAD,
+            air_lead: AirLead::new(LIVE_DELAY),
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),

@@ -12,6 +12,7 @@
 //! and given up after a minute.
 
 mod description;
+mod lead;
 mod pictures;
 mod places;
 mod retelling;
@@ -28,6 +29,7 @@ use crate::phones::{Limits, RateWindow};
 
 use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
+pub use lead::{AirLead, Change, FILM_AHEAD, Made, PACKET, Turn};
 pub use pictures::{Backlog, Piece, Reel};
 pub use places::{Address, places};
 pub use retelling::Retelling;

@@ -12,9 +12,8 @@ use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use engine::peers::{Piece, Showing};
+use engine::peers::{AirLead, Change, FILM_AHEAD, Made, PACKET, Piece, Showing};
 use engine::sound::Pcm;
-use engine::told::AirLead;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
@@ -31,17 +30,11 @@ use crate::sound::LiveInput;
 
 /// Opus's own rate (RFC 7587, 4.1).
 pub const TRACK_HZ: u32 = 48_000;
-/// What every browser expects (RFC 7874, 4).
-const PACKET: Span = Span::from_millis(20);
 pub(super) const FRAMES: usize = TRACK_HZ as usize / 50;
 /// Music in stereo, transparent to most ears; a thousand phones are 96 Mbit/s of it.
 const BITS_PER_SECOND: i32 = 96_000;
 /// A packet is never larger at that rate.
 const PACKET_MAX: usize = 1_275;
-/// From a packet that is whole to one that has left: no phone's network is to pay for it.
-const HANDLING: Span = Span::from_millis(10);
-/// A film is no microphone: nobody notices that it begins later, and phones on bad networks have a second more.
-const FILM_AHEAD: Span = Span::from_secs(1);
 /// Of a picture in one message: as base64 it leaves room for others beside it.
 const PART_MAX: usize = 30 << 10;
 /// So many packets late, the machine stood still: what was missed is left out.
@@ -166,8 +159,8 @@ impl Air {
         let (orders, heard) = channel();
         let began = setup.clock.mono_now();
         let tap = setup.overheard.tap();
-        let lead = lead(setup.delay);
-        let studio = Studio { setup, encoder, ahead, tap, began, at: 0, sequence: 0 };
+        let lead = AirLead::new(setup.delay);
+        let studio = Studio { setup, lead, encoder, ahead, tap, began, at: 0, sequence: 0 };
         let thread =
             std::thread::Builder::new().name("air".into()).spawn(move || studio.run(&heard))?;
         Ok(Self { orders: Some(orders), thread: Some(thread), lead })
@@ -197,13 +190,9 @@ impl Drop for Air {
     }
 }
 
-/// From made to heard, where it is heard `delay` after it was sent.
-fn lead(delay: Span) -> AirLead {
-    AirLead { sound: PACKET + HANDLING + delay, film: HANDLING + delay + FILM_AHEAD }
-}
-
 struct Studio {
     setup: AirSetup,
+    lead: AirLead,
     encoder: Encoder,
     /// A decoder gives back later what it is given, by this much.
     ahead: Span,
@@ -255,25 +244,21 @@ impl Studio {
         }
     }
 
-    /// When what was ordered has to begin, or what is on air to end; sound a packet earlier, since it begins within one.
+    /// When what was ordered has to begin, or what is on air to end.
     fn turn_of(&self, order: Order, before: Option<&OnAir>) -> Turn {
-        let lead = lead(self.setup.delay);
-        let sound = order.sound.as_ref().map(|(_, sound)| sound);
-        let (lead, packet) = match sound.or(before.map(|it| &it.sound)) {
-            Some(Sound::Film(_)) => (lead.film, Span::ZERO),
-            _ => (lead.sound, PACKET),
-        };
         let clock = &self.setup.clock;
-        let begins = clock.mono(order.at - lead).max(clock.mono_now());
-        let on_air = |(track, sound)| OnAir {
+        let before = before.map(|it| it.sound.made());
+        let after = order.sound.as_ref().map(|(_, sound)| sound.made());
+        let turn = Change { before, after }.turn(clock.now(), order.at, self.lead);
+        let begins = clock.mono(turn.begins);
+        let on_air = order.sound.map(|(track, sound)| OnAir {
             track,
             sound,
             begins,
             index: 0,
             screening: Screening::default(),
-        };
-        let on_air = order.sound.map(on_air);
-        Turn { at: if on_air.is_some() { begins - packet } else { begins }, on_air }
+        });
+        Turn { at: clock.mono(turn.at), on_air }
     }
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
@@ -359,7 +344,7 @@ impl Studio {
 
     /// When phones see, and hear, what of a film is due then.
     fn seen(&self, made: MonoTime) -> ShowTime {
-        self.setup.clock.show(made) + HANDLING + self.setup.delay + FILM_AHEAD
+        self.setup.clock.show(made) + self.lead.of(Made::Film)
     }
 
     fn send_picture(
@@ -408,7 +393,7 @@ impl Studio {
     fn tell_again(&mut self, tape: &mut Tape, index: &mut u64) -> Result<Option<MonoTime>, String> {
         loop {
             let now = self.setup.clock.now();
-            match tape.turn(now, HANDLING + self.setup.delay)? {
+            match tape.turn(now, self.lead.whole())? {
                 Due::Over => return Ok(None),
                 Due::Later(at) => return Ok(Some(self.setup.clock.mono(at))),
                 Due::Packet { packet, left, heard } => {
@@ -466,7 +451,7 @@ impl Studio {
                 made
             }
         };
-        let heard = self.setup.clock.show(made) + PACKET + HANDLING + self.setup.delay;
+        let heard = self.setup.clock.show(made) + self.lead.of(Made::Sound);
         self.emit(on_air, &pcm, heard);
         Some(made)
     }
@@ -583,6 +568,13 @@ fn frames(span: Span) -> i64 {
 }
 
 impl Sound {
+    fn made(&self) -> Made {
+        match self {
+            Self::Film(_) => Made::Film,
+            Self::Tone | Self::File(_) | Self::Input { .. } | Self::Tape { .. } => Made::Sound,
+        }
+    }
+
     /// Both channels, one frame after the other, from a place on.
     fn fill(&self, at: u64, pcm: &mut [f32]) {
         for (frame, at) in pcm.as_chunks_mut::<2>().0.iter_mut().zip(at..) {
