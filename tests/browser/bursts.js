@@ -1,15 +1,16 @@
 // Bursts of a tone, sent live, and how they are told apart: what stories of live sound share.
 
+import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { capture } from "./capture.js";
-import { heard, until, wav } from "./helpers.js";
+import { between, capture, clickTimes, quantile, stoodStillMs } from "./capture.js";
+import { freePorts, heard, inStep, startBox, startBrowser, until, wav } from "./helpers.js";
 
 /** A burst of a tone every quarter of a second, short enough to be one click to the ear at the output. */
 const BURST = { everyS: 0.25, lengthS: 0.008, hz: 997, level: 0.9 };
-export const BURSTS = 40;
+const BURSTS = 40;
 /** What the whole is to stay within (issue and row speak of the loudspeaker, this is its last sample before). */
-export const IN_STEP_MS = 5;
+const IN_STEP_MS = 5;
 
 export function all(pages) {
   return Promise.all(pages.map(heard));
@@ -23,6 +24,37 @@ export async function enter(browser, { url, ear = capture, prepare = () => {} })
   await page.goto(url);
   await page.click("#tap");
   return page;
+}
+
+/** A box with a track of bursts, and its port for peer connections, until the story ends. */
+export async function begin(later, more) {
+  const [port] = await freePorts(1);
+  const box = await startBox((folder) => bursts(folder, more), { peers: port });
+  later(() => box.stop());
+  return { box, port };
+}
+
+/** A phone for each way in, all in step and with a channel for what is live, each in a browser of its own until the story ends. */
+export async function gather(later, box, ways) {
+  const browsers = await Promise.all(ways.map(() => startBrowser()));
+  browsers.forEach((it) => later(() => it.close()));
+  const pages = await Promise.all(ways.map((way, k) => enter(browsers[k], way)));
+  await Promise.all(pages.map(inStep));
+  await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
+  return pages;
+}
+
+/** Asserts that each phone heard its bursts when the first one did, and prints by how much not. */
+export function areInStep([one, ...names], ears, firsts) {
+  const times = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
+  const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
+  names.forEach((name, k) => {
+    const apart = between(times[0], times[k + 1]);
+    const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(apart, part));
+    console.log(`${name} beside ${one}: ${apart.length} bursts, p50 ${p50.toFixed(3)} ms, p95 ${p95.toFixed(3)}, most ${most.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
+    assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
+    assert.ok(p95 <= IN_STEP_MS + still, `${name} is ${p95} ms apart`);
+  });
 }
 
 /** Waits until pages have heard enough once they all hear something: how many bursts each had heard before. */
@@ -41,7 +73,7 @@ export async function peersOf(box) {
 }
 
 /** A show of one track of bursts, with `more` under its `[show]`. */
-export function bursts(folder, more = "") {
+function bursts(folder, more = "") {
   mkdirSync(join(folder, "audio"), { recursive: true });
   const [every, length] = [BURST.everyS, BURST.lengthS].map((s) => s * 48_000);
   const sample = (n) => (n % every < length ? Math.round(32_767 * BURST.level * Math.sin((2 * Math.PI * BURST.hz * (n % every)) / 48_000)) : 0);

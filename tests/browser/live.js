@@ -2,17 +2,15 @@
 
 import assert from "node:assert/strict";
 import { HERE, tell } from "./alone.js";
-import { BURSTS, IN_STEP_MS, all, bursts, enter, hearEnough, peersOf } from "./bursts.js";
-import { between, captureOrders, clickTimes, quantile, stoodStillMs } from "./capture.js";
-import { freePorts, inStep, startBox, startBrowser, startProxy, until } from "./helpers.js";
+import { all, areInStep, begin, gather, hearEnough, peersOf } from "./bursts.js";
+import { captureOrders } from "./capture.js";
+import { startProxy, until } from "./helpers.js";
 
 /** Five of a hundred are lost, and each is up to 20 ms late. */
 const BAD = ["--up", "loss=5%,jitter=even:10ms", "--down", "loss=5%,jitter=even:10ms"];
 
 await tell(async (later) => {
-  const [port] = await freePorts(1);
-  const box = await startBox(bursts, { peers: port });
-  later(() => box.stop());
+  const { box, port } = await begin(later);
   const packets = await startProxy(port, 0, ["--udp", ...BAD], HERE);
   later(() => packets.close());
   const near = `http://localhost:${box.port}/`;
@@ -34,25 +32,12 @@ await tell(async (later) => {
       prepare: (page) => page.addInitScript(sendBy, `a=candidate:1 1 udp 2130706431 ${HERE} ${packets.port} typ host`),
     },
   };
-  const browsers = await Promise.all(Object.keys(ways).map(() => startBrowser()));
-  browsers.forEach((it) => later(() => it.close()));
-  const pages = await Promise.all(Object.values(ways).map((way, k) => enter(browsers[k], way)));
-  await Promise.all(pages.map(inStep));
-  await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
+  const pages = await gather(later, box, Object.values(ways));
   await box.order("air", { what: "burst" });
   const firsts = await hearEnough(pages);
   const doing = await Promise.all(pages.map((page) => page.getAttribute("body", "data-doing")));
   assert.ok(doing.every((it) => it === "playing"), `the pages say ${doing}`);
-  const ears = await all(pages);
-  const times = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
-  const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
-  Object.keys(ways).slice(1).forEach((name, k) => {
-    const apart = between(times[0], times[k + 1]);
-    const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(apart, part));
-    console.log(`${name} beside opus: ${apart.length} bursts, p50 ${p50.toFixed(3)} ms, p95 ${p95.toFixed(3)}, most ${most.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
-    assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
-    assert.ok(p95 <= IN_STEP_MS + still, `${name} is ${p95} ms apart`);
-  });
+  areInStep(Object.keys(ways), await all(pages), firsts);
   const sizes = (await peersOf(box)).map(({ traffic: { media } }) => media.bytes_out / media.messages_out);
   assert.equal(sizes.filter((bytes) => bytes > 3_840).length, 1, "one was sent samples");
   const lent = await Promise.all(pages.map((page) => page.evaluate(() => [window.isSecureContext, typeof AudioDecoder === "function"])));

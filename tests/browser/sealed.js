@@ -2,14 +2,12 @@
 
 import assert from "node:assert/strict";
 import { HERE, tell } from "./alone.js";
-import { BURSTS, IN_STEP_MS, all, bursts, enter, hearEnough, meddle, peersOf } from "./bursts.js";
-import { between, captureOrders, clickTimes, quantile, stoodStillMs } from "./capture.js";
-import { freePorts, inStep, startBox, startBrowser, until } from "./helpers.js";
+import { all, areInStep, begin, gather, hearEnough, meddle } from "./bursts.js";
+import { captureOrders } from "./capture.js";
+import { until } from "./helpers.js";
 
 await tell(async (later) => {
-  const [port] = await freePorts(1);
-  const box = await startBox((folder) => bursts(folder, "seal = true"), { peers: port });
-  later(() => box.stop());
+  const { box } = await begin(later, "seal = true");
   const token = (await box.command("token", "--role", "audience")).stdout.trim().split("\n").pop();
   const secure = `https://localhost:${box.securePort}/`;
   const ways = {
@@ -20,23 +18,11 @@ await tell(async (later) => {
     // Over plain HTTP there is no worklet to listen with.
     plain: { url: `http://${HERE}:${box.port}/`, ear: captureOrders },
   };
-  const browsers = await Promise.all(Object.keys(ways).map(() => startBrowser()));
-  browsers.forEach((it) => later(() => it.close()));
-  const pages = await Promise.all(Object.values(ways).map((way, k) => enter(browsers[k], way)));
-  await Promise.all(pages.map(inStep));
-  await until("all have a channel", async () => (await peersOf(box)).length === pages.length, 40);
+  const pages = await gather(later, box, Object.values(ways));
   await box.order("air", { what: "burst" });
   const invited = pages.slice(0, 3);
   const firsts = await hearEnough(invited);
-
-  const ears = (await all(invited)).slice(0, 2);
-  const [opus, ours] = ears.map((it, k) => clickTimes(it).slice(firsts[k]));
-  const still = Math.max(...ears.map((it, k) => stoodStillMs(it, firsts[k])));
-  const apart = between(opus, ours);
-  const p95 = quantile(apart, 0.95);
-  console.log(`sealed, our decoder beside the browser's: ${apart.length} bursts, p95 ${p95.toFixed(3)} ms; sound stood still for ${still.toFixed(1)} ms`);
-  assert.ok(apart.length >= BURSTS * 0.9, `${apart.length} bursts were heard by both`);
-  assert.ok(p95 <= IN_STEP_MS + still, `${p95} ms apart`);
+  areInStep(["opus", "ours"], (await all(invited)).slice(0, 2), firsts);
 
   const [stranger, plain] = pages.slice(3);
   assert.deepEqual((await all([stranger, plain])).map(({ clicks }) => clicks.length), [0, 0], "who has no key hears nothing");
