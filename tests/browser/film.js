@@ -334,11 +334,12 @@ function dOps(head) {
 /**
  * In the page: reads the number off the canvas of live pictures whenever it is another, `{ number, atMs }`, into `window.film`.
  * What stands on it when a frame of the page begins is what is seen from then on. And into `window.parts` what the box said
- * of each piece.
+ * of each piece, and into `window.untaken` of which film in which codec it said that the page does not take it.
  */
 export function readLive(bits) {
   window.film = [];
   window.parts = [];
+  window.untaken = [];
   const copy = document.createElement("canvas");
   [copy.width, copy.height] = [bits * 8, 8];
   const context = copy.getContext("2d", { willReadFrequently: true });
@@ -367,7 +368,8 @@ export function readLive(bits) {
     if (label === "media") {
       channel.addEventListener("message", ({ data }) => {
         if (typeof data !== "string" || !/"codec":"(h264|vp9)"/.test(data.slice(0, 800))) return;
-        const { type, chunk_index, timestamp, is_keyframe, parts_left } = JSON.parse(data);
+        const { type, track_id, codec, chunk_index, timestamp, is_keyframe, parts_left } = JSON.parse(data);
+        if (type === "media_untaken") window.untaken.push([track_id, codec]);
         if (type === "media_data") window.parts.push({ index: chunk_index, seenMs: timestamp * 1000, isKey: is_keyframe, left: parts_left || 0, octets: data.length });
       });
     }
