@@ -2,11 +2,12 @@
 // screen again.
 
 import { mkdirSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import { join } from "node:path";
-import { clickShow, startBox } from "./helpers.js";
+import { startBox, wav } from "./helpers.js";
 
 export const FRAMES_A_SECOND = 25;
-export const SECONDS = 8;
+export const SECONDS = 4;
 const [WIDTH, HEIGHT, BITS] = [320, 180, 10];
 /** A film with sound bursts at every eighth frame, but not at its first: so it is told from one that is moved by as much. */
 export const BURST_EVERY = 8;
@@ -20,14 +21,7 @@ const CODECS = { vp8: ["vp8", "V_VP8"], vp9: ["vp09.00.10.08", "V_VP9"], h264: [
 /** A box whose show has these films as tracks, each by its file's name in `video` with how it is made; `cues` are its own, and
  * `more` is under its `[show]`. */
 export async function startCinema(browser, title, films, cues, more = "") {
-  // Any page of localhost may encode.
-  const studio = await startBox(clickShow);
-  const page = await browser.newPage();
-  await page.goto(`http://localhost:${studio.port}/healthz`);
-  const made = new Map();
-  for (const [file, how] of Object.entries(films)) made.set(file, await makeFilm(page, how));
-  await page.close();
-  await studio.stop();
+  const made = await makeFilms(browser, films);
   return startBox((folder) => {
     mkdirSync(join(folder, "video"), { recursive: true });
     made.forEach((film, file) => writeFileSync(join(folder, "video", file), film));
@@ -45,6 +39,27 @@ name = "main"
 ${cues}`);
     return folder;
   });
+}
+
+/** What was made before, by how it was. */
+const reels = new Map();
+
+/** Each film's octets by its file's name. */
+async function makeFilms(browser, films) {
+  // Any page of localhost may encode.
+  const studio = http.createServer((_, answer) => { answer.setHeader("content-type", "text/html"); answer.end("<!doctype html>"); });
+  await new Promise((done) => { studio.listen(0, "localhost", done); });
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${studio.address().port}/`);
+  const made = new Map();
+  for (const [file, how] of Object.entries(films)) {
+    const key = JSON.stringify(how);
+    if (!reels.has(key)) reels.set(key, await makeFilm(page, how));
+    made.set(file, reels.get(key));
+  }
+  await page.close();
+  studio.close();
+  return made;
 }
 
 /** A WebM file, or of H.264 an MP4 file, encoded by the browser and put together here; its key frames large, if they are to

@@ -60,13 +60,13 @@ test("sx19: a film's frames are shown at their times, and a phone that comes lat
   const start = await startOf(browser, box.port);
   await until("pictures are there", async () => (await first.evaluate(() => window.film.length)) > 0);
   const late = await phone();
-  for (const [name, page] of [["first", first], ["late", late]]) {
+  await Promise.all([["first", first], ["late", late]].map(async ([name, page]) => {
     await until("it has found its pace", async () => (await page.evaluate(() => window.film.length)) > 3 * FRAMES_A_SECOND, 40);
     const all = await errors(page, start, 4 * FRAMES_A_SECOND);
     const sizes = all.map(Math.abs);
     t.diagnostic(`${name}: middle ${shown(median(all))}, p95 ${shown(quantile(sizes, 0.95))}, worst ${shown(Math.max(...sizes))} of ${all.length} frames of ${shown(FRAME_MS)}`);
     assert.ok(Math.abs(median(all)) < FRAME_MS, "within a frame");
-  }
+  }));
   if (process.env.SHOTS) await first.screenshot({ path: join(process.env.SHOTS, "film.png") });
   await box.command("stop");
   await until("it goes dark", () => first.evaluate(() => document.querySelector("#films video").hidden));

@@ -58,7 +58,7 @@ test("the first load is under 150 kB in all", { skip, timeout: 60_000 }, async (
 });
 
 test("a page that loses what it fetches, as when a phone changes its network, comes up by itself", { skip, timeout: 60_000 }, async () => {
-  for (const path of ["/page/view.js", "/page/core.wasm", "/page/words/en.json"]) {
+  await Promise.all(["/page/view.js", "/page/core.wasm", "/page/words/en.json"].map(async (path) => {
     const page = await browser.newPage();
     let lost = 0;
     await page.route(`**${path}`, (route) => (lost++ ? route.continue() : route.abort("internetdisconnected")));
@@ -66,5 +66,5 @@ test("a page that loses what it fetches, as when a phone changes its network, co
     await page.waitForSelector("#tap:not(:empty)");
     assert.equal(lost, 2, `${path} was asked for again`);
     await page.close();
-  }
+  }));
 });
