@@ -187,15 +187,20 @@ impl Clock {
         Self { sieve: Sieve::told(grain), model: Model::new(grain), rival: None, ..Self::default() }
     }
 
-    /// Takes one exchange in. One that contradicts itself (answered before it was asked) is ignored.
+    /// Takes one exchange in. One that contradicts itself (answered before it was asked, by more than a coarse clock
+    /// explains) is ignored.
     pub fn handle(&mut self, exchange: Exchange) {
-        if exchange.t4 < exchange.t1 || exchange.t3 < exchange.t2 || exchange.rtt() < Span::ZERO {
+        self.sieve.see(exchange.t1);
+        self.sieve.see(exchange.t4);
+        let rounded = micros(self.sieve.grain().shortens());
+        if exchange.t4 < exchange.t1
+            || exchange.t3 < exchange.t2
+            || exchange.rtt() < Span::ZERO - rounded
+        {
             return;
         }
         let origin =
             *self.origin.get_or_insert(Origin { mono: exchange.t4, lead: exchange.offset() });
-        self.sieve.see(exchange.t1);
-        self.sieve.see(exchange.t4);
         self.model.suit(self.sieve.grain());
         if self.channel != exchange.channel {
             self.channel = exchange.channel;

@@ -85,6 +85,13 @@ impl Grain {
         self.step_us == other.step_us && fuzz(self) == fuzz(other)
     }
 
+    /// By how much rounding may make a round trip look shorter than it is, microseconds: on a way that is shorter than
+    /// the step an answer seems to be there before its question could be.
+    pub(super) fn shortens(self) -> f64 {
+        let (going, coming) = self.edges();
+        going + coming
+    }
+
     /// How far below the truth a reading of the far clock's lead may stand: what is rounded away going there, and
     /// coming back.
     pub(super) fn edges(self) -> (f64, f64) {

@@ -244,6 +244,27 @@ fn how_the_pages_clock_rounds_is_found_out_from_the_answers_and_taken_out() {
     }
 }
 
+/// On a cable an answer seems to be there in the very millisecond of its question.
+#[test]
+fn sx09_a_clock_of_whole_milliseconds_settles_on_a_way_that_is_shorter_than_one() {
+    for (kind, seed) in
+        [Kind::Floor, Kind::Fuzz].into_iter().flat_map(|it| (0..20).map(move |n| (it, n)))
+    {
+        let (mut far, mut clock) = (sim_box(seed), Clock::default());
+        (far.floor_up, far.floor_down, far.queue) = (0.000_03, 0.000_03, 0.000_02);
+        let mut at = 0.0;
+        for k in 0..30 {
+            at = f64::from(k) * 0.125_37;
+            clock.handle(rounded(far.ask(at), kind));
+            assert!(k < 4 || clock.is_settled(), "{kind:?}, seed {seed}: not after {k}");
+        }
+        let bound = clock.reading(MonoTime::from_ns((at * 1e9) as i64)).expect("asked").bound;
+        let error = far.error_ms(&clock, at).abs();
+        assert!(error <= bound.millis_f64(), "{kind:?}, seed {seed}: {error} ms of {bound}");
+        assert!(bound < Span::from_millis(3), "{kind:?}, seed {seed}: {bound}");
+    }
+}
+
 #[test]
 fn a_phone_that_was_suspended_knows_the_time_again_at_the_first_answer() {
     let (mut far, mut clock) = (sim_box(8), Clock::default());
