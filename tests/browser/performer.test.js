@@ -11,7 +11,7 @@ const skip = whyNot() || false;
 let box;
 let browser;
 
-/** A cue that another follows by itself a minute later. */
+/** A light cue that another follows by itself a minute later. */
 function twoCues(folder) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "show.toml"), `
@@ -24,7 +24,7 @@ name = "main"
 [[list.cue]]
 number = 1
 name = "Storm"
-phones = { color = "#203040" }
+phones = { color = "#fff4e0" }
 continue = "auto-continue"
 post_wait = "60s"
 
@@ -47,13 +47,23 @@ after(async () => {
   if (box) await box.stop();
 });
 
-test("a performer sees the next cue, and how long until it comes", { skip, timeout: 60_000 }, async () => {
+/** A performer's page, in a context of its own, and the errors in it. */
+async function performer() {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 390, height: 844 } });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   const token = (await box.command("token", "--role", "performer")).stdout.trim().split("\n").at(-1);
   await page.goto(`https://localhost:${box.securePort}/performer#token=${token}`);
+  return { context, page, errors };
+}
+
+async function photograph(page, name) {
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
+}
+
+test("a performer sees the next cue, and how long until it comes", { skip, timeout: 60_000 }, async () => {
+  const { context, page, errors } = await performer();
   await until("nobody reads the token over a shoulder", async () => new URL(page.url()).hash === "");
   await inStep(page);
   const next = () => page.textContent(".next").catch(() => "");
@@ -62,7 +72,78 @@ test("a performer sees the next cue, and how long until it comes", { skip, timeo
   await until("the second is counted down", async () => (await next()) === "2 Dawn" && /^(1:00|0:5\d)$/.test(await page.textContent(".count")));
   const first = await page.textContent(".count");
   await until("it goes on", async () => (await page.textContent(".count")) !== first);
-  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, "performer.png") });
+  await photograph(page, "performer");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+/** Two lists, one of which goes on by itself in two hours. */
+function evening(paused) {
+  const cue = (number, name) => ({ number, name });
+  const list = { last: null, standby: null, coming: null, coming_at: null };
+  const inS = (seconds) => Date.now() / 1000 + seconds;
+  return {
+    title: "Two cues", paused,
+    running: [{ ...cue(1, "Storm"), began_at: inS(0), ends_at: inS(100) }],
+    lists: [
+      { ...list, name: "sound", coming: cue(2, "Dawn"), coming_at: inS(7_190) },
+      { ...list, name: "light", standby: cue(7, "Rain") },
+      { ...list, name: "hall" },
+    ],
+  };
+}
+
+/** In the page: how every word that is seen stands out from what is behind it (WCAG 2.1), and in how many lines. */
+function inspect() {
+  const numbers = (color) => color.match(/[\d.]+/g).map(Number);
+  const linear = (share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4);
+  const light = (color) => {
+    const [red, green, blue] = numbers(color).map((it) => linear(it / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const isClear = (color) => numbers(color)[3] === 0;
+  const ground = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return isClear(color) ? ground(element.parentElement) : color;
+  };
+  const words = [...document.body.querySelectorAll("*")].filter((it) => it.getClientRects().length > 0
+    && [...it.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()));
+  return words.map((element) => {
+    const [ink, behind] = [getComputedStyle(element).color, ground(element)].map(light);
+    const contrast = (Math.max(ink, behind) + 0.05) / (Math.min(ink, behind) + 0.05);
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const lines = new Set([...range.getClientRects()].map((it) => Math.round(it.top))).size;
+    return { name: element.className || element.id, text: element.textContent, contrast, lines };
+  });
+}
+
+test("a performer's words are read on a light cue, and a countdown stands in one line in letters twice as large", { skip, timeout: 60_000 }, async (t) => {
+  const { context, page, errors } = await performer();
+  let paused = false;
+  await page.route("**/prompt", (route) => route.fulfill({ json: evening(paused) }));
+  await until("the show is light", () => page.evaluate(() => getComputedStyle(document.body).backgroundColor === "rgb(255, 244, 224)"));
+  await until("the countdown is there", async () => /^1(19|20):\d\d$/.test(await page.textContent(".count").catch(() => "")));
+  const running = await page.evaluate(inspect);
+  await photograph(page, "performer-light");
+  paused = true;
+  await page.waitForSelector(".held");
+  const all = [...running, ...await page.evaluate(inspect)];
+  const seen = new Set(all.map(({ name }) => name));
+  ["time", "now", "held", "list", "label", "next", "wait", "count", "line"].forEach((name) => assert.ok(seen.has(name), name));
+  const faint = all.filter(({ contrast }) => contrast < 4.5);
+  assert.deepEqual(faint, []);
+  t.diagnostic(`the faintest of them: ${Math.min(...all.map(({ contrast }) => contrast)).toFixed(1)} to 1`);
+  paused = false;
+  await page.waitForSelector(".count");
+  for (const width of [390, 320]) {
+    await page.setViewportSize({ width, height: 844 });
+    await page.evaluate(() => { document.documentElement.style.fontSize = "200%"; });
+    const large = await page.evaluate(inspect);
+    await photograph(page, `performer-large-${width}`);
+    large.filter(({ name }) => ["count", "time"].includes(name)).forEach(({ lines, text }) => assert.equal(lines, 1, `${text} at ${width}`));
+    assert.ok(await page.evaluate(() => document.getElementById("prompt").scrollWidth <= innerWidth), "nothing is cut off at a side");
+  }
   assert.deepEqual(errors, []);
   await context.close();
 });
