@@ -190,7 +190,7 @@ Examples:
     /// Let phones calibrate themselves by chirps for ten minutes
     #[command(after_help = "\
 The box chirps through its loudspeaker, so do it before doors. It needs `[sound] microphone` in the box file, and a
-page that was opened with https://: \"sound early or late?\" has the button.
+page that was opened with https://: the button is at its foot, and under \"Early or late?\" once something sounded.
 
 Example:
   downbeat calibrate")]

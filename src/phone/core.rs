@@ -34,7 +34,7 @@ use crate::player::{Now, Player};
 use crate::scale::{AudioTime, NetTime, from_secs, net, wire};
 use crate::screen::{Report, Screens, ink};
 use crate::state::{Doing, State};
-use crate::told::{Act, Event, Look, OutputStamp, Role, Start, Turn};
+use crate::told::{Act, Ear, Event, Look, OutputStamp, Role, Start, Turn};
 use crate::voice::Sync;
 use crate::ways::{self, Ways};
 use calibrate::Calibrator;
@@ -70,6 +70,10 @@ pub struct Core {
     player: Player,
     live: Live,
     pictures: Option<PictureCounts>,
+    /// Whether live pictures are seen.
+    sees: bool,
+    listens: bool,
+    has_sounded: bool,
     screens: Screens,
     flicker: Flicker,
     lamp: Lamp,
@@ -139,6 +143,9 @@ impl Core {
             player: Player::default(),
             live: Live::new(start.codecs.clone()),
             pictures: None,
+            sees: false,
+            listens: start.listens,
+            has_sounded: false,
             screens: Screens::default(),
             flicker: Flicker::default(),
             lamp: Lamp::default(),
@@ -173,6 +180,7 @@ impl Core {
 
     fn turn(&mut self, now: MonoTime) -> Turn {
         self.tick(now);
+        self.has_sounded |= self.sounds(now);
         self.lamp.turn(now, self.is_lamp_wanted(now));
         let look = self.look(now);
         self.flicker.handle_shown(now, look.color);
@@ -200,6 +208,7 @@ impl Core {
             fare,
             errors: self.errors(now),
             nudge_ms: self.delay.nudge().millis_f64(),
+            ear: self.ear(now),
             duet: self.calibrator.look(),
             correction_ms: correction.map(|it| it.ms),
             correction_sigma_ms: correction.map(|it| it.sigma_ms),
@@ -245,7 +254,9 @@ impl Core {
             Event::LiveHeard { text, at_ms } => self.heard_live(now, stamp(at_ms, now), &text),
             Event::LiveUndecodable => self.live.handle_undecodable(),
             Event::LiveRefused { why } => self.live.handle_refused(why),
-            Event::Pictures(counts) => self.pictures = Some(counts),
+            Event::Pictures { seen, counts } => {
+                (self.sees, self.pictures) = (seen, Some(counts));
+            }
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
@@ -691,12 +702,30 @@ impl Core {
         }
     }
 
-    /// What is live sounds, too, though no order says so.
+    /// What is live plays, too, though no order says so: heard, or only seen.
     fn doing(&self, now: MonoTime) -> Doing {
         match self.player.doing(self.net(now)) {
-            Doing::Ready if self.live.buffer(now).is_some() => Doing::Playing,
+            Doing::Ready if self.hears_live(now) || self.sees => Doing::Playing,
             doing => doing,
         }
+    }
+
+    fn hears_live(&self, now: MonoTime) -> bool {
+        self.live.buffer(now).is_some()
+    }
+
+    fn ear(&self, now: MonoTime) -> Ear {
+        match (self.has_sounded, self.doing(now)) {
+            (true, _) => Ear::Nudges,
+            (false, Doing::Ready) if self.listens => Ear::Calibrates,
+            _ => Ear::Closed,
+        }
+    }
+
+    /// A screen is silent, whatever it plays.
+    fn sounds(&self, now: MonoTime) -> bool {
+        let plays = self.player.doing(self.net(now)) == Doing::Playing;
+        self.role == Role::Phone && (plays || self.hears_live(now))
     }
 }
 
@@ -720,3 +749,6 @@ fn act(wish: ways::Wish) -> Act {
 fn ms(at: MonoTime) -> f64 {
     at.ns() as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ pub enum State {
 pub enum Doing {
     /// It waits for the show.
     Ready,
-    /// A track sounds.
+    /// A track sounds, or what is live is heard or seen.
     Playing,
     /// The show stands still.
     Paused,

@@ -36,6 +36,9 @@ pub struct Start {
     /// What the page can make sound of, dearest first.
     #[serde(default)]
     pub codecs: Vec<MediaCodec>,
+    /// Whether the browser may have a microphone for it: none has over plain HTTP.
+    #[serde(default)]
+    pub listens: bool,
 }
 
 /// What the page is.
@@ -112,8 +115,13 @@ pub enum Event {
         /// Why.
         why: SealTrouble,
     },
-    /// What has become of live pictures so far.
-    Pictures(PictureCounts),
+    /// Live pictures were seen for the first time or the last, or a second of them went by.
+    Pictures {
+        /// Whether one is seen.
+        seen: bool,
+        /// What has become of them so far.
+        counts: PictureCounts,
+    },
     /// Someone touched the page: sound may begin.
     Tapped,
     /// The page came back to the front, or the network came back: try at once.
@@ -401,8 +409,22 @@ pub struct Look {
     pub errors: SyncErrors,
     /// How much earlier the listener wants it.
     pub nudge_ms: f64,
+    /// What its holder may do about how it sounds.
+    pub ear: Ear,
     /// How a calibration stands.
     pub duet: Duet,
+}
+
+/// What the holder of a phone may do about how it sounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ear {
+    /// Nothing: before anything has sounded nobody can tell early from late.
+    Closed,
+    /// Have it calibrated, as is done before doors, while nothing plays.
+    Calibrates,
+    /// Move it as well.
+    Nudges,
 }
 
 /// How a calibration stands.

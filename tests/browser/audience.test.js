@@ -28,7 +28,7 @@ const errors = { clock_ms: 1.2, output_ms: 5.01, output_source: "reported", acou
 const rest = { is_on: false, news: { news: "none" } };
 const look = (fare, more = {}) => ({
   color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", torch: false, wants_torch: false, state: fare, fare,
-  still_until_ms: null, errors, nudge_ms: 0, duet: rest, correction_ms: null, correction_sigma_ms: null, ...more,
+  still_until_ms: null, errors, nudge_ms: 0, ear: "nudges", duet: rest, correction_ms: null, correction_sigma_ms: null, ...more,
 });
 const ORANGE = { color: "#ff9030", ink: "dark", text: "Good evening, and welcome" };
 const STATES = {
@@ -39,7 +39,8 @@ const STATES = {
   connecting: look({ state: "connecting" }),
   finding: look({ state: "finding_the_beat" }),
   loading: look({ state: "loading", ready: 3, of: 5 }),
-  ready: look(inStep("ready")),
+  ready: look(inStep("ready"), { ear: "closed" }),
+  "ready-over-tls": look(inStep("ready"), { ear: "calibrates" }),
   playing: look(inStep("playing"), ORANGE),
   paused: look(inStep("paused"), ORANGE),
   alone: look({ ...inStep("playing"), state: "on_own_clock" }, { color: "#8a1538", text: "Listen" }),
@@ -47,12 +48,13 @@ const STATES = {
   outdated: look({ state: "outdated" }),
   bluetooth: look(inStep("playing"), { errors: { ...errors, output_ms: null, output_source: "doubtful" } }),
   film: look(inStep("playing"), ORANGE),
-  "film-live": look(inStep("ready")),
+  "film-live": look(inStep("playing"), { ear: "closed" }),
   lamp: look(inStep("playing"), { ...ORANGE, wants_torch: true }),
   "lamp-refused": look(inStep("ready"), { wants_torch: true }),
   ear: look(inStep("playing"), {
     ...ORANGE, nudge_ms: 12, duet: { is_on: false, news: { news: "found", late_ms: 25.04, sigma_ms: 0.2 } },
   }),
+  "ear-before-doors": look(inStep("ready"), { ear: "calibrates" }),
 };
 const SIZES = { small: [320, 568], tall: [390, 844], side: [640, 360] };
 
@@ -89,7 +91,7 @@ async function show(page, name) {
     window.view.tellLamp(lamp);
     window.view.show(look);
     document.getElementById("ear").hidden = !ear;
-  }, { look: STATES[name], ear: name === "ear", lamp: name === "lamp-refused" ? "refused" : "free", film: name.startsWith("film") });
+  }, { look: STATES[name], ear: name.startsWith("ear"), lamp: name === "lamp-refused" ? "refused" : "free", film: name.startsWith("film") });
 }
 
 /** In the page: what is cut off, and every text that is seen. */

@@ -154,11 +154,16 @@ for (const [name, how, risesMs] of [["numbers", "VP9 and Opus out of WebM", RISE
 
 test("sx11: a film without sound is shown all the same, and that it has none is said once", { skip, timeout: 60_000 }, async () => {
   const page = await open("/");
+  const said = () => page.getAttribute("body", "data-doing");
   await box.command("air", "mute");
   await until("it was over twice", async () => (await count(page)) > 2 * 50 + 5, 40);
+  assert.deepEqual([await said(), await page.textContent("#line")], ["playing", "Playing"]);
+  assert.ok(await page.isHidden("#ask"), "nothing was early or late yet");
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, "live-mute.png") });
   assert.equal(box.said().match(/mute is shown without its sound: it has none/g).length, 1);
   assert.equal((await page.evaluate(() => window.heard())).clicks.length, 0);
   await box.command("air");
+  await until("it waits again", async () => (await said()) === "ready");
   await page.close();
 });
 

@@ -78,6 +78,29 @@ test("a track begins at its place on the audio clock", async () => {
   assert.deepEqual([begun.offset_s < 0.001 || begun.offset_s > 29.999, begun.looped, begun.rise_s], [true, true, 0]);
 });
 
+test("sx20: what early and late is can be moved once a track has sounded, and not before", async () => {
+  const { core, nowMs, net } = await inStep();
+  const tick = (atMs) => core.handle(atMs, { event: "audio", running: true, audio_s: (atMs - 1000) / 1000, latency_s: 0.01, output: null }).look;
+  core.handle(nowMs, { event: "tapped" });
+  core.handle(nowMs, { event: "media_ready", track_id: "track_001", duration_s: 30 });
+  for (let k = 0; k < 8; k += 1) assert.equal(tick(nowMs + k * 50).ear, "closed");
+  const order = { action: "play", track_id: "track_001", start_at: net(nowMs + 1400), params: { loop_count: 1 } };
+  core.handle(nowMs + 400, { event: "heard", text: message("media_control", order, net(nowMs)) });
+  const looks = [1000, 1500].map((ms) => tick(nowMs + ms));
+  assert.deepEqual(looks.map(({ fare, ear }) => [fare.doing, ear]).at(-1), ["playing", "nudges"]);
+  const stop = { action: "stop", track_id: "track_001", start_at: net(nowMs + 1600) };
+  core.handle(nowMs + 1550, { event: "heard", text: message("media_control", stop, net(nowMs + 1550)) });
+  for (let ms = 1600; ms < 3000; ms += 50) tick(nowMs + ms);
+  assert.deepEqual([tick(nowMs + 3000).fare.doing, tick(nowMs + 3000).ear], ["ready", "nudges"], "and from then on");
+});
+
+test("sx11: a page that sees a live film says that it plays, heard or not", async () => {
+  const { core, nowMs } = await inStep("screen");
+  const counts = { shown: 3, held: 0, skipped: 0, late: 0, lost: 0 };
+  const doing = (seen) => core.handle(nowMs, { event: "pictures", seen, counts }).look.fare.doing;
+  assert.deepEqual([doing(true), doing(false)], ["playing", "ready"]);
+});
+
 test("a phone that nobody tapped says so and makes no sound", async () => {
   const { core, nowMs } = await inStep();
   const { state, fare } = core.look(nowMs);

@@ -72,8 +72,10 @@ test("sx11: pictures are decoded shortly before their time and drawn at it, and 
   assert.deepEqual([canvas.hidden, world.open], [true, 0], "and nothing is held");
   const counts = { shown: 30, held: 0, skipped: 0, late: 0, lost: 0 };
   assert.deepEqual(screening.counts(), counts);
-  assert.deepEqual(world.told[world.told.length - 1], { event: "pictures", ...counts }, "the core hears of it");
-  assert.ok(world.told.length >= 3 && world.told.length <= 5, `and not all the time: ${world.told.length}`);
+  assert.deepEqual(world.told[world.told.length - 1], { event: "pictures", seen: false, counts }, "the core hears of it");
+  assert.ok(world.told.length >= 4 && world.told.length <= 6, `and not all the time: ${world.told.length}`);
+  const seen = world.told.map((it) => it.seen);
+  assert.deepEqual(seen.filter((it, k) => it !== seen[k - 1]), [false, true, false], "from its first picture to its last");
 });
 
 test("sx11: what is lost holds the last picture until the next key frame, and so does a decoder that breaks", async () => {

@@ -26,7 +26,7 @@ const inStep = { state: "in_step", bound_ms: 1.2, doing: "playing" };
 const errors = { clock_ms: 1.2, output_ms: null, output_source: "unknown", acoustic_ms: null };
 const look = {
   color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", torch: false, wants_torch: false, state: inStep, fare: inStep,
-  still_until_ms: null, correction_ms: null, correction_sigma_ms: null, errors, nudge_ms: 0,
+  still_until_ms: null, correction_ms: null, correction_sigma_ms: null, errors, nudge_ms: 0, ear: "nudges",
   duet: { is_on: false, news: { news: "none" } },
 };
 const faring = (fare) => ({ ...look, state: fare, fare });
@@ -110,7 +110,7 @@ test("what stays the same is not written again", () => {
   assert.equal(page.parts.get("words").textContent, "untouched");
 });
 
-const EAR = ["ask", "ear", "ear-close", "nudge", "nudge-said", "nudge-later", "nudge-earlier", "calibrate", "duet", "errors"];
+const EAR = ["ask", "ear", "nudging", "ear-close", "nudge", "nudge-said", "nudge-later", "nudge-earlier", "calibrate", "duet", "errors"];
 
 test("a phone's lamp is asked for where a cue lights it, once somebody is in, and until it is lent", () => {
   const page = stubDocument([...PHONE, "lend"]);
@@ -155,4 +155,17 @@ test("sx20: who hears it late opens the slider, and the core is told by how much
   assert.equal(part("errors").textContent, "Clock ± 1.2 ms, output unknown, heard unknown");
   part("ear-close").acts.click();
   assert.equal(part("ear").hidden, true);
+});
+
+test("sx20: before anything has sounded there is nothing to move, but a microphone may calibrate", () => {
+  const page = stubDocument([...PHONE, ...EAR]);
+  const part = (id) => page.parts.get(id);
+  const view = createView(page, words, nobody);
+  const offers = (ear) => {
+    view.show({ ...look, ear });
+    return [!part("ask").hidden, part("ask").textContent, !part("nudging").hidden];
+  };
+  assert.equal(offers("closed")[0], false);
+  assert.deepEqual(offers("calibrates"), [true, words.say("calibrate"), false]);
+  assert.deepEqual(offers("nudges"), [true, words.say("out_of_step"), true]);
 });

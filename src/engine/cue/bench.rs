@@ -13,8 +13,7 @@ impl Engine {
     /// Phones may calibrate themselves for a while.
     pub(super) fn open_bench(&mut self, now: ShowTime, from: &str) -> Result<Done, Refusal> {
         self.bench.open(now).map_err(|_| Refusal::NoMicrophone)?;
-        let said =
-            "phones may be calibrated for ten minutes: in the page, \"sound early or late?\"";
+        let said = "phones may be calibrated for ten minutes: the button is at the page's foot";
         self.say(Said::Did { what: said.to_owned(), by: from.to_owned() });
         Ok(self.done(0, said.to_owned()))
     }

@@ -42,6 +42,7 @@ async function main(bytes, words) {
     hints: await hints(),
     kept: kept(),
     codecs: live,
+    listens: window.isSecureContext && Boolean(navigator.mediaDevices),
     token,
   });
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";

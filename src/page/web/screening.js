@@ -71,16 +71,22 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
     isRunning = false;
     while (units.length && door.live_decodes(netMs(frameMs))) decode(/** @type {Unit} */ (units.shift()));
     const past = door.live_drawn(netMs(frameMs));
-    if (past < 0 || frameMs >= toldMs + TELL_EVERY_MS) {
-      toldMs = frameMs;
-      tell({ event: "pictures", ...counts() });
-    }
-    if (past < 0) return hide();
+    const wasSeen = !canvas.hidden;
+    if (past < 0) hide();
+    else pass(past);
+    const isSeen = !canvas.hidden;
+    if (past >= 0 && isSeen === wasSeen && frameMs < toldMs + TELL_EVERY_MS) return;
+    toldMs = frameMs;
+    tell({ event: "pictures", seen: isSeen, counts: counts() });
+  }
+
+  /** @param {number} past so many of the decoded ones are, the last of which is seen now */
+  function pass(past) {
     const gone = frames.splice(0, past);
     const last = gone.pop();
     gone.forEach((frame) => frame.close());
     if (last) show(last);
-    return run();
+    run();
   }
 
   /** @param {VideoFrame} frame */

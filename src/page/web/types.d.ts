@@ -6,7 +6,7 @@ export interface Hints { model: string; platform_version: string }
 
 export interface CoreStart {
   chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string; token?: string;
-  codecs?: LiveCodec[];
+  codecs?: LiveCodec[]; listens?: boolean;
 }
 
 export type LiveCodec = "opus" | "pcm16" | "h264" | "vp9";
@@ -31,7 +31,7 @@ export type PhoneEvent =
   | { event: "live_opened" | "live_closed" | "live_undecodable" }
   | LiveHeard
   | { event: "live_refused"; why: SealTrouble }
-  | ({ event: "pictures" } & PictureCounts)
+  | { event: "pictures"; seen: boolean; counts: PictureCounts }
   | { event: "media_ready"; track_id: string; duration_s: number }
   | { event: "media_failed"; track_id: string }
   | AudioLook
@@ -103,6 +103,9 @@ export interface SyncErrors {
   delay_ms: number;
 }
 
+/** What the holder of a phone may do about how it sounds. */
+export type Ear = "closed" | "calibrates" | "nudges";
+
 export type DuetTrouble = "insecure" | "not_allowed" | "no_microphone" | "not_in_step" | "misunderstood" | "no_answer"
   | "box_heard_nothing" | "phone_heard_nothing" | "muddled" | "too_late";
 export type DuetNews =
@@ -117,7 +120,7 @@ export interface Look {
   torch: boolean; wants_torch: boolean;
   /** The tap that the phone waits for, else how it fares; and how it fares in any case. */
   state: State; fare: State; still_until_ms: number | null;
-  errors: SyncErrors; nudge_ms: number; duet: { is_on: boolean; news: DuetNews };
+  errors: SyncErrors; nudge_ms: number; ear: Ear; duet: { is_on: boolean; news: DuetNews };
   /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
   correction_ms: number | null; correction_sigma_ms: number | null;
 }

@@ -35,6 +35,7 @@ export function createView(document, words, told) {
     newsLine: part("news-line"),
     ask: part("ask"),
     ear: part("ear"),
+    nudging: part("nudging"),
     slider: /** @type {HTMLInputElement | null} */ (part("nudge")),
     nudge: part("nudge-said"),
     errors: part("errors"),
@@ -182,6 +183,9 @@ export function createView(document, words, told) {
       const isLampTold = lamp === "free" || lamp === "refused";
       reveal("lend", page.lend, look.wants_torch && isLampTold && !waitsForTap);
       if (isLampTold) say("lend", page.lend, words.say(`lamp_${lamp}`));
+      reveal("ask", page.ask, look.ear !== "closed");
+      reveal("nudging", page.nudging, look.ear === "nudges");
+      say("ask-line", page.ask, words.say(look.ear === "nudges" ? "out_of_step" : "calibrate"));
       say("nudge-said", page.nudge, nudgeWords(look.nudge_ms));
       put("nudge", String(look.nudge_ms), (ms) => { if (page.slider) page.slider.value = ms; });
       say("errors", page.errors, errorWords(look.errors));
