@@ -1,6 +1,7 @@
 // A film whose frames bear their number as a bar code, and are heard now and then: made, put into a file, and read off the
 // screen again.
 
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
@@ -63,7 +64,7 @@ async function makeFilms(browser, films) {
 }
 
 /** A WebM file, or of H.264 an MP4 file, encoded by the browser and put together here; its key frames large, if they are to
- * be; with its `sound` in Opus or AAC. */
+ * be; with its `sound` in Opus, AAC or MP3. */
 export async function makeFilm(page, how = {}) {
   const { codec = "vp8", keyEvery = 5, large = false, count = FRAMES_A_SECOND * SECONDS, sound, burstEvery = BURST_EVERY } = how;
   const size = large ? { width: 640, height: 360 } : { width: WIDTH, height: HEIGHT };
@@ -72,8 +73,8 @@ export async function makeFilm(page, how = {}) {
   });
   const whole = frames.map(({ data, isKey }) => ({ data: Buffer.from(data, "base64"), isKey }));
   const burstsS = Array.from({ length: Math.ceil(count / burstEvery) }, (_, k) => (k * burstEvery) / FRAMES_A_SECOND).slice(1);
-  const heard = sound === "opus" ? await opus(page, count / FRAMES_A_SECOND, burstsS)
-    : sound === "aac" ? aac(count / FRAMES_A_SECOND, burstsS) : how.heard;
+  const coded = { opus: (...of) => opus(page, ...of), aac, mp3 };
+  const heard = sound ? await coded[sound](count / FRAMES_A_SECOND, burstsS) : how.heard;
   return codec === "h264" ? mp4(whole, Buffer.from(description, "base64"), size, heard) : webm(whole, CODECS[codec][1], heard);
 }
 
@@ -138,6 +139,18 @@ function aacPacket(isLoud) {
   const bits = `000 0000 ${(199).toString(2)} 0000 ${bands} 000 ${lines} 111`.replace(/ /g, "");
   const octets = bits.padEnd(Math.ceil(bits.length / 8) * 8, "0").match(/.{8}/g);
   return Buffer.from(octets.map((it) => parseInt(it, 2)));
+}
+
+/** A packet of 128 kbit/s at 48 kHz, with nothing in it that is another's, and what the encoder adds before. */
+const MP3 = { frames: 1152, octets: 384, before: 1105 };
+
+/** The same bursts by LAME, without the packet that says what is not sound. */
+function mp3(seconds, burstsS) {
+  const isLoud = (n) => burstsS.some((fromS) => n >= fromS * SOUND_HZ && n < (fromS + 0.008) * SOUND_HZ);
+  const sample = (n) => (isLoud(n) ? Math.round(0.9 * 32_767 * Math.sin((2 * Math.PI * 997 * n) / SOUND_HZ)) : 0);
+  const stream = execFileSync("lame", ["--quiet", "-t", "--nores", "-b", "128", "-", "-"], { input: wav(SOUND_HZ, seconds * SOUND_HZ, sample) });
+  const length = Math.floor(stream.length / MP3.octets);
+  return { packets: Array.from({ length }, (_, k) => stream.subarray(k * MP3.octets, (k + 1) * MP3.octets)), ...MP3 };
 }
 
 /** In the page: every frame's number as bars, the lowest bit first, and behind them their opposites; between them noise, if
@@ -307,9 +320,9 @@ function mp4(frames, config, { width, height }, sound) {
   return Buffer.concat([head, box("mdat", ...data, ...(sound ? sound.packets : [])), movie]);
 }
 
-/** A track of AAC or Opus, with an edit list that leaves out what is before its beginning. */
-function soundBox({ packets, config, head }, { at, length, unity }) {
-  const [frames, before] = head ? [SOUND_HZ / 50, head.readUInt16LE(10)] : [AAC_FRAMES, AAC_FRAMES];
+/** A track of AAC, MP3 or Opus, with an edit list that leaves out what is before its beginning. */
+function soundBox({ packets, config, head, frames = AAC_FRAMES, before = AAC_FRAMES }, { at, length, unity }) {
+  if (head) [frames, before] = [SOUND_HZ / 50, head.readUInt16LE(10)];
   const entry = Buffer.alloc(28);
   entry.writeUInt16BE(1, 6);
   entry.writeUInt16BE(1, 16);
@@ -329,10 +342,11 @@ function soundBox({ packets, config, head }, { at, length, unity }) {
   return box("trak", box("tkhd", words(3, 0, 0, 2, 0, length, 0, 0, 0, 0x100_0000), unity, words(0, 0)), edits, media);
 }
 
-/** What AAC's decoder has to know (ISO/IEC 14496-1, 7.2.6). */
+/** What AAC's decoder has to know, or that it is MP3, which says the rest itself (ISO/IEC 14496-1, 7.2.6). */
 function esds(config) {
   const said = (tag, ...inside) => Buffer.concat([Buffer.from([tag, Buffer.concat(inside).length]), ...inside]);
-  const decoder = said(4, Buffer.from([0x40, 0x15, 0, 0, 0]), words(0, 0), said(5, config));
+  const [kind, specific] = config ? [0x40, [said(5, config)]] : [0x6b, []];
+  const decoder = said(4, Buffer.from([kind, 0x15, 0, 0, 0]), words(0, 0), ...specific);
   return box("esds", words(0), said(3, Buffer.from([0, 2, 0]), decoder, said(6, Buffer.from([2]))));
 }
 

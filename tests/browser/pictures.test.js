@@ -2,12 +2,13 @@
 // live sound does. Frame numbers are read off the screen, bursts of a tone are heard at the output. Prints how far off they were.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { all, enter, meddle } from "./bursts.js";
 import { between, capture, clickTimes, median, quantile, stoodStillMs } from "./capture.js";
 import { BITS, BURST_EVERY, FRAMES_A_SECOND, RISES_MS, SECONDS, readLive, startCinema } from "./film.js";
-import { inStep, startBrowser, until, whyNot } from "./helpers.js";
+import { house, inStep, startBrowser, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 const FRAME_MS = 1000 / FRAMES_A_SECOND;
@@ -115,6 +116,25 @@ test("sx11: live pictures in H.264 out of an MP4 file are seen at their times, i
   assert.ok(parts.some(({ left }) => left > 0), "some need several");
   assert.ok(parts.every(({ octets }) => octets < 64 << 10), "and none is large");
   await box.command("air");
+  await page.close();
+});
+
+test("sx11: Chromium hears of films what the box decodes: AAC-LC, MP3, Opus and Vorbis", { skip }, async () => {
+  const table = readFileSync(join(house, "tests/tables/film_sound.txt"), "utf8").split("\n").filter((line) => /^[a-z0-9]+\.(mp4|webm) /.test(line));
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${box.port}/healthz`);
+  for (const line of table) {
+    const [name, ...figures] = line.split(/\s+/);
+    const [fromMs, peak, cutTwiceMs] = figures.map(Number);
+    const found = await page.evaluate(async (base64) => {
+      const { buffer } = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const samples = (await new OfflineAudioContext(1, 1, 48_000).decodeAudioData(buffer)).getChannelData(0);
+      return { fromMs: samples.findIndex((it) => Math.abs(it) > 0.4) / 48, peak: Math.max(...samples.map(Math.abs)) };
+    }, readFileSync(join(house, "tests/vectors/film", name)).toString("base64"));
+    assert.ok(Math.abs(found.fromMs + cutTwiceMs - fromMs) < 0.6, `${name}: ${found.fromMs} ms`);
+    assert.ok(Math.abs(found.peak - peak) < 0.01, `${name}: ${found.peak}`);
+  }
+  assert.equal(table.length, 5);
   await page.close();
 });
 
