@@ -1,13 +1,14 @@
 //! Cue lists: GO, standby, chains, leads, stop, pause, panic, receipts.
 
 use engine::order::{Evidence, Output};
+use engine::show::Air;
 use engine::told::{Command, Effect, FrameReport, Input, Refusal, Request, Said};
 use engine::{Engine, EngineStart};
 use proptest::prelude::*;
 use sim::Event;
-use units::{CommandId, PhoneId, ShowTime, Span};
+use units::{CommandId, PhoneId, ShowTime, Span, TrackId};
 
-use crate::stage::{Stage, stage};
+use crate::stage::{Stage, number, show, stage};
 
 const TWO_CUES: &str = r#"
 [[list.cue]]
@@ -17,10 +18,6 @@ light = { look = "bright", fade = "2s" }
 number = 2
 light = { levels = { one = 0 }, fade = "0s" }
 "#;
-
-fn number(text: &str) -> units::CueNumber {
-    text.parse().expect("a cue number")
-}
 
 #[test]
 fn the_first_cue_stands_by_and_nothing_is_fired() {
@@ -161,18 +158,47 @@ fn with_nothing_to_do_go_and_back_do_nothing_and_say_so() {
     assert_eq!(stage.fired().len(), 2, "neither back nor goto fires anything");
 }
 
+/// An engine without a world.
+fn bare(cues: &str) -> Engine {
+    let start = EngineStart { now: ShowTime::ZERO, tai_utc: Span::ZERO, chance: 1 };
+    Engine::new(show(cues), start)
+}
+
+fn ask(engine: &mut Engine, id: &str, command: Command) {
+    let request = Request { id: CommandId(id.to_owned()), command, from: "desk".to_owned() };
+    engine.command(ShowTime::ZERO, &request).expect("it can be done");
+}
+
+#[test]
+fn sx11_a_film_that_is_shown_without_its_sound_stays_on_air_and_the_story_says_why_it_is_mute() {
+    let on_cue = format!("{TWO_CUES}[[list.cue]]\nnumber = 3\nair = \"track_001\"\n");
+    let by_hand = Command::Air { what: Some("track_001".to_owned()) };
+    for (id, command) in [("hand", by_hand), ("cue", Command::Fire { cue: number("3") })] {
+        let mut engine = bare(&on_cue);
+        let muted = |engine: &mut Engine| -> Vec<(String, String)> {
+            let (what, why) = (Air::Track(TrackId("track_001".into())), "it has none".to_owned());
+            engine.handle(ShowTime::ZERO, Input::WithoutSound { what, why });
+            let effects = std::iter::from_fn(|| engine.poll());
+            let told = effects.filter_map(|it| match it {
+                Effect::Said(Said::WithoutSound { what, why }) => Some((what, why)),
+                _ => None,
+            });
+            told.collect()
+        };
+        assert_eq!(muted(&mut engine), [], "nobody asked for it");
+        ask(&mut engine, id, command);
+        assert_eq!(muted(&mut engine), [("track_001".to_owned(), "it has none".to_owned())]);
+        let on_air = engine.glance(ShowTime::ZERO).on_air;
+        assert_eq!(on_air.as_deref(), Some("track_001"), "by {id}: it is seen all the same");
+        ask(&mut engine, "since", Command::Air { what: Some("tone".to_owned()) });
+        assert_eq!(muted(&mut engine), [], "by {id}: what is on air now is heard");
+    }
+}
+
 #[test]
 fn a_frame_drawn_from_an_older_plan_is_no_receipt() {
-    let mut engine = Engine::new(
-        crate::stage::show(TWO_CUES),
-        EngineStart { now: ShowTime::ZERO, tai_utc: Span::ZERO, chance: 1 },
-    );
-    let request = Request {
-        id: CommandId("1".to_owned()),
-        command: Command::Go { list: None },
-        from: "desk".to_owned(),
-    };
-    engine.command(ShowTime::ZERO, &request).expect("cue 1");
+    let mut engine = bare(TWO_CUES);
+    ask(&mut engine, "1", Command::Go { list: None });
     let mut plans = Vec::new();
     let mut receipts = |engine: &mut Engine| {
         let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll()).collect();

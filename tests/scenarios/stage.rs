@@ -64,6 +64,11 @@ pub fn show(cues: &str) -> Arc<Show> {
     )
 }
 
+/// As a show file names it.
+pub fn number(text: &str) -> CueNumber {
+    text.parse().expect("a cue number")
+}
+
 /// A world that has loaded the show, and knows what a person on a headset would ask.
 pub struct Stage {
     pub world: World,
