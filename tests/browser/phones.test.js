@@ -67,7 +67,7 @@ async function steadily(t, pages, measure) {
 const worst = (values) => Math.max(...values.map(Math.abs));
 const shown = (ms) => `${ms.toFixed(3)} ms`;
 
-test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t) => {
+test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000, concurrency: true }, async (t) => {
   // The wire that can be cut delays one direction more than the other on a busy machine: one phone hangs by it.
   const [wired, ...pages] = await Promise.all([wire.port, box.port, box.port].map(tapped));
   const screen = await open("/screen", box.port);
@@ -104,7 +104,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
     assert.ok(worst([...first, ...second]) < 3, "page and box");
   });
 
-  await t.test("sx10: a socket killed mid-track comes back in place within a millisecond", async (t) => {
+  const cut = t.test("sx10: a socket killed mid-track comes back in place within a millisecond", async (t) => {
     const measured = await steadily(t, [wired], async () => {
       const count = (await heard(wired)).clicks.length;
       wire.order("cut");
@@ -128,7 +128,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
     assert.ok(worst(drift) < 1, "it is where it was");
   });
 
-  await t.test("a phone that joins in the middle starts in the middle", async (t) => {
+  const joins = t.test("a phone that joins in the middle starts in the middle", async (t) => {
     const late = await tapped(box.port);
     const measured = await steadily(t, [late], async () => {
       const begun = (await heard(late)).clicks.length;
@@ -144,6 +144,7 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000 }, async (t
     t.diagnostic(`late phone to box: ${shown(median(times))}, worst ${shown(worst(times))}`);
     assert.ok(worst(times) < 3);
   });
+  await Promise.all([cut, joins]);
 
   await t.test("stop silences the phones", async () => {
     await box.command("stop");
