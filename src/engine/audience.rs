@@ -209,10 +209,14 @@ impl Audience {
         }
     }
 
-    /// Tracks go on at `at` from where `pause` had them.
+    /// Tracks go on at `at` from where `pause` had them. Where there are none, phones still say that the show is paused:
+    /// a `play` of no track in particular is the other half of such a `pause`.
     pub fn resume(&mut self, at: ShowTime) -> Vec<Message> {
         let Some(paused) = self.paused.take() else { return Vec::new() };
         self.tracks.retain(|_, playing| playing.until.is_none_or(|until| paused < until));
+        if self.tracks.is_empty() {
+            return vec![self.message(MediaAction::Play, None, at, MediaParams::default())];
+        }
         for playing in self.tracks.values_mut() {
             playing.resume(paused, at);
         }
@@ -458,6 +462,18 @@ mod tests {
         audience.pause(at(105_000));
         audience.unpause();
         assert_eq!(controls(&audience.catch_up(at(105_001))), [], "a stop in a pause ends all");
+    }
+
+    #[test]
+    fn sx10_a_resume_of_nothing_that_plays_is_told_as_a_play_of_no_track_and_only_once() {
+        let (mut audience, track) = ending();
+        audience.pause(at(20_000));
+        let told = audience.resume(at(30_000));
+        let [Message::MediaControl(told)] = &told[..] else { panic!("one word") };
+        assert_eq!((told.action, &told.track_id), (MediaAction::Play, &None));
+        assert_eq!(told.start_at, Some(WireTime::from_show(at(30_000), Span::ZERO)));
+        assert!(!audience.plays(&track), "what had ended stays so");
+        assert_eq!(controls(&audience.resume(at(31_000))), []);
     }
 
     fn by_hand(action: MediaAction, params: MediaParams) -> MediaControl {

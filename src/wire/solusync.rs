@@ -247,7 +247,8 @@ fn number_as_written<'de, D: Deserializer<'de>>(from: D) -> Result<Box<RawValue>
 pub struct MediaControl {
     /// What to do.
     pub action: MediaAction,
-    /// With which track; all tracks where it is left out of `pause` and `stop`.
+    /// With which track; all tracks where it is left out of `pause` and `stop`, and where it is left out of `play` a pause
+    /// is over in which there is nothing to play on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track_id: Option<TrackId>,
     /// When, in network time. A time gone by means: be now where you would be, had you started then.

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { inStep, startBox, startBrowser, until, whyNot } from "./helpers.js";
+import { inStep, startBox, startBrowser, tapped, until, whyNot } from "./helpers.js";
 
 const skip = whyNot() || false;
 let box;
@@ -145,6 +145,22 @@ test("a performer's words are read on a light cue, and a countdown stands in one
     assert.ok(await page.evaluate(() => document.getElementById("prompt").scrollWidth <= innerWidth), "nothing is cut off at a side");
   }
   assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("sx10: after a pause no page says Paused, though nothing plays", { skip, timeout: 60_000 }, async () => {
+  const { context, page } = await performer();
+  const phone = await tapped(browser, box.port);
+  const say = (words) => until(`both say ${words}`, async () => {
+    const lines = await Promise.all([page, phone].map((it) => it.textContent("#line")));
+    return lines.every((line) => line === words);
+  });
+  await say("Ready");
+  await box.command("pause");
+  await say("Paused: it goes on soon");
+  await box.command("resume");
+  await say("Ready");
+  await phone.close();
   await context.close();
 });
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use engine::order::{Evidence, Output};
 use engine::told::Command;
-use phone::State;
+use phone::{Doing, Role, State};
 use sim::acoustics::Room;
 use sim::{PhoneSpec, SimPhone, Wifi, World, WorldSpec};
 use units::{Ppm, ShowTime, Span};
@@ -209,6 +209,30 @@ fn pause_resume_stop_and_panic_reach_every_phone() {
         let look = stage.world.phone(place).look(stage.world.now());
         assert_eq!((look.color.to_string().as_str(), look.text.as_str()), ("#000000", ""));
     }
+}
+
+#[test]
+fn sx10_a_resume_reaches_phones_and_screens_that_had_nothing_to_play_and_leaves_them_silent() {
+    let mut stage = hall(3, Wifi::CROWDED);
+    let performer = stage.world.enter(PhoneSpec { role: Role::Performer, ..<_>::default() });
+    stage.run(10.0);
+    let doing = |stage: &Stage| -> Vec<Doing> {
+        let at = stage.world.now();
+        let look = |place| stage.world.phone(place).look(at);
+        (0..=performer).map(|place| doing(look(place).fare)).collect()
+    };
+    stage.command(Command::Pause).expect("a pause");
+    stage.run(2.0);
+    assert_eq!(doing(&stage), [Doing::Paused; 4]);
+    stage.command(Command::Resume).expect("and on");
+    stage.run(2.0);
+    assert_eq!(doing(&stage), [Doing::Ready; 4]);
+    assert_eq!(sounding(&stage), 0, "a play of no track plays nothing");
+}
+
+fn doing(fare: State) -> Doing {
+    let State::InStep { doing, .. } = fare else { panic!("it is in step, and not {fare:?}") };
+    doing
 }
 
 #[test]
