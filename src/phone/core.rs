@@ -259,6 +259,7 @@ impl Core {
             }
             Event::Tapped => self.sound = Sound::Running,
             Event::Woke => self.woke(now),
+            Event::MediaFetched { track_id } => self.player.handle_fetched(&track_id),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
             Event::MediaFailed { track_id } => self.player.handle_failed(&track_id, now),
             Event::Audio { running: false, .. } => self.audio_sleeps(),
@@ -571,7 +572,7 @@ impl Core {
         let mut rtts: Vec<Span> = self.rtts.iter().copied().collect();
         rtts.sort_unstable();
         let rtt = rtts.get(rtts.len() / 2).copied();
-        let (ready, wanted) = self.player.readiness();
+        let (ready, wanted) = self.readiness();
         let count = |tracks: usize| u32::try_from(tracks).ok().filter(|_| self.is_to_sound());
         let (ready, wanted) = (count(ready), count(wanted));
         let live = self.live.buffer(now);
@@ -595,6 +596,11 @@ impl Core {
             sync: (self.role == Role::Phone).then(|| self.errors(now)),
             ..NodeStatus::of(NodeType::Client)
         }
+    }
+
+    /// Tracks that are here, and that should be. What can be done before a tap is done once a track is fetched.
+    fn readiness(&self) -> (usize, usize) {
+        self.player.readiness(self.sound != Sound::Untouched)
     }
 
     /// A screen is silent, and who was not welcomed knows of none.
@@ -685,7 +691,7 @@ impl Core {
     fn fare(&self, now: MonoTime) -> State {
         let reading = self.clock.reading(now).filter(|_| self.clock.is_settled());
         let bound_ms = reading.map(|reading| reading.bound.millis_f64());
-        let (ready, of) = self.player.readiness();
+        let (ready, of) = self.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
         let doing = self.doing(now);
         match (self.refused, bound_ms) {

@@ -38,8 +38,17 @@ struct Track {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
-    Wanted { at: MonoTime, failures: u32 },
-    Coming { failures: u32 },
+    Wanted {
+        at: MonoTime,
+        failures: u32,
+    },
+    Coming {
+        failures: u32,
+    },
+    /// Here, and not yet decoded.
+    Fetched {
+        failures: u32,
+    },
     Ready,
     Unloaded,
 }
@@ -85,9 +94,18 @@ impl Player {
         self.set_media(id, Media::Ready);
     }
 
+    pub(crate) fn handle_fetched(&mut self, id: &TrackId) {
+        if let Some(media) = self.media(id)
+            && let Media::Coming { failures } = *media
+        {
+            *media = Media::Fetched { failures };
+        }
+    }
+
     pub(crate) fn handle_failed(&mut self, id: &TrackId, now: MonoTime) {
-        if let Some(Track { media: media @ Media::Coming { .. }, .. }) = self.tracks.get_mut(id) {
-            let Media::Coming { failures } = *media else { return };
+        if let Some(media) = self.media(id)
+            && let Media::Coming { failures } | Media::Fetched { failures } = *media
+        {
             let wait = RETRY_FIRST.times(1 << failures.min(RETRY_DOUBLINGS_MAX));
             *media = Media::Wanted { at: now + wait, failures: failures + 1 };
         }
@@ -168,10 +186,14 @@ impl Player {
         fetch.chain(is_busy.then_some(now + TICK)).min()
     }
 
-    /// Tracks that are here, and tracks that should be.
-    pub(crate) fn readiness(&self) -> (usize, usize) {
+    /// Tracks that are here, decoded or as far as that is possible, and tracks that should be.
+    pub(crate) fn readiness(&self, can_decode: bool) -> (usize, usize) {
+        let is_ready = |media: Media| match media {
+            Media::Fetched { .. } => !can_decode,
+            media => media == Media::Ready,
+        };
         let wanted = self.tracks.values().filter(|track| track.media != Media::Unloaded);
-        let ready = self.tracks.values().filter(|track| track.media == Media::Ready);
+        let ready = self.tracks.values().filter(|track| is_ready(track.media));
         (ready.count(), wanted.count())
     }
 
@@ -296,9 +318,13 @@ impl Player {
     }
 
     fn set_media(&mut self, id: &TrackId, media: Media) {
-        if let Some(track) = self.tracks.get_mut(id) {
-            track.media = media;
+        if let Some(it) = self.media(id) {
+            *it = media;
         }
+    }
+
+    fn media(&mut self, id: &TrackId) -> Option<&mut Media> {
+        self.tracks.get_mut(id).map(|track| &mut track.media)
     }
 
     fn fetch_wanted(&mut self, now: MonoTime) {

@@ -126,6 +126,11 @@ pub enum Event {
     Tapped,
     /// The page came back to the front, or the network came back: try at once.
     Woke,
+    /// A track is fetched, and is what the show means; it is decoded as soon as somebody has touched the page.
+    MediaFetched {
+        /// Which.
+        track_id: TrackId,
+    },
     /// A track is fetched and decoded.
     MediaReady {
         /// Which.

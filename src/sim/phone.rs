@@ -140,6 +140,8 @@ pub struct SimPhone {
     tracks: BTreeMap<TrackId, f64>,
     /// Tracks on their way, and when they are here.
     loading: Vec<(ShowTime, TrackId, Option<f64>)>,
+    /// What it waits for before a tap: that it comes, and not yet what it is.
+    fetching: Vec<(ShowTime, TrackId)>,
     speaker: Option<Speaker>,
     /// What was asked of its sound, where somebody wants to render it.
     asked: Option<Vec<Act>>,
@@ -191,6 +193,7 @@ impl SimPhone {
             files,
             tracks: BTreeMap::new(),
             loading: Vec::new(),
+            fetching: Vec::new(),
             speaker: None,
             asked: None,
             listening: None,
@@ -209,8 +212,9 @@ impl SimPhone {
             return ShowTime::from_ns(i64::MAX);
         }
         let loaded = self.loading.iter().filter(|_| self.speaker.is_some()).map(|it| it.0);
+        let fetched = self.fetching.iter().map(|it| it.0);
         let rest = [self.line.next(), self.frame, self.tap, self.recorded_at()];
-        loaded.chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
+        loaded.chain(fetched).chain(rest.into_iter().flatten()).fold(self.timer, ShowTime::min)
     }
 
     /// Everything that is due by now happens; gives what has reached the box.
@@ -244,6 +248,7 @@ impl SimPhone {
             // Only now is there something to decode with.
             None => {
                 self.speaker = Some(Speaker::new(now, &self.spec));
+                self.fetching.clear();
                 self.loading.iter_mut().for_each(|(at, ..)| *at = now.max(*at));
             }
         }
@@ -382,7 +387,7 @@ impl SimPhone {
             self.tap(now);
             return None;
         }
-        if let Some(event) = self.loaded(now) {
+        if let Some(event) = self.fetched(now).or_else(|| self.loaded(now)) {
             return Some(event);
         }
         if self.recorded_at().is_some_and(|at| at <= now) {
@@ -394,6 +399,11 @@ impl SimPhone {
             return Some(Event::Painted);
         }
         (self.timer <= now).then(|| self.look_at_sound(now))
+    }
+
+    fn fetched(&mut self, now: ShowTime) -> Option<Event> {
+        let here = self.fetching.iter().position(|(at, _)| *at <= now)?;
+        Some(Event::MediaFetched { track_id: self.fetching.remove(here).1 })
     }
 
     fn loaded(&mut self, now: ShowTime) -> Option<Event> {
@@ -485,9 +495,14 @@ impl SimPhone {
             Act::OpenTime { .. } | Act::CloseTime | Act::AskTime { .. } => {}
             Act::Fetch { track_id, url } => {
                 let seconds = self.files.get(&url).copied();
-                self.loading.push((now + self.spec.load, track_id, seconds));
+                let at = now + self.spec.load;
+                if self.speaker.is_none() && seconds.is_some() {
+                    self.fetching.push((at, track_id.clone()));
+                }
+                self.loading.push((at, track_id, seconds));
             }
             Act::Forget { track_id } => {
+                self.fetching.retain(|(_, track)| *track != track_id);
                 self.loading.retain(|(_, track, _)| *track != track_id);
                 self.tracks.remove(&track_id);
             }

@@ -396,7 +396,7 @@ pub struct NodeStatus {
     pub avg_rtt_ms: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_loss_percent: Option<f64>,
-    /// Tracks of the show that are here, decoded (ours).
+    /// Tracks of the show that are here and are what it means, and decoded where somebody has touched the page (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracks_ready: Option<u32>,
     /// Tracks that are to be (ours).

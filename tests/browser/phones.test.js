@@ -67,6 +67,21 @@ async function steadily(t, pages, measure) {
 const worst = (values) => Math.max(...values.map(Math.abs));
 const shown = (ms) => `${ms.toFixed(3)} ms`;
 
+test("sx12: a phone is ready before its holder taps, as soon as its tracks have come, and the box is told", { skip, timeout: 60_000 }, async () => {
+  const said = async () => (await box.command("phones")).stdout;
+  const failing = await browser.newPage();
+  await failing.route("**/media/*", (route) => route.abort());
+  await failing.goto(`http://localhost:${box.port}/`);
+  await until("the box knows what it lacks", async () => (await said()).includes("0 of 1"));
+  assert.equal(await failing.textContent("#line"), "Loading 0 of 1 …");
+  await failing.close();
+  const page = await open("/", box.port);
+  await until("it says so", async () => (await page.textContent("#line")) === "Ready: tap, and you are in");
+  await until("the box knows", async () => (await said()).includes("1 of 1"));
+  assert.equal(await stateOf(page), "tap_to_start");
+  await page.close();
+});
+
 test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000, concurrency: true }, async (t) => {
   // The wire that can be cut delays one direction more than the other on a busy machine: one phone hangs by it.
   const [wired, ...pages] = await Promise.all([wire.port, box.port, box.port].map(tapped));

@@ -55,14 +55,31 @@ async function awake(bytes = 4, fetchReels = undefined) {
 
 const begin = { act: "begin", segment: 1, voice: 1, track_id: "track_001", at_s: 12, offset_s: 3, rate: 1.0001, looped: false, rise_s: 0 };
 
-test("a track that was fetched before the tap is decoded after it", async () => {
-  const { events } = await awake();
-  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 30 }]);
+const fetched = { event: "media_fetched", track_id: "track_001" };
+
+test("sx12: a track that has come is told of before the tap, and decoded after it", async () => {
+  const events = [];
+  const sound = createSound({ AudioContext: StubContext, load: async () => new ArrayBuffer(4), tell: (event) => events.push(event) });
+  sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
+  await settled();
+  assert.deepEqual(events, [fetched]);
+  await sound.wake();
+  await settled();
+  assert.deepEqual(events, [fetched, { event: "media_ready", track_id: "track_001", duration_s: 30 }]);
+});
+
+test("what was let go of while it came is not told of", async () => {
+  const events = [];
+  const sound = createSound({ AudioContext: StubContext, load: async () => new ArrayBuffer(4), tell: (event) => events.push(event) });
+  sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
+  sound.perform({ act: "forget", track_id: "track_001" });
+  await settled();
+  assert.deepEqual(events, []);
 });
 
 test("what cannot be decoded or fetched is told", async () => {
   const { events } = await awake(0);
-  assert.deepEqual(events, [{ event: "media_failed", track_id: "track_001" }]);
+  assert.deepEqual(events, [fetched, { event: "media_failed", track_id: "track_001" }]);
   const told = [];
   const sound = createSound({ AudioContext: StubContext, load: async () => { throw new Error("404"); }, tell: (event) => told.push(event) });
   sound.perform({ act: "fetch", track_id: "a", url: "/media/a" });
@@ -196,7 +213,7 @@ function stubReels(lengthS) {
 test("a long track is played by pieces, under its own fade and its voice's, until it is over", async () => {
   const reels = stubReels(3_600);
   const { sound, events, context } = await awake(3_000_000, reels.fetch);
-  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 3_600 }]);
+  assert.deepEqual(events, [fetched, { event: "media_ready", track_id: "track_001", duration_s: 3_600 }]);
   sound.perform({ ...begin, rise_s: 0.01 });
   sound.perform({ act: "rate", segment: 1, at_s: 13, rate: 1.001 });
   sound.perform({ act: "end", segment: 1, at_s: 14, fall_s: 0.01 });
@@ -212,5 +229,5 @@ test("a long track is played by pieces, under its own fade and its voice's, unti
 
 test("what is large and not long, or not to be cut, is decoded whole", async () => {
   const { events } = await awake(3_000_000, stubReels(null).fetch);
-  assert.deepEqual(events, [{ event: "media_ready", track_id: "track_001", duration_s: 30 }]);
+  assert.deepEqual(events, [fetched, { event: "media_ready", track_id: "track_001", duration_s: 30 }]);
 });

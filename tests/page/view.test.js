@@ -49,6 +49,8 @@ test("a tap is asked for while it is needed, and how the phone fares is said ben
   view.show({ ...look, state: { state: "tap_to_start" }, fare: loading });
   assert.deepEqual([page.parts.get("door").hidden, page.parts.get("tap").textContent], [false, "Join the show"]);
   assert.equal(page.parts.get("line").textContent, "Loading 3 of 5 …");
+  view.show({ ...look, state: { state: "tap_to_start" }, fare: { ...inStep, doing: "ready" } });
+  assert.equal(page.parts.get("line").textContent, "Ready: tap, and you are in");
   view.show(look);
   assert.equal(page.parts.get("door").hidden, true);
   view.show({ ...look, state: { state: "tap_to_wake" } });

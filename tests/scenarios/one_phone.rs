@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use phone::{Event, OutputStamp, Role, State};
+use phone::{Act, Core, Doing, Event, OutputStamp, Role, Start, State, Turn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::{FromPhone, PhoneSpec, SimPhone, Wifi};
-use units::{MonoTime, ShowTime, Span};
+use units::{MonoTime, ShowTime, Span, TrackId};
 
 /// Box time when the phone's page opens, UNIX seconds.
 const EPOCH: f64 = 1_790_000_000.0;
@@ -97,14 +97,7 @@ impl StubBox {
         match said["type"].as_str() {
             Some("clock_sync") => self.answer_clock(text),
             Some("hello") => {
-                self.say(json!({
-                    "type": "hello", "protocol_version": "0.1.0", "capabilities": ["audio"], "node_type": "master",
-                    "cluster_info": {"master_id": uuid(0), "replica_ids": []},
-                    "show": {"title": "Downbeat demo", "tracks": [{
-                        "track_id": "track_001", "url": "/media/abc", "sha256": "abc", "bytes": 9,
-                        "duration": TRACK_SECS,
-                    }]},
-                }));
+                self.say(welcome());
                 for order in self.plays_now.clone() {
                     self.say(order);
                 }
@@ -201,6 +194,17 @@ impl StubBox {
     }
 }
 
+/// The answer to `hello`, with one track.
+fn welcome() -> Value {
+    json!({
+        "type": "hello", "protocol_version": "0.1.0", "capabilities": ["audio"], "node_type": "master",
+        "cluster_info": {"master_id": uuid(0), "replica_ids": []},
+        "show": {"title": "Downbeat demo", "tracks": [{
+            "track_id": "track_001", "url": "/media/abc", "sha256": "abc", "bytes": 9, "duration": TRACK_SECS,
+        }]},
+    })
+}
+
 fn mono(secs: f64) -> MonoTime {
     MonoTime::from_ns((secs * 1e9).round() as i64)
 }
@@ -257,6 +261,42 @@ fn a_phone_that_joins_in_the_middle_starts_in_the_middle() {
     assert!(page.worst_ms(start, 5.0) < 1.0);
     page.run(13.0);
     assert!(page.heard().is_empty(), "the track has ended");
+}
+
+#[test]
+fn sx12_a_track_that_has_come_is_ready_before_anybody_taps_and_the_box_is_told() {
+    let mut page = StubBox::opened(Role::Phone);
+    page.run(12.0);
+    let last =
+        |page: &StubBox| page.said("node_status").last().copied().cloned().expect("every 5 s");
+    assert_eq!(
+        (&last(&page)["tracks_ready"], &last(&page)["tracks_wanted"]),
+        (&json!(1), &json!(1))
+    );
+    let look = page.phone.look(page.now);
+    assert_eq!(look.state, State::TapToStart);
+    assert!(matches!(look.fare, State::InStep { doing: Doing::Ready, .. }), "{:?}", look.fare);
+    page.tap();
+    page.run(6.0);
+    assert_eq!(last(&page)["tracks_ready"], 1, "decoded");
+}
+
+#[test]
+fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_again() {
+    let mut core = Core::new(mono(1.0), &Start::default());
+    let mut hear = |at: f64, event: Event| core.handle(mono(at), event);
+    let track_id = TrackId("track_001".into());
+    let mut welcome = welcome();
+    welcome["header"] =
+        json!({"id": uuid(1), "timestamp": EPOCH, "node_id": uuid(0), "sequence": 1});
+    hear(1.1, Event::Opened);
+    hear(1.2, Event::Heard { text: welcome.to_string(), at_ms: None });
+    hear(1.3, Event::MediaFetched { track_id: track_id.clone() });
+    hear(1.4, Event::Tapped);
+    hear(1.5, Event::MediaFailed { track_id });
+    let fetches = |turn: &Turn| turn.acts.iter().any(|act| matches!(act, Act::Fetch { .. }));
+    assert!(!fetches(&hear(2.0, Event::Tick)), "not at once");
+    assert!(fetches(&hear(2.6, Event::Tick)));
 }
 
 #[test]

@@ -57,7 +57,9 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
   function fetchTrack({ track_id, url }) {
     const bytes = load(url, callOff(track_id).signal);
     fetched.set(track_id, bytes);
-    bytes.catch(() => failed(track_id, bytes));
+    bytes.then(() => {
+      if (fetched.get(track_id) === bytes) tell({ event: "media_fetched", track_id });
+    }).catch(() => failed(track_id, bytes));
     if (context) decode(track_id);
   }
 

@@ -33,7 +33,7 @@ export type PhoneEvent =
   | { event: "live_refused"; why: SealTrouble }
   | { event: "pictures"; seen: boolean; counts: PictureCounts }
   | { event: "media_ready"; track_id: string; duration_s: number }
-  | { event: "media_failed"; track_id: string }
+  | { event: "media_fetched" | "media_failed"; track_id: string }
   | AudioLook
   | { event: "calibrated"; model: string | null; residual_ms: number | null; sigma_ms: number | null }
   | { event: "battery"; level: number }

@@ -171,7 +171,8 @@ export function createView(document, words, told) {
       const isPlaying = "doing" in fare && fare.doing === "playing";
       reveal("idle", page.idle, look.text === "" && !isPlaying);
       say("idle-title", page.idle, look.title);
-      say("line", page.line, line(fare));
+      const isReadyToJoin = state.state === "tap_to_start" && fare.state === "in_step" && fare.doing === "ready";
+      say("line", page.line, isReadyToJoin ? words.say("ready_to_join") : line(fare));
       reveal("door", page.door, waitsForTap);
       say("title", page.doorTitle, look.title);
       say("tap", page.tap, words.say(wakes ? "wake" : "join"));
