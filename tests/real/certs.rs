@@ -161,20 +161,45 @@ fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_n
 }
 
 #[test]
-fn note7_operators_and_performers_are_sent_to_tls_and_the_audience_is_not() {
+fn note7_operators_and_performers_are_told_of_the_warning_before_they_meet_it() {
     let the_box = TheBox::start();
+    let port = the_box.place.https;
+    for page in ["/operator", "/performer"] {
+        let asked = format!("{page}?lang=ja&x=1");
+        let (status, answer) = exchange(the_box.dial(), "GET", &asked, "", "");
+        assert_eq!(status, 200, "{answer}");
+        let onward = format!("data-onward href=\"https://x:{port}{page}?lang=ja&amp;x=1\"");
+        assert!(answer.contains(&onward), "{answer}");
+        assert!(answer.contains("href=\"/trust\"") && answer.contains("lang=\"ja\""), "{answer}");
+    }
+    for page in ["/", "/trust"] {
+        let (status, answer) = exchange(the_box.dial(), "GET", page, "", "");
+        assert!(status == 200 && !answer.contains("data-onward"), "{page}: {answer}");
+    }
+    assert_eq!(exchange(the_box.dial(), "GET", "/operators", "", "").0, 404);
+}
+
+#[test]
+fn note7_where_browsers_believe_the_box_operators_and_performers_are_sent_to_tls_at_once() {
+    let the_box = TheBox::start();
+    let real = outside(&["localhost"], 1);
+    assert!(import(&the_box, &real.chain, &real.key).status.success());
     let port = the_box.place.https;
     for page in ["/operator", "/performer"] {
         let (status, answer) = exchange(the_box.dial(), "GET", page, "", "");
         assert_eq!(status, 307, "{answer}");
         assert!(answer.contains(&format!("location: https://x:{port}{page}\r\n")), "{answer}");
-        let (status, _) = exchange(tls(&the_box, None), "GET", page, "", "");
-        assert_ne!(status, 307, "where it was sent to it is sent no further");
     }
-    for page in ["/", "/trust", "/operators"] {
-        let (status, _) = exchange(the_box.dial(), "GET", page, "", "");
-        assert!([200, 404].contains(&status), "{page}");
-    }
+}
+
+#[test]
+fn note7_over_tls_performers_have_their_page_and_operators_are_sent_to_it() {
+    let the_box = TheBox::start();
+    let (status, page) = exchange(tls(&the_box, None), "GET", "/performer", "", "");
+    assert!(status == 200 && page.contains("data-role=\"performer\""), "{status}: {page}");
+    let (status, answer) = exchange(tls(&the_box, None), "GET", "/operator?lang=ja", "", "");
+    assert_eq!(status, 307, "{answer}");
+    assert!(answer.contains("location: /performer?lang=ja\r\n"), "{answer}");
 }
 
 #[test]
@@ -189,7 +214,7 @@ fn the_page_about_the_warning_says_the_fingerprint_that_the_box_says() {
         .filter_map(|it| it.split("</code>").next())
         .filter(|it| it.starts_with(&hex[..2]))
         .collect();
-    assert_eq!(shown.replace(' ', ""), hex, "{page}");
+    assert_eq!(shown.replace(' ', ""), hex.repeat(2), "in both languages: {page}");
     assert!(page.contains("href=\"/authority.crt\"") && page.contains("lang=\"ja\""), "{page}");
     assert!(page.contains("<a href=\"/\">"), "the audience may go on");
     assert!(!page.contains('{') || !page.contains("{fingerprint}"), "all is filled in");

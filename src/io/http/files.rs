@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::{House, Peer};
+use super::{House, Peer, trust};
 
 /// Scripts come from here only and may compile WebAssembly; sockets may be opened (Safari before 15.4 does not
 /// take a socket to the same host for `'self'`).
@@ -37,7 +37,7 @@ pub(super) async fn serve(
         return to_tls(&house, &request);
     }
     let Some(file) = (house.page)(request.uri().path()) else {
-        return (StatusCode::NOT_FOUND, "nothing here\n").into_response();
+        return elsewhere(&request);
     };
     let (bytes, encoding) =
         if takes_gzip(request.headers()) && file.gzipped.len() < file.bytes.len() {
@@ -82,10 +82,20 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     found.is_some_and(|(_, taken)| *taken)
 }
 
+/// Operators have no page of their own yet, and see what performers see, as their tokens' addresses have it.
+fn elsewhere(request: &Request) -> Response {
+    let query = request.uri().query().map(|it| format!("?{it}")).unwrap_or_default();
+    match request.uri().path() {
+        "/operator" => sent_to(&format!("/performer{query}")),
+        _ => (StatusCode::NOT_FOUND, "nothing here\n").into_response(),
+    }
+}
+
 /// Pages that carry a token, which is for nobody to read along.
 const PRIVATE: [&str; 2] = ["/operator", "/performer"];
 
-/// The same page over TLS, on the host that was asked.
+/// To the same page over TLS, on the host that was asked: at once where browsers believe the box, and else by a page that
+/// says what they will warn of.
 fn to_tls(house: &House, request: &Request) -> Response {
     let asked = request.headers().get(header::HOST).and_then(|it| it.to_str().ok());
     let host: Option<Authority> = asked.and_then(|it| it.parse().ok());
@@ -93,7 +103,13 @@ fn to_tls(house: &House, request: &Request) -> Response {
         return (StatusCode::FORBIDDEN, "this page is for https:// alone\n").into_response();
     };
     let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    match HeaderValue::from_str(&format!("https://{}:{port}{rest}", host.host())) {
+    let place = format!("https://{}:{port}{rest}", host.host());
+    if trust::is_believed(house) { sent_to(&place) } else { trust::before(&place) }
+}
+
+/// Browsers take along what the address has behind its `#`.
+fn sent_to(place: &str) -> Response {
+    match HeaderValue::from_str(place) {
         Ok(place) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response(),
         Err(_) => StatusCode::BAD_REQUEST.into_response(),
     }

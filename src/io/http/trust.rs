@@ -276,13 +276,31 @@ pub(super) async fn authority(State(house): State<Arc<House>>) -> Response {
 
 /// `GET /trust`: what a browser warns of, why, and what to do, for people.
 pub(super) async fn page(State(house): State<Arc<House>>) -> Response {
+    let glance = house.certificates.as_ref().map(|it| it.glance());
+    let said = words(glance.as_ref(), house.secure_url().as_deref());
+    as_page(said, "default-src 'none'; style-src 'unsafe-inline'")
+}
+
+/// Whether a certificate serves that browsers know.
+pub(super) fn is_believed(house: &House) -> bool {
+    house.certificates.as_ref().is_some_and(|it| it.glance().imported_holds)
+}
+
+/// What stands before an encrypted page that browsers warn of: why they do, the way to `/trust`, and the way on. A script
+/// hands on what stands behind the `#`.
+pub(super) fn before(onward: &str) -> Response {
+    let body = include_str!("trust/before.html").replace("{onward}", &escaped(onward));
+    let said = framed(&body);
+    as_page(said, "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'")
+}
+
+fn as_page(said: String, policy: &'static str) -> Response {
     let head = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::CONTENT_SECURITY_POLICY, policy),
     ];
-    let glance = house.certificates.as_ref().map(|it| it.glance());
-    (head, words(glance.as_ref(), house.secure_url().as_deref())).into_response()
+    (head, said).into_response()
 }
 
 /// The page; nothing in it comes from a stranger but the names in a certificate that the operator imported.
@@ -294,9 +312,16 @@ fn words(glance: Option<&CertificatesGlance>, secure: Option<&str>) -> String {
             .replace("{fingerprint}", &in_pairs(&it.authority.sha256))
             .replace("{name}", &it.authority_name),
     };
-    let secure =
-        secure.unwrap_or("/").replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    include_str!("trust/frame.html").replace("{body}", &body).replace("{secure}", &secure)
+    framed(&body).replace("{secure}", &escaped(secure.unwrap_or("/")))
+}
+
+fn framed(body: &str) -> String {
+    include_str!("trust/frame.html").replace("{body}", body)
+}
+
+/// As a value between double quotes, or as text.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 /// As phones show fingerprints: pairs of capitals.
