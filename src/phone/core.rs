@@ -82,6 +82,8 @@ pub struct Core {
     lights: bool,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
+    /// Why its token did not hold; since then it is in the audience.
+    uninvited: Option<RefusalCode>,
     next_status: MonoTime,
     battery: Option<f64>,
     /// How long the box's last word on itself took to come; none since it was told.
@@ -153,6 +155,7 @@ impl Core {
             lights: false,
             welcomed: None,
             refused: None,
+            uninvited: None,
             next_status: now,
             battery: None,
             delivery: None,
@@ -380,6 +383,11 @@ impl Core {
         self.ways.handle_opened(Channel::WebSocket);
         self.pace.handle_opened(now);
         self.next_status = now + STATUS_EVERY;
+        self.say_hello(now);
+        self.tell_calibrated(now);
+    }
+
+    fn say_hello(&mut self, now: MonoTime) {
         let screen = match self.role {
             Role::Phone => "audio",
             Role::Screen => "projector",
@@ -395,7 +403,6 @@ impl Core {
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );
-        self.tell_calibrated(now);
     }
 
     fn calibrated(&mut self, now: MonoTime, known: Calibrated) {
@@ -509,8 +516,22 @@ impl Core {
                 self.link.handle_full();
             }
             RefusalCode::RateLimited => self.pace.handle_rate_limited(now),
-            RefusalCode::Unauthorized | RefusalCode::Forbidden => self.refused = Some(refusal.code),
+            RefusalCode::Unauthorized | RefusalCode::Forbidden => {
+                self.turned_away(now, refusal.code);
+            }
             RefusalCode::InvalidPayload => {}
+        }
+    }
+
+    /// Who showed a token that does not hold has a place in the audience, with all that belongs to it, before it is asked
+    /// whether it wants that.
+    fn turned_away(&mut self, now: MonoTime, code: RefusalCode) {
+        match self.token.take() {
+            Some(_) => {
+                self.uninvited = Some(code);
+                self.say_hello(now);
+            }
+            None => self.refused = Some(code),
         }
     }
 
@@ -694,7 +715,8 @@ impl Core {
         let (ready, of) = self.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
         let doing = self.doing(now);
-        match (self.refused, bound_ms) {
+        let uninvited = self.uninvited.filter(|_| self.tells_refusal());
+        match (self.refused.or(uninvited), bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
             (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {
                 State::Refused { code }
@@ -706,6 +728,11 @@ impl Core {
             _ if ready < of && doing != Doing::Playing => State::Loading { ready, of },
             (_, Some(bound_ms)) => State::InStep { bound_ms, doing },
         }
+    }
+
+    /// A tap says that its holder knows, and comes in nevertheless.
+    fn tells_refusal(&self) -> bool {
+        self.role != Role::Phone || self.sound == Sound::Untouched
     }
 
     /// What is live plays, too, though no order says so: heard, or only seen.

@@ -25,6 +25,8 @@ use crate::wifi::Wifi;
 pub struct PhoneSpec {
     /// What its page is.
     pub role: Role,
+    /// The token that its page was opened with.
+    pub token: Option<&'static str>,
     /// Where its chance begins.
     pub seed: u64,
     /// The way to the box.
@@ -66,6 +68,7 @@ impl Default for PhoneSpec {
     fn default() -> Self {
         Self {
             role: Role::Phone,
+            token: None,
             seed: 1,
             wifi: Wifi::QUIET,
             crystal: Ppm(20.0),
@@ -178,6 +181,7 @@ impl SimPhone {
             chance: format!("{:032x}", chance.bits()),
             unix_ms: unix.ns() as f64 / 1e6,
             role: spec.role,
+            token: spec.token.map(str::to_owned),
             ..Start::default()
         };
         let core = Core::new(PAGE_BEGINS, &start);

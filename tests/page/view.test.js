@@ -57,6 +57,16 @@ test("a tap is asked for while it is needed, and how the phone fares is said ben
   assert.deepEqual([page.parts.get("door").hidden, page.parts.get("tap").textContent], [false, "Tap to go on"]);
 });
 
+test("sx16: whoever is turned away at the door is offered to come in as audience", () => {
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, nobody);
+  view.show({ ...look, state: { state: "tap_to_start" }, fare: { state: "refused", code: "unauthorized" } });
+  const said = (part) => page.parts.get(part).textContent;
+  assert.deepEqual([said("tap"), said("door-title")], ["Go on as audience", "Demo"]);
+  assert.match(said("door-hint"), /Without an invitation/);
+  assert.match(said("line"), /not valid, or has run out/);
+});
+
 test("each moment is said in plain words", () => {
   const page = stubDocument(PHONE);
   const view = createView(page, words, nobody);

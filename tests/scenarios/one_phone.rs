@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::{FromPhone, PhoneSpec, SimPhone, Wifi};
 use units::{MonoTime, ShowTime, Span, TrackId};
+use wire::solusync::RefusalCode;
 
 /// Box time when the phone's page opens, UNIX seconds.
 const EPOCH: f64 = 1_790_000_000.0;
@@ -24,6 +25,7 @@ pub struct StubBox {
     said: Vec<Value>,
     messages: u64,
     plays_now: Vec<Value>,
+    refuses_tokens: bool,
 }
 
 impl StubBox {
@@ -44,6 +46,7 @@ impl StubBox {
             said,
             messages: 0,
             plays_now,
+            refuses_tokens: false,
         }
     }
 
@@ -96,6 +99,9 @@ impl StubBox {
         assert!(self.open, "nothing comes out of a closed socket: {text}");
         match said["type"].as_str() {
             Some("clock_sync") => self.answer_clock(text),
+            Some("hello") if self.refuses_tokens && said.get("auth_token").is_some() => {
+                self.say(json!({"type": "error", "code": "unauthorized", "message": "no"}));
+            }
             Some("hello") => {
                 self.say(welcome());
                 for order in self.plays_now.clone() {
@@ -297,6 +303,26 @@ fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_aga
     let fetches = |turn: &Turn| turn.acts.iter().any(|act| matches!(act, Act::Fetch { .. }));
     assert!(!fetches(&hear(2.0, Event::Tick)), "not at once");
     assert!(fetches(&hear(2.6, Event::Tick)));
+}
+
+#[test]
+fn sx16_whose_token_does_not_hold_is_told_and_is_in_the_audience_once_it_taps() {
+    let token = "no.token.atall";
+    let mut page = StubBox::of(PhoneSpec { token: Some(token), ..PhoneSpec::default() });
+    page.refuses_tokens = true;
+    page.run(8.0);
+    let hellos: Vec<_> = page.said("hello").iter().map(|it| it.get("auth_token")).collect();
+    assert_eq!(hellos, [Some(&json!(token)), None], "and at once without");
+    let look = page.phone.look(page.now);
+    let refused = State::Refused { code: RefusalCode::Unauthorized };
+    assert_eq!((look.state, look.fare), (State::TapToStart, refused));
+    assert_eq!(look.title, "Downbeat demo", "it is welcome as audience");
+    page.tap();
+    page.run(3.0);
+    assert!(matches!(page.state(), State::InStep { .. }), "{:?}", page.state());
+    let start = page.order_play(0.5, json!({}));
+    page.run(2.0);
+    assert!(page.worst_ms(start, 3.0) < 1.0);
 }
 
 #[test]

@@ -175,8 +175,10 @@ export function createView(document, words, told) {
       say("line", page.line, isReadyToJoin ? words.say("ready_to_join") : line(fare));
       reveal("door", page.door, waitsForTap);
       say("title", page.doorTitle, look.title);
-      say("tap", page.tap, words.say(wakes ? "wake" : "join"));
-      say("door-hint", page.doorHint, words.say(wakes ? "wake_hint" : "join_hint"));
+      const comes = fare.state === "refused" ? ["as_audience", "as_audience_hint"] : ["join", "join_hint"];
+      const [tap, hint] = wakes ? ["wake", "wake_hint"] : comes;
+      say("tap", page.tap, words.say(tap));
+      say("door-hint", page.doorHint, words.say(hint));
       const isLate = look.errors.output_source === "doubtful";
       reveal("hint", page.hint, isLate && !waitsForTap);
       if (isLate) say("hint-line", page.hint, words.say("bluetooth_hint"));
