@@ -197,11 +197,11 @@ impl Buffer {
         Span::from_secs_f64(self.size_ms / 1e3)
     }
 
-    /// The level as smoothed; the worst while nothing is known.
-    pub fn quality(&self) -> Quality {
+    /// The level as smoothed; none while no round trip is known, which is not the worst of levels.
+    pub fn quality(&self) -> Option<Quality> {
         let loss = self.loss.value.unwrap_or(0.0);
         let rtt = self.rtt_ms.value.map(|ms| Span::from_secs_f64(ms / 1e3));
-        rtt.map_or(Quality::Critical, |rtt| Quality::of(rtt, loss))
+        rtt.map(|rtt| Quality::of(rtt, loss))
     }
 
     /// Share of chunks that never came, smoothed; none while nothing is known.
@@ -243,7 +243,7 @@ impl Buffer {
     fn wanted_ms(&self) -> f64 {
         let slowest =
             self.slowest_ms.iter().copied().fold(self.measure.slowest_ms as f32, f32::max);
-        let level = self.quality().buffer().millis_f64();
+        let level = self.quality().unwrap_or(Quality::Critical).buffer().millis_f64();
         bounded(level.max(f64::from(slowest) * MARGIN + HANDLING_MS))
     }
 

@@ -600,7 +600,7 @@ impl Core {
         // It cannot be seen over a socket.
         let loss = live.and_then(Buffer::loss).or(self.ways.loss());
         let level =
-            live.map(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, loss.unwrap_or(0.0))));
+            live.and_then(Buffer::quality).or(rtt.map(|rtt| Quality::of(rtt, loss.unwrap_or(0.0))));
         NodeStatus {
             battery_level: self.battery,
             network_quality: level.map(|it| it.name().to_owned()),

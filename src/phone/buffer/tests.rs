@@ -49,7 +49,17 @@ fn sx15_a_quiet_network_comes_down_slowly_to_the_smallest_buffer() {
     let after_a_minute = buffer.size().millis_f64();
     assert!((120.0..160.0).contains(&after_a_minute), "{after_a_minute}");
     quiet(&mut buffer, 60_000, 300_000, 2.0);
-    assert_eq!((buffer.size(), buffer.quality()), (ms(30.0), Quality::Excellent));
+    assert_eq!((buffer.size(), buffer.quality()), (ms(30.0), Some(Quality::Excellent)));
+}
+
+#[test]
+fn sx14_a_buffer_that_has_measured_nothing_names_no_level_and_begins_with_the_largest() {
+    let mut buffer = Buffer::new(at(0.0));
+    buffer.handle_chunk(ms(2.0));
+    buffer.tick(at(199.0));
+    assert_eq!((buffer.quality(), buffer.size()), (None, ms(250.0)));
+    buffer.tick(at(200.0));
+    assert_eq!(buffer.quality(), Some(Quality::Excellent));
 }
 
 #[test]
@@ -82,12 +92,12 @@ fn sx15_one_bad_measure_among_good_ones_moves_no_level() {
     quiet(&mut buffer, 0, 20_000, 2.0);
     buffer.handle_rtt(ms(30.0));
     quiet(&mut buffer, 20_000, 20_400, 2.0);
-    assert_eq!(buffer.quality(), Quality::Excellent, "smoothed");
+    assert_eq!(buffer.quality(), Some(Quality::Excellent), "smoothed");
     for k in 0..20 {
         buffer.handle_rtt(ms(30.0));
         quiet(&mut buffer, 20_400 + 200 * k, 20_600 + 200 * k, 2.0);
     }
-    assert_eq!(buffer.quality(), Quality::Good, "but it lasts");
+    assert_eq!(buffer.quality(), Some(Quality::Good), "but it lasts");
 }
 
 #[test]
@@ -100,7 +110,8 @@ fn sx15_chunks_that_never_come_are_a_worse_level() {
         quiet(&mut buffer, 20_000 + 200 * k, 20_200 + 200 * k, 2.0);
     }
     let loss = buffer.loss().expect("seen");
-    assert!((loss - 1.0 / 11.0).abs() < 0.01 && buffer.quality() == Quality::Critical, "{loss}");
+    assert!((loss - 1.0 / 11.0).abs() < 0.01, "{loss}");
+    assert_eq!(buffer.quality(), Some(Quality::Critical));
 }
 
 /// A way down, simulated: when each piece was sent, how long it took, and the round trip then; milliseconds.
