@@ -4,7 +4,7 @@
 //! tells whoever operates. Tracks that cues put on air are read beforehand, so that they begin at their time.
 //! Never here: a wait for the disk on the engine's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,8 +22,14 @@ pub struct Broadcast {
     orders: Sender<Order>,
 }
 
+/// What becomes of what is on air.
+enum Order {
+    Play(Wanted),
+    Stay,
+}
+
 /// What is to be heard, and from when on.
-type Order = (Option<What>, ShowTime);
+type Wanted = (Option<What>, ShowTime);
 
 impl Broadcast {
     /// Nothing sounds; without an [`Air`] nothing ever will, for the reason given. `input` is `[sound] input`.
@@ -49,7 +55,12 @@ impl Broadcast {
     /// This from then on. Never waits: a file sounds when it has been read.
     pub fn play(&self, what: Option<What>, at: ShowTime) {
         // A thread that is gone plays nothing.
-        let _ = self.orders.send((what, at));
+        let _ = self.orders.send(Order::Play((what, at)));
+    }
+
+    /// What sounds goes on, and nothing that was asked for before takes its place.
+    pub fn stay(&self) {
+        let _ = self.orders.send(Order::Stay);
     }
 }
 
@@ -64,25 +75,60 @@ struct Sources {
 }
 
 fn put_on_air(sources: &Sources, air: &Result<Air, String>, orders: &Receiver<Order>) {
-    while let Ok((mut what, mut at)) = orders.recv() {
-        if what == Some(What::Input) {
-            // One that is on air is let go of before it is opened anew.
-            air.iter().for_each(|air| air.play(None, at));
+    let mut desk = Desk { air, wanted: VecDeque::new() };
+    while let Ok(order) = orders.recv() {
+        desk.hear(order);
+        while let Some((what, at)) = desk.next(orders) {
+            if what == Some(What::Input) {
+                // One that is on air is let go of before it is opened anew.
+                desk.play(None, at);
+            }
+            let sound = what.as_ref().map(|what| sources.read(what)).transpose();
+            // What was asked for while a file was read is what counts.
+            if desk.next(orders).as_ref() != Some(&(what.clone(), at)) {
+                continue;
+            }
+            desk.wanted.pop_front();
+            let is_there = air.as_ref().map_err(Clone::clone);
+            let played = sound.and_then(|sound| is_there.map(|_| desk.play(sound, at)));
+            if let (Err(why), Some(what)) = (played, what) {
+                // Nobody goes on hearing what was before while the box says otherwise.
+                desk.play(None, at);
+                let _ = sources.reports.send(Input::NotOnAir { what, why });
+            }
         }
-        let mut sound = what.as_ref().map(|what| sources.read(what)).transpose();
-        // What was asked for while a file was read is the one that counts.
-        while let Some(later) = orders.try_iter().last() {
-            (what, at) = later;
-            sound = what.as_ref().map(|what| sources.read(what)).transpose();
+    }
+}
+
+/// What waits to be read.
+struct Desk<'a> {
+    air: &'a Result<Air, String>,
+    wanted: VecDeque<Wanted>,
+}
+
+impl Desk<'_> {
+    fn hear(&mut self, order: Order) {
+        match order {
+            Order::Play(wanted) => {
+                self.wanted.retain(|(_, at)| *at < wanted.1);
+                self.wanted.push_back(wanted);
+            }
+            Order::Stay => {
+                self.wanted.clear();
+                self.air.iter().for_each(Air::stay);
+            }
         }
-        let played = sound.and_then(|sound| {
-            air.as_ref().map_err(Clone::clone)?.play(sound, at);
-            Ok(())
-        });
-        if let (Err(why), Some(what)) = (played, what) {
-            // Nobody goes on hearing what was before while the box says otherwise.
-            air.iter().for_each(|air| air.play(None, at));
-            let _ = sources.reports.send(Input::NotOnAir { what, why });
+    }
+
+    /// What is to be read next, after all that was said by now.
+    fn next(&mut self, orders: &Receiver<Order>) -> Option<Wanted> {
+        orders.try_iter().for_each(|order| self.hear(order));
+        self.wanted.front().cloned()
+    }
+
+    fn play(&self, sound: Option<(TrackId, Sound)>, at: ShowTime) {
+        if let Ok(air) = self.air {
+            air.play(sound, at);
         }
     }
 }

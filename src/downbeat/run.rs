@@ -227,6 +227,7 @@ impl Stage {
             Effect::Timecode(course) => self.outputs.play_timecode(course),
             Effect::Listen(listening) => self.outputs.listen(listening),
             Effect::Air { what, at } => self.broadcast.play(what, at),
+            Effect::AirStays => self.broadcast.stay(),
             Effect::Tell { to, id, message } => self.crowd.tell(to, id, message),
             Effect::ShowRuns(runs) => self.keeper.show_runs(runs),
             Effect::Said(said) => self.note(Event::Said(said)),

@@ -355,13 +355,15 @@ pub enum Effect {
     Timecode(Course),
     /// Record what the microphone hears, and say where the chirps are.
     Listen(Listening),
-    /// Send this by peer connections; none is silence.
+    /// Send this by peer connections; none is silence. It takes the place of all that was to be heard from then on.
     Air {
         /// What, in place of what was.
         what: Option<Air>,
         /// When it is to be heard first; as soon after as can be.
         at: ShowTime,
     },
+    /// What goes out by peer connections goes on; nothing that was ordered and has not had its turn has one.
+    AirStays,
     /// Tell phones.
     Tell {
         /// Whom.

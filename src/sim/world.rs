@@ -18,7 +18,7 @@ use wire::capture::{self, talk::Line};
 use wire::solusync::{Calibrated, Message, NodeStatus};
 
 use crate::acoustics::Room;
-use crate::air::Air;
+use crate::air::{Air, Aired};
 use crate::card::{CardSpec, SimCard};
 use crate::ear::Ear;
 use crate::hall::Hall;
@@ -56,6 +56,8 @@ pub enum Event {
     Said(Said),
     /// Phones were told something.
     Told(To, Message),
+    /// From now on this is made for phones to hear live; none is silence.
+    Airs(Option<engine::show::Air>),
     /// A packet of another evening's live sound left, to be heard then.
     Aired(TrackId, ShowTime),
 }
@@ -112,7 +114,7 @@ pub struct World {
     card: Option<SimCard>,
     hall: Hall,
     ear: Ear,
-    air: Option<Air>,
+    air: Air,
     show_runs: bool,
     commands: u64,
     /// The talk with phones, where it is recorded.
@@ -137,7 +139,7 @@ impl World {
             card: None,
             hall: Hall::new(show, spec.seed, spec.start),
             ear: Ear::new(spec.seed),
-            air: None,
+            air: Air::new(),
             show_runs: false,
             commands: 0,
             tape: None,
@@ -319,7 +321,7 @@ impl World {
         let wake = self.engine.next_wake().map(|(at, _)| (at.max(self.now), Next::Wake));
         let phone = self.hall.next().map(|at| (at.max(self.now), Next::Phone));
         let ear = self.ear.next().map(|at| (at.max(self.now), Next::Ear));
-        let air = self.air.as_ref().and_then(Air::next).map(|at| (at.max(self.now), Next::Air));
+        let air = self.air.next().map(|at| (at.max(self.now), Next::Air));
         let sooner = |a: (ShowTime, Next), b: (ShowTime, Next)| if b.0 < a.0 { b } else { a };
         let frame = (self.rig.next(), Next::Frame);
         [wake, phone, ear, air, Some(frame)].into_iter().flatten().reduce(sooner).unwrap_or(frame)
@@ -392,10 +394,11 @@ impl World {
                 }
                 // Nobody in this world has a MIDI cable; LTC is in the sound.
                 Effect::Timecode(_) => {}
-                Effect::Air { what, .. } => {
+                Effect::Air { what, at } => {
                     let show = self.engine.show();
-                    self.air = what.and_then(|what| Air::begin(show, now, what));
+                    self.air.handle(show, now, what, at);
                 }
+                Effect::AirStays => self.air.stay(),
                 Effect::Listen(listening) => self.listen_for_chirps(listening),
                 Effect::Tell { to, id, message } => self.tell_phones(to, id, message),
             }
@@ -405,8 +408,13 @@ impl World {
     /// Peer connections are not simulated: what would leave by them is in the story.
     fn say_live(&mut self, at: ShowTime) {
         self.now = at;
-        let Some((packet, heard)) = self.air.as_mut().and_then(Air::take) else { return };
-        self.keep(Event::Aired(packet.track, heard));
+        let show = self.engine.show().clone();
+        while let Some(aired) = self.air.poll(&show, at) {
+            self.keep(match aired {
+                Aired::Turn(what) => Event::Airs(what),
+                Aired::Packet(track, heard) => Event::Aired(track, heard),
+            });
+        }
     }
 
     /// The guest hears the box's chirps; what the box hears of the guest's is known when all are over.

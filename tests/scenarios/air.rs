@@ -313,3 +313,46 @@ fn what_cannot_go_on_air_is_off_it_and_what_was_asked_for_since_stays() {
     assert_eq!(evening.said.iter().filter(|(said, _)| is_it(said)).count(), 1);
     assert!(matches!(evening.air(Some("piece")), Err(Refusal::NoSuchTrack { .. })));
 }
+
+#[test]
+fn sx11_a_stop_within_the_fade_that_ends_it_ends_it_at_once() {
+    let mut evening = Evening::of(
+        r#"
+[[list.cue]]
+number = 1
+air = "tone"
+[[list.cue]]
+number = 2
+stop = { cue = 1, fade = "20s" }
+"#,
+    );
+    evening.go();
+    evening.run(1.0);
+    evening.go();
+    evening.run(1.0);
+    evening.command(Command::Stop).expect("always");
+    assert_eq!(evening.sent[1..], [(None, 21.0), (None, 2.0)]);
+    evening.run(30.0);
+    assert_eq!(evening.told()[1..], [(None, None, 2.0)], "and never again");
+}
+
+#[test]
+fn sx11_what_one_cue_puts_on_air_is_heard_until_another_s_time_however_early_that_is_told() {
+    let mut evening = Evening::of(
+        r#"
+[[list.cue]]
+number = 1
+air = "tone"
+continue = "auto-continue"
+post_wait = "100ms"
+[[list.cue]]
+number = 2
+air = "track_001"
+"#,
+    );
+    evening.go();
+    evening.run(2.0);
+    assert_eq!(evening.sent, [(Some(Air::Tone), 0.3), (Some(track()), 0.4)]);
+    let told = [(some("tone"), some("1"), 0.3), (some("track_001"), some("2"), 0.4)];
+    assert_eq!(evening.told(), told);
+}

@@ -393,3 +393,123 @@ fn sx20_a_capture_whose_sound_is_damaged_is_named_by_check() {
     let expected = format!("could not read `captures/evening.dbl`: it is damaged at byte {whole}");
     assert!(show.is_none() && findings[0].contains(&expected), "{findings:?}");
 }
+
+/// What was live another evening, and a list of its own for what cues put on air.
+fn beside(lead: &str) -> String {
+    let air = r#"
+[[list]]
+name = "air"
+[[list.cue]]
+number = 10
+air = "tone"
+[[list.cue]]
+number = 11
+stop = { cue = 1 }
+"#;
+    format!("{AGAIN}{air}").replacen("[tracks]", &format!("[show]\nlead = {lead:?}\n[tracks]"), 1)
+}
+
+fn fire(world: &mut World, cue: &str) {
+    let cue = cue.parse().expect("a number");
+    world.command(Command::Fire { cue }).expect("it exists");
+}
+
+/// What was made live since `began`, and from when on, in milliseconds.
+fn turns(world: &World, began: ShowTime) -> Vec<(Option<String>, i64)> {
+    let turns = world.story.iter().filter_map(|story| match &story.event {
+        Event::Airs(what) => Some((what.as_ref().map(ToString::to_string), story.at)),
+        _ => None,
+    });
+    turns.map(|(what, at)| (what, (at - began).ns() / 1_000_000)).collect()
+}
+
+/// What the story said of it since `began`, by cues.
+fn told_of_air(world: &World, began: ShowTime) -> Vec<(Option<String>, i64)> {
+    let told = world.story.iter().filter_map(|story| match &story.event {
+        Event::Said(engine::told::Said::OnAir { what, .. }) => Some((what.clone(), story.at)),
+        _ => None,
+    });
+    told.map(|(what, at)| (what, (at - began).ns() / 1_000_000)).collect()
+}
+
+fn tone() -> Option<String> {
+    Some("tone".to_owned())
+}
+
+fn evening_on_air() -> Option<String> {
+    Some("captures/evening.dbl".to_owned())
+}
+
+#[test]
+fn sx20_what_was_live_another_evening_is_heard_until_a_cue_s_own_air_begins_and_ends_if_it_is_stopped_before()
+ {
+    for stops in [false, true] {
+        let mut world = hall(&beside("300ms"), sounding(1..8));
+        let began = play(&mut world);
+        world.run_until(began + Span::from_secs(3));
+        fire(&mut world, "10");
+        if stops {
+            fire(&mut world, "11");
+        }
+        world.run(Span::from_secs(3));
+        // The tone is heard 310 ms after its cue; what is heard before has left 260 ms ahead.
+        let last = *aired(&world, began).last().expect("it was on air");
+        assert_eq!(last, if stops { 3_260 } else { 3_280 - 20 + 0 }, "{stops}");
+        let turns = turns(&world, began);
+        assert_eq!(turns.last(), Some(&(tone(), 3_010)), "{turns:?}");
+        assert_eq!(turns.contains(&(None, 3_000)), stops, "{turns:?}");
+        assert_eq!(told_of_air(&world, began), [(tone(), 3_310)]);
+        assert_eq!(on_air(&world), tone());
+    }
+}
+
+#[test]
+fn sx20_a_pause_holds_what_was_live_and_the_cue_s_air_that_waits_to_take_its_place() {
+    let mut world = hall(&beside("300ms"), sounding(1..8));
+    let began = play(&mut world);
+    world.run_until(began + Span::from_secs(3));
+    fire(&mut world, "10");
+    world.run(Span::from_millis(5));
+    world.command(Command::Pause).expect("it runs");
+    world.run(Span::from_secs(4));
+    assert_eq!(turns(&world, began).last(), Some(&(None, 3_005)), "nothing in the pause");
+    assert_eq!(told_of_air(&world, began), []);
+    world.command(Command::Resume).expect("it is paused");
+    world.run(Span::from_secs(2));
+    let turns = turns(&world, began);
+    assert_eq!(turns[turns.len() - 2..], [(evening_on_air(), 7_005), (tone(), 7_010)]);
+    assert_eq!(told_of_air(&world, began), [(tone(), 7_310)], "later by the pause");
+}
+
+#[test]
+fn sx20_what_a_cue_has_on_air_already_is_heard_through_a_pause_and_what_it_replaced_stays_off() {
+    let mut world = hall(&beside("300ms"), sounding(1..8));
+    let began = play(&mut world);
+    world.run_until(began + Span::from_secs(3));
+    fire(&mut world, "10");
+    world.run(Span::from_millis(100));
+    world.command(Command::Pause).expect("it runs");
+    let heard = aired(&world, began);
+    assert_eq!(told_of_air(&world, began), [(tone(), 3_100)], "it has left for the phones");
+    world.run(Span::from_secs(4));
+    world.command(Command::Resume).expect("it is paused");
+    world.run(Span::from_secs(10));
+    assert_eq!(turns(&world, began).last(), Some(&(tone(), 3_010)));
+    assert_eq!((aired(&world, began), on_air(&world)), (heard, tone()));
+    assert_eq!(told_of_air(&world, began).len(), 1);
+}
+
+#[test]
+fn sx20_a_pause_before_an_evening_is_on_air_leaves_what_a_hand_put_there_until_it_begins() {
+    let mut world = hall(&beside("2s"), sounding(0..8));
+    world.command(Command::Air { what: tone() }).expect("it is always there");
+    let began = play(&mut world);
+    world.run(Span::from_secs(1));
+    world.command(Command::Pause).expect("it runs");
+    world.run(Span::from_secs(4));
+    assert_eq!(turns(&world, began).last().map(|it| &it.0), Some(&tone()), "it is live");
+    world.command(Command::Resume).expect("it is paused");
+    world.run(Span::from_secs(2));
+    assert_eq!(turns(&world, began).last(), Some(&(evening_on_air(), 3_700)));
+    assert_eq!(aired(&world, began)[..3], [4_000, 4_020, 4_040], "later by the pause");
+}

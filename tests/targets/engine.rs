@@ -282,7 +282,8 @@ impl Night {
             | Effect::ShowRuns(_)
             | Effect::Send { .. }
             | Effect::Timecode(_)
-            | Effect::Air { .. } => {}
+            | Effect::Air { .. }
+            | Effect::AirStays => {}
         }
     }
 

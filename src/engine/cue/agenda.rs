@@ -30,7 +30,7 @@ pub enum Event {
     /// The next cue comes by itself, and begins at `begin`.
     Next { after: RunId, place: CuePlace, begin: ShowTime, by: &'static str },
     /// What a cue put on air, or took off it, begins to be heard.
-    OnAir { cue: CueNumber },
+    OnAir { cue: CueNumber, what: Option<String> },
     /// A cue has ended.
     End { run: RunId },
     /// What a stop or a panic fades is through.
@@ -138,6 +138,17 @@ impl Agenda {
     /// Takes back what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
         self.dues.retain(|due| keep(&due.event));
+    }
+
+    /// Takes back such things that are due from then on.
+    pub fn forget(&mut self, from: ShowTime, such: impl Fn(&Event) -> bool) {
+        self.dues.retain(|due| due.at < from || !such(&due.event));
+    }
+
+    /// Takes such things that are due before then; all of them if there is no such time.
+    pub fn take(&mut self, until: Option<ShowTime>, such: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let is_it = |due: &mut Due| such(&due.event) && until.is_none_or(|until| due.at < until);
+        self.dues.extract_if(.., is_it).map(|due| due.event).collect()
     }
 
     /// After a pause: everything comes later.

@@ -209,7 +209,13 @@ impl Engine {
     }
 
     /// One output of a run gets its orders.
-    pub(super) fn order_output(&mut self, run: RunId, output: Output, begin: ShowTime) {
+    pub(super) fn order_output(
+        &mut self,
+        now: ShowTime,
+        run: RunId,
+        output: Output,
+        begin: ShowTime,
+    ) {
         let show = self.show.clone();
         let Some((place, tracking)) = self.run(run).map(|run| (run.place, run.tracking)) else {
             return;
@@ -218,9 +224,9 @@ impl Engine {
         match output {
             Output::Light => self.order_light(&cue, run, place, begin),
             Output::Sound => self.order_sound(&cue, run, begin),
-            Output::Phones => self.order_phones(&cue, run, begin),
+            Output::Phones => self.order_phones(now, &cue, run, begin),
             Output::Network => self.order_sends(&cue, begin),
-            Output::Air => self.order_air(&cue, place, begin),
+            Output::Air => self.order_air(now, &cue, place, begin),
         }
     }
 
@@ -268,7 +274,7 @@ impl Engine {
         self.sound_changed = true;
     }
 
-    fn order_phones(&mut self, cue: &Cue, run: RunId, at: ShowTime) {
+    fn order_phones(&mut self, now: ShowTime, cue: &Cue, run: RunId, at: ShowTime) {
         let Some(phones) = &cue.phones else { return };
         self.order_carried(cue, phones, at);
         if let Some(track) = &phones.track {
@@ -288,7 +294,7 @@ impl Engine {
         }
         if let Some(talk) = &phones.talk {
             let since = self.since(run, at);
-            self.begin_repeat(cue, run, talk, since);
+            self.begin_repeat(now, (cue, run), talk, since);
         }
         if let Some(message) = self.audience.show(phones, at) {
             let order = self.order(Some(cue.number), Output::Phones, What::Screen, at);
@@ -384,7 +390,7 @@ impl Engine {
             self.settle_captures();
             self.light_changed = true;
         }
-        self.repeat_ends(now, target);
+        self.take_run_off_air(now, target);
         self.agenda.retain(|event| !event.belongs_to(target));
         let ends = at + fade;
         self.agenda.add(ends, Event::End { run: target });
@@ -424,7 +430,7 @@ impl Engine {
     pub(super) fn end(&mut self, now: ShowTime, run: RunId) {
         let Some(index) = self.running.iter().position(|it| it.id == run) else { return };
         let ended = self.running.remove(index);
-        self.repeat_ends(now, run);
+        self.take_run_off_air(now, run);
         self.say(Said::Ended { cue: ended.number });
         self.light.forget(now);
         self.sound.forget(now);

@@ -78,7 +78,7 @@ pub struct Engine {
     show_runs: bool,
     light: light::Playback,
     desk: desk::Desk,
-    on_air: Option<air::OnAir>,
+    airing: air::Airing,
     air_lead: AirLead,
     sound: sound::Playback,
     audience: Audience,
@@ -167,7 +167,7 @@ impl Engine {
             show_runs: false,
             light: light::Playback::new(&show),
             desk: desk::Desk::default(),
-            on_air: None,
+            airing: air::Airing::default(),
             air_lead: AirLead::new(LIVE_DELAY),
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
@@ -306,7 +306,7 @@ impl Engine {
             blackout: self.desk.is_black(),
             parked: self.desk.parked(),
             blind: self.desk.seen_blindly(),
-            on_air: self.on_air.as_ref().map(|it| it.what.to_string()),
+            on_air: self.airing.latest().map(|it| it.what.to_string()),
             on_air_cue: self.on_air_by().map(|(_, cue)| cue.number),
             sealed: self.show.seal,
             delivery: self.delivery.glance(self.fixed_phone_lead()),
@@ -351,6 +351,7 @@ impl Engine {
         if self.paused.is_some() {
             return;
         }
+        self.airing.go_on(now);
         self.ring_alarms(now);
         self.ring_timecodes(now);
         while let Some(event) = self.agenda.take_due(now) {
@@ -362,7 +363,7 @@ impl Engine {
 
     fn happen(&mut self, now: ShowTime, event: Event) {
         match event {
-            Event::Order { run, output, begin } => self.order_output(run, output, begin),
+            Event::Order { run, output, begin } => self.order_output(now, run, output, begin),
             Event::Begin { run, by } => self.begins(run, by),
             Event::Act { run } => self.act(now, run),
             Event::Repeat { run, line, since } => self.repeat(now, run, line, since),
@@ -370,7 +371,7 @@ impl Engine {
                 self.fire(now, place, Firing { begin, tracking: Tracking::Own, late: false, by });
             }
             Event::End { run } => self.end(now, run),
-            Event::OnAir { cue } => self.is_on_air(cue),
+            Event::OnAir { cue, what } => self.is_on_air(cue, what),
             Event::FadedOut => self.faded_out(),
         }
     }
@@ -410,7 +411,7 @@ impl Engine {
                 Why::CueDue(self.show.lists[place.list].cues[place.index].number)
             }
             Event::End { run } => number(run).map_or(Why::ReceiptMissing, Why::CueEnds),
-            Event::OnAir { cue } => Why::CueDue(*cue),
+            Event::OnAir { cue, .. } => Why::CueDue(*cue),
             Event::FadedOut => Why::FadedOut,
         }
     }

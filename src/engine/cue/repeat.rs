@@ -1,21 +1,20 @@
 //! Tells phones again what they were told another evening (SX-20): each word as far ahead of its time as it was
 //! then. What they heard live is on air meanwhile, unless something else has been put there since.
 
-use units::{ShowTime, Span, TrackId};
+use units::{ShowTime, TrackId};
 
 use super::Engine;
 use super::agenda::{Event, RunId};
 use super::air::OnAir;
 use crate::order::{Output, What};
 use crate::show::{Air, Cue, CuePlace, PhoneTalk, Told};
-use crate::told::Effect;
 
 impl Engine {
     /// What here would have begun at `since`.
     pub(super) fn begin_repeat(
         &mut self,
-        cue: &Cue,
-        run: RunId,
+        now: ShowTime,
+        (cue, run): (&Cue, RunId),
         talk: &PhoneTalk,
         since: ShowTime,
     ) {
@@ -25,31 +24,8 @@ impl Engine {
         let place = self.run(run).map(|run| run.place);
         if let Some(cue) = place.filter(|_| talk.sound.is_some()) {
             let what = Air::Capture { file: talk.file.clone(), cue, since };
-            self.put_on_air(Some(OnAir { what, run: Some(run), by: None }), since);
+            self.put_on_air(now, Some(OnAir { what, run: Some(run), by: None }), since);
         }
-    }
-
-    /// A run is over, and with it what it has on air.
-    pub(super) fn repeat_ends(&mut self, now: ShowTime, run: RunId) {
-        if self.on_air.as_ref().is_some_and(|it| it.run == Some(run)) {
-            self.put_on_air(None, now);
-        }
-    }
-
-    /// What an evening has on air stands still.
-    pub(super) fn still_repeat(&mut self, now: ShowTime) {
-        if self.on_air.as_ref().is_some_and(|it| it.run.is_some()) {
-            self.effects.push_back(Effect::Air { what: None, at: now });
-        }
-    }
-
-    /// It goes on, so much later.
-    pub(super) fn run_repeat(&mut self, now: ShowTime, by: Span) {
-        let Some(OnAir { what, run: Some(_), .. }) = &mut self.on_air else { return };
-        if let Air::Capture { since, .. } = what {
-            *since += by;
-        }
-        self.effects.push_back(Effect::Air { what: Some(what.clone()), at: now });
     }
 
     pub(super) fn repeat(&mut self, now: ShowTime, run: RunId, line: usize, since: ShowTime) {

@@ -55,7 +55,7 @@ impl Engine {
         let at = now + self.sound_lead;
         self.sound.freeze(at);
         self.still_timecode(at);
-        self.still_repeat(now);
+        self.still_air(now);
         self.order(None, Output::Sound, What::Pause, at);
         let at = now + self.phone_lead();
         let order = self.order(None, Output::Phones, What::Pause, at);
@@ -91,7 +91,7 @@ impl Engine {
             self.tell_all(&order, message);
         }
         self.changed();
-        self.run_repeat(now, by);
+        self.run_air(now, by);
         self.timecode_after_pause(now);
         self.did("the show goes on", from)
     }
@@ -119,7 +119,7 @@ impl Engine {
         let message = self.audience.stop(None, at, fade);
         self.tell_all(&order, message);
         for run in std::mem::take(&mut self.running) {
-            self.repeat_ends(now, run.id);
+            self.take_run_off_air(now, run.id);
             self.say(Said::Ended { cue: run.number });
         }
         self.agenda.add(at + fade, Event::FadedOut);

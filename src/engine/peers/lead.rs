@@ -5,6 +5,8 @@
 
 use units::{ShowTime, Span};
 
+use crate::show::{Air, Show};
+
 /// What every browser expects of Opus (RFC 7874, 4).
 pub const PACKET: Span = Span::from_millis(20);
 /// From a packet that is whole to one that has left: no phone's network is to pay for it.
@@ -25,6 +27,18 @@ pub enum Made {
     Sound,
     /// Pictures, and the sound that belongs to them.
     Film,
+}
+
+impl Made {
+    /// What something on air is in a show.
+    pub fn of(what: &Air, show: &Show) -> Self {
+        let Air::Track(track) = what else { return Self::Sound };
+        let media = show.tracks.get(track).map(|media| &show.media[media.0]);
+        match media.is_some_and(|media| media.info.is_film()) {
+            true => Self::Film,
+            false => Self::Sound,
+        }
+    }
 }
 
 /// What is on air changes.

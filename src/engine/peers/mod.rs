@@ -11,6 +11,7 @@
 //! A connection that has fallen silent is offered a restart of ICE now and then, besides what the phone itself tries,
 //! and given up after a minute.
 
+mod coming;
 mod description;
 mod lead;
 mod pictures;
@@ -27,6 +28,7 @@ use wire::solusync::{self, MediaCodec, Message, Refusal, RefusalCode};
 use crate::asker::{self, Asker};
 use crate::phones::{Limits, RateWindow};
 
+pub use coming::{Coming, Waiting};
 use description::MEDIA_MAX;
 pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
 pub use lead::{AirLead, Change, FILM_AHEAD, Made, PACKET, Turn};

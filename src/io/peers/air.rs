@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use engine::peers::{AirLead, Change, FILM_AHEAD, Made, PACKET, Piece, Showing};
+use engine::peers::{AirLead, Change, Coming, FILM_AHEAD, Made, PACKET, Piece, Showing, Waiting};
 use engine::sound::Pcm;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
@@ -107,17 +107,16 @@ pub struct Air {
     lead: AirLead,
 }
 
-/// What is to be heard from a time on.
-struct Order {
-    at: ShowTime,
-    sound: Option<(TrackId, Sound)>,
+/// What becomes of what is on air.
+enum Order {
+    /// From a time on it is this.
+    Play { at: ShowTime, sound: Wanted },
+    /// It goes on.
+    Stay,
 }
 
-/// An order whose turn comes then.
-struct Turn {
-    at: MonoTime,
-    on_air: Option<OnAir>,
-}
+/// What is to be heard; none is silence.
+type Wanted = Option<(TrackId, Sound)>;
 
 struct OnAir {
     track: TrackId,
@@ -167,11 +166,20 @@ impl Air {
     }
 
     /// This, under that name, to be heard from that time on, or as soon after as can be; none is silence, for which
-    /// nothing is sent. What was ordered before and has not had its turn has none.
+    /// nothing is sent. What was ordered for then or later has no turn any more.
     pub fn play(&self, sound: Option<(TrackId, Sound)>, at: ShowTime) {
+        self.order(Order::Play { at, sound });
+    }
+
+    /// What is on air goes on; what was ordered and has not had its turn has none.
+    pub fn stay(&self) {
+        self.order(Order::Stay);
+    }
+
+    fn order(&self, order: Order) {
         if let Some(orders) = &self.orders {
             // A thread that is gone plays nothing.
-            let _ = orders.send(Order { at, sound });
+            let _ = orders.send(order);
         }
     }
 
@@ -205,15 +213,15 @@ struct Studio {
 
 impl Studio {
     fn run(mut self, orders: &Receiver<Order>) {
-        let (mut on_air, mut next): (Option<OnAir>, Option<Turn>) = (None, None);
+        let (mut on_air, mut coming): (Option<OnAir>, Coming<Wanted>) = (None, Coming::default());
         let mut again = None;
         loop {
             let now = self.setup.clock.mono_now();
-            if let Some(turn) = next.take_if(|it| it.at <= now) {
+            if let Some(turn) = coming.poll(self.setup.clock.show(now)) {
                 if on_air.is_none() {
                     self.catch_up();
                 }
-                (on_air, again) = (turn.on_air, Some(now));
+                (on_air, again) = (self.begin(turn), Some(now));
                 self.setup.hub.pictures_end();
             }
             if again.is_some_and(|it| it <= now) {
@@ -222,9 +230,12 @@ impl Studio {
                     self.setup.hub.pictures_end();
                 }
             }
-            let wakes = again.into_iter().chain(next.as_ref().map(|it| it.at)).min();
-            match self.hear(orders, wakes) {
-                Ok(order) => next = Some(self.turn_of(order, on_air.as_ref())),
+            let turn = coming.next_wake().map(|at| self.setup.clock.mono(at));
+            match self.hear(orders, again.into_iter().chain(turn).min()) {
+                Ok(Order::Play { at, sound }) => {
+                    self.line_up(at, sound, on_air.as_ref(), &mut coming)
+                }
+                Ok(Order::Stay) => coming.clear(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -244,21 +255,26 @@ impl Studio {
         }
     }
 
-    /// When what was ordered has to begin, or what is on air to end.
-    fn turn_of(&self, order: Order, before: Option<&OnAir>) -> Turn {
-        let clock = &self.setup.clock;
-        let before = before.map(|it| it.sound.made());
-        let after = order.sound.as_ref().map(|(_, sound)| sound.made());
-        let turn = Change { before, after }.turn(clock.now(), order.at, self.lead);
-        let begins = clock.mono(turn.begins);
-        let on_air = order.sound.map(|(track, sound)| OnAir {
-            track,
-            sound,
-            begins,
-            index: 0,
-            screening: Screening::default(),
-        });
-        Turn { at: clock.mono(turn.at), on_air }
+    /// Something is to be heard from a time on.
+    fn line_up(
+        &self,
+        at: ShowTime,
+        sound: Wanted,
+        on_air: Option<&OnAir>,
+        coming: &mut Coming<Wanted>,
+    ) {
+        let made = |it: &Wanted| it.as_ref().map(|(_, sound)| sound.made());
+        let before = coming.last().map_or(on_air.map(|it| it.sound.made()), made);
+        let change = Change { before, after: made(&sound) };
+        let turn = change.turn(self.setup.clock.now(), at, self.lead);
+        coming.handle(Waiting { at, turn, what: sound });
+    }
+
+    /// What was ordered has its turn.
+    fn begin(&self, turn: Waiting<Wanted>) -> Option<OnAir> {
+        let (track, sound) = turn.what?;
+        let begins = self.setup.clock.mono(turn.turn.begins);
+        Some(OnAir { track, sound, begins, index: 0, screening: Screening::default() })
     }
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
