@@ -173,8 +173,8 @@ impl Sources {
     fn tape(&self, what: &What, cue: CuePlace, since: ShowTime) -> Result<Sound, String> {
         let talk = self.show.at(cue).and_then(|cue| cue.phones.as_ref()?.talk.as_ref());
         let talk = talk.ok_or("there is no such capture")?;
-        let sound = talk.sound.clone().ok_or("no live sound is in it")?;
-        let tape = Box::new(Tape::new(sound, since));
+        let air = talk.air.clone().ok_or("nothing that was live is in it")?;
+        let tape = Box::new(Tape::new(air, since));
         Ok(Sound::Tape { tape, lost: self.lost(what) })
     }
 

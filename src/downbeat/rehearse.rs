@@ -127,6 +127,9 @@ fn journalled(event: &sim::Event) -> Option<Event> {
             Event::Account(Account::Received { receipt: receipt.clone() })
         }
         sim::Event::Said(said) => Event::Said(said.clone()),
-        sim::Event::Told(..) | sim::Event::Airs(..) | sim::Event::Aired(..) => return None,
+        sim::Event::Told(..)
+        | sim::Event::Airs(..)
+        | sim::Event::Aired(..)
+        | sim::Event::Shown(..) => return None,
     })
 }

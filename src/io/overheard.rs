@@ -1,4 +1,4 @@
-//! Brings the talk with phones, and what they hear live, to whoever records it. What finds no room is lost and counted:
+//! Brings the talk with phones, and what they hear and see live, to whoever records it. What finds no room is lost and counted:
 //! neither the engine's thread nor the one on air waits for anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,16 +7,36 @@ use std::sync::{Arc, Mutex};
 
 use engine::overheard::Ear;
 use units::{ShowTime, Span, TrackId};
-use wire::capture::talk::Line;
+use wire::capture::talk::{Line, Piece};
 
 /// Lines on their way; a thousand phones that report one order fit several times.
 const LINES: usize = 8192;
+/// Pieces of pictures on their way, each of some 30 kB at most.
+const PIECES: usize = 1024;
 
 /// Where a recording gets it from; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Overheard(Arc<Shared>);
 
-type Lines = SyncSender<(ShowTime, Line)>;
+/// Where lines come out.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    lines: Receiver<(ShowTime, Line)>,
+    pieces: Receiver<(ShowTime, Line)>,
+}
+
+impl Heard {
+    /// All that have come, each kind in its order.
+    pub fn drain(&self) -> impl Iterator<Item = (ShowTime, Line)> {
+        self.lines.try_iter().chain(self.pieces.try_iter())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Lines {
+    lines: SyncSender<(ShowTime, Line)>,
+    pieces: SyncSender<(ShowTime, Line)>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -29,11 +49,13 @@ struct Shared {
 
 impl Overheard {
     /// Everything from now on, until the receiver is dropped.
-    pub(crate) fn begin(&self) -> Receiver<(ShowTime, Line)> {
+    pub(crate) fn begin(&self) -> Heard {
         let (lines, heard) = sync_channel(LINES);
-        *self.0.lines.lock().expect("nobody panics while holding it") = Some(lines);
+        let (pieces, seen) = sync_channel(PIECES);
+        let lines = Some(Lines { lines, pieces });
+        *self.0.lines.lock().expect("nobody panics while holding it") = lines;
         self.0.begun.fetch_add(1, Relaxed);
-        heard
+        Heard { lines: heard, pieces: seen }
     }
 
     /// Lines that recordings had no room for.
@@ -70,6 +92,15 @@ impl Tap {
         }
     }
 
+    /// A piece of a live picture left that is seen at `seen`; none of it where it was sealed.
+    pub fn picture(&mut self, seen: ShowTime, track: &TrackId, piece: Piece, data: Option<&[u8]>) {
+        self.follow();
+        if self.lines.is_some() {
+            let (track, data) = (track.clone(), data.map(<[u8]>::to_vec));
+            self.say(seen + piece.earlier, Line::Picture { track, piece, data });
+        }
+    }
+
     /// Leads to the latest recording from now on; whether it led to none or another.
     fn follow(&mut self) -> bool {
         let begun = self.shared.begun.load(Relaxed);
@@ -83,7 +114,11 @@ impl Tap {
 
     fn say(&mut self, at: ShowTime, line: Line) {
         let Some(lines) = &self.lines else { return };
-        match lines.try_send((at, line)) {
+        let way = match line {
+            Line::Picture { .. } => &lines.pieces,
+            _ => &lines.lines,
+        };
+        match way.try_send((at, line)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.shared.lost.fetch_add(1, Relaxed);

@@ -60,6 +60,8 @@ pub enum Event {
     Airs(Option<engine::show::Air>),
     /// A packet of another evening's live sound left, to be heard then.
     Aired(TrackId, ShowTime),
+    /// A piece of another evening's live pictures did, to be seen then.
+    Shown(TrackId, capture::talk::Piece, ShowTime),
 }
 
 /// An event with its time.
@@ -413,6 +415,7 @@ impl World {
             self.keep(match aired {
                 Aired::Turn(what) => Event::Airs(what),
                 Aired::Packet(track, heard) => Event::Aired(track, heard),
+                Aired::Piece(track, piece, seen) => Event::Shown(track, piece, seen),
             });
         }
     }

@@ -6,7 +6,7 @@
 //! | octets | head |
 //! |---|---|
 //! | 0..4 | `DBLC` |
-//! | 4 | version: 1, or 3 where there is talk in it; 2 is talk without sound |
+//! | 4 | version: 1, or 4 where there is talk in it; 2 is talk without sound, 3 without pictures |
 //! | 5 | 0 |
 //! | 6..14 | show time at position 0, TAI nanoseconds, signed |
 //! | 14..16 | how many universes |
@@ -49,8 +49,10 @@ mod field {
 const VERSION: u8 = 1;
 /// Of captures that have talk, and no sound.
 const VERSION_TALK: u8 = 2;
-/// Of those that may have both.
+/// Of those that may have sound, and no pictures.
 const VERSION_SOUND: u8 = 3;
+/// Of those that may have all of it.
+const VERSION_PICTURES: u8 = 4;
 /// So many like ones in a row are shorter as one octet and a count, whatever stands beside them.
 const REPEAT_MIN: usize = 4;
 /// Two unchanged slots or fewer between changes are shorter as changes.
@@ -65,7 +67,7 @@ pub enum CaptureError {
     #[error("it is no capture: it does not begin with DBLC")]
     Magic,
     /// Written by a newer Downbeat.
-    #[error("it is a capture of version {0}; this Downbeat reads versions 1 to 3")]
+    #[error("it is a capture of version {0}; this Downbeat reads versions 1 to 4")]
     Version(u8),
     /// Cut before its first record, or damaged there.
     #[error("its head is broken")]
@@ -155,7 +157,7 @@ pub struct Writer {
     at: Span,
     scratch: Vec<u8>,
     talk: Option<talk::Names>,
-    sounds: talk::Pace,
+    pace: talk::Pace,
 }
 
 impl Writer {
@@ -174,7 +176,7 @@ impl Writer {
         head.universes.dedup();
         let title = fitting(&head.title);
         out.extend(MAGIC);
-        out.extend([if talk.is_some() { VERSION_SOUND } else { VERSION }, 0]);
+        out.extend([if talk.is_some() { VERSION_PICTURES } else { VERSION }, 0]);
         out.extend(head.began.ns().to_le_bytes());
         out.extend((head.universes.len() as u16).to_le_bytes());
         out.extend((title.len() as u16).to_le_bytes());
@@ -182,13 +184,13 @@ impl Writer {
         out.extend(head.universes.iter().flat_map(|it| it.number().to_le_bytes()));
         let last = vec![None; head.universes.len()];
         let universes = head.universes;
-        let (began, scratch, sounds) = (head.began, Vec::new(), talk::Pace::default());
-        Self { universes, last, began, at: Span::ZERO, scratch, talk, sounds }
+        let (began, scratch, pace) = (head.began, Vec::new(), talk::Pace::default());
+        Self { universes, last, began, at: Span::ZERO, scratch, talk, pace }
     }
 
     /// What phones were told, heard, or one said at `at`. Nothing is written by a writer without talk, of what is too
-    /// long, of what belongs to something that was told before the capture began, or of sound that comes too
-    /// late, or begins within other sound.
+    /// long, of what belongs to something that was told before the capture began, of sound and pictures that come too
+    /// late, of sound that begins within other sound, or of pictures that do not follow each other.
     pub fn talk(&mut self, at: ShowTime, line: &Line, out: &mut Vec<u8>) {
         let Some(mut names) = self.talk.take() else { return };
         if let Some(phone) = names.stranger(line) {
@@ -200,7 +202,8 @@ impl Writer {
 
     fn line(&mut self, at: ShowTime, line: &Line, names: &mut talk::Names, out: &mut Vec<u8>) {
         let place = at - self.began;
-        if matches!(line, Line::Sound { .. }) && (place < self.at || !self.sounds.admit(place)) {
+        let is_live = matches!(line, Line::Sound { .. } | Line::Picture { .. });
+        if is_live && (place < self.at || !self.pace.admit_line(place, line)) {
             return;
         }
         let mut content = Vec::new();
@@ -322,7 +325,7 @@ pub struct Reader<R> {
     content: Vec<u8>,
     is_cut: bool,
     is_over: bool,
-    sounds: talk::Pace,
+    pace: talk::Pace,
 }
 
 /// A place between two records, from which reading can go on.
@@ -357,13 +360,13 @@ impl<R: Read> Reader<R> {
         Ok(Self { has_talk, ..Self::resume(head, begin, bytes) })
     }
 
-    /// Goes on at a place of a capture whose head is known, for its light or its sound alone; `bytes` are those from
+    /// Goes on at a place of a capture whose head is known, for its light or what was live alone; `bytes` are those from
     /// there on.
     pub fn resume(head: Head, place: Place, bytes: R) -> Self {
         let Place { offset: next, at, slots } = place;
-        let (content, has_talk, sounds) = (Vec::new(), true, talk::Pace::default());
+        let (content, has_talk, pace) = (Vec::new(), true, talk::Pace::default());
         let (is_cut, is_over) = (false, false);
-        Self { head, bytes, has_talk, next, at, slots, content, is_cut, is_over, sounds }
+        Self { head, bytes, has_talk, next, at, slots, content, is_cut, is_over, pace }
     }
 
     /// Whether what phones were told, heard and said is in it.
@@ -423,9 +426,7 @@ impl<R: Read> Reader<R> {
             }
             Some(Taken::Talk { kind, from }) => {
                 let talk = talk::read(kind, &self.content[from..]);
-                let is_in_order =
-                    |talk: &Talk| !matches!(talk, Talk::Sound(_)) || self.sounds.admit(at);
-                talk.filter(is_in_order).map(|talk| Record::Talk { at, talk })
+                talk.filter(|talk| self.pace.admit(at, talk)).map(|talk| Record::Talk { at, talk })
             }
             None => None,
         };
@@ -490,7 +491,8 @@ fn named_len(fixed: &[u8]) -> Result<usize, CaptureError> {
         return Err(CaptureError::Magic);
     }
     let fixed = fixed.get(..field::END).ok_or(CaptureError::Head)?;
-    if ![VERSION, VERSION_TALK, VERSION_SOUND].contains(&fixed[field::VERSION]) {
+    let known = [VERSION, VERSION_TALK, VERSION_SOUND, VERSION_PICTURES];
+    if !known.contains(&fixed[field::VERSION]) {
         return Err(CaptureError::Version(fixed[field::VERSION]));
     }
     let two =

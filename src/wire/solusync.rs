@@ -22,6 +22,7 @@ use crate::output::{
 };
 
 pub use calibrated::{Calibrated, ClockCorrection, Estimate};
+pub(crate) use media_data::{DURATION_MAX, INDEX_MAX, PARTS_MAX};
 pub use media_data::{MediaCodec, MediaData, MediaUntaken, MediaWanted};
 
 /// The version this room speaks.

@@ -11,7 +11,7 @@ use tools::caller::Caller;
 use tools::listener::{Ear, Heard, apart, listen, lost};
 use units::{ShowTime, Span};
 use uuid::Uuid;
-use wire::capture::talk::Talk;
+use wire::capture::talk::{Piece, Talk};
 use wire::capture::{Reader, Record};
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
 
@@ -211,19 +211,11 @@ async fn sx20_live_sound_is_recorded_as_it_leaves_and_heard_again_at_its_times()
 
 /// In a second run a cue plays what was recorded.
 async fn play_again(the_box: &mut TheBox, packets: &[Packet]) {
-    let show = the_box.place.path("show.toml");
-    let text = std::fs::read_to_string(&show).expect("ours");
-    let again = "\n[[list.cue]]\nnumber = 77\nphones = { capture = \"evening.dbl\" }\n";
-    std::fs::write(&show, text + again).expect("ours");
-    the_box.restart();
+    run_with_what_was_recorded(the_box);
     let phone = call(the_box, &[MediaCodec::Opus]).await;
     assert!(the_box.ask(&["fire", "77"]).status.success());
     let heard = chunks(&phone, 60).await;
-    let orders = the_box.ask_json(&["receipts"]);
-    let orders = orders["orders"].as_array().expect("a list");
-    let order =
-        orders.iter().find(|it| it["order"]["what"]["do"] == "capture").expect("it is ordered");
-    let began = ShowTime::from_ns(order["order"]["at_tai_ns"].as_i64().expect("a time"));
+    let began = began_again(the_box);
     for ((at, opus), chunk) in packets.iter().zip(&heard) {
         assert_eq!((&chunk.track_id.0[..], Some(&chunk.data)), ("tone", opus.as_ref()));
         assert!(off(chunk, began + *at) < Span::from_micros(2), "at its time");
@@ -237,6 +229,100 @@ async fn play_again(the_box: &mut TheBox, packets: &[Packet]) {
         left += 1;
     }
     assert!(left < packets.len(), "{left} of {} had left when it stopped", packets.len());
+}
+
+/// Starts it again with a cue 77 that plays what was recorded.
+fn run_with_what_was_recorded(the_box: &mut TheBox) {
+    let show = the_box.place.path("show.toml");
+    let text = std::fs::read_to_string(&show).expect("ours");
+    let again = "\n[[list.cue]]\nnumber = 77\nphones = { capture = \"evening.dbl\" }\n";
+    std::fs::write(&show, text + again).expect("ours");
+    the_box.restart();
+}
+
+/// When what was recorded begins there.
+fn began_again(the_box: &TheBox) -> ShowTime {
+    let orders = the_box.ask_json(&["receipts"]);
+    let orders = orders["orders"].as_array().expect("a list");
+    let order =
+        orders.iter().find(|it| it["order"]["what"]["do"] == "capture").expect("it is ordered");
+    ShowTime::from_ns(order["order"]["at_tai_ns"].as_i64().expect("a time"))
+}
+
+/// When it is seen, which piece it is, and its octets.
+type Shot = (Span, Piece, Vec<u8>);
+
+/// Live pictures in a capture, which may still be written, and when that began.
+fn recorded_pictures(file: &Path) -> (ShowTime, Vec<Shot>) {
+    let bytes = std::fs::read(file).unwrap_or_default();
+    let Ok(mut reader) = Reader::new(&bytes[..]) else { return (ShowTime::ZERO, Vec::new()) };
+    let mut shots = Vec::new();
+    while let Some(record) = reader.next_record().expect("no damage") {
+        if let Record::Talk { at, talk: Talk::Picture(it) } = record {
+            let data = it.data.expect("nothing is sealed").to_vec();
+            shots.push((at - it.piece.earlier, it.piece, data));
+        }
+    }
+    (reader.head().began, shots)
+}
+
+/// So many pieces of pictures; what is heard meanwhile is passed over.
+async fn pieces(caller: &Caller, count: usize) -> Vec<MediaData> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let (_, chunk) = chunk(caller).await;
+        seen.extend(Some(chunk).filter(|it| it.codec.has_pictures()));
+    }
+    seen
+}
+
+/// Whether each is what was recorded under its number, octet for octet and at its time.
+fn are_as_recorded(seen: &[MediaData], (began, shots): (ShowTime, &[Shot])) {
+    for chunk in seen {
+        let (at, piece, data) = &shots[chunk.chunk_index as usize];
+        assert_eq!((&chunk.track_id.0[..], &chunk.data), ("film", data));
+        let how = (chunk.codec, chunk.is_keyframe, chunk.parts_left);
+        assert_eq!(how, (piece.codec, piece.is_key, piece.parts_left));
+        assert!((chunk.duration - piece.lasts).abs() < Span::from_micros(2));
+        assert!(off(chunk, began + *at) < Span::from_micros(2), "it is when it is seen");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sx20_a_film_that_was_live_is_recorded_as_it_left_and_seen_again_octet_for_octet_at_its_times()
+ {
+    const TAKEN: [MediaCodec; 2] = [MediaCodec::Opus, MediaCodec::Vp9];
+    let mut the_box = with_film(Place::new(), "opus.webm").run();
+    let file = the_box.place.path("evening.dbl");
+    let recorder = the_box.record(&file, &["--phones"]);
+    let phone = call(&the_box, &TAKEN).await;
+    assert!(the_box.ask(&["air", "film"]).status.success());
+    let seen = pieces(&phone, 60).await;
+    while recorded_pictures(&file).1.len() < 250 {
+        std::thread::yield_now();
+    }
+    let told = recorder.end();
+    let (began, shots) = recorded_pictures(&file);
+    are_as_recorded(&seen, (began, &shots));
+    let pictures = &told["phones"]["pictures"];
+    assert_eq!((&pictures[0]["track"], &pictures[0]["kept"]), (&"film".into(), &true.into()));
+    assert_eq!(pictures[0]["from_ns"], shots[0].0.ns());
+    let listed = the_box.ask(&["record", "--list", file.to_str().expect("ours")]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("film seen live") && listed.contains("film heard live"), "{listed}");
+
+    run_with_what_was_recorded(&mut the_box);
+    let phone = call(&the_box, &TAKEN).await;
+    assert!(the_box.ask(&["fire", "77"]).status.success());
+    let again = pieces(&phone, 60).await;
+    let began = began_again(&the_box);
+    assert!(again[0].is_keyframe && again[0].chunk_index == 0);
+    are_as_recorded(&again, (began, &shots));
+    let late = call(&the_box, &TAKEN).await;
+    let joined = pieces(&late, 12).await;
+    assert!(joined[0].is_keyframe, "all from the last key frame on");
+    are_as_recorded(&joined, (began, &shots));
+    assert!(joined.windows(2).all(|two| two[1].chunk_index == two[0].chunk_index + 1));
 }
 
 /// A box whose input is alsa-lib's `file` device: a tone, for ever as far as the test goes.

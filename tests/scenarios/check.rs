@@ -43,6 +43,7 @@ impl Source for Folder {
         };
         let seed = match path {
             "captures/overture.dbl" => bytes("two-universes.txt"),
+            "captures/sealed.dbl" => bytes("live-sealed.txt"),
             "captures/cut.dbl" => bytes("cut-in-a-record.txt"),
             "captures/damaged.dbl" => bytes("broken-run-beyond-512.txt"),
             "captures/carol.fseq" => bytes("zstd-2.1-sparse.fseq"),

@@ -22,7 +22,7 @@ impl Engine {
         self.order(Some(cue.number), Output::Phones, what, since);
         self.plan_repeat(talk, run, 0, since);
         let place = self.run(run).map(|run| run.place);
-        if let Some(cue) = place.filter(|_| talk.sound.is_some()) {
+        if let Some(cue) = place.filter(|_| talk.air.is_some()) {
             let what = Air::Capture { file: talk.file.clone(), cue, since };
             self.put_on_air(now, Some(OnAir { what, run: Some(run), by: None }), since);
         }

@@ -32,12 +32,19 @@ pub enum Made {
 impl Made {
     /// What something on air is in a show.
     pub fn of(what: &Air, show: &Show) -> Self {
-        let Air::Track(track) = what else { return Self::Sound };
-        let media = show.tracks.get(track).map(|media| &show.media[media.0]);
-        match media.is_some_and(|media| media.info.is_film()) {
-            true => Self::Film,
-            false => Self::Sound,
-        }
+        let has_pictures = match what {
+            Air::Tone | Air::Input => false,
+            Air::Track(track) => {
+                let media = show.tracks.get(track).map(|media| &show.media[media.0]);
+                media.is_some_and(|media| media.info.is_film())
+            }
+            Air::Capture { cue, .. } => {
+                let talk = show.at(*cue).and_then(|cue| cue.phones.as_ref()?.talk.as_ref());
+                let air = talk.and_then(|talk| talk.air.as_ref());
+                air.is_some_and(|air| air.has_pictures())
+            }
+        };
+        if has_pictures { Self::Film } else { Self::Sound }
     }
 }
 

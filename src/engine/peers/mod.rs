@@ -16,6 +16,7 @@ mod description;
 mod lead;
 mod pictures;
 mod places;
+mod replay;
 mod retelling;
 mod showing;
 
@@ -34,6 +35,7 @@ pub use description::{DESCRIPTION_MAX, ufrag, without_candidates};
 pub use lead::{AirLead, Change, FILM_AHEAD, Made, PACKET, Turn};
 pub use pictures::{Backlog, Piece, Reel};
 pub use places::{Address, places};
+pub use replay::{Replay, Replayed};
 pub use retelling::Retelling;
 pub use showing::{Moment, Showing};
 

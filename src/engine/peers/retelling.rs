@@ -36,6 +36,11 @@ impl Retelling {
         self.since + place
     }
 
+    /// Then, or when what leaves first does.
+    pub fn begun(&self, at: ShowTime) -> ShowTime {
+        at.max(self.from)
+    }
+
     /// When it leaves; none if it comes too late.
     pub fn due(&self, now: ShowTime, place: Span) -> Option<ShowTime> {
         let due = self.heard(place) - self.ahead;

@@ -77,6 +77,8 @@ codes! {
     CAPTURE_UNREADABLE = "capture-unreadable";
     /// A recording of light that was cut off while it was written (warning).
     CAPTURE_CUT = "capture-cut";
+    /// Something that was live when it was recorded was sealed, and is not in it.
+    CAPTURE_SEALED = "capture-sealed";
     /// A universe or channel that is to be played and was not recorded.
     NOT_IN_CAPTURE = "not-in-capture";
     /// A sound that begins after its end.

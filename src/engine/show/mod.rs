@@ -42,5 +42,5 @@ pub use footage::{FOOTAGE_MAX, Footage, Opening, Reel};
 pub use load::{Loaded, Source, load};
 pub use masters::{GRAND, find as find_master};
 pub use model::*;
-pub use talk::{PhoneTalk, RecordedPacket, RecordedSound, SoundReader, TalkLine, Told};
+pub use talk::{AirReader, PhoneTalk, Recorded, RecordedAir, RecordedPacket, TalkLine, Told};
 pub use track::{aired, tracked};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use units::{ShowTime, Span, TrackId, WireTime};
-use wire::capture::talk::Talk;
+use wire::capture::talk::{Piece, Stretch, Talk};
 use wire::capture::{Head, Place, Reader, Record};
 use wire::solusync::{self, MediaControl, Message, Screen};
 use wire::stored::{Passage, Passages, Stored};
@@ -18,8 +18,12 @@ use crate::reader::{Node, Read, Report, Table, code};
 
 /// What it may take in memory, as it stands in the file: some 50,000 orders.
 const TALK_MAX: usize = 16 << 20;
-/// Sound is read from every so often: no more is passed over in a jump.
+/// What was live is read from every so often: no more is passed over in a jump.
 const PLACES_APART: Span = Span::from_secs(10);
+/// Key frames that are found again lie so far apart: who comes in in the middle gets so much more at once.
+const KEYS_APART: Span = Span::from_secs(1);
+/// Octets that are passed over to begin with a key frame; where it is further back, pictures begin with the next.
+const KEY_BEFORE_MAX: u64 = 3 << 20;
 
 /// What phones were told, from the beginning of a capture on.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,63 +36,128 @@ pub struct PhoneTalk {
     pub length: Span,
     /// In order.
     pub lines: Vec<TalkLine>,
-    /// What was heard live; none if nothing was, or nothing that can be heard again.
-    pub sound: Option<Arc<RecordedSound>>,
+    /// What was heard and seen live; none if nothing was, or nothing that can be again.
+    pub air: Option<Arc<RecordedAir>>,
 }
 
-/// Live sound of a capture, which stays where it is and is read while it plays.
-pub struct RecordedSound {
+/// What was live in a capture, which stays where it is and is read while it plays.
+pub struct RecordedAir {
     stored: Arc<dyn Stored>,
     head: Head,
-    /// Where reading can begin: octets before it, and the time there; ascending.
+    marks: Marks,
+}
+
+/// Where reading can begin, and what was on air when.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Octets before a place, and the time there; ascending.
     places: Vec<(u64, Span)>,
+    /// The same of key frames, and when they are seen.
+    keys: Vec<((u64, Span), Span)>,
+    /// What was heard, and what was seen.
+    sound: Vec<Stretch>,
+    pictures: Vec<Stretch>,
 }
 
 /// Reads it, packet by packet.
-pub struct SoundReader(Reader<Passages>);
+pub struct AirReader(Reader<Passages>);
 
-/// A packet of Opus that was on air.
+/// Something that was on air.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedPacket {
-    /// When a decoder's first sample is heard, since the capture's beginning.
+    /// Since the capture's beginning: when a decoder's first sample is heard, or as [`Piece::earlier`] has it.
     pub at: Span,
     /// What it was called.
     pub track: TrackId,
-    /// 20 ms of it.
-    pub opus: Vec<u8>,
+    /// What.
+    pub what: Recorded,
 }
 
-impl RecordedSound {
-    /// From the last place before `place` on.
-    pub fn read_from(&self, place: Span) -> SoundReader {
-        let index = self.places.partition_point(|(_, at)| *at <= place).saturating_sub(1);
-        let (offset, at) = self.places.get(index).copied().unwrap_or((u64::MAX, Span::ZERO));
+/// What may have been on air.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// 20 ms of Opus.
+    Sound(Vec<u8>),
+    /// A piece of a picture.
+    Picture(Piece, Vec<u8>),
+}
+
+impl RecordedAir {
+    /// From the last place before `place` on, or from the key frame of the picture that is seen there.
+    pub fn read_from(&self, place: Span) -> AirReader {
+        let (offset, at) = self.marks.before(place).unwrap_or((u64::MAX, Span::ZERO));
         let place = Place { offset, at, slots: vec![None; self.head.universes.len()] };
         let bytes = Passage::new(self.stored.clone(), offset, u64::MAX);
-        SoundReader(Reader::resume(self.head.clone(), place, bytes))
+        AirReader(Reader::resume(self.head.clone(), place, bytes))
+    }
+
+    /// Whether there are pictures in it.
+    pub fn has_pictures(&self) -> bool {
+        !self.marks.keys.is_empty()
     }
 }
 
-impl fmt::Debug for RecordedSound {
+impl Marks {
+    /// What stands between two places of the file.
+    fn take_in(&mut self, before: (u64, Span), record: &Record) {
+        let at = record.at();
+        let Record::Talk { talk, .. } = record else { return };
+        let is_kept = match talk {
+            Talk::Sound(it) => {
+                Stretch::add(&mut self.sound, at, it);
+                it.opus.is_some()
+            }
+            Talk::Picture(it) => {
+                Stretch::add_picture(&mut self.pictures, at, it);
+                let is_far = self.keys.last().is_none_or(|(_, last)| at - *last >= KEYS_APART);
+                if it.piece.is_key && it.data.is_some() && is_far {
+                    self.keys.push((before, at));
+                }
+                it.data.is_some()
+            }
+            _ => return,
+        };
+        if is_kept && self.places.last().is_none_or(|(_, last)| at - *last >= PLACES_APART) {
+            self.places.push(before);
+        }
+    }
+
+    fn before(&self, place: Span) -> Option<(u64, Span)> {
+        let before = self.places.partition_point(|(_, at)| *at <= place);
+        let from = *self.places.get(before.saturating_sub(1))?;
+        let on = self.pictures.iter().find(|it| it.from <= place && place < it.until);
+        let keys = self.keys.partition_point(|(_, at)| *at <= place);
+        let key = self.keys[..keys].last().filter(|(_, at)| on.is_some_and(|on| on.from <= *at));
+        let near = key.filter(|(key, _)| key.0 + KEY_BEFORE_MAX > from.0);
+        Some(near.map_or(from, |(key, _)| *key))
+    }
+
+    /// Sealed, and so not to be heard or seen again.
+    fn sealed(&self) -> impl Iterator<Item = &Stretch> {
+        self.sound.iter().chain(&self.pictures).filter(|it| !it.is_kept)
+    }
+}
+
+impl fmt::Debug for RecordedAir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordedSound").field("places", &self.places).finish_non_exhaustive()
+        f.debug_struct("RecordedAir").field("marks", &self.marks).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for SoundReader {
+impl fmt::Debug for AirReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoundReader").field("at", &self.0.at()).finish_non_exhaustive()
+        f.debug_struct("AirReader").field("at", &self.0.at()).finish_non_exhaustive()
     }
 }
 
-/// Another sound is never the same, whatever is in it.
-impl PartialEq for RecordedSound {
+/// Another one is never the same, whatever is in it.
+impl PartialEq for RecordedAir {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl SoundReader {
+impl AirReader {
     /// The next packet; none at the end.
     ///
     /// # Errors
@@ -96,10 +165,16 @@ impl SoundReader {
     #[expect(clippy::should_implement_trait, reason = "it may fail, once")]
     pub fn next(&mut self) -> Result<Option<RecordedPacket>, String> {
         while let Some(record) = self.0.next_record().map_err(|error| error.to_string())? {
-            let Record::Talk { at, talk: Talk::Sound(it) } = record else { continue };
-            let Some(opus) = it.opus else { continue };
-            let track = TrackId(it.track.to_owned());
-            return Ok(Some(RecordedPacket { at, track, opus: opus.to_vec() }));
+            let Record::Talk { at, talk } = record else { continue };
+            let (track, what) = match talk {
+                Talk::Sound(it) => (it.track, it.opus.map(|it| Recorded::Sound(it.to_vec()))),
+                Talk::Picture(it) => {
+                    (it.track, it.data.map(|data| Recorded::Picture(it.piece, data.to_vec())))
+                }
+                _ => continue,
+            };
+            let Some(what) = what else { continue };
+            return Ok(Some(RecordedPacket { at, track: TrackId(track.to_owned()), what }));
         }
         Ok(None)
     }
@@ -176,8 +251,9 @@ pub fn read(phones: &Table, known: &Known) -> Option<Arc<PhoneTalk>> {
         return None;
     };
     match talk(&file, known) {
-        Ok((talk, is_cut)) => {
+        Ok((talk, sealed, is_cut)) => {
             warn(report, node, (&talk, is_cut), known);
+            warn_sealed(report, node, &talk.file, &sealed);
             Some(Arc::new(talk))
         }
         Err(why) => {
@@ -202,7 +278,23 @@ fn warn(report: &Report, node: &Node, (talk, is_cut): (&PhoneTalk, bool), known:
     }
 }
 
-fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
+/// What was sealed is not in the file: nobody is to wait for it before doors.
+fn warn_sealed(report: &Report, node: &Node, file: &str, sealed: &[Stretch]) {
+    let Some(first) = sealed.first() else { return };
+    let more = match sealed.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let message = format!(
+        "`{file}` keeps no `{}` of {} to {}{more}: it was sealed, and nothing of it will be on air",
+        first.track, first.from, first.until
+    );
+    let help = "`downbeat record --list FILE` says what is in it".to_owned();
+    report.warn(node.spot, code::CAPTURE_SEALED, message, Some(help));
+}
+
+/// With what was sealed, and whether it is cut.
+fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, Vec<Stretch>, bool), String> {
     let stored = known.captures.open(file)?;
     let mut reader = Reader::new(Passage::new(stored.clone(), 0, u64::MAX))
         .map_err(|error| error.to_string())?;
@@ -211,7 +303,7 @@ fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
             "nothing that phones were told is in it: `downbeat record --phones` keeps it".into()
         );
     }
-    let (head, mut places) = (reader.head().clone(), Vec::new());
+    let (head, mut marks) = (reader.head().clone(), Marks::default());
     let began = head.began;
     let (mut lines, mut octets, mut length) = (Vec::new(), 0, Span::ZERO);
     loop {
@@ -219,10 +311,7 @@ fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
         let record = reader.next_record().map_err(|error| error.to_string())?;
         let Some(record) = record else { break };
         length = record.at();
-        if is_heard(&record) && places.last().is_none_or(|(_, last)| length - *last >= PLACES_APART)
-        {
-            places.push(before);
-        }
+        marks.take_in(before, &record);
         let Record::Talk { at, talk: Talk::Told { text } } = record else { continue };
         octets += text.len();
         if octets > TALK_MAX {
@@ -236,11 +325,8 @@ fn talk(file: &str, known: &Known) -> Result<(PhoneTalk, bool), String> {
         lines.push(TalkLine { at, told });
     }
     let is_cut = reader.is_cut();
-    let sound = (!places.is_empty()).then(|| Arc::new(RecordedSound { stored, head, places }));
-    Ok((PhoneTalk { file: file.to_owned(), began, length, lines, sound }, is_cut))
-}
-
-/// Whether it is sound that can be heard again.
-fn is_heard(record: &Record) -> bool {
-    matches!(record, Record::Talk { talk: Talk::Sound(it), .. } if it.opus.is_some())
+    let sealed = marks.sealed().cloned().collect();
+    let is_kept = !marks.places.is_empty();
+    let air = is_kept.then(|| Arc::new(RecordedAir { stored, head, marks }));
+    Ok((PhoneTalk { file: file.to_owned(), began, length, lines, air }, sealed, is_cut))
 }

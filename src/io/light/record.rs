@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::Receiver;
 
 use engine::light::GRID;
 use engine::light::input::{InputState, InputTable};
@@ -18,6 +17,7 @@ use wire::capture::talk::Line;
 use wire::capture::{Head, Writer};
 
 use super::render::Gauges;
+use crate::overheard::Heard;
 
 /// Frames of each universe that a ring holds: the edge thread looks once a frame, and may be kept for a third of a second.
 const FRAMES_KEPT: usize = 16;
@@ -37,7 +37,7 @@ pub struct ToRecord {
     pub universes: Vec<Universe>,
     /// Of what comes in: names of the show's inputs, and the universes that they are recorded as; none: their own.
     pub inputs: Vec<(String, Option<Universe>)>,
-    /// What phones are told, hear live, and say, too.
+    /// What phones are told, hear and see live, and say, too.
     pub phones: bool,
 }
 
@@ -115,16 +115,13 @@ pub(super) type Tape = Producer<Taken>;
 pub(super) struct Wanted {
     pub found: Found,
     /// What passes between the box and phones.
-    pub talk: Option<Receiver<(ShowTime, Line)>>,
+    pub talk: Option<Heard>,
     pub out: mpsc::Sender<Vec<u8>>,
 }
 
 impl Wanted {
     /// With the end by which its bytes come.
-    pub fn new(
-        found: Found,
-        talk: Option<Receiver<(ShowTime, Line)>>,
-    ) -> (Self, mpsc::Receiver<Vec<u8>>) {
+    pub fn new(found: Found, talk: Option<Heard>) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (out, bytes) = mpsc::channel(PIECES);
         (Self { found, talk, out }, bytes)
     }
@@ -136,7 +133,7 @@ pub(super) struct Recording {
     rings: Vec<Consumer<Taken>>,
     batch: Vec<Taken>,
     lines: Vec<(ShowTime, Line)>,
-    talk: Option<Receiver<(ShowTime, Line)>>,
+    talk: Option<Heard>,
     writer: Writer,
     marked: ShowTime,
     pending: Vec<u8>,
@@ -202,11 +199,11 @@ impl Recording {
                 }
             }
         }
-        for (at, line) in self.talk.iter().flat_map(Receiver::try_iter) {
+        for (at, line) in self.talk.iter().flat_map(Heard::drain) {
             self.lines.retain(|(later, other)| *later < at || !line.silences(other));
             self.lines.push((at, line));
         }
-        // Sound is here before it is heard.
+        // What is live is here before it is heard.
         self.lines.sort_by_key(|(at, _)| *at);
         self.write_down(now);
         // Whatever has left before is in the rings by now.

@@ -12,14 +12,17 @@ use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use engine::peers::{AirLead, Change, Coming, FILM_AHEAD, Made, PACKET, Piece, Showing, Waiting};
+use engine::peers::{
+    AirLead, Change, Coming, FILM_AHEAD, Made, PACKET, Replayed, Showing, Waiting,
+};
 use engine::sound::Pcm;
 use opus::{Application, Bitrate, Channels, Encoder};
 use units::{MonoTime, ShowTime, Span, TrackId, WireTime};
 use uuid::Uuid;
+use wire::capture::talk::Piece;
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaUntaken, Message};
 
-use super::tape::{Due, Tape};
+use super::tape::Tape;
 use super::{Frame, Live, PeersHandle, Picture, Untaken};
 use crate::chance;
 use crate::clock::BoxClock;
@@ -126,7 +129,12 @@ struct OnAir {
     /// Of the next chunk of sound.
     index: u64,
     screening: Screening,
+    /// Whose pictures a capture has on air, and what others hear.
+    retold: Retold,
 }
+
+/// A film of a capture, and what phones hear that do not take it.
+type Retold = Option<(TrackId, MediaCodec, Untaken)>;
 
 /// How far a film is.
 #[derive(Default)]
@@ -136,6 +144,8 @@ struct Screening {
     next: Option<Unit>,
     /// Of the next piece of a picture.
     index: u64,
+    /// When a picture is seen that left, at the latest.
+    latest: Option<ShowTime>,
     untaken: Option<Untaken>,
     /// Which pass is heard.
     heard: u64,
@@ -274,13 +284,15 @@ impl Studio {
     fn begin(&self, turn: Waiting<Wanted>) -> Option<OnAir> {
         let (track, sound) = turn.what?;
         let begins = self.setup.clock.mono(turn.turn.begins);
-        Some(OnAir { track, sound, begins, index: 0, screening: Screening::default() })
+        let screening = Screening::default();
+        Some(OnAir { track, sound, begins, index: 0, screening, retold: None })
     }
 
     /// Everything that is due; when there is more, or none where there is nothing to send any more.
     fn turn(&mut self, on_air: &mut OnAir) -> Option<MonoTime> {
         if let Sound::Tape { tape, lost } = &mut on_air.sound {
-            return self.tell_again(tape, &mut on_air.index).map_err(lost).ok().flatten();
+            let retold = (&mut on_air.index, &mut on_air.retold);
+            return self.tell_again(tape, retold).map_err(lost).ok().flatten();
         }
         if !matches!(on_air.sound, Sound::Film(_)) {
             return self.send(on_air).map(|made| made + PACKET);
@@ -374,23 +386,47 @@ impl Studio {
         let parts = unit.data.chunks(PART_MAX);
         let count = parts.len();
         let untaken = screening.untaken.get_or_insert_with(|| self.untaken(track, codec)).clone();
+        let latest = screening.latest.map_or(seen, |latest| latest.max(seen));
+        screening.latest = Some(latest);
         for (k, part) in parts.enumerate() {
-            let is_key = unit.is_key && k == 0;
-            let text = self.chunk(MediaData {
-                track_id: track.clone(),
-                chunk_index: screening.index,
-                timestamp: self.wire(seen),
-                duration: unit.lasts,
+            let piece = Piece {
                 codec,
-                data: part.to_vec(),
-                is_keyframe: is_key,
+                index: screening.index,
                 parts_left: (count - 1 - k) as u32,
-            });
+                is_key: unit.is_key && k == 0,
+                lasts: unit.lasts,
+                earlier: latest - seen,
+            };
             screening.index += 1;
-            // A hub that has no room is behind; phones see the gap, and wait for a key frame.
-            let piece = Piece { text, is_key };
-            let _ = self.setup.hub.picture(Picture { codec, piece, untaken: untaken.clone() });
+            self.send_piece(track, piece, (part, seen), &untaken);
         }
+    }
+
+    /// A piece of a picture, and the time at which that is seen.
+    fn send_piece(
+        &mut self,
+        track: &TrackId,
+        piece: Piece,
+        (data, seen): (&[u8], ShowTime),
+        untaken: &Untaken,
+    ) {
+        // Who has the file may lack the key.
+        let kept = Some(data).filter(|_| self.setup.seal.is_none());
+        self.tap.picture(seen, track, piece, kept);
+        let text = self.chunk(MediaData {
+            track_id: track.clone(),
+            chunk_index: piece.index,
+            timestamp: self.wire(seen),
+            duration: piece.lasts,
+            codec: piece.codec,
+            data: data.to_vec(),
+            is_keyframe: piece.is_key,
+            parts_left: piece.parts_left,
+        });
+        // A hub that has no room is behind; phones see the gap, and wait for a key frame.
+        let (codec, untaken) = (piece.codec, untaken.clone());
+        let piece = engine::peers::Piece { text, is_key: piece.is_key };
+        let _ = self.setup.hub.picture(Picture { codec, piece, untaken });
     }
 
     /// What phones hear that do not take a film's codec: written when the first of them is told.
@@ -405,23 +441,44 @@ impl Studio {
         })))
     }
 
-    /// Every packet of another evening that is due, and when the next one is; none at its end.
-    fn tell_again(&mut self, tape: &mut Tape, index: &mut u64) -> Result<Option<MonoTime>, String> {
+    /// Everything of another evening that is due, and when there is more; none at its end.
+    fn tell_again(
+        &mut self,
+        tape: &mut Tape,
+        (index, retold): (&mut u64, &mut Retold),
+    ) -> Result<Option<MonoTime>, String> {
         loop {
-            let now = self.setup.clock.now();
-            match tape.turn(now, self.lead.whole())? {
-                Due::Over => return Ok(None),
-                Due::Later(at) => return Ok(Some(self.setup.clock.mono(at))),
-                Due::Packet { packet, left, heard } => {
+            match tape.turn(self.setup.clock.now(), self.lead)? {
+                Replayed::Over => return Ok(None),
+                Replayed::Later(at) => return Ok(Some(self.setup.clock.mono(at))),
+                Replayed::Dark => {
+                    *retold = None;
+                    self.setup.hub.pictures_end();
+                }
+                Replayed::Sound { track, opus, left, heard } => {
                     self.follow(self.setup.clock.mono(left));
                     // What libopus makes nothing of is missing; phones have ways with that.
-                    if let Some(pcm) = tape.decode(&packet.opus) {
-                        self.say(&packet.track, *index, (&packet.opus, heard), (&pcm, heard));
+                    if let Some(pcm) = tape.decode(&opus) {
+                        self.say(&track, *index, (&opus, heard), (&pcm, heard));
                     }
                     *index += 1;
                 }
+                Replayed::Picture { track, piece, data, seen } => {
+                    let untaken = self.retell(retold, &track, piece.codec);
+                    self.send_piece(&track, piece, (&data, seen), &untaken);
+                }
             }
         }
+    }
+
+    /// A picture is to be told again; of another film than before, that one is over.
+    fn retell(&mut self, retold: &mut Retold, track: &TrackId, codec: MediaCodec) -> Untaken {
+        let is_same =
+            |(on, with, _): &(TrackId, MediaCodec, Untaken)| on == track && *with == codec;
+        if retold.take_if(|it| !is_same(it)).is_some() {
+            self.setup.hub.pictures_end();
+        }
+        retold.get_or_insert_with(|| (track.clone(), codec, self.untaken(track, codec))).2.clone()
     }
 
     /// Where the track would be had it never paused.
@@ -587,6 +644,7 @@ impl Sound {
     fn made(&self) -> Made {
         match self {
             Self::Film(_) => Made::Film,
+            Self::Tape { tape, .. } if tape.has_pictures() => Made::Film,
             Self::Tone | Self::File(_) | Self::Input { .. } | Self::Tape { .. } => Made::Sound,
         }
     }

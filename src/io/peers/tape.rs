@@ -1,72 +1,49 @@
-//! Live sound of another evening, packet by packet, as each is due (SX-20).
+//! What was live another evening, packet by packet and picture by picture, as each is due (SX-20).
 
 use std::sync::Arc;
 
-use engine::peers::Retelling;
-use engine::show::{RecordedPacket, RecordedSound, SoundReader};
+use engine::peers::{AirLead, Replay, Replayed};
+use engine::show::RecordedAir;
 use opus::{Channels, Decoder};
-use units::{ShowTime, Span};
+use units::ShowTime;
 
 use super::air::{FRAMES, TRACK_HZ};
 
-/// A capture's sound on its way.
+/// What was live in a capture, on its way.
 pub struct Tape {
-    sound: Arc<RecordedSound>,
+    air: Arc<RecordedAir>,
     since: ShowTime,
     playing: Option<Playing>,
 }
 
 struct Playing {
-    times: Retelling,
-    reader: SoundReader,
+    replay: Replay,
     decoder: Decoder,
-    /// Not due yet.
-    next: Option<RecordedPacket>,
-}
-
-/// What comes next.
-pub(super) enum Due {
-    /// This packet, which should leave now.
-    Packet {
-        packet: RecordedPacket,
-        /// When it was to leave.
-        left: ShowTime,
-        /// When its first sample is heard.
-        heard: ShowTime,
-    },
-    /// Nothing before then.
-    Later(ShowTime),
-    /// Nothing more.
-    Over,
 }
 
 impl Tape {
     /// What was recorded of an evening that would have begun `since`.
-    pub fn new(sound: Arc<RecordedSound>, since: ShowTime) -> Self {
-        Self { sound, since, playing: None }
+    pub fn new(air: Arc<RecordedAir>, since: ShowTime) -> Self {
+        Self { air, since, playing: None }
     }
 
-    /// The next packet; each leaves `ahead` of its time.
-    pub(super) fn turn(&mut self, now: ShowTime, ahead: Span) -> Result<Due, String> {
+    /// Whether there are pictures in it.
+    pub(super) fn has_pictures(&self) -> bool {
+        self.air.has_pictures()
+    }
+
+    /// What comes next.
+    pub(super) fn turn(&mut self, now: ShowTime, lead: AirLead) -> Result<Replayed, String> {
         let playing = match &mut self.playing {
             Some(playing) => playing,
-            none => none.insert(begin(&self.sound, Retelling::new(now, self.since, ahead))?),
-        };
-        loop {
-            let next = playing.next.take().map_or_else(|| playing.reader.next(), |it| Ok(Some(it)));
-            let Some(packet) = next? else { return Ok(Due::Over) };
-            match playing.times.due(now, packet.at) {
-                None => {}
-                Some(due) if due > now => {
-                    playing.next = Some(packet);
-                    return Ok(Due::Later(due));
-                }
-                Some(left) => {
-                    let heard = playing.times.heard(packet.at);
-                    return Ok(Due::Packet { packet, left, heard });
-                }
+            none => {
+                let decoder = Decoder::new(TRACK_HZ, Channels::Stereo);
+                let decoder = decoder.map_err(|error| error.to_string())?;
+                let replay = Replay::begin(&self.air, now, self.since, lead);
+                none.insert(Playing { replay, decoder })
             }
-        }
+        };
+        playing.replay.poll(now)
     }
 
     /// Both channels; none where libopus makes nothing of it.
@@ -76,9 +53,4 @@ impl Tape {
         let frames = decoder.decode_float(opus, &mut pcm, false);
         frames.is_ok_and(|frames| frames == FRAMES).then_some(pcm)
     }
-}
-
-fn begin(sound: &RecordedSound, times: Retelling) -> Result<Playing, String> {
-    let decoder = Decoder::new(TRACK_HZ, Channels::Stereo).map_err(|error| error.to_string())?;
-    Ok(Playing { times, reader: sound.read_from(times.place()), decoder, next: None })
 }

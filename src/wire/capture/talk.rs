@@ -10,9 +10,12 @@
 //! | 3, played | varints: the phone; which of the messages that were told, from 0; how late, microseconds, zigzag; the bound of its clock's error, microseconds and one, or 0 where it is unknown |
 //! | 4, fares | varints: the phone; bounds of its clock's and its output's error, microseconds and one, or 0; its battery, percent and one, or 0 |
 //! | 5, sound | a varint: octets of the track's name; the name, UTF-8; 20 ms of Opus as they left for all phones (RFC 6716), or nothing where they were sealed. The record's time is the packet's: when a decoder's first sample is to be heard |
+//! | 6, picture | a varint: octets of the track's name; the name, UTF-8; an octet: 0 H.264, 1 VP9, and 2 more where decoding can begin with it; varints: the piece's number; how many more of the same picture follow; how long it lasts, and how much earlier than the record's time it is seen, nanoseconds; then the piece as it left for all phones, or nothing where it was sealed |
 //!
-//! No packet begins before half of the one before is over: only one thing is on air. So an evening of a thousand phones
-//! is a few megabytes, and 45 more for an hour of sound.
+//! No packet begins before half of the one before is over: only one thing is on air. Pieces of pictures stand in the
+//! order in which they left, which is a decoder's: where one is seen before one that left earlier, its record has the
+//! time of that. The pieces of a picture follow each other with one time. So an evening of a thousand phones is a few
+//! megabytes, 45 more for an hour of sound, and what their files take for films.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,7 @@ use units::{Span, TrackId};
 use uuid::Uuid;
 
 use super::{put, take};
+use crate::solusync::{DURATION_MAX, INDEX_MAX, MediaCodec, PARTS_MAX};
 
 /// A told message that is longer is left out.
 const TOLD_MAX: usize = 60_000;
@@ -34,8 +38,16 @@ pub const PACKET: Span = Span::from_millis(20);
 const APART_MIN: Span = Span::from_millis(10);
 /// The largest packet of one frame (RFC 6716, 3.2.1).
 const OPUS_MAX: usize = 1_275;
-/// A sound that stops for less goes on.
-const BREAK_MIN: Span = Span::from_secs(1);
+/// A piece of a picture that is longer is left out: a record has no more room.
+const PIECE_MAX: usize = 60_000;
+/// No film's pictures are in an order that is so far from a decoder's.
+const EARLIER_MAX: Span = Span::from_secs(10);
+/// So many pieces may have one time: those of the sixteen pictures that a decoder may hold back (H.264, A.3.1).
+const AT_ONCE_MAX: u32 = 16 * PARTS_MAX;
+/// An evening has some dozen; of a file that claims more the rest is not told.
+const STRETCHES_MAX: usize = 1 << 16;
+/// What is live and stops for less goes on.
+pub const BREAK_MIN: Span = Span::from_secs(1);
 
 /// What is to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +94,43 @@ pub enum Line {
         /// [`PACKET`] of Opus; none where it was sealed, and is not to be read here.
         opus: Option<Vec<u8>>,
     },
+    /// All phones with a peer connection, and that take its codec, see something live.
+    Picture {
+        /// What it is called.
+        track: TrackId,
+        /// Which piece.
+        piece: Piece,
+        /// It; none where it was sealed, and is not to be read here.
+        data: Option<Vec<u8>>,
+    },
+}
+
+/// A piece of a picture, without its octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Of pictures.
+    pub codec: MediaCodec,
+    /// Counts the pieces of what is on air.
+    pub index: u64,
+    /// How many pieces of the same picture follow.
+    pub parts_left: u32,
+    /// Whether decoding can begin with it.
+    pub is_key: bool,
+    /// How long the picture lasts.
+    pub lasts: Span,
+    /// How much before the record's time it is seen.
+    pub earlier: Span,
+}
+
+impl Piece {
+    /// Whether it is within what phones take, and a capture holds.
+    fn is_in_range(&self) -> bool {
+        self.codec.has_pictures()
+            && self.index <= INDEX_MAX
+            && self.parts_left < PARTS_MAX
+            && (Span::from_ns(1)..=DURATION_MAX).contains(&self.lasts)
+            && (Span::ZERO..=EARLIER_MAX).contains(&self.earlier)
+    }
 }
 
 impl Line {
@@ -143,6 +192,19 @@ pub enum Talk<'a> {
     },
     /// All phones with a peer connection hear something live.
     Sound(Sound<'a>),
+    /// They see something live.
+    Picture(Picture<'a>),
+}
+
+/// A piece of a live picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture<'a> {
+    /// What it is called.
+    pub track: &'a str,
+    /// Which piece.
+    pub piece: Piece,
+    /// It; none where it was sealed.
+    pub data: Option<&'a [u8]>,
 }
 
 /// A packet of live sound.
@@ -154,48 +216,98 @@ pub struct Sound<'a> {
     pub opus: Option<&'a [u8]>,
 }
 
-/// Lets one packet of sound begin after the other.
+/// Lets one packet of sound begin after the other, and the pieces of a picture follow each other.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
-    last: Option<Span>,
+    sound: Option<Span>,
+    /// The last piece, and its time.
+    piece: Option<(Span, Piece)>,
+    /// How many pieces have that time.
+    at_once: u32,
 }
 
 impl Pace {
-    /// Whether one may begin at `at`.
-    pub fn admit(&mut self, at: Span) -> bool {
-        let fits = self.last.is_none_or(|last| at - last >= APART_MIN);
-        self.last = if fits { Some(at) } else { self.last };
+    /// Whether it may be told `at`.
+    pub fn admit(&mut self, at: Span, talk: &Talk) -> bool {
+        match talk {
+            Talk::Sound(_) => self.admit_sound(at),
+            Talk::Picture(it) => self.admit_piece(at, it.piece),
+            _ => true,
+        }
+    }
+
+    /// The same of what is to be written.
+    pub fn admit_line(&mut self, at: Span, line: &Line) -> bool {
+        match line {
+            Line::Sound { .. } => self.admit_sound(at),
+            Line::Picture { piece, .. } => self.admit_piece(at, *piece),
+            _ => true,
+        }
+    }
+
+    fn admit_sound(&mut self, at: Span) -> bool {
+        let fits = self.sound.is_none_or(|last| at - last >= APART_MIN);
+        self.sound = if fits { Some(at) } else { self.sound };
+        fits
+    }
+
+    fn admit_piece(&mut self, at: Span, piece: Piece) -> bool {
+        let is_next = |last: &Piece| last.parts_left > 0 && piece.index == last.index + 1;
+        let fits = self.piece.as_ref().is_none_or(|(then, last)| {
+            let rest = Piece { index: last.index + 1, is_key: false, ..*last };
+            !is_next(last)
+                || (at == *then && piece == Piece { parts_left: last.parts_left - 1, ..rest })
+        });
+        let again = self.piece.is_some_and(|(then, _)| then == at);
+        let at_once = if again { self.at_once + 1 } else { 1 };
+        let fits = fits && at_once <= AT_ONCE_MAX;
+        if fits {
+            (self.piece, self.at_once) = (Some((at, piece)), at_once);
+        }
         fits
     }
 }
 
-/// Sound of one track without a break.
+/// Sound, or pictures, of one track without a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
     /// What it is called.
     pub track: String,
     /// Since position 0.
     pub from: Span,
-    /// When its last packet is over.
+    /// When its last packet or picture is over.
     pub until: Span,
-    /// Whether it can be heard again; sealed sound cannot.
+    /// Whether it can be heard or seen again; what was sealed cannot.
     pub is_kept: bool,
 }
 
 impl Stretch {
     /// Adds a packet to those before it.
     pub fn add(all: &mut Vec<Self>, at: Span, sound: &Sound) {
-        let (until, is_kept) = (at + PACKET, sound.opus.is_some());
+        let (track, is_kept) = (sound.track.to_owned(), sound.opus.is_some());
+        Self { track, from: at, until: at + PACKET, is_kept }.join(all);
+    }
+
+    /// Adds a piece of a picture to those before it.
+    pub fn add_picture(all: &mut Vec<Self>, at: Span, it: &Picture) {
+        let (track, is_kept) = (it.track.to_owned(), it.data.is_some());
+        let from = at - it.piece.earlier;
+        Self { track, from, until: from + it.piece.lasts, is_kept }.join(all);
+    }
+
+    fn join(self, all: &mut Vec<Self>) {
+        let is_full = all.len() == STRETCHES_MAX;
         match all.last_mut() {
-            Some(it)
-                if it.track == sound.track
-                    && it.is_kept == is_kept
-                    && at - it.until < BREAK_MIN =>
-            {
-                it.until = until;
-            }
-            _ => all.push(Self { track: sound.track.to_owned(), from: at, until, is_kept }),
+            Some(it) if it.goes_on_with(&self) => it.until = it.until.max(self.until),
+            _ if is_full => {}
+            _ => all.push(self),
         }
+    }
+
+    fn goes_on_with(&self, next: &Self) -> bool {
+        self.track == next.track
+            && self.is_kept == next.is_kept
+            && next.from - self.until < BREAK_MIN
     }
 }
 
@@ -206,11 +318,12 @@ mod kind {
     pub const PLAYED: usize = 3;
     pub const FARES: usize = 4;
     pub const SOUND: usize = 5;
+    pub const PICTURE: usize = 6;
 }
 
 /// Whether there was such a kind when this was written.
 pub(super) fn is_known(kind: usize) -> bool {
-    kind <= kind::SOUND
+    kind <= kind::PICTURE
 }
 
 /// How phones and messages are numbered in a capture.
@@ -229,7 +342,11 @@ impl Names {
             Line::Played { phone, .. } | Line::Fares { phone, .. } => {
                 (!self.phones.contains_key(phone)).then_some(*phone)
             }
-            Line::Told { .. } | Line::Came { .. } | Line::Went { .. } | Line::Sound { .. } => None,
+            Line::Told { .. }
+            | Line::Came { .. }
+            | Line::Went { .. }
+            | Line::Sound { .. }
+            | Line::Picture { .. } => None,
         }
     }
 
@@ -267,6 +384,10 @@ impl Names {
                 out.extend(name.iter().chain(opus.unwrap_or_default()));
                 (kind::SOUND, vec![])
             }
+            Line::Picture { track, piece, data } => {
+                write_picture(&track.0, piece, data.as_deref(), out)?;
+                (kind::PICTURE, vec![])
+            }
         };
         numbers.into_iter().for_each(|number| put(number, out));
         Some(kind)
@@ -280,6 +401,9 @@ pub(super) fn read(of: usize, mut content: &[u8]) -> Option<Talk<'_>> {
     }
     if of == kind::SOUND {
         return sound(content).map(Talk::Sound);
+    }
+    if of == kind::PICTURE {
+        return picture(content).map(Talk::Picture);
     }
     let phone = take(&mut content).filter(|it| *it < PHONES_MAX)? as u32;
     let talk = match of {
@@ -304,11 +428,50 @@ pub(super) fn read(of: usize, mut content: &[u8]) -> Option<Talk<'_>> {
 }
 
 fn sound(mut content: &[u8]) -> Option<Sound<'_>> {
-    let length = usize::try_from(take(&mut content)?).ok().filter(|it| *it <= TRACK_MAX)?;
-    let (name, opus) = content.split_at_checked(length)?;
-    let opus = Some(opus).filter(|it| !it.is_empty());
+    let track = name(&mut content)?;
+    let opus = Some(content).filter(|it| !it.is_empty());
     let is_whole = opus.is_none_or(is_packet);
-    is_whole.then_some(Sound { track: std::str::from_utf8(name).ok()?, opus })
+    is_whole.then_some(Sound { track, opus })
+}
+
+/// A track's name, and how long it is before it.
+fn name<'a>(content: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(take(content)?).ok().filter(|it| *it <= TRACK_MAX)?;
+    let (name, rest) = content.split_at_checked(length)?;
+    *content = rest;
+    std::str::from_utf8(name).ok()
+}
+
+/// None, and nothing written, where it is out of range.
+fn write_picture(track: &str, piece: &Piece, data: Option<&[u8]>, out: &mut Vec<u8>) -> Option<()> {
+    let fits = data.is_none_or(|it| (1..=PIECE_MAX).contains(&it.len()));
+    if track.len() > TRACK_MAX || !fits || !piece.is_in_range() {
+        return None;
+    }
+    let codec = u8::from(piece.codec == MediaCodec::Vp9);
+    put(track.len() as u64, out);
+    out.extend(track.bytes().chain([codec + 2 * u8::from(piece.is_key)]));
+    let spans = [piece.lasts, piece.earlier].map(|it| it.ns() as u64);
+    for number in [piece.index, piece.parts_left.into()].into_iter().chain(spans) {
+        put(number, out);
+    }
+    out.extend(data.unwrap_or_default());
+    Some(())
+}
+
+fn picture(mut content: &[u8]) -> Option<Picture<'_>> {
+    let track = name(&mut content)?;
+    let (&how, rest) = content.split_first().filter(|(how, _)| **how < 4)?;
+    content = rest;
+    let codec = if how % 2 == 1 { MediaCodec::Vp9 } else { MediaCodec::H264 };
+    let index = take(&mut content)?;
+    let parts_left = u32::try_from(take(&mut content)?).ok()?;
+    let lasts = Span::from_ns(i64::try_from(take(&mut content)?).ok()?);
+    let earlier = Span::from_ns(i64::try_from(take(&mut content)?).ok()?);
+    let piece = Piece { codec, index, parts_left, is_key: how >= 2, lasts, earlier };
+    let data = Some(content).filter(|it| !it.is_empty());
+    let fits = piece.is_in_range() && content.len() <= PIECE_MAX;
+    fits.then_some(Picture { track, piece, data })
 }
 
 /// Whether it is a packet of 20 ms: what its first octet says of its frames, and how many there are (RFC 6716, 3.1).
@@ -512,13 +675,114 @@ mod tests {
         assert_eq!(reader.next_record(), Err(CaptureError::Damaged(18 + same_again.len() as u64)));
     }
 
+    /// A piece of a film's pictures of 40 ms.
+    fn piece(index: u64, parts_left: u32) -> Piece {
+        let (codec, lasts, earlier) = (MediaCodec::Vp9, Span::from_millis(40), Span::ZERO);
+        Piece { codec, index, parts_left, is_key: index == 0, lasts, earlier }
+    }
+
+    fn picture_line(piece: Piece, data: Option<&[u8]>) -> Line {
+        Line::Picture { track: TrackId("film".into()), piece, data: data.map(<[u8]>::to_vec) }
+    }
+
+    fn picture_said(at_ms: i64, piece: Piece, data: Option<&[u8]>) -> (Span, String) {
+        said(at_ms, &Talk::Picture(Picture { track: "film", piece, data }))
+    }
+
+    #[test]
+    fn sx20_live_pictures_are_read_piece_by_piece_as_they_left_each_with_when_it_is_seen() {
+        let h264 = Piece { codec: MediaCodec::H264, ..piece(3, 0) };
+        let before = Piece { earlier: Span::from_millis(40), ..piece(4, 0) };
+        let all = [
+            (1_260, piece(0, 1), Some(&b"key"[..])),
+            (1_260, piece(1, 0), Some(b"frame")),
+            (1_300, piece(2, 0), Some(b"x")),
+            (1_380, h264, Some(b"later")),
+            (1_380, before, Some(b"sooner")),
+            (1_420, piece(5, 0), None),
+        ];
+        let lines: Vec<_> =
+            all.iter().map(|(at, piece, data)| (*at, picture_line(*piece, *data))).collect();
+        let bytes = written(&lines);
+        let expected: Vec<_> =
+            all.iter().map(|(at, piece, data)| picture_said(*at, *piece, *data)).collect();
+        assert_eq!(read_back(&bytes), expected);
+        let big = vec![7; 30 << 10];
+        let one = written(&[(0, picture_line(piece(0, 0), Some(&big)))]).len() - big.len() - 18;
+        assert!(one < 24, "{one} octets beside the picture's own");
+    }
+
+    #[test]
+    fn sx20_of_pictures_cut_anywhere_every_piece_before_the_cut_is_read() {
+        let lines: Vec<_> = (0..8)
+            .map(|nth| (40 * nth, picture_line(piece(nth as u64, 0), Some(&[nth as u8; 90]))))
+            .collect();
+        let ends: Vec<usize> = (0..=8).map(|some| written(&lines[..some]).len()).collect();
+        let bytes = written(&lines);
+        for cut in ends[0]..=bytes.len() {
+            let whole = ends[1..].iter().filter(|end| **end <= cut).count();
+            assert_eq!(read_back(&bytes[..cut]).len(), whole, "{cut}");
+        }
+    }
+
+    #[test]
+    fn sx20_pictures_that_lie_are_damage() {
+        let whole = |piece: Piece, data: &[u8]| {
+            let mut out = Vec::new();
+            write_picture("film", &piece, Some(data), &mut out).map(|()| out)
+        };
+        let good = whole(piece(0, 0), b"x").expect("in range");
+        assert!(read(kind::PICTURE, &good).is_some());
+        for (content, why) in [
+            (vec![], "no name"),
+            (vec![9, b'f'], "a name beyond the end"),
+            (good[..5].to_vec(), "no codec"),
+            ([&good[..5], &[4][..], &good[6..]].concat(), "a codec that is none"),
+            (good[..8].to_vec(), "nothing of how long it lasts"),
+            ([&good[..7], &[64][..], &good[8..]].concat(), "65 parts"),
+            ([&good[..8], &[0, 0, 1][..]].concat(), "lasts no time"),
+            ([good, vec![0; PIECE_MAX]].concat(), "too large"),
+        ] {
+            assert_eq!(read(kind::PICTURE, &content), None, "{why}");
+        }
+        let long = |span| Piece { lasts: span, ..piece(0, 0) };
+        let early = Piece { earlier: EARLIER_MAX + Span::from_ns(1), ..piece(0, 0) };
+        for wrong in [long(Span::ZERO), long(DURATION_MAX + Span::from_ns(1)), piece(0, 64), early]
+        {
+            assert_eq!(whole(wrong, b"x"), None, "{wrong:?}");
+        }
+        assert_eq!(whole(Piece { codec: MediaCodec::Opus, ..piece(0, 0) }, b"x"), None);
+        assert_eq!(whole(piece(0, 0), &[]), None);
+    }
+
+    #[test]
+    fn sx20_pieces_of_a_picture_follow_each_other_at_one_time_or_it_is_damage_and_some_may_be_lost()
+    {
+        let admitted = |all: &[(i64, Piece)]| {
+            let mut pace = Pace::default();
+            let fits = all.iter().map(|(at, it)| pace.admit_piece(Span::from_millis(*at), *it));
+            fits.collect::<Vec<_>>()
+        };
+        assert_eq!(admitted(&[(0, piece(0, 2)), (0, piece(1, 1)), (0, piece(2, 0))]), [true; 3]);
+        assert_eq!(admitted(&[(0, piece(0, 2)), (0, piece(1, 0))]), [true, false]);
+        assert_eq!(admitted(&[(0, piece(0, 1)), (1, piece(1, 0))]), [true, false], "another time");
+        let key = Piece { is_key: true, ..piece(1, 0) };
+        assert_eq!(admitted(&[(0, piece(0, 1)), (0, key)]), [true, false], "a key frame within");
+        assert_eq!(admitted(&[(0, piece(0, 2)), (40, piece(3, 0))]), [true, true], "some are lost");
+        assert_eq!(admitted(&[(0, piece(7, 3)), (40, piece(0, 0))]), [true, true], "another film");
+        let many: Vec<_> = (0..=u64::from(AT_ONCE_MAX)).map(|nth| (0, piece(nth, 0))).collect();
+        assert_eq!(admitted(&many).iter().filter(|it| !**it).count(), 1, "no more at one time");
+    }
+
     #[test]
     fn sx20_older_captures_are_read_and_what_newer_ones_say_besides_is_passed_over() {
         let mut bytes = written(&[(5, Line::Came { phone: 1 })]);
-        assert_eq!(bytes[4], 3);
-        bytes[4] = 2;
-        assert_eq!(read_back(&bytes).len(), 1);
-        bytes.extend([3, 0, 0, 7, 9]);
+        assert_eq!(bytes[4], 4);
+        for version in [2, 3] {
+            bytes[4] = version;
+            assert_eq!(read_back(&bytes).len(), 1);
+        }
+        bytes.extend([3, 0, 0, 8, 9]);
         let mut reader = Reader::new(&bytes[..]).expect("a capture");
         let records = || reader.next_record().expect("no damage").map(|it| it.is_mark());
         assert_eq!(std::iter::from_fn(records).collect::<Vec<_>>(), [false, true]);
@@ -544,6 +808,14 @@ mod tests {
             [("tone", 0, 60), ("input", 60, 80), ("input", 2_000, 2_020), ("input", 2_020, 2_040)];
         assert_eq!(told, expected);
         assert!(all[2].is_kept && !all[3].is_kept);
+        let mut seen = Vec::new();
+        for (at_ms, earlier_ms) in [(0, 0), (80, 0), (80, 40), (2_000, 0)] {
+            let piece = Piece { earlier: Span::from_millis(earlier_ms), ..piece(0, 0) };
+            let it = Picture { track: "film", piece, data: Some(b"x") };
+            Stretch::add_picture(&mut seen, Span::from_millis(at_ms), &it);
+        }
+        let told: Vec<_> = seen.iter().map(|it| (it.from.ns(), it.until.ns())).collect();
+        assert_eq!(told, [(0, 120_000_000), (2_000_000_000, 2_040_000_000)]);
     }
 
     #[test]
@@ -564,7 +836,7 @@ mod tests {
         assert_eq!(read(kind::CAME, &huge), None);
         assert_eq!(read(kind::FARES, &[0, 0, 0, 102]), None, "101 percent");
         assert_eq!(read(kind::PLAYED, &[0, 0, 0]), None);
-        assert!(!is_known(6));
+        assert!(!is_known(7));
         assert_eq!(read(kind::TOLD, &[0xff]), None);
     }
 }
