@@ -240,15 +240,19 @@ sACN universe, or as one more than its Art-Net port address; NAME=N records it a
 nothing else is recorded then. What nobody sends any more stays as it was last.
 
 With --phones everything that phones are told is in the same file, and what each said of it: that it came and went,
-how late it did what it was told, how it fares; and the live sound that they hear, as it leaves (Opus, 45 MB an
-hour). A sealed show's sound is not kept: who has the file may lack the key. `phones = { capture = \"FILE\" }` tells
-phones all of it again, in step.
+how late it did what it was told, how it fares; and what they hear and see live, as it leaves (sound as Opus, 45 MB an
+hour; films as their pictures). Of a sealed show only when that was is kept: who has the file may lack the key.
+`phones = { capture = \"FILE\" }` tells phones all of it again, in step.
+
+With --list nothing is recorded: it says what a capture that is there holds, and where it is damaged.
 
 Examples:
   downbeat record shows/tonight/captures/storm.dbl
   downbeat record storm.dbl --universes 1,2 --for 10m
   downbeat record desk.dbl --inputs desk
   downbeat record evening.dbl --phones
+  downbeat record --list evening.dbl
+  downbeat record --list evening.dbl --json | jq .phones.pictures
   downbeat record both.dbl --inputs desk=201 --universes 1,2 --for 90s --json | jq .changes")]
     Record(Record),
     /// Ask and tell lamps, through Art-Net nodes that speak RDM
@@ -460,19 +464,22 @@ pub struct CueOrder {
 pub struct Record {
     /// Where to write it; what is there is replaced
     pub file: PathBuf,
+    /// Say what the file holds, and record nothing
+    #[arg(long, conflicts_with_all = ["universes", "inputs", "phones", "length"])]
+    pub list: bool,
     /// Which universes of those that leave [default: all; none beside --inputs]
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=63_999))]
     pub universes: Vec<u32>,
     /// Which of the show's inputs, as they arrive; NAME=N records one as universe N
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub inputs: Vec<String>,
-    /// What phones are told, hear live, and say of it, in the same file
+    /// What phones are told, hear and see live, and say of it, in the same file
     #[arg(long)]
     pub phones: bool,
     /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
     pub length: Option<Span>,
-    /// Print what was recorded as one JSON document
+    /// Print what was recorded, or what is listed, as one JSON document
     #[arg(long)]
     pub json: bool,
 }

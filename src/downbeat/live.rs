@@ -50,6 +50,7 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Rooms(it) => show(&client, "rooms", it.json, rooms_table),
         Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
+        Command::Record(it) if it.list => record::list(it),
         Command::Record(it) => record::record(&client, it),
         Command::Receipts { show: it, limit } => {
             show(&client, &format!("receipts?limit={limit}"), it.json, receipts)

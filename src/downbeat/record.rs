@@ -1,7 +1,7 @@
-//! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long.
+//! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long; and what one holds.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use units::Span;
 use wire::capture::talk::{Stretch, Talk};
-use wire::capture::{Reader, Record, whole_len};
+use wire::capture::{CaptureError, Head, Reader, Record, whole_len};
 
 use crate::client::Client;
 use crate::live::{rows, text};
@@ -146,28 +146,114 @@ fn tell(client: &Client, order: &cli::Record, lost_before: u64) -> Result<(), Re
         .map_err(|error| Refused(format!("nothing came to be written to {name}: {error}")))?;
     let bytes = file.metadata().map_err(Refused::because)?.len();
     let broken = |error| Refused(format!("{name} cannot be read back: {error}"));
-    let mut reader = Reader::new(BufReader::new(file)).map_err(broken)?;
-    let (mut length, mut changes, mut told, mut said) = (Span::ZERO, 0u64, 0u64, 0u64);
-    let mut sound = Vec::new();
-    while let Some(record) = reader.next_record().map_err(broken)? {
-        length = record.at();
+    let it = Contents::read(BufReader::new(file)).map_err(broken)?;
+    if let Some(damage) = it.damage {
+        return Err(broken(damage));
+    }
+    // A box that has gone meanwhile cannot say.
+    let lost = lost(client).ok().map(|lost| lost.saturating_sub(lost_before));
+    let document = json!({ "file": name, "bytes": bytes, "length_ns": it.length,
+        "universes": it.head.universes.len(), "changes": it.changes, "lost_frames": lost,
+        "phones": it.phones() });
+    terminal::say(&if order.json { document.to_string() } else { words(&document, it.length) });
+    Ok(())
+}
+
+/// `downbeat record --list FILE`: what a capture that is there holds. No box is asked.
+pub fn list(order: &cli::Record) -> Result<(), Refused> {
+    let name = order.file.display().to_string();
+    let unread = |why: String| Refused(format!("could not read {name}: {why}"));
+    let file = File::open(&order.file).map_err(|error| unread(error.to_string()))?;
+    let bytes = file.metadata().map_err(Refused::because)?.len();
+    let it = Contents::read(BufReader::new(file)).map_err(|error| unread(error.to_string()))?;
+    let document = it.document(&name, bytes);
+    terminal::say(&if order.json { document.to_string() } else { listed(&document, &it) });
+    Ok(())
+}
+
+/// What stands in a capture, up to its end, its cut or its damage.
+struct Contents {
+    head: Head,
+    has_talk: bool,
+    length: Span,
+    changes: u64,
+    came: u64,
+    told: u64,
+    said: u64,
+    sound: Vec<Stretch>,
+    pictures: Vec<Stretch>,
+    is_cut: bool,
+    damage: Option<CaptureError>,
+}
+
+impl Contents {
+    fn read(bytes: impl Read) -> Result<Self, CaptureError> {
+        let mut reader = Reader::new(bytes)?;
+        let (head, has_talk) = (reader.head().clone(), reader.has_talk());
+        let mut it = Self {
+            head,
+            has_talk,
+            length: Span::ZERO,
+            changes: 0,
+            came: 0,
+            told: 0,
+            said: 0,
+            sound: Vec::new(),
+            pictures: Vec::new(),
+            is_cut: false,
+            damage: None,
+        };
+        loop {
+            match reader.next_record() {
+                Ok(Some(record)) => it.take(&record),
+                Ok(None) => break,
+                Err(damage) => {
+                    it.damage = Some(damage);
+                    break;
+                }
+            }
+        }
+        it.is_cut = reader.is_cut();
+        Ok(it)
+    }
+
+    fn take(&mut self, record: &Record) {
+        self.length = record.at();
         match record {
-            Record::Frame { .. } => changes += 1,
-            Record::Talk { talk: Talk::Told { .. }, .. } => told += 1,
-            Record::Talk { at, talk: Talk::Sound(it) } => Stretch::add(&mut sound, at, &it),
-            Record::Talk { .. } => said += 1,
+            Record::Frame { .. } => self.changes += 1,
+            Record::Talk { talk: Talk::Told { .. }, .. } => self.told += 1,
+            Record::Talk { at, talk: Talk::Sound(it) } => Stretch::add(&mut self.sound, *at, it),
+            Record::Talk { at, talk: Talk::Picture(it) } => {
+                Stretch::add_picture(&mut self.pictures, *at, it);
+            }
+            Record::Talk { talk, .. } => {
+                self.came += u64::from(matches!(talk, Talk::Came { .. }));
+                self.said += 1;
+            }
             Record::Mark { .. } => {}
         }
     }
-    let sound: Vec<Value> = sound.iter().map(stretch).collect();
-    let phones = reader.has_talk().then(|| json!({ "told": told, "said": said, "sound": sound }));
-    let universes = reader.head().universes.len();
-    // A box that has gone meanwhile cannot say.
-    let lost = lost(client).ok().map(|lost| lost.saturating_sub(lost_before));
-    let document = json!({ "file": name, "bytes": bytes, "length_ns": length, "universes": universes,
-        "changes": changes, "lost_frames": lost, "phones": phones });
-    terminal::say(&if order.json { document.to_string() } else { words(&document, length) });
-    Ok(())
+
+    /// Null where phones were not recorded.
+    fn phones(&self) -> Value {
+        let all = |it: &[Stretch]| it.iter().map(stretch).collect::<Vec<Value>>();
+        let (sound, pictures) = (all(&self.sound), all(&self.pictures));
+        let phones = json!({ "came": self.came, "told": self.told, "said": self.said,
+            "sound": sound, "pictures": pictures });
+        if self.has_talk { phones } else { Value::Null }
+    }
+
+    fn document(&self, name: &str, bytes: u64) -> Value {
+        let universes: Vec<u16> = self.head.universes.iter().map(|it| it.number()).collect();
+        let damaged_at = match self.damage {
+            Some(CaptureError::Damaged(at)) => Some(at),
+            _ => None,
+        };
+        json!({ "file": name, "title": self.head.title, "began_tai_ns": self.head.began.ns(),
+            "bytes": bytes, "length_ns": self.length, "universes": universes,
+            "changes": self.changes, "phones": self.phones(), "cut": self.is_cut,
+            "damaged": self.damage.map(|it| it.to_string()), "damaged_at": damaged_at })
+    }
 }
 
 fn stretch(it: &Stretch) -> Value {
@@ -175,36 +261,130 @@ fn stretch(it: &Stretch) -> Value {
 }
 
 fn words(it: &Value, length: Span) -> String {
-    let number = |key: &str| it[key].as_u64().unwrap_or(0) as usize;
     let lost = match it["lost_frames"].as_u64() {
         Some(0) => String::new(),
         Some(lost) => format!("; {} did not fit and are missing", many(lost as usize, "frame")),
         None => "; whether frames are missing is unknown: the box has gone".to_owned(),
     };
-    let (universes, changes) =
-        (many(number("universes"), "universe"), many(number("changes"), "change"));
+    let universes = it["universes"].as_u64().unwrap_or(0) as usize;
+    let whole = format!("{}{lost}", summary(it, length, &many(universes, "universe")));
+    std::iter::once(whole).chain(live(it)).collect::<Vec<_>>().join("\n")
+}
+
+/// As `words`, with what only a look into the file says.
+fn listed(it: &Value, contents: &Contents) -> String {
+    let universes = &contents.head.universes;
+    let count = many(universes.len(), "universe");
+    let numbers: Vec<String> = universes.iter().map(ToString::to_string).collect();
+    let universes = match numbers.is_empty() {
+        true => count,
+        false => format!("{count} ({})", numbers.join(", ")),
+    };
+    let title = text(&it["title"]);
+    let of = (!title.is_empty()).then(|| format!("  of the show \"{title}\""));
+    let cut = contents.is_cut.then(|| "  it was cut off while it was written".to_owned());
+    let damage = contents.damage.map(|it| format!("  {it}: nothing behind it is read"));
+    let whole = summary(it, contents.length, &universes);
+    let lines = std::iter::once(whole).chain(of).chain(live(it)).chain(cut).chain(damage);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn summary(it: &Value, length: Span, universes: &str) -> String {
+    let count = |it: &Value| it.as_u64().unwrap_or(0) as usize;
     let phones = match &it["phones"] {
         Value::Null => String::new(),
         phones => format!(
-            ", {} to phones and {} of theirs",
-            many(phones["told"].as_u64().unwrap_or(0) as usize, "word"),
-            phones["said"].as_u64().unwrap_or(0)
+            ", {}, {} to them and {} of theirs",
+            many(count(&phones["came"]), "phone"),
+            many(count(&phones["told"]), "word"),
+            phones["said"]
         ),
     };
-    let whole = format!(
-        "{}: {:.2} s of {universes}, {changes}{phones}, {} bytes{lost}",
-        text(&it["file"]),
-        length.secs_f64(),
-        number("bytes")
-    );
-    let sound = rows(&it["phones"]["sound"]).map(sounded);
-    std::iter::once(whole).chain(sound).collect::<Vec<_>>().join("\n")
+    let (changes, bytes) = (many(count(&it["changes"]), "change"), count(&it["bytes"]));
+    let (file, length) = (text(&it["file"]), length.secs_f64());
+    format!("{file}: {length:.2} s of {universes}, {changes}{phones}, {bytes} bytes")
 }
 
-/// From when until when phones heard something live.
-fn sounded(it: &Value) -> String {
+/// From when until when phones heard and saw something live.
+fn live(it: &Value) -> impl Iterator<Item = String> {
+    let heard = rows(&it["phones"]["sound"]).map(|it| aired(it, "heard"));
+    heard.chain(rows(&it["phones"]["pictures"]).map(|it| aired(it, "seen")))
+}
+
+fn aired(it: &Value, how: &str) -> String {
     let seconds = |key: &str| it[key].as_f64().unwrap_or_default() / 1e9;
     let kept = if it["kept"] == true { "" } else { ", sealed and so not kept" };
     let (from, until) = (seconds("from_ns"), seconds("until_ns"));
-    format!("  {from:.2} to {until:.2} s: {} on air{kept}", text(&it["track"]))
+    format!("  {from:.2} to {until:.2} s: {} {how} live{kept}", text(&it["track"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use units::{ShowTime, TrackId, Universe};
+    use wire::capture::Writer;
+    use wire::capture::talk::{Line, Piece};
+    use wire::solusync::MediaCodec;
+
+    use super::*;
+
+    /// A universe that changes, a phone, and a second of a film with its sound, whose end was sealed.
+    fn capture() -> Vec<u8> {
+        let universe = Universe::new(7).expect("in range");
+        let head = Head { title: "Storm".into(), began: ShowTime::ZERO, universes: vec![universe] };
+        let mut bytes = Vec::new();
+        let mut writer = Writer::with_talk(head, &mut bytes);
+        let at = |ms| ShowTime::ZERO + Span::from_millis(ms);
+        writer.frame(at(0), universe, &[9; Universe::SLOTS], &mut bytes);
+        writer.talk(at(10), &Line::Came { phone: 1 }, &mut bytes);
+        for nth in 0..25 {
+            let track = || TrackId("film".into());
+            let (codec, lasts, earlier) = (MediaCodec::Vp9, Span::from_millis(40), Span::ZERO);
+            let piece =
+                Piece { codec, index: nth, parts_left: 0, is_key: nth == 0, lasts, earlier };
+            let data = (nth < 20).then(|| vec![1; 9]);
+            let time = at(1_000 + 40 * nth as i64);
+            writer.talk(time, &Line::Picture { track: track(), piece, data }, &mut bytes);
+            let opus = (nth < 20).then(|| vec![0xfc, 1]);
+            writer.talk(time, &Line::Sound { track: track(), opus }, &mut bytes);
+        }
+        bytes
+    }
+
+    fn said(bytes: &[u8]) -> String {
+        let it = Contents::read(bytes).expect("a capture");
+        listed(&it.document("storm.dbl", bytes.len() as u64), &it)
+    }
+
+    #[test]
+    fn sx20_a_capture_is_listed_with_what_was_live_when_and_what_of_it_was_sealed() {
+        let bytes = capture();
+        let expected = format!(
+            "storm.dbl: 1.96 s of 1 universe (7), 1 change, 1 phone, 0 words to them and 1 of theirs, {} bytes\n  \
+             of the show \"Storm\"\n  \
+             1.00 to 1.78 s: film heard live\n  \
+             1.80 to 1.98 s: film heard live, sealed and so not kept\n  \
+             1.00 to 1.80 s: film seen live\n  \
+             1.80 to 2.00 s: film seen live, sealed and so not kept",
+            bytes.len()
+        );
+        assert_eq!(said(&bytes), expected);
+        let document = Contents::read(&bytes[..]).expect("a capture").document("storm.dbl", 1);
+        assert_eq!((&document["universes"], &document["cut"]), (&json!([7]), &json!(false)));
+        assert_eq!(document["phones"]["pictures"][1]["kept"], false);
+        assert_eq!(document["damaged_at"], Value::Null);
+    }
+
+    #[test]
+    fn sx20_of_a_capture_that_is_cut_or_damaged_is_listed_what_stands_before_and_where_that_is() {
+        let mut bytes = capture();
+        let cut = said(&bytes[..bytes.len() - 1]);
+        assert!(cut.ends_with("\n  it was cut off while it was written"), "{cut}");
+        let end = bytes.len();
+        bytes.extend([3, 0, 0, 0, 9]);
+        let damaged = said(&bytes);
+        let line = format!("\n  it is damaged at byte {end}: nothing behind it is read");
+        assert!(damaged.starts_with("storm.dbl: 1.96 s") && damaged.ends_with(&line), "{damaged}");
+        let document = Contents::read(&bytes[..]).expect("a capture").document("storm.dbl", 1);
+        assert_eq!(document["damaged_at"], end as u64);
+    }
 }
