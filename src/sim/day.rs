@@ -5,8 +5,11 @@
 //! core are those of [`World`].
 //!
 //! *Lost* is a phone that does not find back. A *glitch* is what one would hear: a piece that begins anew for no
-//! reason, a silence, a place in the track that leaps. A phone that was put away has stopped sounding, and begins
-//! anew when it is taken out: that is no glitch, and until it has found its place again it is not listened to.
+//! reason, a silence, a place in the track that leaps. A phone that was put away has stopped sounding, and begins anew
+//! when it is taken out; one that comes while the piece plays begins in its middle. That takes a while, which is
+//! counted by itself ([`Fresh`]), as is what is heard in the first seconds. Every look counts for how far clocks and
+//! places are off, but at a phone that is put away, and at one that was taken out, or came, while the box was out of
+//! reach, until it is in reach.
 
 use std::sync::Arc;
 
@@ -18,6 +21,7 @@ use units::{Ppm, ShowTime, Span};
 use wire::solusync::{MediaAction, Message};
 
 use crate::crystal::{Counter, Crystal};
+use crate::nights::quantile;
 use crate::path::{scaled, wait};
 use crate::phone::{PhoneSpec, SimPhone};
 use crate::wifi::Wifi;
@@ -29,6 +33,10 @@ pub struct Day {
     world: World,
     chance: Chance,
     lives: Vec<Life>,
+    /// Who comes while the piece plays, the last to come first.
+    coming: Vec<(ShowTime, PhoneSpec)>,
+    /// How long who was taken out, and who came, was silent, seconds.
+    waits: [Vec<f64>; 2],
     piece_began: ShowTime,
     silence: Times,
     next_turn: ShowTime,
@@ -42,10 +50,21 @@ struct Life {
     card: Counter,
     walk: Times,
     nap: Times,
-    /// Nobody listens to it before.
-    settles: ShowTime,
+    /// When it was taken out, or first touched.
+    since: ShowTime,
+    /// It has not sounded in its place since, for this reason.
+    waits: Option<Wait>,
     /// How far it was from its place at the last look, by so many pieces.
     last: Option<(usize, f64)>,
+}
+
+/// Why a phone does not sound in its place yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// It was put away, and taken out again.
+    Woken,
+    /// It came while the piece played.
+    Joined,
 }
 
 /// Something that begins, and ends.
@@ -72,7 +91,7 @@ pub struct DayReport {
     pub lost: usize,
     /// Pieces that began anew without a reason.
     pub cuts: usize,
-    /// Looks at a phone that should have sounded and did not.
+    /// Looks at a phone that should have sounded and did not, though it had sounded since it was taken out.
     pub silent: u64,
     /// The greatest change of a phone's distance from its place within a second, milliseconds: what it bends by.
     pub worst_step_ms: f64,
@@ -80,14 +99,69 @@ pub struct DayReport {
     pub worst_place_ms: f64,
     /// The greatest error of a phone's clock, milliseconds.
     pub worst_error_ms: f64,
-    /// Looks at clocks.
+    /// Those just taken out, and those who just came; the figures above are of all others.
+    pub fresh: Fresh,
+    /// Looks at clocks, all of them.
     pub looks: u64,
     /// Of them, those at which the error was within the phone's own bound.
     pub within_bound: u64,
-    /// And how large it was.
+    /// And how large it was; a phone that knows no time yet is within nothing.
     pub errors: Sizes,
-    /// Looks at phones that sounded, by how far each was from its place.
+    /// Looks at phones that sounded, all of them, by how far each was from its place.
     pub places: Sizes,
+}
+
+/// What is heard of phones in their first twenty seconds, and how long it takes until anything is.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Fresh {
+    /// Silent after waking: from when a phone was taken out, and the box in its reach, until it sounded in its place again.
+    pub woken: Waits,
+    /// From when a phone that came while the piece played was first touched until it did: its track comes first.
+    pub joined: Waits,
+    /// Of these silences the seconds, of all phones, in which something was heard, more than 20 ms from its place.
+    pub astray_s: f64,
+    /// Pieces that began anew after the first.
+    pub cuts: usize,
+    /// As [`DayReport::worst_step_ms`].
+    pub worst_step_ms: f64,
+    /// As [`DayReport::worst_place_ms`].
+    pub worst_place_ms: f64,
+    /// As [`DayReport::worst_error_ms`].
+    pub worst_error_ms: f64,
+    /// Looks at phones that knew no time yet.
+    pub timeless: u64,
+    /// Of [`DayReport::errors`], theirs.
+    pub errors: Sizes,
+    /// Of [`DayReport::places`], theirs.
+    pub places: Sizes,
+}
+
+/// Silences of so many phones, seconds. Who had not found its place when it was put away again was silent until then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Waits {
+    /// How many.
+    pub count: usize,
+    /// All of them.
+    pub total_s: f64,
+    /// The middle one.
+    pub p50_s: f64,
+    /// One in twenty was longer.
+    pub p95_s: f64,
+    /// The longest.
+    pub worst_s: f64,
+}
+
+impl Waits {
+    fn of(seconds: &[f64]) -> Self {
+        let at = |share| if seconds.is_empty() { 0.0 } else { quantile(seconds, share) };
+        Self {
+            count: seconds.len(),
+            total_s: seconds.iter().fold(0.0, |sum, it| sum + it),
+            p50_s: at(0.5),
+            p95_s: at(0.95),
+            worst_s: at(1.0),
+        }
+    }
 }
 
 /// Errors, by how large they were.
@@ -109,6 +183,11 @@ impl Sizes {
         self.within_half_ms += u64::from(error_ms.abs() <= 0.5);
         self.within_1_ms += u64::from(error_ms.abs() <= 1.0);
         self.within_5_ms += u64::from(error_ms.abs() <= 5.0);
+    }
+
+    /// Of somebody who knows nothing.
+    fn add_unknown(&mut self) {
+        self.all += 1;
     }
 }
 
@@ -133,8 +212,16 @@ const TURN: Span = Span::from_secs(10);
 const WARMTH: Ppm = Ppm(3.0);
 /// Everybody has come in, loaded the piece and found the time.
 const DOORS: Span = Span::from_secs(30);
-/// A phone that was taken out sounds within this, a socket that waited long before it knocked again included.
+/// Within this a phone that was taken out, or came, is counted by itself; a socket may wait about as long before it
+/// knocks again.
 const SETTLE: Span = Span::from_secs(20);
+/// One in so many comes while the piece plays, within so long.
+const LATE: usize = 5;
+const COMING: Span = Span::from_secs(45 * 60);
+/// Whoever has to find its place is looked at this often.
+const CLOSELY: Span = Span::from_millis(10);
+/// From here on a phone does not bend towards its place, but begins anew there (DESIGN: Time).
+const ASTRAY_MS: f64 = 20.0;
 /// From one walk, nap, or silence of the box to the next, on average.
 const WALKS: Span = Span::from_secs(12 * 60);
 const NAPS: Span = Span::from_secs(150 * 60);
@@ -170,7 +257,8 @@ impl Day {
             let wifi = some_wifi(&mut chance);
             PhoneSpec::drawn(seed.wrapping_mul(1_000_003).wrapping_add(k), wifi)
         });
-        let specs: Vec<PhoneSpec> = specs.collect();
+        let mut specs: Vec<PhoneSpec> = specs.collect();
+        let late = specs.split_off(phones - phones / LATE);
         for spec in &specs {
             world.enter(*spec);
         }
@@ -178,20 +266,26 @@ impl Day {
         world.go().expect("the first cue");
         let piece_began = began(&world).expect("an order to play");
         let now = world.now();
-        let lives = specs.iter().map(|spec| Life::new(spec, now, &mut chance)).collect();
+        let life = |spec: &PhoneSpec| Life::new(spec, now, None, &mut chance);
+        let lives = specs.iter().map(life).collect();
+        let coming = late.into_iter().map(|it| (now + scaled(COMING, chance.share()), it));
+        let mut coming: Vec<(ShowTime, PhoneSpec)> = coming.collect();
+        coming.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let silence = Times::drawn(now, SILENCES, SILENCE_MAX, &mut chance);
         let report = DayReport { phones, ..DayReport::default() };
-        Self { world, chance, lives, piece_began, silence, next_turn: now, report }
+        let waits = [Vec::new(), Vec::new()];
+        Self { world, chance, lives, coming, waits, piece_began, silence, next_turn: now, report }
     }
 
     /// Time goes on.
     pub fn run(&mut self, span: Span) {
         let end = self.world.now() + span;
         while self.world.now() < end {
-            self.world.run(LOOK);
+            self.run_to_the_next_look();
             // What happened is counted as it happens; a day of it would fill the memory.
             self.world.story.clear();
             self.world.frames.clear();
+            self.come_in();
             self.wander();
             self.keep_silent();
             (0..self.lives.len()).for_each(|place| self.live(place));
@@ -200,8 +294,20 @@ impl Day {
         self.report.hours += span.secs_f64() / 3_600.0;
     }
 
+    /// Whoever has to find its place is listened to closely meanwhile.
+    fn run_to_the_next_look(&mut self) {
+        let look = self.world.now() + LOOK;
+        while self.world.now() < look {
+            let waits = self.lives.iter().any(|life| life.waits.is_some());
+            self.world.run(if waits { CLOSELY } else { look - self.world.now() });
+            (0..self.lives.len()).for_each(|place| self.listen_closely(place));
+        }
+    }
+
     /// Everybody takes out the phone, the box speaks, and who does not find back is lost.
     pub fn end(mut self) -> DayReport {
+        let ends = self.world.now();
+        (0..self.lives.len()).for_each(|place| self.waited(place, ends));
         self.world.touch_all(SimPhone::find_box);
         self.world.touch_all(SimPhone::resume);
         self.world.run(SETTLE + SETTLE);
@@ -212,12 +318,24 @@ impl Day {
         };
         let found = (0..self.lives.len()).filter(found).count();
         self.report.lost = self.lives.len() - found.min(self.world.glance().phones);
+        let [woken, joined] = &self.waits;
+        (self.report.fresh.woken, self.report.fresh.joined) = (Waits::of(woken), Waits::of(joined));
         self.report
     }
 
-    /// What came of it so far; who is lost is known at the end.
+    /// What came of it so far; who is lost, and how long who was silent, is known at the end.
     pub fn report(&self) -> &DayReport {
         &self.report
+    }
+
+    fn come_in(&mut self) {
+        let now = self.world.now();
+        while let Some((_, spec)) = self.coming.pop_if(|(at, _)| *at <= now) {
+            self.world.enter(spec);
+            let touched = now + spec.opens + spec.tap.unwrap_or_default();
+            let life = Life::new(&spec, touched, Some(Wait::Joined), &mut self.chance);
+            self.lives.push(life);
+        }
     }
 
     fn wander(&mut self) {
@@ -258,12 +376,16 @@ impl Day {
         let life = &mut self.lives[place];
         if life.nap.ends <= now {
             life.nap = Times::drawn(now, NAPS, NAP_MAX, &mut self.chance);
-            life.settles = now + SETTLE;
+            (life.since, life.waits) = (now, Some(Wait::Woken));
             self.report.naps += 1;
             self.world.touch(place, SimPhone::resume);
+            if is_silent {
+                self.world.touch(place, SimPhone::lose_box);
+            }
         } else if life.nap.begins <= now {
             if life.nap.begins > now - LOOK {
                 self.world.touch(place, SimPhone::suspend);
+                self.waited(place, now);
             }
         } else if life.walk.ends <= now {
             life.walk = Times::drawn(now, WALKS, WALK_MAX, &mut self.chance);
@@ -279,32 +401,94 @@ impl Day {
     }
 
     fn look_at(&mut self, place: usize) {
-        let now = self.world.now();
-        let pieces = self.pieces(place);
-        let (life, phone) = (&mut self.lives[place], self.world.phone(place));
-        if life.nap.is_on(now) || now < life.settles {
-            life.last = None;
+        if !self.is_looked_at(place) {
+            self.lives[place].last = None;
             return;
         }
-        if let Some(reading) = phone.core().clock().reading(phone.exact(now)) {
-            let truth = NetTime::from_ns((now - TAI_UTC).ns());
-            let error = (reading.net - truth).abs();
-            self.report.looks += 1;
-            self.report.within_bound += u64::from(error <= reading.bound);
-            self.report.worst_error_ms = self.report.worst_error_ms.max(error.millis_f64());
-            self.report.errors.add(error.millis_f64());
+        let is_fresh = self.world.now() < self.lives[place].since + SETTLE;
+        self.look_at_clock(place, is_fresh);
+        self.listen_to(place, is_fresh);
+    }
+
+    /// Whoever woke, or came, while the box was out of reach begins when it is in reach.
+    fn is_looked_at(&mut self, place: usize) -> bool {
+        let (now, is_silent) = (self.world.now(), self.is_silent());
+        let life = &mut self.lives[place];
+        if is_silent && life.waits.is_some() {
+            life.since = life.since.max(now);
         }
-        let Some(place_ms) = place_ms(phone, now, self.piece_began) else {
-            life.last = None;
-            return self.report.silent += 1;
+        !life.nap.is_on(now) && life.since < now
+    }
+
+    fn look_at_clock(&mut self, place: usize, is_fresh: bool) {
+        let (now, phone) = (self.world.now(), self.world.phone(place));
+        let report = &mut self.report;
+        report.looks += 1;
+        let Some(reading) = phone.core().clock().reading(phone.exact(now)) else {
+            report.errors.add_unknown();
+            report.fresh.errors.add_unknown();
+            report.fresh.timeless += 1;
+            return;
         };
-        self.report.places.add(place_ms);
-        self.report.worst_place_ms = self.report.worst_place_ms.max(place_ms.abs());
-        if let Some((begun, before)) = life.last {
-            self.report.cuts += pieces - begun;
-            self.report.worst_step_ms = self.report.worst_step_ms.max((place_ms - before).abs());
+        let error = (reading.net - NetTime::from_ns((now - TAI_UTC).ns())).abs();
+        report.within_bound += u64::from(error <= reading.bound);
+        let error_ms = error.millis_f64();
+        report.errors.add(error_ms);
+        if is_fresh {
+            report.fresh.errors.add(error_ms);
+            raise(&mut report.fresh.worst_error_ms, error_ms);
+        } else {
+            raise(&mut report.worst_error_ms, error_ms);
         }
-        life.last = Some((pieces, place_ms));
+    }
+
+    fn listen_to(&mut self, place: usize, is_fresh: bool) {
+        let now = self.world.now();
+        if now < self.piece_began {
+            return;
+        }
+        let Some(place_ms) = place_ms(self.world.phone(place), now, self.piece_began) else {
+            self.lives[place].last = None;
+            self.report.silent += u64::from(self.lives[place].waits.is_none());
+            return;
+        };
+        let pieces = self.pieces(place);
+        let last = self.lives[place].last.replace((pieces, place_ms));
+        let (cuts, step_ms) =
+            last.map_or((0, 0.0), |(begun, before)| (pieces - begun, (place_ms - before).abs()));
+        let report = &mut self.report;
+        report.places.add(place_ms);
+        if is_fresh {
+            report.fresh.places.add(place_ms);
+            report.fresh.cuts += cuts;
+            raise(&mut report.fresh.worst_step_ms, step_ms);
+            raise(&mut report.fresh.worst_place_ms, place_ms.abs());
+        } else {
+            report.cuts += cuts;
+            raise(&mut report.worst_step_ms, step_ms);
+            raise(&mut report.worst_place_ms, place_ms.abs());
+        }
+    }
+
+    /// Sound that goes on where it stood when the phone was put away is heard, and not in its place.
+    fn listen_closely(&mut self, place: usize) {
+        let (now, life) = (self.world.now(), &self.lives[place]);
+        if life.waits.is_none() || now <= life.since || self.is_silent() {
+            return;
+        }
+        match place_ms(self.world.phone(place), now, self.piece_began) {
+            Some(place_ms) if place_ms.abs() <= ASTRAY_MS => self.waited(place, now),
+            Some(_) => self.report.fresh.astray_s += CLOSELY.secs_f64(),
+            None => {}
+        }
+    }
+
+    /// Whoever waited to sound in its place has, at that time.
+    fn waited(&mut self, place: usize, until: ShowTime) {
+        let life = &mut self.lives[place];
+        if let Some(why) = life.waits.take() {
+            self.waits[why as usize].push((until - life.since).secs_f64().max(0.0));
+        }
     }
 
     fn pieces(&self, place: usize) -> usize {
@@ -313,13 +497,14 @@ impl Day {
 }
 
 impl Life {
-    fn new(spec: &PhoneSpec, now: ShowTime, chance: &mut Chance) -> Self {
+    fn new(spec: &PhoneSpec, since: ShowTime, waits: Option<Wait>, chance: &mut Chance) -> Self {
         Self {
             page: counter(spec.crystal, chance),
             card: counter(spec.card, chance),
-            walk: Times::drawn(now, WALKS, WALK_MAX, chance),
-            nap: Times::drawn(now, NAPS, NAP_MAX, chance),
-            settles: now + SETTLE,
+            walk: Times::drawn(since, WALKS, WALK_MAX, chance),
+            nap: Times::drawn(since, NAPS, NAP_MAX, chance),
+            since,
+            waits,
             last: None,
         }
     }
@@ -334,6 +519,10 @@ impl Times {
     fn is_on(&self, now: ShowTime) -> bool {
         self.begins <= now && now < self.ends
     }
+}
+
+fn raise(worst: &mut f64, to: f64) {
+    *worst = worst.max(to);
 }
 
 /// An access point as there are many.

@@ -19,6 +19,9 @@ struct Turn {
     rate: Ppm,
 }
 
+/// As much slower as true time is fast.
+const STILL: Ppm = Ppm(-1e6);
+
 impl Dial {
     /// Shows nothing at `at`, and runs so much faster than true time.
     pub(crate) fn new(at: ShowTime, rate: Ppm) -> Self {
@@ -44,11 +47,12 @@ impl Dial {
         self.turns.push(Turn { at, shows, rate });
     }
 
-    /// It stood still until `at`, and goes on where it was at `since`.
+    /// It stood still until `at`, and goes on where it was at `since`; asked for a time between, it shows that it stood.
     pub(crate) fn stood(&mut self, since: ShowTime, at: ShowTime) {
         let Turn { rate, .. } = self.turn_of(|turn| turn.at <= since);
         let shows = self.shows(since);
         self.turns.retain(|turn| turn.at <= since);
+        self.turns.push(Turn { at: since, shows, rate: STILL });
         self.turns.push(Turn { at, shows, rate });
     }
 
@@ -88,6 +92,8 @@ mod tests {
     fn a_clock_that_stood_still_goes_on_where_it_was() {
         let mut dial = Dial::new(at(0.0), Ppm(0.0));
         dial.stood(at(10.0), at(70.0));
+        assert_eq!(dial.shows(at(40.0)), Span::from_secs(10));
+        assert_eq!(dial.when(Span::from_secs(15)), at(75.0));
         assert_eq!(dial.shows(at(75.0)), Span::from_secs(15));
     }
 }

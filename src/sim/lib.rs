@@ -32,7 +32,7 @@ mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
 pub use crowd::Crowd;
-pub use day::{Day, DayReport, Sizes};
+pub use day::{Day, DayReport, Fresh, Sizes, Waits};
 pub use light_day::{LightDay, LightReport, STEP_ALLOWED};
 pub use line::FromPhone;
 pub use rehearse::{Listener, Rehearsal, rehearse};

@@ -228,7 +228,8 @@ pub const HEAD: &str = "\
 #                          inside    locked | until locked s | error once settled us    bound us |
 # kind of night          |  bound %       % |    p50     max |    p50     p99      max      p50 | steps";
 
-fn quantile(values: &[f64], share: f64) -> f64 {
+/// The value below which this share of them lies; not a number of nothing.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

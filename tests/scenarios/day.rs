@@ -5,12 +5,12 @@ use units::Span;
 
 #[test]
 fn phones_whose_crystals_wander_and_whose_owners_walk_lose_neither_box_nor_place() {
-    // Days on which phones once held on to a fit of their first seconds.
-    [2, 7, 22].into_iter().for_each(lives_through);
+    // Days on which phones once held on to a fit of their first seconds, and one on which a fifth comes late.
+    [(4, 2), (4, 7), (4, 22), (5, 2)].into_iter().for_each(lives_through);
 }
 
-fn lives_through(seed: u64) {
-    let mut day = Day::begin(4, seed);
+fn lives_through((phones, seed): (usize, u64)) {
+    let mut day = Day::begin(phones, seed);
     day.run(Span::from_secs(2 * 3_600));
     let report = day.end();
     println!("seed {seed}: {report:?}");
@@ -18,6 +18,11 @@ fn lives_through(seed: u64) {
     assert_eq!((report.lost, report.cuts, report.silent), (0, 0, 0), "{report:?}");
     assert!(report.worst_step_ms <= 3.1, "0.3 % of a second, and what stamps tremble: {report:?}");
     assert!(report.worst_place_ms < 8.0, "{report:?}");
+    let fresh = &report.fresh;
+    assert_eq!((fresh.woken.count, fresh.joined.count), (report.naps as usize, phones / 5));
+    assert!(fresh.woken.worst_s < 1.0 && fresh.joined.worst_s < 5.0, "{report:?}");
+    assert!(fresh.astray_s <= fresh.woken.total_s + fresh.joined.total_s, "{report:?}");
+    assert!(fresh.cuts == 0 && fresh.worst_place_ms < 20.0, "they bend towards it: {report:?}");
     let (clocks, places) = (report.errors, report.places);
     assert!(
         clocks.all == report.looks && (20_000..=clocks.all).contains(&places.all),

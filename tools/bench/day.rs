@@ -63,6 +63,26 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 impl Report {
+    /// Of those who were just taken out, or just came.
+    fn print_fresh(&self) {
+        let fresh = &self.day.fresh;
+        for (what, it) in [("silent after waking", fresh.woken), ("after joining", fresh.joined)] {
+            println!(
+                "  {what}: {} phones, p50 {:.2} s, p95 {:.2} s, worst {:.2} s, {:.0} s in all",
+                it.count, it.p50_s, it.p95_s, it.worst_s, it.total_s
+            );
+        }
+        println!("  of that {:.1} s with sound that was not in its place", fresh.astray_s);
+        println!(
+            "  their first 20 s: cuts {}, place {:.2} ms off at worst and {:.2} ms more or less within a second, clocks {:.2} ms; at {} looks no time known yet",
+            fresh.cuts,
+            fresh.worst_place_ms,
+            fresh.worst_step_ms,
+            fresh.worst_error_ms,
+            fresh.timeless
+        );
+    }
+
     fn print(&self) {
         let day = &self.day;
         println!(
@@ -82,8 +102,15 @@ impl Report {
             "  clocks: {:.2} ms off at worst; within their bound {} of {} times",
             day.worst_error_ms, day.within_bound, day.looks
         );
+        self.print_fresh();
         println!("  a look a second          within 0.5 ms   within 1 ms   within 5 ms");
-        for (what, sizes) in [("clocks", day.errors), ("sound, in its place", day.places)] {
+        let sizes = [
+            ("clocks", day.errors),
+            ("sound, in its place", day.places),
+            ("clocks, first 20 s", day.fresh.errors),
+            ("sound, first 20 s", day.fresh.places),
+        ];
+        for (what, sizes) in sizes {
             let share = |some: u64| some as f64 / sizes.all as f64 * 100.0;
             println!(
                 "  {what:<22} {:>13.2} % {:>11.2} % {:>11.2} %",
