@@ -215,8 +215,16 @@ Examples:
         #[arg(long)]
         step: bool,
     },
-    /// Every phone
-    Phones(Show),
+    /// All phones in a few figures, and those first that somebody should look at
+    #[command(after_help = "\
+In step is who knows the time and was heard just now. Without --all ten phones are shown: those in trouble, the worst
+first, then those whose clocks may be off furthest.
+
+Examples:
+  downbeat phones
+  downbeat phones --all | less
+  downbeat phones --json | jq '.summary.look_at'")]
+    Phones(Phones),
     /// Rooms in which phones find each other, and who is in them
     #[command(after_help = "\
 A room's id lets whoever has it in. A room ends after a minute in which nobody says anything; one that the box is in
@@ -490,6 +498,16 @@ pub struct Show {
     /// Print one JSON document (docs/status.md)
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `phones` takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Phones {
+    #[command(flatten)]
+    pub show: Show,
+    /// Show every phone
+    #[arg(long, conflicts_with = "json")]
+    pub all: bool,
 }
 
 #[cfg(test)]

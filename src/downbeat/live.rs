@@ -46,7 +46,9 @@ pub fn command(globals: &Globals, command: &Command) -> Result<(), Refused> {
         Command::Cues(it) => show(&client, "cues", it.json, cues),
         Command::Clock { show: it, step: false } => show(&client, "clock", it.json, clock::words),
         Command::Clock { show: it, step: true } => step_clock(&client, it.json),
-        Command::Phones(it) => show(&client, "phones", it.json, phones::phones),
+        Command::Phones(it) => {
+            show(&client, "phones", it.show.json, |said| phones::phones(said, it.all))
+        }
         Command::Rooms(it) => show(&client, "rooms", it.json, rooms_table),
         Command::Rdm { rdm } => lamps::rdm(&client, rdm),
         Command::Universes(it) => show(&client, "universes", it.json, universes),
@@ -120,7 +122,7 @@ fn show(
     client: &Client,
     path: &str,
     as_json: bool,
-    words: fn(&Value) -> String,
+    words: impl Fn(&Value) -> String,
 ) -> Result<(), Refused> {
     show_answer(&client.get(path)?, as_json, words)
 }
@@ -129,7 +131,7 @@ fn show(
 pub fn show_answer(
     answer: &Answer,
     as_json: bool,
-    words: fn(&Value) -> String,
+    words: impl Fn(&Value) -> String,
 ) -> Result<(), Refused> {
     if answer.status != StatusCode::OK {
         return Err(why(answer));

@@ -1,6 +1,8 @@
 //! What `downbeat phones` says to people: everybody's phone, and their peer connections. A line has room in a terminal of a
 //! hundred columns.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::live::{rows, span, text};
@@ -10,13 +12,159 @@ use crate::terminal::many;
 /// Longer addresses (IPv6) are shown by their end, which tells phones apart.
 const ADDRESS_MAX: usize = 15;
 
-/// The document of `phones` in words.
-pub fn phones(it: &Value) -> String {
-    let fare: Vec<[String; 9]> = rows(&it["phones"]).map(fare_row).collect();
-    let fare_head =
+/// So many phones fill two screens of a terminal; `--all` shows the others.
+const SHOWN: usize = 10;
+
+/// The document of `phones` in words: all of them in a few lines, then some of them, or all, the worst first.
+pub fn phones(it: &Value, all: bool) -> String {
+    let ordered = worst_first(it);
+    let shown = &ordered[..if all { ordered.len() } else { ordered.len().min(SHOWN) }];
+    let said = [
+        summary(it),
+        patients(it, shown),
+        fares(shown),
+        more(shown),
+        peers(shown),
+        channels(shown),
+        pictures(shown),
+        unheard(shown),
+        left_out(ordered.len() - shown.len()),
+    ];
+    said.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// As the box has put them.
+fn worst_first(it: &Value) -> Vec<&Value> {
+    let by_id: BTreeMap<u64, &Value> =
+        rows(&it["phones"]).filter_map(|phone| Some((phone["id"].as_u64()?, phone))).collect();
+    let summary = &it["summary"];
+    let ids = rows(&summary["look_at"]).map(|it| &it["id"]).chain(rows(&summary["rest"]));
+    ids.filter_map(|id| by_id.get(&id.as_u64()?).copied()).collect()
+}
+
+fn left_out(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        _ => format!("{} more: `downbeat phones --all`", many(count, "phone")),
+    }
+}
+
+/// Everybody in a few lines that have room in eighty columns, then whom to look at.
+fn summary(it: &Value) -> String {
+    let (said, refused) = (&it["summary"], refused(&it["refused"]));
+    if said["phones"] == 0 {
+        let refused = Some(refused.trim_start_matches(", ").to_owned());
+        let nobody = [Some("no phone is here".to_owned()), refused];
+        let said = nobody.into_iter().flatten().filter(|it| !it.is_empty());
+        return said.collect::<Vec<_>>().join("\n");
+    }
+    let refused = (!refused.is_empty()).then(|| refused.replacen(", refused:", "refused   ", 1));
+    let batteries = said["batteries_low"].as_u64().filter(|count| *count > 0);
+    let lines = [
+        Some(everybody(it)),
+        Some(format!("clocks     {}", clocks(&said["clock_ms"]))),
+        Some(format!("delivery   {}", lead(&it["delivery"]))),
+        network(&said["quality"]),
+        batteries.map(|count| format!("batteries  {count} nearly empty")),
+        refused,
+    ];
+    let lines = lines.into_iter().flatten().chain(look_at(said));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn everybody(it: &Value) -> String {
+    let said = &it["summary"];
+    let others = said["others"].as_u64().filter(|count| *count > 0);
+    let others = others.map(|count| format!(", {count} new, or screens"));
+    let count = said["phones"].as_u64().unwrap_or_default() as usize;
+    format!(
+        "{}: {} in step, {} not{}; {} with every track",
+        many(count, "phone"),
+        said["in_step"],
+        said["not_in_step"],
+        others.unwrap_or_default(),
+        it["ready"]
+    )
+}
+
+fn clocks(it: &Value) -> String {
+    let ms = |key: &str| it[key].as_f64().map(|ms| format!("±{ms:.1}"));
+    let all = || {
+        let (half, most, nearly, worst) = (ms("p50")?, ms("p95")?, ms("p99")?, ms("worst")?);
+        Some(format!(
+            "{half} ms p50, {most} p95, {nearly} p99, {worst} the worst of {}",
+            it["count"]
+        ))
+    };
+    all().unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// `12 good`, `3 poor`, the most first.
+fn counted(it: &Value) -> Vec<(u64, &str)> {
+    let counts = it.as_object().into_iter().flatten();
+    let mut counts: Vec<(u64, &str)> =
+        counts.map(|(key, count)| (count.as_u64().unwrap_or_default(), key.as_str())).collect();
+    counts.sort_by(|one, other| other.0.cmp(&one.0));
+    counts
+}
+
+fn network(it: &Value) -> Option<String> {
+    let said: Vec<String> =
+        counted(it).iter().map(|(count, level)| format!("{count} {level}")).collect();
+    (!said.is_empty()).then(|| format!("network    {}", said.join(", ")))
+}
+
+/// How many there are, and a line for each trouble.
+fn look_at(said: &Value) -> Vec<String> {
+    let count = rows(&said["look_at"]).count();
+    if count == 0 {
+        return vec!["look at    nobody".to_owned()];
+    }
+    let head = format!("look at    {}", many(count, "phone"));
+    let why = counted(&said["trouble"]);
+    let why = why.iter().map(|(count, word)| format!("           {count} {}", trouble(word)));
+    std::iter::once(head).chain(why).collect()
+}
+
+/// What is the matter, as one says it of one or of many.
+fn trouble(word: &str) -> &str {
+    match word {
+        "silent" => "said nothing for a while",
+        "no_hello" => "without hello",
+        "no_time" => "without the time",
+        "clock_off" => "with a clock that may be off",
+        "late" => "with late orders",
+        "tracks_missing" => "without all tracks",
+        "live_refused" => "left out what is live",
+        "output_doubtful" => "on Bluetooth or the like",
+        "network" => "on a bad network",
+        "battery_low" => "with an empty battery",
+        other => other,
+    }
+}
+
+/// What is the matter with each of those shown; nothing where all are well.
+fn patients(it: &Value, shown: &[&Value]) -> String {
+    let row = |patient: &Value| {
+        let why: Vec<&str> = rows(&patient["why"]).map(|why| trouble(text(why))).collect();
+        [patient["id"].to_string(), why.join(", ")]
+    };
+    let rows: Vec<[String; 2]> =
+        rows(&it["summary"]["look_at"]).take(shown.len()).map(row).collect();
+    if rows.is_empty() { String::new() } else { table(["phone", "look at it:"], &rows) }
+}
+
+/// How each fares.
+fn fares(shown: &[&Value]) -> String {
+    let rows: Vec<[String; 9]> = shown.iter().copied().map(fare_row).collect();
+    let head =
         ["phone", "address", "ready", "clock", "output", "buffer", "quality", "battery", "silent"];
-    let more: Vec<[String; 9]> = rows(&it["phones"]).map(more_row).collect();
-    let more_head = [
+    if rows.is_empty() { String::new() } else { table(head, &rows) }
+}
+
+fn more(shown: &[&Value]) -> String {
+    let rows: Vec<[String; 9]> = shown.iter().copied().map(more_row).collect();
+    let head = [
         "phone",
         "role",
         "here",
@@ -27,37 +175,26 @@ pub fn phones(it: &Value) -> String {
         "takes",
         "late",
     ];
-    let refused = refused(&it["refused"]);
-    let more = if more.is_empty() { String::new() } else { table(more_head, &more) };
-    let said = [
-        table(fare_head, &fare),
-        more,
-        peers(it),
-        pictures(it),
-        unheard(it),
-        refused.trim_start_matches(", ").to_owned(),
-        lead(&it["delivery"]),
-    ];
-    said.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
+    if rows.is_empty() { String::new() } else { table(head, &rows) }
 }
 
 /// What became of live pictures; nothing where none were sent.
-fn pictures(it: &Value) -> String {
-    let row = |phone: &Value| {
+fn pictures(shown: &[&Value]) -> String {
+    let row = |phone: &&Value| {
         let counts = phone["status"]["pictures"].as_object()?;
         let count = |key: &str| counts.get(key).map_or_else(unknown, Value::to_string);
         let [shown, held, skipped, late, lost] =
             ["shown", "held", "skipped", "late", "lost"].map(count);
         Some([phone["id"].to_string(), shown, held, skipped, late, lost])
     };
-    let rows: Vec<[String; 6]> = rows(&it["phones"]).filter_map(row).collect();
+    let rows: Vec<[String; 6]> = shown.iter().filter_map(row).collect();
     let head = ["phone", "pictures shown", "held too long", "passed over", "late", "lost"];
     if rows.is_empty() { String::new() } else { table(head, &rows) }
 }
 
 /// Which phones left pieces of what is live out, and why; nothing where none did.
-fn unheard(it: &Value) -> String {
-    let line = |phone: &Value| {
+fn unheard(shown: &[&Value]) -> String {
+    let line = |phone: &&Value| {
         let status = &phone["status"];
         let count = status["live_refused"].as_u64()? as usize;
         let why = match status["live_refused_why"].as_str()? {
@@ -71,7 +208,7 @@ fn unheard(it: &Value) -> String {
         let pieces = many(count, "piece");
         Some(format!("phone {} left out {pieces} of what is live: {why}", phone["id"]))
     };
-    rows(&it["phones"]).filter_map(line).collect::<Vec<_>>().join("\n")
+    shown.iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// How far ahead phones get their orders, and how many came too late.
@@ -193,16 +330,21 @@ fn age(seconds: f64) -> String {
 }
 
 /// Their peer connections; nothing where nobody has one.
-fn peers(it: &Value) -> String {
-    let with_one = rows(&it["phones"]).filter(|phone| phone["peer"].is_object());
-    let rows: Vec<[String; 9]> = with_one.map(peer_row).collect();
-    if rows.is_empty() {
-        return String::new();
-    }
+fn peers(shown: &[&Value]) -> String {
+    let with_one = shown.iter().filter(|phone| phone["peer"].is_object());
+    let rows: Vec<[String; 9]> = with_one.copied().map(peer_row).collect();
     let head = ["phone", "peer", "since", "round trip", "loss", "in", "out", "carries", "dropped"];
-    let channels: Vec<[String; 4]> = self::rows(&it["phones"]).flat_map(channel_rows).collect();
-    let said = table(["phone", "channel", "heard", "said"], &channels);
-    [table(head, &rows), said].join("\n")
+    if rows.is_empty() { String::new() } else { table(head, &rows) }
+}
+
+/// What went over their channels; nothing where nobody has one.
+fn channels(shown: &[&Value]) -> String {
+    let rows: Vec<[String; 4]> = shown.iter().copied().flat_map(channel_rows).collect();
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table(["phone", "channel", "heard", "said"], &rows)
+    }
 }
 
 fn channel_rows(phone: &Value) -> Vec<[String; 4]> {
@@ -240,7 +382,9 @@ fn peer_row(phone: &Value) -> [String; 9] {
 
 #[cfg(test)]
 mod tests {
+    use engine::muster::{Muster, Patient, Quantiles, Trouble};
     use serde_json::json;
+    use units::PhoneId;
 
     use super::*;
 
@@ -267,7 +411,12 @@ mod tests {
     fn sx12_all_that_is_known_of_a_phone_has_room_in_a_hundred_columns() {
         let delivery =
             json!({ "lead_ns": 120_000_000, "auto": true, "reached": 20_000, "late": 7 });
-        let shown = phones(&json!({ "phones": [full()], "delivery": delivery }));
+        let summary = Muster::default();
+        let mut summary = json!(summary);
+        summary["phones"] = json!(1);
+        summary["rest"] = json!([12345]);
+        let document = json!({ "phones": [full()], "delivery": delivery, "summary": summary });
+        let shown = phones(&document, false);
         let widest = shown.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{shown}");
         let left = "phone 12345 left out 1234 pieces of what is live: sealed with another key than its token's";
@@ -280,7 +429,81 @@ mod tests {
             assert!(shown.contains(cell), "{cell} in {shown}");
         }
         assert!(shown.contains("…eeee:1234:5678") && shown.contains("350 / 1250 ms"), "{shown}");
-        assert!(shown.ends_with("orders 120ms ahead, 7 of 20000 too late (0.04 %)"), "{shown}");
+        assert!(
+            shown.contains("\ndelivery   orders 120ms ahead, 7 of 20000 too late (0.04 %)\n"),
+            "{shown}"
+        );
+    }
+
+    fn house() -> Value {
+        let clock_ms = Quantiles {
+            count: 990,
+            p50: Some(0.21),
+            p95: Some(0.84),
+            p99: Some(1.36),
+            worst: Some(9.04),
+        };
+        let late = vec![Trouble::Late, Trouble::BatteryLow];
+        let summary = Muster {
+            phones: 1_000,
+            in_step: 985,
+            not_in_step: 5,
+            others: 10,
+            clock_ms,
+            quality: [("good".to_owned(), 90), ("excellent".to_owned(), 900)].into(),
+            batteries_low: 1,
+            trouble: [(Trouble::Late, 2), (Trouble::BatteryLow, 1)].into(),
+            look_at: vec![
+                Patient { id: PhoneId(700), why: late },
+                Patient { id: PhoneId(3), why: vec![Trouble::Late] },
+            ],
+            rest: (1..=1_000).filter(|id| ![3, 700].contains(id)).map(PhoneId).collect(),
+            ..Muster::default()
+        };
+        let phones: Vec<Value> =
+            (1..=1_000).map(|id| json!({ "id": id, "address": "10.0.0.9" })).collect();
+        let delivery =
+            json!({ "lead_ns": 120_000_000, "auto": true, "reached": 20_000, "late": 7 });
+        json!({
+            "summary": summary, "phones": phones, "ready": 990, "delivery": delivery,
+            "refused": { "too_many_connections": 40, "forbidden": 0 },
+        })
+    }
+
+    #[test]
+    fn sx12_a_thousand_phones_are_a_few_lines_and_the_ten_that_are_worst() {
+        let shown = phones(&house(), false);
+        let head = "\
+1000 phones: 985 in step, 5 not, 10 new, or screens; 990 with every track
+clocks     ±0.2 ms p50, ±0.8 p95, ±1.4 p99, ±9.0 the worst of 990
+delivery   orders 120ms ahead, 7 of 20000 too late (0.04 %)
+network    900 excellent, 90 good
+batteries  1 nearly empty
+refused    40 too many connections
+look at    2 phones
+           2 with late orders
+           1 with an empty battery
+
+phone  look at it:
+700    with late orders, with an empty battery
+3      with late orders
+
+phone  address   ready";
+        assert!(shown.starts_with(head), "{shown}");
+        assert!(shown.ends_with("\n\n990 phones more: `downbeat phones --all`"), "{shown}");
+        assert!(shown.lines().count() < 50, "{}", shown.lines().count());
+        let ids = |said: &str| -> Vec<String> {
+            let rows = said.lines().filter(|line| line.contains("10.0.0.9"));
+            rows.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+        };
+        assert_eq!(ids(&shown)[..4], ["700", "3", "1", "2"]);
+        assert_eq!(ids(&phones(&house(), true)).len(), 1_000);
+    }
+
+    #[test]
+    fn where_nobody_is_there_is_no_bare_head() {
+        let document = json!({ "summary": Muster::default(), "phones": [], "refused": {} });
+        assert_eq!(phones(&document, false), "no phone is here");
     }
 
     #[test]
@@ -293,8 +516,7 @@ mod tests {
             ("no hello", &["unknown"; 7].map(str::to_owned)[..])
         );
         let mut phone = full();
-        let shown_nothing = json!({ "phones": [silent] });
-        assert_eq!(pictures(&shown_nothing), "");
+        assert_eq!(pictures(&[&silent]), "");
         phone["status"]["buffer_ms"] = Value::Null;
         phone["status"]["sync"]["output_ms"] = Value::Null;
         phone["status"]["sync"]["output_source"] = json!("doubtful");

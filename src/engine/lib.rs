@@ -21,6 +21,7 @@ pub mod fixture;
 pub mod glance;
 mod ledger;
 pub mod light;
+pub mod muster;
 pub mod order;
 pub mod overheard;
 pub mod pace;

@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use engine::delivery::PhoneDelivery;
 use engine::glance::Glance;
+use engine::muster::{Fare, Muster};
 use engine::rooms::RoomGlance;
 use engine::show::{Cue, Then};
 use engine::told::{Command, Refusal, Request};
@@ -331,6 +332,19 @@ struct WithPeer {
     delivery: Option<PhoneDelivery>,
 }
 
+impl WithPeer {
+    fn fare(&self) -> Fare<'_> {
+        Fare {
+            id: self.phone.id,
+            hello: self.phone.hello,
+            connected: Span::from_secs_f64(self.phone.connected_s),
+            heard: Span::from_secs_f64(self.phone.heard_s),
+            status: self.phone.status.as_ref(),
+            account: self.delivery.map(|it| it.account),
+        }
+    }
+}
+
 async fn phones(State(house): State<Arc<House>>) -> Response {
     let mut peers = peers(&house).await;
     let glance = match glance(&house).await {
@@ -346,6 +360,7 @@ async fn phones(State(house): State<Arc<House>>) -> Response {
         phone,
     };
     let phones: Vec<WithPeer> = phones.into_iter().map(with_peer).collect();
+    let fares: Vec<Fare> = phones.iter().map(WithPeer::fare).collect();
     let (ready, refused) = (house.crowd.ready(), house.crowd.refused());
     Json(json!({
         "sockets": phones.len(),
@@ -353,6 +368,7 @@ async fn phones(State(house): State<Arc<House>>) -> Response {
         "ready": ready,
         "refused": refused,
         "delivery": glance.delivery,
+        "summary": Muster::of(&fares),
         "phones": phones,
     }))
     .into_response()
