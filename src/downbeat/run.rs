@@ -154,6 +154,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
     let handle = conductor.handle();
     carry_reports(heard, handle.clone());
+    handle.tell(Input::SoundInput { is_there: config.sound.input.is_some() });
 
     let house = Arc::new(House {
         facts: facts(

@@ -178,6 +178,9 @@ pub enum Refusal {
     /// No phone can be calibrated.
     #[error("this box has no microphone: set `[sound] microphone` in its box file")]
     NoMicrophone,
+    /// There is no sound input to put on air.
+    #[error("this box has no sound input to put on air: set `input` under [sound] of its box file")]
+    NoSoundInput,
 }
 
 /// What happened in the world.
@@ -250,6 +253,11 @@ pub enum Input {
     /// Whether the box can listen.
     Microphone {
         /// It can.
+        is_there: bool,
+    },
+    /// Whether the box has a sound input to put on air.
+    SoundInput {
+        /// It has.
         is_there: bool,
     },
     /// A phone asks for a calibration.

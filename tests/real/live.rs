@@ -419,11 +419,11 @@ async fn sx11_a_film_whose_sound_nobody_can_decode_is_shown_and_says_so() {
 }
 
 #[test]
-fn an_input_that_is_not_there_is_said_not_to_be_on_air() {
-    let mut the_box = TheBox::start();
-    assert!(the_box.ask(&["air", "input"]).status.success());
-    let line = the_box.wait_for_line("input is not on air: ");
-    assert!(line.contains("[sound]"), "{line}");
+fn an_input_that_the_box_file_does_not_name_is_refused() {
+    let the_box = TheBox::start();
+    let refused = the_box.ask(&["air", "input"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("under [sound]"), "{said}");
 }
 
 /// A list of its own for what goes on air: a piece that clicks every tenth of a second, 50 ms after its beginning.

@@ -54,6 +54,7 @@ impl Evening {
         let (sent, ordered, said) = (Vec::new(), Vec::new(), Vec::new());
         let mut evening = Self { engine, now: T0, commands: 0, sent, ordered, said };
         evening.tell(Input::AirLead(AirLead::new(Span::from_millis(240))));
+        evening.tell(Input::SoundInput { is_there: true });
         evening
     }
 
@@ -217,6 +218,16 @@ fn sx11_a_stop_and_a_panic_end_what_cues_put_on_air_and_nobody_who_speaks_by_han
         evening.run(1.0);
         assert_eq!(evening.on_air(), (some("input"), None));
     }
+}
+
+#[test]
+fn sx11_an_input_that_the_box_does_not_have_is_refused_and_what_is_on_air_stays() {
+    let mut evening = Evening::of(EVENING);
+    evening.air(Some("track_001")).expect("there is one");
+    evening.tell(Input::SoundInput { is_there: false });
+    assert_eq!(evening.air(Some("input")), Err(Refusal::NoSoundInput));
+    assert_eq!(evening.on_air(), (some("track_001"), None));
+    assert_eq!(evening.sent.len(), 1);
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl Engine {
             Air::Track(track) if !self.show.tracks.contains_key(track) => {
                 Err(Refusal::NoSuchTrack { what: what.to_owned() })
             }
+            Air::Input if !self.has_sound_input => Err(Refusal::NoSoundInput),
             _ => Ok(air),
         }
     }

@@ -80,6 +80,7 @@ pub struct Engine {
     desk: desk::Desk,
     airing: air::Airing,
     air_lead: AirLead,
+    has_sound_input: bool,
     sound: sound::Playback,
     audience: Audience,
     phones: BTreeSet<PhoneId>,
@@ -169,6 +170,7 @@ impl Engine {
             desk: desk::Desk::default(),
             airing: air::Airing::default(),
             air_lead: AirLead::new(LIVE_DELAY),
+            has_sound_input: false,
             sound: sound::Playback::new(),
             audience: Audience::new(start.tai_utc),
             phones: BTreeSet::new(),
@@ -263,6 +265,7 @@ impl Engine {
                 self.delivery.handle_status(now, phone, &status);
             }
             Input::PhoneStatus { .. } => {}
+            Input::SoundInput { is_there } => self.has_sound_input = is_there,
             Input::Microphone { is_there } => self.bench.set_microphone(is_there),
             Input::PhoneAsksCalibration { phone } => self.calibrate(now, phone),
             Input::Timecode { source, heard } => self.hear_timecode(now, source, &heard),
