@@ -190,8 +190,9 @@ fn status(it: &Value) -> String {
             phones::refused(&it["phones"]["refused"])
         ),
         format!("         {}", phones::lead(&show["delivery"])),
-        format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")),
     ];
+    lines.extend(phones::turned_away(&it["phones"]["turned_away"]));
+    lines.push(format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")));
     lines.extend(rows(&it["light"]["inputs"]).map(input_line));
     lines.extend(timecode(show));
     lines.extend(rows(&it["light"]["universes"]).flat_map(foreign_lines));
@@ -584,6 +585,23 @@ universe  sent by others too  address   priority
         ] {
             assert!(said.lines().any(|it| it == line), "{line} in {said}");
         }
+    }
+
+    #[test]
+    fn sx17_status_says_whom_the_box_turns_away_and_which_key_lets_them_in() {
+        let away = json!({
+            "phones": 40, "addresses": 2, "most_from": "192.0.2.7", "connections_per_address": 10,
+        });
+        let said = |away: Value| {
+            let phones = json!({ "turned_away": away });
+            status(&json!({ "box": {}, "show": {}, "clock": {}, "phones": phones, "light": {} }))
+        };
+        let lines = "
+TURNED AWAY  about 40 phones from 2 addresses, most from 192.0.2.7: each may have 10
+             raise `connections_per_address` under [limits] of box.toml
+";
+        assert!(said(away).contains(lines));
+        assert!(!said(Value::Null).contains("TURNED AWAY"));
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn state(globals: &Globals, config: &BoxConfig) -> PathBuf {
 
 /// A show that may run, by that box where one is named, with its folder. Every finding is printed.
 pub fn show(named: &Path, by: Option<&BoxConfig>) -> Result<(ShowFolder, Show), Refused> {
-    let (folder, loaded) = load(named, by);
+    let (folder, loaded) = load(named, by.map(Player::of).unwrap_or_default());
     for finding in &loaded.findings {
         terminal::complain(&finding.to_string());
     }
@@ -86,11 +86,11 @@ pub fn show(named: &Path, by: Option<&BoxConfig>) -> Result<(ShowFolder, Show), 
 
 /// `check SHOW`; a box file that is named is checked with it, and the files that it names.
 pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refused> {
-    let (mut findings, by) = match &globals.box_file {
+    let (mut findings, player) = match &globals.box_file {
         Some(path) => box_findings(path)?,
-        None => (Vec::new(), None),
+        None => (Vec::new(), Player::default()),
     };
-    let (_, loaded) = load(named, by.as_ref());
+    let (_, loaded) = load(named, player);
     findings.extend(loaded.findings);
     match format {
         Format::Json => terminal::say(&show::json(&findings)),
@@ -111,15 +111,30 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
     }
 }
 
-fn box_findings(path: &Path) -> Result<(Vec<Finding>, Option<BoxConfig>), Refused> {
+/// What a show is asked about the box that is to play it; nothing where that is not known.
+#[derive(Debug, Clone, Copy, Default)]
+struct Player {
+    has_sound_input: Option<bool>,
+    phones_let_in_untold: Option<u32>,
+}
+
+impl Player {
+    fn of(config: &BoxConfig) -> Self {
+        Self { has_sound_input: Some(config.sound.input.is_some()), ..Self::default() }
+    }
+}
+
+fn box_findings(path: &Path) -> Result<(Vec<Finding>, Player), Refused> {
     let loaded = read_box(path)?;
     let mut findings = loaded.findings;
+    let mut player = Player { phones_let_in_untold: loaded.let_in_untold, ..Player::default() };
     if let Some(config) = &loaded.config {
         bloom_token(config)?;
+        player.has_sound_input = Player::of(config).has_sound_input;
         let phones = read_phones(Path::new(&config.paths.phones))?;
         findings.extend(phones.into_iter().flat_map(|it| it.findings));
     }
-    Ok((findings, loaded.config))
+    Ok((findings, player))
 }
 
 /// Every sound file by its id, the calibration's chirp behind them; what only phones play stays on disk.
@@ -142,9 +157,9 @@ fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
     cues.flat_map(|cue| &cue.sound).map(|sound| sound.media).collect()
 }
 
-fn load(named: &Path, by: Option<&BoxConfig>) -> (ShowFolder, show::Loaded) {
-    let has_sound_input = by.map(|config| config.sound.input.is_some());
-    let folder = ShowFolder { has_sound_input, ..ShowFolder::of(named) };
+fn load(named: &Path, player: Player) -> (ShowFolder, show::Loaded) {
+    let Player { has_sound_input, phones_let_in_untold } = player;
+    let folder = ShowFolder { has_sound_input, phones_let_in_untold, ..ShowFolder::of(named) };
     let mut loaded = show::load(&folder.root, &folder);
     for finding in &mut loaded.findings {
         // As the person who asked can open it from where they are.

@@ -52,9 +52,10 @@ fn left_out(count: usize) -> String {
 /// Everybody in a few lines that have room in eighty columns, then whom to look at.
 fn summary(it: &Value) -> String {
     let (said, refused) = (&it["summary"], refused(&it["refused"]));
+    let away = turned_away(&it["turned_away"]);
     if said["phones"] == 0 {
         let refused = Some(refused.trim_start_matches(", ").to_owned());
-        let nobody = [Some("no phone is here".to_owned()), refused];
+        let nobody = [Some("no phone is here".to_owned()), refused, away];
         let said = nobody.into_iter().flatten().filter(|it| !it.is_empty());
         return said.collect::<Vec<_>>().join("\n");
     }
@@ -67,6 +68,7 @@ fn summary(it: &Value) -> String {
         network(&said["quality"]),
         batteries.map(|count| format!("batteries  {count} nearly empty")),
         refused,
+        away,
     ];
     let lines = lines.into_iter().flatten().chain(look_at(said));
     lines.collect::<Vec<_>>().join("\n")
@@ -222,6 +224,19 @@ pub fn lead(it: &Value) -> String {
         }
         _ => format!("orders {ahead} ahead{who}, no phone has told yet how they come"),
     }
+}
+
+/// Who stands at the door, and which key lets them in; nothing where nobody does.
+pub fn turned_away(it: &Value) -> Option<String> {
+    let count = |key: &str| it[key].as_u64().and_then(|count| usize::try_from(count).ok());
+    let (phones, addresses) = (many(count("phones")?, "phone"), count("addresses")?);
+    let (from, most) = (text(&it["most_from"]), &it["connections_per_address"]);
+    let from = match addresses {
+        1 => format!("{from}: it may have {most}"),
+        _ => format!("{addresses} addresses, most from {from}: each may have {most}"),
+    };
+    let key = "raise `connections_per_address` under [limits] of box.toml";
+    Some(format!("TURNED AWAY  about {phones} from {from}\n             {key}"))
 }
 
 /// How often phones were refused what they asked for; nothing where none was.

@@ -246,6 +246,8 @@ pub struct Loaded {
     pub config: Option<BoxConfig>,
     /// Everything that is wrong with it.
     pub findings: Vec<Finding>,
+    /// How many phones of one address it lets in, where it says nothing of how they come.
+    pub let_in_untold: Option<u32>,
 }
 
 /// Reads a box file; `name` is how findings call it.
@@ -255,7 +257,8 @@ pub fn load(name: &str, text: &str) -> Loaded {
     let config = read(&report, &entries);
     let findings = report.finish();
     let sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
-    Loaded { config: sound.then_some(config), findings }
+    let let_in_untold = let_in_untold(&entries, &config);
+    Loaded { config: sound.then_some(config), findings, let_in_untold }
 }
 
 const KEYS: &[&str] = &[
@@ -341,6 +344,18 @@ fn phones_find_room(top: &Table, config: &BoxConfig) {
     let enough = sharing.max(100);
     let help = format!("set `connections_per_address` in `[limits]` to {enough} or more");
     top.report.warn(entry.node.spot, code::LIMIT_TOO_LOW, message, Some(help));
+}
+
+/// Whoever sets one of these keys, be it to what it is anyway, has thought of it.
+fn let_in_untold(entries: &[Entry], config: &BoxConfig) -> Option<u32> {
+    let says = |section: &str, keys: &[&str]| {
+        let section = entries.iter().find(|entry| entry.key == section);
+        let within = section.and_then(|entry| entry.node.entries()).unwrap_or(&[]);
+        within.iter().any(|entry| keys.contains(&entry.key.as_str()))
+    };
+    let is_told = says("net", &["phones_behind_one_address", "access_points"])
+        || says("limits", &["connections_per_address"]);
+    (!is_told).then_some(config.limits.connections_per_address)
 }
 
 /// Linux: IFNAMSIZ is 16 with its end.
@@ -557,7 +572,11 @@ mod tests {
     fn no_file_at_all_is_the_defaults() {
         assert_eq!(
             load("box.toml", ""),
-            Loaded { config: Some(BoxConfig::default()), findings: vec![] }
+            Loaded {
+                config: Some(BoxConfig::default()),
+                findings: vec![],
+                let_in_untold: Some(10)
+            }
         );
     }
 

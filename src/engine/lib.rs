@@ -38,5 +38,6 @@ pub mod surface;
 pub mod timecode;
 pub mod token;
 pub mod told;
+pub mod turned_away;
 
 pub use cue::{Engine, EngineStart, Why};

@@ -47,6 +47,8 @@ pub struct ShowFolder {
     pub root: String,
     /// Whether the box that is to play it has a sound input; none where it is not known which box that is.
     pub has_sound_input: Option<bool>,
+    /// How many phones of one address that box lets in, where its file says nothing of how they come.
+    pub phones_let_in_untold: Option<u32>,
 }
 
 impl ShowFolder {
@@ -64,7 +66,7 @@ impl ShowFolder {
     }
 
     fn rooted(path: PathBuf, root: String) -> Self {
-        Self { path, root, has_sound_input: None }
+        Self { path, root, has_sound_input: None, phones_let_in_untold: None }
     }
 }
 
@@ -113,6 +115,10 @@ impl Source for ShowFolder {
 
     fn has_sound_input(&self) -> Option<bool> {
         self.has_sound_input
+    }
+
+    fn phones_let_in_untold(&self) -> Option<u32> {
+        self.phones_let_in_untold
     }
 
     fn media_there(&self) -> Vec<String> {

@@ -58,6 +58,9 @@ impl Source for Folder {
     fn has_sound_input(&self) -> Option<bool> {
         Some(false)
     }
+    fn phones_let_in_untold(&self) -> Option<u32> {
+        self.0.get("box-says-nothing").map(|_| 10)
+    }
     fn media_there(&self) -> Vec<String> {
         vec!["audio/song.wav".into(), "audio/silence.wav".into()]
     }

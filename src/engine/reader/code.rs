@@ -93,6 +93,8 @@ codes! {
     FLASH_LIMIT_OFF = "flash-limit-off";
     /// Live sound that only phones with a token hear (warning).
     LIVE_SEALED = "live-sealed";
+    /// A show with phones, for a box whose file does not say how they come (warning).
+    PHONES_UNTOLD = "phones-untold";
     /// A show, or a list, without a cue.
     NO_CUES = "no-cues";
     /// A cue that does nothing (warning).

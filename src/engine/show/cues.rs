@@ -66,6 +66,8 @@ pub struct Spots {
     pub timecode: Spot,
     /// Where it says that nothing tracks through it, if it does.
     pub block: Option<Spot>,
+    /// Where it turns to phones, if it does.
+    pub phones: Option<Spot>,
 }
 
 /// Reads every cue list.
@@ -177,7 +179,8 @@ fn cue(report: &Report, node: &Node, known: &mut Known, taken: &mut Taken) -> Op
     };
     let at = |key| table.node(key).map_or(spot, |node| node.spot);
     let (timecode, at_spot) = (at("timecode"), at("at"));
-    let spots = Spots { then: at("continue"), fade, at: at_spot, timecode, block };
+    let phones = table.node("phones").or(table.node("air")).map(|node| node.spot);
+    let spots = Spots { then: at("continue"), fade, at: at_spot, timecode, block, phones };
     let length = length(&cue, known);
     empty(&table, number);
     Some(ReadCue { cue, length, acts, light_acts, spots })

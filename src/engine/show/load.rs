@@ -11,7 +11,9 @@ use super::head::Head;
 use super::media::Library;
 use super::model::{CueList, MediaInfo, Show};
 use super::patch::Patch;
-use super::{cues, dark, effects, inputs, looks, masters, timecode, timing, triggers, universes};
+use super::{
+    cues, dark, effects, inputs, looks, masters, timecode, timing, triggers, universes, untold,
+};
 use crate::reader::{
     Entry, Finding, Node, Read, Report, Severity, Spot, Table, Value, code, parse,
 };
@@ -36,6 +38,11 @@ pub trait Source {
     }
     /// Whether the box has a sound input; none where it is not known which box will play the show.
     fn has_sound_input(&self) -> Option<bool> {
+        None
+    }
+    /// How many phones of one address the box lets in, where its file says nothing of how they come; none where it does, or
+    /// where it is not known which box will play the show.
+    fn phones_let_in_untold(&self) -> Option<u32> {
         None
     }
     /// Paths of sound files that are there, to suggest one for a name that is not.
@@ -124,6 +131,7 @@ fn assemble(report: &Report, entries: &[Entry], source: &dyn Source) -> Show {
     }
     timing::check(report, &lists);
     dark::check(report, &patch, &lists);
+    untold::check(report, &lists, source);
     let triggers = triggers::read(&top, &inputs, &lists);
     let timecode = timecode.finish(&lists);
     timecode::check(report, &lists, timecode.as_ref());

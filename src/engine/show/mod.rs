@@ -34,6 +34,7 @@ mod timing;
 mod track;
 mod triggers;
 mod universes;
+mod untold;
 mod values;
 
 pub use crate::reader::{Finding, Severity, json};

@@ -14,9 +14,10 @@ use std::time::Duration;
 use std::{io, thread};
 
 use engine::pace::HousePace;
-use engine::phones::{Doorkeeper, Limits};
+use engine::phones::{Doorkeeper, Limits, TooMany};
 use engine::reception::Reception;
 use engine::told::To;
+use engine::turned_away::{TurnedAway, TurnedAwayGlance};
 use serde::Serialize;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
@@ -56,6 +57,7 @@ struct Hall {
     /// Those of them who have said `hello`. Whoever holds the seats may take these, too, never the other way round.
     hearers: Mutex<BTreeMap<PhoneId, Hearer>>,
     door: Mutex<Doorkeeper>,
+    turned_away: Mutex<TurnedAway>,
     reception: Mutex<Reception>,
     pace: Mutex<HousePace>,
     attending: AtomicU64,
@@ -162,6 +164,7 @@ impl Crowd {
             seats: Mutex::default(),
             hearers: Mutex::default(),
             door: Mutex::new(Doorkeeper::new(limits.connections_per_address)),
+            turned_away: Mutex::new(TurnedAway::new(limits.connections_per_address)),
             reception: Mutex::new(Reception::new(limits.connections_per_address)),
             pace: Mutex::new(HousePace::new(limits.clock_syncs_total_per_second)),
             attending: AtomicU64::new(0),
@@ -227,10 +230,8 @@ impl Crowd {
     /// A seat for a new socket, or the refusal it is to hear.
     pub(super) fn enter(&self, peer: Peer) -> Result<Ticket, Refusal> {
         if let Some(address) = peer.address() {
-            self.hall.door().enter(address).map_err(|full| Refusal {
-                code: RefusalCode::TooManyConnections,
-                message: full.to_string(),
-            })?;
+            let entered = self.hall.door().enter(address);
+            entered.map_err(|full| self.hall.turn_away(address, full))?;
         }
         let phone = PhoneId(self.hall.phones.fetch_add(1, Ordering::Relaxed) + 1);
         let (outbox, inbox) = queue(WAITING);
@@ -250,6 +251,11 @@ impl Crowd {
         self.hall.seats().insert(phone, seat);
         self.hall.attending.fetch_add(1, Ordering::Relaxed);
         Ok(Ticket { phone, inbox, heard })
+    }
+
+    /// Who is turned away just now, having too many sockets; none where nobody is.
+    pub(super) fn turned_away(&self) -> Option<TurnedAwayGlance> {
+        self.hall.turned_away().glance(self.hall.clock.now())
     }
 
     /// How long an address has to wait until it may queue up for an answer to its `hello`.
@@ -405,6 +411,17 @@ impl Hall {
         drop(seat);
     }
 
+    /// Said in the log when it begins, not for each.
+    fn turn_away(&self, address: IpAddr, full: TooMany) -> Refusal {
+        if self.turned_away().handle_turned_away(self.clock.now(), address) {
+            tracing::warn!(
+                %address,
+                "phones are turned away, {full}: raise `connections_per_address` under [limits] of box.toml"
+            );
+        }
+        Refusal { code: RefusalCode::TooManyConnections, message: full.to_string() }
+    }
+
     fn note_correction(&self, phone: PhoneId, correction: Option<Estimate>) {
         if let Some(seat) = self.seats().get_mut(&phone) {
             seat.correction = correction;
@@ -441,6 +458,10 @@ impl Hall {
 
     fn pace(&self) -> MutexGuard<'_, HousePace> {
         self.pace.lock().expect("nobody panics over the pace")
+    }
+
+    fn turned_away(&self) -> MutexGuard<'_, TurnedAway> {
+        self.turned_away.lock().expect("nobody panics over who is turned away")
     }
 
     fn door(&self) -> MutexGuard<'_, Doorkeeper> {
