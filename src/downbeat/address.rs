@@ -78,6 +78,19 @@ fn rank(it: &Candidate, preferred: Option<&str>) -> (bool, bool, bool) {
     (preferred != Some(it.interface.as_str()), virtual_one, it.ip.is_ipv6())
 }
 
+/// The code with its address below; where a terminal of so many columns would wrap it, which no camera reads, why it is not
+/// there.
+pub fn qr_or_link(url: &str, columns: Option<usize>) -> String {
+    let code = qr(url);
+    let wide = code.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    match columns.filter(|columns| *columns < wide) {
+        Some(columns) => format!(
+            "the QR code needs {wide} columns and this terminal has {columns}; the address that it would have:\n{url}"
+        ),
+        None => format!("{code}\n{url}"),
+    }
+}
+
 /// A QR code as text, two rows of dots a line; dark on light even in a dark terminal.
 pub fn qr(url: &str) -> String {
     QrCode::new(url).map_or_else(
@@ -123,6 +136,19 @@ mod tests {
         assert_eq!(url("https", v4, 443), "https://10.0.0.5/");
         assert_eq!(url("https", v4, 80), "https://10.0.0.5:80/");
         assert_eq!(url("http", v6, 8080), "http://[2001:db8::5]:8080/");
+    }
+
+    #[test]
+    fn a_code_that_would_be_wrapped_is_a_link_and_a_file_has_the_code() {
+        let url = format!("https://10.0.0.5:8443/#token={}", "x".repeat(700));
+        let wide = qr(&url).lines().next().map_or(0, |line| line.chars().count());
+        let narrow = qr_or_link(&url, Some(80));
+        assert!(wide > 80 && narrow.ends_with(&format!("would have:\n{url}")), "{narrow}");
+        assert!(!narrow.contains('█') && narrow.contains(&format!("needs {wide} columns")));
+        for wide in [Some(wide), None] {
+            let shown = qr_or_link(&url, wide);
+            assert!(shown.contains('█') && shown.ends_with(&format!("\n{url}")), "{shown}");
+        }
     }
 
     #[test]

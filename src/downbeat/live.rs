@@ -336,6 +336,9 @@ fn rooms_table(it: &Value) -> String {
     let with_people =
         |room| [room_row(room)].into_iter().chain(rows(&room["participants"]).map(participant_row));
     let rows: Vec<[String; 5]> = rows(&it["rooms"]).flat_map(with_people).collect();
+    if rows.is_empty() {
+        return "no room is open".to_owned();
+    }
     table(["room, and who is in it", "since", "messages", "idle", ""], &rows)
 }
 
@@ -468,6 +471,9 @@ fn other_rows(it: &Value) -> Vec<[String; 4]> {
 
 fn receipts(it: &Value) -> String {
     let rows: Vec<[String; 6]> = rows(&it["orders"]).map(receipt_row).collect();
+    if rows.is_empty() {
+        return "no order was given yet".to_owned();
+    }
     table(["order", "cue", "output", "what", "late", "evidence"], &rows)
 }
 
@@ -499,8 +505,7 @@ fn evidence(receipt: &Value) -> String {
 }
 
 fn qr(it: &Value) -> String {
-    let url = text(&it["box"]["urls"][0]);
-    format!("{}\n{url}", address::qr(url))
+    address::qr_or_link(text(&it["box"]["urls"][0]), terminal::columns())
 }
 
 #[cfg(test)]
@@ -602,6 +607,12 @@ TURNED AWAY  about 40 phones from 2 addresses, most from 192.0.2.7: each may hav
 ";
         assert!(said(away).contains(lines));
         assert!(!said(Value::Null).contains("TURNED AWAY"));
+    }
+
+    #[test]
+    fn a_table_with_nothing_in_it_is_a_sentence() {
+        assert_eq!(rooms_table(&json!({ "sockets": 0, "rooms": [] })), "no room is open");
+        assert_eq!(receipts(&json!({ "orders": [] })), "no order was given yet");
     }
 
     #[test]

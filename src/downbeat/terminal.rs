@@ -41,6 +41,12 @@ pub fn progress_ends() {
     }
 }
 
+/// How wide the terminal is that reads the lines; none where a file or a pipe does, which wraps nothing.
+pub fn columns() -> Option<usize> {
+    let (columns, _) = io::stdout().is_terminal().then(crossterm::terminal::size)?.ok()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
 /// `1 cue`, `2 cues`.
 pub fn many(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })

@@ -35,7 +35,7 @@ fn make(client: &Client, asked: &cli::Token, role: cli::Role) -> Result<(), Refu
         let url = done["url"].as_str().ok_or_else(|| {
             Refused("this box has no HTTPS, and tokens are refused elsewhere".to_owned())
         })?;
-        terminal::say(&format!("{}\n{url}", address::qr(url)));
+        terminal::say(&address::qr_or_link(url, terminal::columns()));
     }
     terminal::say(&format!("{} until {}", role.word(), local(done["expires_unix_s"].as_i64())));
     // Alone on the last line, so that `tail -n 1` has it.

@@ -3,7 +3,7 @@
 use units::Span;
 
 use super::model::{Lead, LightOut, PanicLight, SacnIp};
-use crate::reader::{Node, Read, Report, Table, Value, code, word};
+use crate::reader::{Node, Read, Report, Table, Value, code, span, word};
 
 /// What `[show]` says.
 pub struct Head {
@@ -96,6 +96,13 @@ impl Read for Lead {
     fn read(node: &Node, report: &Report) -> Option<Self> {
         match &node.value {
             Value::Text(text) if text == "auto" => Some(Self::Auto),
+            Value::Text(text) if span(text).is_err() => {
+                let message =
+                    format!("`{}` must be \"auto\" or a length of time from 0s to 24h", node.key);
+                let help = "\"auto\" learns from the phones how far ahead they need their orders; or write \"250ms\", \"2s\" or a bare number of seconds";
+                report.error(node.spot, code::OUT_OF_RANGE, message, Some(help.into()));
+                None
+            }
             _ => Span::read(node, report).map(Self::Fixed),
         }
     }
