@@ -559,6 +559,9 @@ fn lateness(file: &Path) -> Option<Span> {
 fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refused() {
     let the_box = TheBox::start();
     let (first, second) = (the_box.place.path("first.dbl"), the_box.place.path("second.dbl"));
+    let output = the_box.ask(&["record", "/nowhere/first.dbl"]);
+    assert!(said(&output).contains("could not write /nowhere/first.dbl"), "{}", said(&output));
+    // The box was not asked, so the next one need not wait until it has noticed.
     let recorder = the_box.record(&first, &[]);
     while length_of(&first).0 == Span::ZERO {
         std::thread::yield_now();

@@ -5,9 +5,9 @@ use engine::peers::AirLead;
 use engine::show::Air;
 use engine::told::{Command, Effect, Input, Refusal, Request, Said};
 use engine::{Engine, EngineStart};
-use units::{CommandId, CueNumber, ShowTime, Span, TrackId};
+use units::{CommandId, ShowTime, Span, TrackId};
 
-use crate::stage::show;
+use crate::stage::{number, show};
 
 const T0: ShowTime = ShowTime::from_ns(1_790_000_000_000_000_000);
 
@@ -29,10 +29,6 @@ air = false
 number = 5
 phones = { text = "good night" }
 "#;
-
-fn number(cue: &str) -> CueNumber {
-    cue.parse().expect("a cue number")
-}
 
 /// An engine that is woken when it asks, and what came of it.
 struct Evening {

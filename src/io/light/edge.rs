@@ -43,6 +43,8 @@ use crate::clock::BoxClock;
 /// How long it listens before it looks at its clock and its rings: two frames, since to be woken costs more than all that
 /// it finds there. What comes by the network and errands wake it at once.
 const TURN_MS: u16 = 46;
+/// The same where no light leaves or comes in: nodes' polls and goodbyes can wait so long.
+const IDLE_TURN_MS: u16 = 184;
 /// Datagrams of a socket in a turn; a flood waits in the kernel, and what does not fit there is lost.
 const DATAGRAMS_A_TURN: usize = 64;
 /// Sockets that are heard in a turn; the others are in the next.
@@ -459,7 +461,9 @@ impl Edge {
     fn patience(&self) -> EpollTimeout {
         let until = |it: &Waiting| self.clock.until(it.at).as_micros().div_ceil(1000);
         let first = self.waiting.iter().map(until).min().unwrap_or(u128::MAX);
-        EpollTimeout::from(first.min(u128::from(TURN_MS)) as u16)
+        let is_idle = self.universes.is_empty() && self.input_names.is_empty();
+        let turn = if is_idle { IDLE_TURN_MS } else { TURN_MS };
+        EpollTimeout::from(first.min(u128::from(turn)) as u16)
     }
 
     /// Tells the render threads who subscribes, whenever that changes.

@@ -40,6 +40,8 @@ pub(super) const TOGETHER_MAX: usize = 128;
 /// From the last levels of a frame to the synchronization packet that makes them visible (rule S10): every receiver has
 /// them by then, and of many phases the last ends as the next frame begins.
 const SYNC_DELAY: Span = Span::from_ns(GRID.ns() / PHASES as i64);
+/// A thread that has no universe wakes once in so many frames, for its plans and its end.
+const IDLE_FRAMES: i64 = 8;
 /// Phases of the grid beyond that: 1.4 ms each, for 250 universes where there are 4,000.
 const PHASES: u16 = 16;
 /// Half as many do for so many that none has more than leave together: each phase is a time to wake.
@@ -323,7 +325,9 @@ impl Render {
         for index in 0..self.phases.len() {
             let phase = self.phases[index];
             let due = instant + offset(phase, self.phases_in_all);
-            self.sleep_until(due - head_start(self.phases_in_all));
+            if !self.lit.is_empty() {
+                self.sleep_until(due - head_start(self.phases_in_all));
+            }
             self.take_orders();
             plan = plan.min(self.plan.serial);
             self.draw(phase, due);
@@ -368,10 +372,11 @@ impl Render {
     /// The next instant: the next of the grid, unless that has gone by for half a frame, or the clock has stepped back.
     /// Nothing is made up for by a burst (rules S5 and A12).
     fn after(&self, instant: ShowTime) -> ShowTime {
-        let next = instant + GRID;
+        let step = if self.lit.is_empty() { GRID.times(IDLE_FRAMES) } else { GRID };
+        let next = instant + step;
         let now = self.clock.now();
         let half = Span::from_ns(GRID.ns() / 2);
-        let ahead = now + GRID + half < next;
+        let ahead = now + step + half < next;
         if now > next + half || ahead { now.round_up(GRID) } else { next }
     }
 

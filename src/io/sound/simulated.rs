@@ -11,6 +11,9 @@ use super::card::{Buffer, Want};
 use super::output::{Facts, Fault, Output};
 use crate::clock::BoxClock;
 
+/// Blocks in its buffer, whatever a card would be given: each is a time to wake, and nobody hears what comes late.
+const BLOCKS: usize = 2;
+
 pub(super) struct Simulated {
     facts: Facts,
     clock: BoxClock,
@@ -21,13 +24,14 @@ pub(super) struct Simulated {
 impl Simulated {
     pub(super) fn open(want: &Want, clock: BoxClock) -> Self {
         let Buffer { period, periods } = want.buffer;
-        let period = ((period.secs_f64() * f64::from(want.rate_hz)).round() as usize).max(1);
+        let buffer = period.times(i64::from(periods)).secs_f64() * f64::from(want.rate_hz);
+        let period = (buffer.round() as usize / BLOCKS).max(1);
         let facts = Facts {
             name: "simulated".into(),
             rate_hz: want.rate_hz,
             channels: want.channels,
             period,
-            buffer: period * periods as usize,
+            buffer: period * BLOCKS,
             evidence: Evidence::Simulated,
         };
         let start = clock.mono_now();
@@ -85,7 +89,7 @@ mod tests {
         let buffer = Buffer { period: Span::from_millis(5), periods: 5 };
         let want = Want { device: Device::Simulated, channels: 2, rate_hz: 48_000, buffer };
         let mut card = Simulated::open(&want, BoxClock::free());
-        for _ in 0..5 {
+        for _ in 0..BLOCKS {
             assert!(matches!(card.wait(), Ok(None)), "it is being filled");
             card.write(&[]).expect("it takes everything");
         }
