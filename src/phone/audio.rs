@@ -44,6 +44,9 @@ pub struct AudioClock {
     scatter: f64,
     /// The stamp before, by which one that stands still is known.
     last_left: Option<(AudioTime, MonoTime)>,
+    last_made: Option<AudioTime>,
+    /// What was known before the context slept.
+    before: Option<Before>,
     strays: u8,
     slips: Slips,
 }
@@ -69,6 +72,13 @@ enum Way {
     Latency(f64, Path),
 }
 
+/// What a sleep leaves as it was: a card keeps its crystal, and a browser what it says of the way to the ear.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    slope: f64,
+    way: Way,
+}
+
 /// A stamp as far as it says something.
 #[derive(Debug, Clone, Copy)]
 struct Point {
@@ -84,6 +94,8 @@ struct Point {
 const POINTS_MAX: usize = 120;
 /// A context needs this many before a track may start by it.
 const POINTS_MIN: usize = 6;
+/// Of one that has slept more is known: the middle of three is not moved by one that is wrong.
+const POINTS_AWAKE: usize = 3;
 /// `currentTime` and the stamp stand still for as long: a page that has much to do looks again and sees nothing new.
 const APART_SECS: f64 = 0.02;
 /// Beyond it a stamp belongs to another life of the context (it slept, or the headphones changed).
@@ -113,7 +125,11 @@ impl AudioClock {
         if self.points.back().is_some_and(|last| secs(stamp.at) - last.x < APART_SECS) {
             return;
         }
+        let stands = self.stands(stamp);
         let point = self.point(stamp);
+        if stands {
+            return self.handle_standing();
+        }
         if self.is_stray(&point) {
             self.strays += 1;
             if self.strays < STRAYS_MAX {
@@ -133,14 +149,25 @@ impl AudioClock {
         self.scatter = self.scatter();
     }
 
-    /// Forgets everything: the context sleeps.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// The context sleeps: what is heard when is known no more.
+    pub fn sleep(&mut self) {
+        let slept = self.line.map(|line| Before { slope: line.slope, way: self.way });
+        let (last_left, last_made) = (self.last_left, self.last_made);
+        let before = slept.filter(|_| self.is_settled()).or(self.before);
+        *self = Self { before, last_left, last_made, ..Self::default() };
     }
 
     /// Whether a track may start by it.
     pub fn is_settled(&self) -> bool {
-        self.points.len() >= POINTS_MIN
+        match self.before {
+            Some(_) => self.heard().take(POINTS_AWAKE).count() == POINTS_AWAKE,
+            None => self.points.len() >= POINTS_MIN,
+        }
+    }
+
+    /// Whether it waits for looks after a sleep, of which more is known than of a context that is new.
+    pub fn is_waking(&self) -> bool {
+        self.before.is_some() && !self.is_settled()
     }
 
     /// What is known about the way to the ear.
@@ -205,6 +232,22 @@ impl AudioClock {
         }
     }
 
+    /// Whether nothing was made and nothing has left since the look before.
+    fn stands(&mut self, stamp: &Stamp) -> bool {
+        let place = |left: Option<(AudioTime, MonoTime)>| left.map(|(audio, _)| audio);
+        let has_left = place(stamp.left).is_some() && place(stamp.left) != place(self.last_left);
+        self.last_made.replace(stamp.made) == Some(stamp.made) && !has_left
+    }
+
+    /// A context says that it runs before its sound does, after a call by up to a second. What was seen meanwhile is of no
+    /// clock: sound that began by it would come as much too late.
+    fn handle_standing(&mut self) {
+        if self.points.len() == 1 {
+            self.points.clear();
+            (self.line, self.way) = (None, Way::None);
+        }
+    }
+
     fn is_stray(&self, point: &Point) -> bool {
         self.miss(point).is_some_and(|miss| miss.abs() > STRAY_SECS)
     }
@@ -238,11 +281,17 @@ impl AudioClock {
         let says_more =
             most(stamps().map(f64::abs).collect()).is_some_and(|apart| apart > ECHO_SECS);
         let told = most(self.points.iter().filter_map(|it| it.told).collect());
-        match (most(stamps().collect()).filter(|_| says_more), told) {
-            (Some(stamps), told) => Way::Stamps(stamps, judged(stamps, told)),
-            (None, Some(told)) => Way::Latency(told, judged(told, None)),
-            (None, None) => Way::None,
+        match (most(stamps().collect()).filter(|_| says_more), told, self.before_now()) {
+            (Some(stamps), told, _) => Way::Stamps(stamps, judged(stamps, told)),
+            (None, _, Some(before @ Way::Stamps(..))) => before,
+            (None, Some(told), _) => Way::Latency(told, judged(told, None)),
+            (None, None, before) => before.unwrap_or(Way::None),
         }
+    }
+
+    /// Whose word was taken before a sleep, until there are looks enough to judge anew.
+    fn before_now(&self) -> Option<Way> {
+        self.before.filter(|_| self.points.len() < POINTS_MIN).map(|before| before.way)
     }
 
     fn heard(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
@@ -262,7 +311,7 @@ impl AudioClock {
         let points: Vec<(f64, f64)> = self.heard().collect();
         let length = points.last().map_or(0.0, |last| last.0 - points[0].0);
         if length < SLOPE_AFTER_SECS {
-            return 0.0;
+            return self.before.map_or(0.0, |before| before.slope);
         }
         let pairs = points.iter().zip(&points[points.len() / 2..]);
         let mut slopes: Vec<f64> = pairs
@@ -345,6 +394,55 @@ mod tests {
         let clock = watched(30, 0.004);
         assert!(error_ms(&clock, 40.0).abs() < 0.8 && clock.is_settled());
         assert_eq!(clock.path(), Path::Told);
+    }
+
+    /// Looks every 25 ms from a time on at a context that slept until then and stands for a while longer.
+    fn woken(mut clock: AudioClock, slept: f64, stands: f64, looks: i32) -> (AudioClock, f64) {
+        let mut chance = Chance::new(11);
+        let (asleep, mut at) = (40.0, 40.0 + slept);
+        clock.handle(&look(asleep, &mut chance, 0.002));
+        clock.sleep();
+        for _ in 0..looks {
+            at += 0.025;
+            let gone = (at - (asleep + slept + stands)).max(0.0);
+            let seen = look(asleep + gone, &mut chance, if gone > 0.0 { 0.000_4 } else { 0.0 });
+            let left = seen.left.map(|(audio, _)| (audio, from_secs(at)));
+            clock.handle(&Stamp { at: from_secs(at), left, ..seen });
+        }
+        (clock, at - (slept + stands))
+    }
+
+    #[test]
+    fn after_a_sleep_three_looks_are_enough_and_the_crystal_is_still_known() {
+        let (slept, looks) = (5.0, 4);
+        let (clock, _) = woken(watched(30, 0.000_4), slept, 0.0, looks);
+        assert!(clock.is_settled() && (clock.rate() - 1.000_08).abs() < 10e-6, "{}", clock.rate());
+        // Ten seconds on nothing but what was known: a crystal unknown would be 0.8 ms off.
+        let at = 50.0 + slept;
+        let truth = (at - slept - 1.0) * 1.000_08 - 0.02;
+        let off = secs(clock.audio_at(from_secs(at)).expect("settled")) - truth;
+        assert!(off.abs() < 0.000_5, "{off}");
+    }
+
+    #[test]
+    fn a_context_that_stands_though_it_says_it_runs_settles_nothing() {
+        let stands = 0.6;
+        let (clock, _) = woken(watched(30, 0.002), 5.0, stands, 23);
+        assert!(!clock.is_settled() && clock.is_waking(), "it stands still");
+        let (clock, place) = woken(watched(30, 0.002), 5.0, stands, 30);
+        assert!(clock.is_settled() && !clock.is_waking());
+        let at = place + 5.0 + stands;
+        let off = secs(clock.audio_at(from_secs(at)).expect("settled"));
+        assert!((off - ((place - 1.0) * 1.000_08 - 0.02)).abs() < 0.002, "{off}");
+        let mut fresh = AudioClock::default();
+        let still = |k: i32| Stamp {
+            at: from_secs(1.0 + f64::from(k) * 0.05),
+            made: from_secs(0.012),
+            left: None,
+            latency: Some(Span::from_millis(30)),
+        };
+        (0..20).for_each(|k| fresh.handle(&still(k)));
+        assert!(!fresh.is_settled(), "and so with one that is new");
     }
 
     #[test]

@@ -109,6 +109,8 @@ const SEEN_MAX: usize = 128;
 const NOW_TOLERANCE: Span = Span::from_secs(2);
 /// A new context is looked at this often until its clock is known, then four times a second.
 const LOOK_EARLY: Span = Span::from_millis(50);
+/// One that has slept, whose way to the ear is known, and whose holder waits.
+const LOOK_AWAKE: Span = Span::from_millis(25);
 /// Even with nothing to do: the state line's bound grows.
 const IDLE: Span = Span::from_secs(1);
 /// Until the clock's fit goes on, where an exchange left some of it to do.
@@ -361,6 +363,7 @@ impl Core {
 
     fn next_wake(&self, now: MonoTime) -> MonoTime {
         let stamps = match self.sound {
+            Sound::Running if self.audio.is_waking() => Some(now + LOOK_AWAKE),
             Sound::Running if !self.audio.is_settled() => Some(now + LOOK_EARLY),
             _ => None,
         };
@@ -689,7 +692,7 @@ impl Core {
     fn audio_sleeps(&mut self) {
         if self.sound == Sound::Running {
             self.sound = Sound::Asleep;
-            self.audio.reset();
+            self.audio.sleep();
             self.player.handle_audio_lost();
             self.live.handle_audio_lost();
         }

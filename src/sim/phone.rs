@@ -51,6 +51,8 @@ pub struct PhoneSpec {
     pub tremble: Span,
     /// The page's clock is rounded down to it, so that a page cannot spy.
     pub grain: Span,
+    /// How long its sound stands still after a call, though the browser says that it runs.
+    pub stall: Span,
     /// How long a track takes to come and be decoded.
     pub load: Span,
     /// How long after coming in its owner opens the page.
@@ -81,6 +83,7 @@ impl Default for PhoneSpec {
             room: Room::HALL,
             tremble: Span::from_micros(500),
             grain: Span::from_micros(100),
+            stall: Span::ZERO,
             load: Span::from_millis(200),
             opens: Span::ZERO,
             tap: Some(Span::from_millis(150)),
@@ -384,6 +387,7 @@ impl SimPhone {
 
     /// What happens on the phone itself.
     fn due(&mut self, now: ShowTime) -> Option<Event> {
+        self.speaker.iter_mut().for_each(|speaker| speaker.run(now));
         if let Some(event) = self.line.poll_phone(now, millis(self.page(now))) {
             return Some(event);
         }

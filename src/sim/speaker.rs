@@ -42,6 +42,10 @@ pub(crate) struct Speaker {
     /// The audio seconds at which it was asked to chirp.
     chirps: Vec<f64>,
     asleep: Option<ShowTime>,
+    /// When it goes on, though it says that it does from its waking on.
+    goes_on: Option<ShowTime>,
+    /// How long it takes to.
+    stall: Span,
     pieces: Vec<Piece>,
     voices: Vec<(u32, Vec<(f64, f64)>)>,
     /// The fastest or slowest that a piece was ever asked to play, as its distance from 1.
@@ -84,6 +88,8 @@ impl Speaker {
             tremble: spec.tremble,
             chirps: Vec::new(),
             asleep: None,
+            goes_on: None,
+            stall: spec.stall,
             pieces: Vec::new(),
             voices: Vec::new(),
             bend: 0.0,
@@ -93,9 +99,11 @@ impl Speaker {
     /// What a look at the context tells the page, whose own clock shows `page_ms`.
     pub(crate) fn look(&self, now: ShowTime, page_ms: f64, chance: &mut Chance) -> Event {
         let shake = (chance.share() - 0.5) * 2.0 * self.tremble.secs_f64();
+        // Nothing trembles that stands.
+        let shake = if self.asleep.is_some() { 0.0 } else { shake };
         let left = self.audio(now - self.latency) + shake;
         Event::Audio {
-            running: self.asleep.is_none(),
+            running: self.asleep.is_none() || self.goes_on.is_some(),
             audio_s: self.current_time(now),
             latency_s: Some(self.latency.secs_f64()),
             output: Some(OutputStamp { audio_s: left, page_ms }),
@@ -107,10 +115,21 @@ impl Speaker {
         self.asleep.get_or_insert(now);
     }
 
-    /// And goes on.
+    /// Somebody wakes it.
     pub(crate) fn wake(&mut self, now: ShowTime) {
-        if let Some(asleep) = self.asleep.take() {
-            self.dial.stood(asleep, now);
+        if self.asleep.is_some() {
+            self.goes_on = Some(now + self.stall);
+        }
+        self.run(now);
+    }
+
+    /// It goes on, if it is time.
+    pub(crate) fn run(&mut self, now: ShowTime) {
+        if let Some(at) = self.goes_on.filter(|at| *at <= now)
+            && let Some(asleep) = self.asleep.take()
+        {
+            self.goes_on = None;
+            self.dial.stood(asleep, at);
         }
     }
 

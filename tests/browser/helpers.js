@@ -104,9 +104,10 @@ export async function tapped(browser, port) {
   return page;
 }
 
-/** The page as anybody opens it. */
-export async function open(browser, path, port, { ear = false } = {}) {
+/** The page as anybody opens it; `before` runs in it before its own scripts. */
+export async function open(browser, path, port, { ear = false, before = () => {} } = {}) {
   const page = await browser.newPage({ viewport: { width: 390, height: 844 }, bypassCSP: ear });
+  await page.addInitScript(before);
   if (ear) await page.addInitScript(capture);
   await page.goto(`http://localhost:${port}${path}`);
   return page;

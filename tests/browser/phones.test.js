@@ -64,6 +64,28 @@ async function steadily(t, pages, measure) {
   return null;
 }
 
+/** What was heard from a click on, and nothing of what was before: over a call the sound stood still. */
+function since(all, click) {
+  const fromS = all.clicks[click].audioS - 0.1;
+  return { ...all, clicks: all.clicks.slice(click), stamps: all.stamps.filter(({ contextTime }) => contextTime > fromS) };
+}
+
+/** In the page: keeps its context for who calls, and when each piece begins after the last tap. */
+function keepContext() {
+  const { resume } = AudioContext.prototype;
+  const { start } = AudioBufferSourceNode.prototype;
+  window.begun = [];
+  let tappedMs = 0;
+  AudioContext.prototype.resume = function resumed() {
+    [window.context, tappedMs] = [this, performance.now()];
+    return resume.call(this);
+  };
+  AudioBufferSourceNode.prototype.start = function begin(atS = 0, ...rest) {
+    window.begun.push({ silentMs: performance.now() + Math.max(0, atS - this.context.currentTime) * 1000 - tappedMs });
+    return start.call(this, atS, ...rest);
+  };
+}
+
 const worst = (values) => Math.max(...values.map(Math.abs));
 const shown = (ms) => `${ms.toFixed(3)} ms`;
 
@@ -160,6 +182,34 @@ test("sx01 sx10 sx19: phones in a browser", { skip, timeout: 240_000, concurrenc
     assert.ok(worst(times) < 3);
   });
   await Promise.all([cut, joins]);
+
+  await t.test("after a call sound is back soon after the tap, and in its place", async (t) => {
+    const page = await openIn(browser, "/", box.port, { ear: true, before: keepContext });
+    await page.click("#tap");
+    await until("it plays", async () => (await heard(page)).clicks.length > 20, 30);
+    for (const callS of [3, 12]) {
+      await page.evaluate(() => window.context.suspend());
+      await until("it asks for a tap", async () => (await stateOf(page)) === "tap_to_wake");
+      await page.waitForTimeout(callS * 1000);
+      await page.evaluate(() => { window.begun.length = 0; });
+      await page.click("#tap");
+      const { silentMs } = await until("sound is back", () => page.evaluate(() => window.begun[0]));
+      t.diagnostic(`after a call of ${callS} s: ${silentMs.toFixed(0)} ms of silence from the tap on`);
+      assert.ok(silentMs < 600, `${silentMs} ms`);
+      const from = (await heard(page)).clicks.length;
+      const measured = await steadily(t, [page], async () => {
+        await until("it has heard 24 clicks", async () => (await heard(page)).clicks.length > from + 24, 30);
+        const all = await heard(page);
+        return { heard: [[since(all, from), 4]] };
+      });
+      if (!measured) continue;
+      const [[all, first]] = measured.heard;
+      const times = apart(clickTimes(all).slice(first), await startOf(browser, box.port));
+      t.diagnostic(`and then to the box: ${shown(median(times))}, worst ${shown(worst(times))}`);
+      assert.ok(worst(times) < 3, "in its place");
+    }
+    await page.close();
+  });
 
   await t.test("stop silences the phones", async () => {
     await box.command("stop");

@@ -394,6 +394,42 @@ fn a_call_puts_the_sound_to_sleep_and_a_tap_brings_it_back_in_place() {
     assert!(page.worst_ms(start, 3.0) < 1.0);
 }
 
+/// How long nothing is heard after a tap that ends a call, seconds, of a context that stands for a while longer.
+fn silence_after_a_call(stall: Span) -> f64 {
+    let mut page = StubBox::of(PhoneSpec { stall, ..PhoneSpec::default() });
+    page.run(0.1);
+    page.tap();
+    page.run(12.0);
+    let start = page.order_play(0.4, json!({"loop_count": 0}));
+    page.run(5.0);
+    page.phone.take_call(page.now);
+    page.run(20.0);
+    page.tap();
+    let (mut silence, mut astray) = (0.0, 0.0);
+    while page.heard().is_empty() || page.error_ms(start).abs() > 4.0 {
+        astray += if page.heard().is_empty() { 0.0 } else { 0.005 };
+        page.run(0.005);
+        silence += 0.005;
+        assert!(silence < 5.0, "it stays away");
+    }
+    assert!(
+        astray < 0.03,
+        "what the card still held is heard out of its place, and no more: {astray}"
+    );
+    assert!(page.worst_ms(start, 0.5) < 4.0, "and at once in its place");
+    assert!(page.worst_ms(start, 3.0) < 2.0, "and closer still");
+    println!("a context that stands for {stall}: silent for {:.0} ms", silence * 1e3);
+    silence
+}
+
+#[test]
+fn after_a_call_sound_is_back_within_a_fifth_of_a_second_and_in_its_place() {
+    assert!(silence_after_a_call(Span::ZERO) < 0.2);
+    for stall in [0.1, 0.4, 0.7, 1.5] {
+        assert!(silence_after_a_call(Span::from_secs_f64(stall)) < stall + 0.2);
+    }
+}
+
 #[test]
 fn what_the_box_no_longer_plays_ends_after_a_rejoin() {
     let mut page = StubBox::in_step();
