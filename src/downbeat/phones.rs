@@ -1,6 +1,7 @@
 //! What `downbeat phones` says to people: everybody's phone, and their peer connections. A line has room in a terminal of a
 //! hundred columns.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -106,7 +107,7 @@ fn counted(it: &Value) -> Vec<(u64, &str)> {
     let counts = it.as_object().into_iter().flatten();
     let mut counts: Vec<(u64, &str)> =
         counts.map(|(key, count)| (count.as_u64().unwrap_or_default(), key.as_str())).collect();
-    counts.sort_by(|one, other| other.0.cmp(&one.0));
+    counts.sort_by_key(|(count, _)| Reverse(*count));
     counts
 }
 
