@@ -5,6 +5,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::unistd::{AccessFlags, access};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -25,14 +26,14 @@ const TELL: Duration = Duration::from_millis(200);
 /// `downbeat record FILE`.
 pub fn record(client: &Client, order: &cli::Record) -> Result<(), Refused> {
     let failed = |error| Refused(format!("could not write {}: {error}", order.file.display()));
+    // A box that had begun would still be recording, for nobody, when it is asked again.
+    try_place(&order.file).map_err(failed)?;
     let lost_before = lost(client)?;
     let mut tape = Tape::new(&order.file);
-    tape.try_place().map_err(failed)?;
     let wanted = order.length.map_or(LONGEST, Span::to_std);
     let ended =
         client.stream(&path(order), end_of(wanted), |bytes| tape.take(bytes).map_err(failed));
     terminal::progress_ends();
-    tape.clear_place();
     // What has come is kept, whatever ended it.
     let kept = tape.file.as_ref().map_or(Ok(()), File::sync_all).map_err(failed);
     match ended.and(kept) {
@@ -81,11 +82,19 @@ async fn end_of(wanted: Duration) {
     }
 }
 
-/// The file, opened when its first bytes come. Only whole records stay in it.
+/// Whether it can be written, as far as that is known before anything is: one that is there keeps what it holds.
+fn try_place(place: &Path) -> std::io::Result<()> {
+    if place.is_file() {
+        return File::options().append(true).open(place).map(drop);
+    }
+    let folder = place.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.filter(|_| !place.exists());
+    folder.map_or(Ok(()), |folder| Ok(access(folder, AccessFlags::W_OK)?))
+}
+
+/// The file, made when its first bytes come. Only whole records stay in it.
 struct Tape<'a> {
     file: Option<File>,
-    /// It was not there before.
-    is_new: bool,
     place: &'a Path,
     pending: Vec<u8>,
     bytes: u64,
@@ -95,32 +104,7 @@ struct Tape<'a> {
 
 impl<'a> Tape<'a> {
     fn new(place: &'a Path) -> Self {
-        Self {
-            file: None,
-            is_new: false,
-            place,
-            pending: Vec::new(),
-            bytes: 0,
-            began: Instant::now(),
-            told: None,
-        }
-    }
-
-    /// Whether the file can be written, before the box is asked. Nothing of one that is there is lost.
-    fn try_place(&mut self) -> std::io::Result<()> {
-        self.is_new = !self.place.exists();
-        if self.is_new || self.place.is_file() {
-            File::options().append(true).create(true).open(self.place)?;
-        }
-        Ok(())
-    }
-
-    /// No file is left that was not there and into which nothing came.
-    fn clear_place(&self) {
-        if self.is_new && self.file.is_none() {
-            // Who cannot remove it has an empty file.
-            let _ = std::fs::remove_file(self.place);
-        }
+        Self { file: None, place, pending: Vec::new(), bytes: 0, began: Instant::now(), told: None }
     }
 
     fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
