@@ -54,8 +54,8 @@ const STEP_LIMIT: Duration = Duration::from_secs(20 * 60);
 const NODE_OLDEST: (u32, u32) = (18, 0);
 /// The oldest whose test runner can be told how many files to run at a time.
 const NODE_PARALLEL: (u32, u32) = (20, 10);
-/// These measure to half a millisecond, and with five browsers, so nothing else runs then.
-const BROWSER_ALONE: [&str; 2] = ["live.test.js", "phones.test.js"];
+/// These measure to half a millisecond, or a picture, and with five browsers, so nothing else runs then.
+const BROWSER_ALONE: [&str; 3] = ["live.test.js", "phones.test.js", "pictures.test.js"];
 
 /// Runs the steps, prints the count.
 pub fn run(args: &Args) -> ExitCode {

@@ -163,8 +163,7 @@ for (const [name, how, risesMs] of [["numbers", "VP9 and Opus out of WebM", RISE
     t.diagnostic(`sound after its picture: middle ${said(median(apart))}, p95 ${said(quantile(apart, 0.95))}, worst ${said(quantile(apart, 1))} of ${apart.length} bursts, pictures of ${said(FRAME_MS)}; first half ${said(median(apart.slice(0, half)))}, second ${said(median(apart.slice(half)))}; sound stood still for ${said(stillMs)}`);
     assert.ok(apart.length > 2 * SECONDS * FRAMES_A_SECOND / BURST_EVERY * 0.9, `${apart.length} bursts were heard`);
     assert.ok(Math.abs(median(apart)) < FRAME_MS / 2, "nearer to its own picture than to another");
-    // A machine that is held up for a second draws no picture then, at three bursts.
-    assert.ok(quantile(apart, 0.8) < FRAME_MS + stillMs, "and so are all but a few");
+    assert.ok(quantile(apart, 0.9) < FRAME_MS + stillMs, "and so are all but a few");
     // Were it off by some bursts, one would be heard at the film's first picture.
     const alone = firsts.filter((ms) => bursts.every((burst) => Math.abs(burst - ms) > 100));
     assert.deepEqual(alone, firsts);
