@@ -14,8 +14,8 @@ use units::{ShowTime, Span, Subnet, TrackId, WayId};
 use uuid::Uuid;
 use wire::output::Device;
 use wire::solusync::{
-    self, Calibrated, ClusterInfo, Hello, MediaControl, Message, NodeStatus, NodeType,
-    PROTOCOL_VERSION, Played, Refusal, RefusalCode, ShowInfo, TrackInfo, WebTransport, Welcome,
+    self, Calibrated, Hello, MediaControl, Message, NodeStatus, PROTOCOL_VERSION, Played, Refusal,
+    RefusalCode, ShowInfo, Standing, TrackInfo, WebTransport, Welcome,
 };
 use wire::token::Role;
 
@@ -216,6 +216,7 @@ impl Visitor {
             | Message::CalibrateRefused(_)
             | Message::ClockCorrection(_)
             | Message::ClockPace(_)
+            | Message::Standing(_)
             | Message::MasterElection(_)
             | Message::Error(_)
             | Message::MediaControl(_)
@@ -333,14 +334,14 @@ pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
     u16::try_from(place).ok().map(WayId)
 }
 
-/// The answer to `hello`: who we are, what to fetch before it is needed (SX-08), and where to ask the time.
-pub fn welcome(node: Uuid, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
+/// The answer to `hello`: who we are and among whom, what to fetch before it is needed (SX-08), and where to ask the time.
+pub fn welcome(standing: Standing, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
     let capabilities = ["audio", "clock_sync", "screen"];
     Welcome {
         protocol_version: PROTOCOL_VERSION.to_owned(),
         capabilities: capabilities.map(str::to_owned).to_vec(),
-        node_type: NodeType::Master,
-        cluster_info: ClusterInfo { master_id: node, replica_ids: Vec::new() },
+        node_type: standing.node_type,
+        cluster_info: standing.cluster_info,
         show: ShowInfo {
             title: show.title.clone(),
             tracks: tracks(show),
@@ -490,6 +491,7 @@ impl Lobby {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::solusync::{BoxAt, ClusterInfo, NodeType};
 
     fn ms(ms: i64) -> ShowTime {
         ShowTime::from_ns(ms * 1_000_000)
@@ -572,6 +574,29 @@ mod tests {
         assert_eq!(code(&refused), Some(RefusalCode::VersionMismatch));
         let nonsense = phone.handle_text(ms(0), &hello("soon"));
         assert_eq!(code(&nonsense), Some(RefusalCode::InvalidPayload));
+    }
+
+    #[test]
+    fn sx03_sx08_hello_is_answered_with_what_the_box_is_and_where_the_others_are() {
+        let [here, there] = [1, 2].map(Uuid::from_u128);
+        let alone = welcome(Standing::alone(here), &Show::default(), None);
+        assert_eq!(alone.node_type, NodeType::Master);
+        let said = serde_json::to_value(&alone.cluster_info).expect("it has a JSON form");
+        assert_eq!(said, serde_json::json!({"master_id": here, "replica_ids": []}));
+        let at = |node_id, name: &str| BoxAt {
+            node_id,
+            name: name.to_owned(),
+            url: format!("http://{name}:8080/"),
+            secure_url: None,
+        };
+        let boxes = vec![at(there, "stage"), at(here, "booth")];
+        let cluster_info = ClusterInfo { master_id: there, replica_ids: vec![here], boxes };
+        let standing = Standing { node_type: NodeType::Replica, cluster_info };
+        let said = welcome(standing.clone(), &Show::default(), None);
+        assert_eq!(
+            (said.node_type, said.cluster_info),
+            (standing.node_type, standing.cluster_info)
+        );
     }
 
     #[test]

@@ -461,7 +461,7 @@ impl Core {
         match message {
             Message::ClockSyncResponse(answer) => self.answered(at, &answer),
             Message::ClockPace(pace) => self.pace.handle_asked_for(asked_for(pace)),
-            Message::Welcome(welcome) => self.welcome(now, &header, welcome),
+            Message::Welcome(welcome) => self.welcome(now, &header, *welcome),
             Message::NodeStatus(_) => self.delivery = self.took(at, &header),
             Message::MediaControl(said) if self.is_new(header.id, at) => {
                 let at = Now { mono: now, net: self.meant(now, &header) };

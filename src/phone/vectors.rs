@@ -55,6 +55,7 @@ fn kind(text: &str) -> &'static str {
         Ok((_, Message::CalibrateRefused(_))) => "calibrate_refused",
         Ok((_, Message::Calibrated(_))) => "calibrated",
         Ok((_, Message::ClockPace(_))) => "clock_pace",
+        Ok((_, Message::Standing(_))) => "standing",
         Ok((_, Message::Error(_))) => "error",
     }
 }

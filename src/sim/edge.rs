@@ -14,7 +14,9 @@ use engine::told::{Input, To};
 use phone::Chance;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
-use wire::solusync::{self, Calibrated, ClockSyncResponse, Header, Message, NodeStatus, NodeType};
+use wire::solusync::{
+    self, Calibrated, ClockSyncResponse, Header, Message, NodeStatus, NodeType, Standing,
+};
 
 /// The box's end of every socket.
 #[derive(Debug)]
@@ -145,7 +147,8 @@ impl Edge {
             }
             Answer::Welcome { .. } => {
                 seat.greeted = true;
-                let welcome = Message::Welcome(welcome(self.node, &self.show, None));
+                let welcome = welcome(Standing::alone(self.node), &self.show, None);
+                let welcome = Message::Welcome(Box::new(welcome));
                 let news = Some(Input::PhoneJoined { phone, way: None });
                 Reply { news, ..self.reply(now, &welcome) }
             }

@@ -2,14 +2,15 @@
 //!
 //! A message is a JSON object with `type`, `header` and the fields of its type. Unknown types and fields are
 //! ignored (row note 1). The document has no message for a phone's screen, none for a phone's report of what it
-//! did, none for how far off it sounds, none for how often it may ask and none for what it can decode, so types of ours
-//! stand beside it: `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`, `media_wanted`,
-//! `media_untaken`, and those of [`crate::output`].
+//! did, none for how far off it sounds, none for how often it may ask, none for what it can decode and none for a box that
+//! takes over, so types of ours stand beside it: `screen`, `played`, `calibrated` and `clock_correction`, `clock_pace`,
+//! `media_wanted`, `media_untaken`, `standing`, and those of [`crate::output`].
 //!
 //! Times on the wire are UNIX seconds at microsecond precision; `t1` comes back digit for digit.
 
 mod calibrated;
 pub mod media_data;
+mod standing;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -24,6 +25,7 @@ use crate::output::{
 pub use calibrated::{Calibrated, ClockCorrection, Estimate};
 pub(crate) use media_data::{DURATION_MAX, INDEX_MAX, PARTS_MAX};
 pub use media_data::{MediaCodec, MediaData, MediaUntaken, MediaWanted};
+pub use standing::{BoxAt, ClusterInfo, Standing};
 
 /// The version this room speaks.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
@@ -47,7 +49,7 @@ pub enum Message {
     /// A phone's first words (SX-08).
     Hello(Hello),
     /// The box's answer, with everything a phone needs to begin (SX-08).
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// What time is it? (SX-09)
     ClockSync(ClockSync),
     /// The answer (SX-09).
@@ -82,6 +84,8 @@ pub enum Message {
     CalibrateRefused(CalibrateRefused),
     /// How often phones may ask the time.
     ClockPace(ClockPace),
+    /// The box drives from now on, or no more, or stands among others.
+    Standing(Standing),
     /// A refusal.
     Error(Refusal),
     /// A type this room does not know; ignored.
@@ -162,15 +166,6 @@ pub struct IceServer {
     /// For TURN. Whoever says `hello` is told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
-}
-
-/// Who drives, who stands by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClusterInfo {
-    /// The box that drives.
-    pub master_id: Uuid,
-    /// The boxes that stand by.
-    pub replica_ids: Vec<Uuid>,
 }
 
 /// What a phone fetches before it is needed.
@@ -588,6 +583,7 @@ pub fn parse(text: &str) -> Result<(Header, Message), ParseError> {
         "calibrate_start" => Message::CalibrateStart(body(text)?),
         "calibrate_heard" => Message::CalibrateHeard(body(text)?),
         "clock_pace" => Message::ClockPace(body(text)?),
+        "standing" => Message::Standing(body(text)?),
         "calibrate_refused" => Message::CalibrateRefused(body(text)?),
         "error" => Message::Error(body(text)?),
         _ => Message::Unknown,
@@ -614,6 +610,7 @@ pub fn parse_from_box(text: &str) -> Result<(Header, Message), ParseError> {
         "calibrate_heard" => Message::CalibrateHeard(body(text)?),
         "calibrate_refused" => Message::CalibrateRefused(body(text)?),
         "clock_pace" => Message::ClockPace(body(text)?),
+        "standing" => Message::Standing(body(text)?),
         "error" => Message::Error(body(text)?),
         _ => Message::Unknown,
     };
@@ -655,6 +652,7 @@ pub fn emit(header: &Header, message: &Message) -> String {
         Message::CalibrateHeard(it) => wrap("calibrate_heard", header, it),
         Message::CalibrateRefused(it) => wrap("calibrate_refused", header, it),
         Message::ClockPace(it) => wrap("clock_pace", header, it),
+        Message::Standing(it) => wrap("standing", header, it),
         Message::Error(it) => wrap("error", header, it),
         Message::Unknown => String::new(),
     }

@@ -22,7 +22,7 @@ use serde::Serialize;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
 use wire::solusync::{
-    self, ClockCorrection, Estimate, Header, Message, NodeStatus, NodeType, Refusal, RefusalCode,
+    self, ClockCorrection, Estimate, Header, Message, NodeStatus, Refusal, RefusalCode, Standing,
 };
 use wire::time::Channel;
 use wire::token::Role;
@@ -49,6 +49,7 @@ pub struct Crowd {
 #[derive(Debug)]
 struct Hall {
     node: Uuid,
+    standing: Mutex<Standing>,
     clock: BoxClock,
     tai_utc: Span,
     sequence: AtomicU64,
@@ -157,6 +158,7 @@ impl Crowd {
     pub fn new(node: Uuid, clock: BoxClock, tai_utc: Span, limits: &Limits) -> io::Result<Self> {
         let hall = Arc::new(Hall {
             node,
+            standing: Mutex::new(Standing::alone(node)),
             clock,
             tai_utc,
             sequence: AtomicU64::new(0),
@@ -174,6 +176,19 @@ impl Crowd {
         let speaks = hall.clone();
         thread::Builder::new().name("crowd".into()).spawn(move || speaks.speak(&spoken))?;
         Ok(Self { hall, words })
+    }
+
+    /// What this box is from now on, and among which; phones that are here are told so, and those who come in `hello`.
+    pub fn set_standing(&self, standing: Standing) {
+        let before = std::mem::replace(&mut *self.hall.standing(), standing.clone());
+        if before != standing {
+            self.tell(To::All, chance::uuid(), Message::Standing(standing));
+        }
+    }
+
+    /// What this box is, and among which.
+    pub(super) fn standing(&self) -> Standing {
+        self.hall.standing().clone()
     }
 
     /// Tells phones something, after all that was told before; `id` is the message's own. Never waits.
@@ -198,7 +213,7 @@ impl Crowd {
             connected_clients: Some(self.greeted() as u64),
             cpu_usage,
             memory_usage,
-            ..NodeStatus::of(NodeType::Master)
+            ..NodeStatus::of(self.hall.standing().node_type)
         };
         self.tell(To::All, chance::uuid(), Message::NodeStatus(Box::new(status)));
         let pace = self.hall.pace().poll(self.hall.clock.now(), self.greeted(), cpu_usage);
@@ -442,6 +457,10 @@ impl Hall {
 
     fn wire_now(&self) -> WireTime {
         WireTime::from_show(self.clock.now(), self.tai_utc)
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().expect("nobody panics over what the box is")
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<PhoneId, Seat>> {

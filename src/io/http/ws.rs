@@ -186,11 +186,11 @@ impl Attendance {
     /// First who we are, then a place among those who hear everything, then the engine says what plays now.
     async fn welcome(&mut self, device: Option<Device>) -> Result<(), End> {
         self.wait_for_turn().await?;
-        let webtransport = self.webtransport();
-        let mut welcome = welcome(self.house.facts.node_id, &self.house.show, webtransport);
+        let standing = self.house.crowd.standing();
+        let mut welcome = welcome(standing, &self.house.show, self.webtransport());
         welcome.signaling = self.signaling().map(Box::new);
         welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
-        self.tell(&Message::Welcome(welcome)).await?;
+        self.tell(&Message::Welcome(Box::new(welcome))).await?;
         let phone = self.phone;
         self.house.crowd.greet(phone, self.visitor.role_shown());
         self.greeted = true;
