@@ -55,7 +55,8 @@ const NODE_OLDEST: (u32, u32) = (18, 0);
 /// The oldest whose test runner can be told how many files to run at a time.
 const NODE_PARALLEL: (u32, u32) = (20, 10);
 /// These measure to half a millisecond, or a picture, and with five browsers, so nothing else runs then.
-const BROWSER_ALONE: [&str; 5] = ["live.test.js", "peer.test.js", "phones.test.js", "pictures.test.js", "sealed.test.js"];
+const BROWSER_ALONE: [&str; 5] =
+    ["live.test.js", "peer.test.js", "phones.test.js", "pictures.test.js", "sealed.test.js"];
 
 /// Runs the steps, prints the count.
 pub fn run(args: &Args) -> ExitCode {

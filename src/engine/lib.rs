@@ -15,6 +15,7 @@ pub mod boxfile;
 pub mod calibrate;
 pub mod certificate;
 pub mod clock;
+pub mod cluster;
 mod cue;
 pub mod delivery;
 pub mod fixture;

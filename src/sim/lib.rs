@@ -6,6 +6,7 @@
 
 pub mod acoustics;
 mod air;
+mod boxes;
 pub mod card;
 mod crowd;
 pub mod crystal;
@@ -31,6 +32,7 @@ mod wifi;
 mod world;
 
 pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use boxes::{Boxes, Turn};
 pub use crowd::Crowd;
 pub use day::{Day, DayReport, Fresh, Sizes, Waits};
 pub use light_day::{LightDay, LightReport, STEP_ALLOWED};

@@ -8,6 +8,8 @@ pub mod bloom;
 pub mod capture;
 pub mod chirp;
 pub mod clock_peer;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cluster;
 pub mod duet;
 #[cfg(not(target_arch = "wasm32"))] // browsers know how long a film is
 pub mod film;

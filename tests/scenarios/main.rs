@@ -1,6 +1,7 @@
 //! Stories of the pure rooms and the simulated world: no socket, no sleep, no root, no headers.
 
 mod air;
+mod boxes;
 mod calibration;
 mod captures;
 mod check;
