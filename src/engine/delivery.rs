@@ -170,6 +170,11 @@ impl Delivery {
         self.lead
     }
 
+    /// Another box has learnt this lead, in the same house.
+    pub fn adopt(&mut self, lead: Span) {
+        self.lead = lead.clamp(FLOOR, CEILING);
+    }
+
     /// All phones are told something that is to be done at a time.
     pub fn handle_told(&mut self, message: Uuid, now: ShowTime, due: ShowTime) {
         while self.told.front().is_some_and(|it| now - it.due.max(it.at) > REMEMBERED)

@@ -104,7 +104,7 @@ pub enum Command {
 }
 
 /// A command with its name and its sender.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Given by the sender: sent twice, done once, answered alike.
     pub id: CommandId,
@@ -178,15 +178,23 @@ pub enum Refusal {
     /// No phone can be calibrated.
     #[error("this box has no microphone: set `[sound] microphone` in its box file")]
     NoMicrophone,
+    /// Another box drives.
+    #[error("this box stands by: {master} drives, and takes this")]
+    StandsBy {
+        /// Its name, or what is known of it.
+        master: String,
+    },
     /// There is no sound input to put on air.
     #[error("this box has no sound input to put on air: set `input` under [sound] of its box file")]
     NoSoundInput,
 }
 
-/// What happened in the world.
-#[derive(Debug, Clone, PartialEq)]
+/// What happened in the world. What a show depends on has a JSON form, for boxes that stand by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// The alarm that [`crate::Engine::next_wake`] asked for.
+    #[serde(skip)]
     Wake,
     /// The local time zone is this far ahead of TAI; sent at the start and when it changes (for cues at a time of day).
     LocalTime {
@@ -197,7 +205,10 @@ pub enum Input {
     SoundLead(Span),
     /// How far ahead what goes on air must be known, to be heard at its time.
     AirLead(AirLead),
+    /// How far ahead phones get their orders, as another box has learnt it.
+    PhoneLead(Span),
     /// A light frame left the box.
+    #[serde(skip)]
     LightFrame(FrameReport),
     /// A slot of an input has crossed the level of a trigger.
     Crossed {
@@ -212,6 +223,7 @@ pub enum Input {
         from: Ipv4Addr,
     },
     /// What a cue says to the lighting network has left.
+    #[serde(skip)]
     Sent {
         /// The order.
         order: OrderId,
@@ -221,6 +233,7 @@ pub enum Input {
         evidence: Evidence,
     },
     /// A voice's first sample reached the output.
+    #[serde(skip)]
     SoundBegan {
         /// Which voice.
         voice: VoiceId,
@@ -230,6 +243,7 @@ pub enum Input {
         evidence: Evidence,
     },
     /// A phone said `hello` and wants all it needs to begin.
+    #[serde(skip)]
     PhoneJoined {
         /// Its socket.
         phone: PhoneId,
@@ -237,11 +251,13 @@ pub enum Input {
         way: Option<WayId>,
     },
     /// A phone's socket is gone.
+    #[serde(skip)]
     PhoneLeft {
         /// Its socket.
         phone: PhoneId,
     },
     /// A phone did what a message ordered.
+    #[serde(skip)]
     PhonePlayed {
         /// Its socket.
         phone: PhoneId,
@@ -261,11 +277,13 @@ pub enum Input {
         is_there: bool,
     },
     /// A phone asks for a calibration.
+    #[serde(skip)]
     PhoneAsksCalibration {
         /// Its socket.
         phone: PhoneId,
     },
     /// What the box's microphone heard, as [`Effect::Listen`] asked; or why it heard nothing.
+    #[serde(skip)]
     ChirpsHeard {
         /// Whose chirps.
         phone: PhoneId,
@@ -294,6 +312,7 @@ pub enum Input {
         why: String,
     },
     /// A phone says what it is, and how far off it sounds.
+    #[serde(skip)]
     PhoneCalibrated {
         /// Its socket.
         phone: PhoneId,
@@ -301,6 +320,7 @@ pub enum Input {
         said: Calibrated,
     },
     /// A phone says how it fares.
+    #[serde(skip)]
     PhoneStatus {
         /// Its socket.
         phone: PhoneId,
@@ -310,6 +330,19 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether what the show does from now on depends on it. What outputs and phones report only closes accounts.
+    pub fn is_of_the_show(&self) -> bool {
+        use Input::*;
+        match self {
+            LocalTime { .. } | SoundLead(_) | AirLead(_) | PhoneLead(_) | Microphone { .. } => true,
+            Crossed { .. } | ArtTrigger { .. } | Timecode { .. } | SoundInput { .. } => true,
+            NotOnAir { .. } | WithoutSound { .. } => true,
+            Wake | LightFrame(_) | Sent { .. } | SoundBegan { .. } | ChirpsHeard { .. } => false,
+            PhoneJoined { .. } | PhoneLeft { .. } | PhonePlayed { .. } | PhoneStatus { .. } => false,
+            PhoneAsksCalibration { .. } | PhoneCalibrated { .. } => false,
+        }
+    }
+
     /// [`Input::PhonePlayed`], as the phone says it.
     pub fn played(phone: PhoneId, said: &Played, tai_utc: Span) -> Self {
         let arrival = Arrival {

@@ -4,5 +4,7 @@
 //! that the show depends on, with its time; boxes that have taken the same steps have the same show.
 
 mod lease;
+mod understudy;
 
 pub use lease::{Act, BEAT, LISTEN, Lease, LeaseSetup, Peer, SILENCE};
+pub use understudy::{Step, Told, Understudy};

@@ -22,6 +22,7 @@ mod whole;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use units::{CommandId, CueNumber, PhoneId, ShowTime, Span, TrackId, VoiceId};
 
 pub use agenda::Why;
@@ -50,7 +51,7 @@ const FIRST_SOUND_LEAD: Span = Span::from_millis(60);
 const ANSWERS_KEPT: usize = 1024;
 
 /// What an engine begins with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineStart {
     /// Show time now.
     pub now: ShowTime,
@@ -226,6 +227,7 @@ impl Engine {
             }
             Input::SoundLead(lead) => self.sound_lead = lead.max(Span::ZERO),
             Input::AirLead(lead) => self.air_lead = lead,
+            Input::PhoneLead(lead) => self.delivery.adopt(lead),
             Input::LightFrame(mut frame) => {
                 frame.instant =
                     self.paused.map_or(frame.instant, |paused| frame.instant.min(paused));
@@ -314,6 +316,11 @@ impl Engine {
             sealed: self.show.seal,
             delivery: self.delivery.glance(self.fixed_phone_lead()),
         }
+    }
+
+    /// How far ahead phones get their orders now.
+    pub fn lead_of_phones(&self) -> Span {
+        self.delivery.lead()
     }
 
     /// How orders reach each phone that has said so.

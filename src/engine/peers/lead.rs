@@ -3,6 +3,7 @@
 //! In: from sent to heard, what is on air and what is to be, the show's clock. Out: when it begins. Never here: sound, a
 //! thread.
 
+use serde::{Deserialize, Serialize};
 use units::{ShowTime, Span};
 
 use crate::show::{Air, Show};
@@ -15,7 +16,7 @@ const HANDLING: Span = Span::from_millis(10);
 pub const FILM_AHEAD: Span = Span::from_secs(1);
 
 /// How long before it is heard what goes on air is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AirLead {
     delay: Span,
 }

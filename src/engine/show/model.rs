@@ -12,6 +12,7 @@ mod trigger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops;
 
+use serde::{Deserialize, Serialize};
 use units::{CueNumber, PortAddress, Span, TrackId, Universe};
 
 pub use cue::*;
@@ -121,7 +122,7 @@ impl Show {
 }
 
 /// Where a cue stands: which list, and the how-manieth in it, counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CuePlace {
     /// Index into [`Show::lists`].
     pub list: usize,

@@ -12,12 +12,12 @@ mod course;
 
 pub use chase::{Chase, Event};
 pub use course::{Course, Line, Ltc, Tick};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use units::{Clock, FrameRate, ShowTime, Span, Timecode};
 use wire::{ltc, mtc};
 
 /// What a show chases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Sound on an input.
@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// What a source said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Heard {
     /// A frame began.
     Frame {

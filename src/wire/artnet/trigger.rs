@@ -1,5 +1,7 @@
 //! ArtTrigger: a key pressed from afar (rule A15).
 
+use serde::{Deserialize, Serialize};
+
 use super::{ArtnetError, OEM, at, begin_versioned, op, pair};
 
 /// Every maker's products act on it, and its keys mean what table 7 says.
@@ -29,7 +31,7 @@ pub struct Trigger {
 }
 
 /// What is pressed (table 7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Key {
     /// A key of a keyboard; the sub-key is its ASCII code.
     Ascii,

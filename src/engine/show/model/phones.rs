@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use units::{Decibels, Rgb, ShowTime, Span, TrackId};
 
 use super::{CuePlace, Loops};
@@ -43,7 +44,7 @@ impl PhoneCue {
 }
 
 /// What goes out live, by peer connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Air {
     /// A sine, to hear whether anything comes.
     Tone,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use units::{CueNumber, Slot, Universe};
 use wire::artnet::Key;
 
@@ -37,7 +38,7 @@ pub struct SlotTrigger {
 }
 
 /// A key of ArtTrigger, and which one of its kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtnetKey {
     /// What is pressed.
     pub key: Key,
