@@ -338,7 +338,9 @@ impl Input {
             Crossed { .. } | ArtTrigger { .. } | Timecode { .. } | SoundInput { .. } => true,
             NotOnAir { .. } | WithoutSound { .. } => true,
             Wake | LightFrame(_) | Sent { .. } | SoundBegan { .. } | ChirpsHeard { .. } => false,
-            PhoneJoined { .. } | PhoneLeft { .. } | PhonePlayed { .. } | PhoneStatus { .. } => false,
+            PhoneJoined { .. } | PhoneLeft { .. } | PhonePlayed { .. } | PhoneStatus { .. } => {
+                false
+            }
             PhoneAsksCalibration { .. } | PhoneCalibrated { .. } => false,
         }
     }

@@ -128,7 +128,9 @@ pub struct Timecode {
 }
 
 /// A timecode's number, part by part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Clock {
     /// 0 to 23.
     pub hours: u8,

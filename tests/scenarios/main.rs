@@ -29,3 +29,4 @@ mod talk;
 mod time_wire;
 mod timecode;
 mod triggers;
+mod understudy;
