@@ -6,6 +6,7 @@ mod cert;
 mod cli;
 mod client;
 mod clock;
+mod cluster;
 mod import;
 mod keys;
 mod lamps;

@@ -1,5 +1,6 @@
 //! Light, sound and timecode, started as the box file says, and handed on to whoever plays or watches them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use engine::boxfile::{BoxConfig, SoundDevice};
 use engine::calibrate::Listening;
 use engine::light::rdm;
+use engine::light::turn::Turn;
 use engine::show::{Sending, Show};
 use engine::timecode::{Course, Source};
 use engine::told::Input;
@@ -85,6 +87,20 @@ impl Outputs {
     pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
         if let Some(light) = &*self.light() {
             light.send(order, at, what);
+        }
+    }
+
+    /// Sends light as one whose turn that is; who takes over says from whom.
+    pub fn take_turn(&self, turn: Turn, from: Option<Uuid>) {
+        if let Some(light) = &*self.light() {
+            light.take_turn(turn, from);
+        }
+    }
+
+    /// These boxes stand in for this one, and are no strangers to its light.
+    pub fn know_boxes(&self, boxes: BTreeSet<Uuid>) {
+        if let Some(light) = &*self.light() {
+            light.know_boxes(boxes);
         }
     }
 

@@ -7,14 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::EngineStart;
 use engine::boxfile::BoxConfig;
 use engine::boxfile::clock::Part;
 use engine::clock::TAI_UTC;
+use engine::cluster::Understudy;
+use engine::light::turn::Turn;
 use engine::phones::Limits;
 use engine::show::Show;
 use engine::told::{Effect, Input, Said};
-use engine::{Engine, EngineStart};
 use io::clock::{BoxClock, ClockWriter};
+use io::cluster::{Cluster, Feed};
 use io::conductor::{Conductor, EngineHandle};
 use io::http::{
     BoxFacts, Certificates, Crowd, Doors, House, PageFile, Peering, Postbox, Secure, Switchboard,
@@ -32,6 +35,7 @@ use uuid::Uuid;
 
 use crate::broadcast::Broadcast;
 use crate::cli::Globals;
+use crate::cluster::{self, Stands};
 use crate::keys::Keys;
 use crate::outputs::{Outputs, Rig, Watched};
 use crate::{Refused, address, load, state, story, terminal};
@@ -143,12 +147,18 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         crowd: crowd.clone(),
     };
     let start = EngineStart { now: began, tai_utc: TAI_UTC, chance: io::chance::seed() };
-    let engine = Engine::new(show.clone(), start);
+    let in_cluster = config.cluster.voters.len() > 1;
+    let mut engine = Understudy::new(show.clone(), start, in_cluster);
+    if in_cluster {
+        outputs.take_turn(Turn::StandsBy, None);
+        engine.stand_by("nobody yet".to_owned());
+    }
+    let feed = Feed::default();
     let conductor = Conductor::start(
         (engine, TAI_UTC),
         clock.clone(),
         move |effect| stage.perform(effect),
-        &outputs.overheard,
+        (&outputs.overheard, feed.clone()),
         gone,
     )
     .map_err(|error| Refused(format!("could not start the engine: {error}")))?;
@@ -156,13 +166,27 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     carry_reports(heard, handle.clone());
     handle.tell(Input::SoundInput { is_there: config.sound.input.is_some() });
 
+    let facts = facts(
+        &config,
+        (port, secure.as_ref().and_then(Secure::port)),
+        node,
+        simulated(globals, &config, &outputs),
+    );
+    let told = journal.watch();
+    let cluster = in_cluster
+        .then(|| {
+            let stands = Stands {
+                outputs: outputs.clone(),
+                crowd: crowd.clone(),
+                journal: journal.clone(),
+                clock: clock.clone(),
+            };
+            cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), stands)
+        })
+        .transpose()?;
     let house = Arc::new(House {
-        facts: facts(
-            &config,
-            (port, secure.as_ref().and_then(Secure::port)),
-            node,
-            simulated(globals, &config, &outputs),
-        ),
+        cluster: cluster.as_ref().map(Cluster::watch),
+        facts,
         show: show.clone(),
         folder: folder.path.clone(),
         engine: handle.clone(),
@@ -185,7 +209,6 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),
     });
-    let feed = journal.watch();
     let doors = Doors::open(house.clone(), network, secure, control)
         .map_err(|error| Refused(format!("could not open the doors: {error}")))?;
     tokio::spawn(tell_the_zone(handle.clone()));
@@ -195,10 +218,13 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let quit = Arc::new(Notify::new());
     let keys = Keys::read(handle, quit.clone());
     greet(&house, &warnings, &socket, keys.is_some());
-    std::thread::spawn(move || tell_the_story(&show, began, feed));
+    std::thread::spawn(move || tell_the_story(&show, began, told));
 
     let end = runtime.block_on(wait_for_the_end(signals, &quit, engine_gone));
     drop(keys);
+    if let Some(cluster) = cluster {
+        cluster.leave();
+    }
     runtime.block_on(doors.close());
     drop(peers);
     conductor.stop();

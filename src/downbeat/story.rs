@@ -31,7 +31,7 @@ fn words(show: &Show, said: &Said) -> Option<String> {
         }
         Said::NotOnAir { what, why } => format!("{what} is not on air: {why}"),
         Said::WithoutSound { what, why } => format!("{what} is shown without its sound: {why}"),
-        Said::Clock { what } => what.clone(),
+        Said::Clock { what } | Said::Cluster { what } => what.clone(),
         Said::Late { order, by } => format!("order {order} was late by {by}"),
     })
 }

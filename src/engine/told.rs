@@ -501,6 +501,11 @@ pub enum Said {
         /// A sentence.
         what: String,
     },
+    /// What the boxes that stand in for each other have to say.
+    Cluster {
+        /// A sentence.
+        what: String,
+    },
     /// A list follows timecode from here on, or does not any more.
     Timecode {
         /// Which list.

@@ -10,14 +10,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::Engine;
+use engine::EngineStart;
+use engine::cluster::{Step, Understudy};
 use engine::delivery::PhoneDelivery;
 use engine::glance::Glance;
 use engine::told::{Done, Effect, Input, Refusal, Request};
 use tokio::sync::oneshot;
-use units::{PhoneId, Span};
+use units::{PhoneId, ShowTime, Span};
 
 use crate::clock::BoxClock;
+use crate::cluster::Feed;
 use crate::overheard::{Listener, Overheard};
 
 /// News from phones that may wait unheard. A thousand phones that report one order at once fit several times;
@@ -34,7 +36,19 @@ enum Ask {
     PhoneNews(Input),
     Glance(oneshot::Sender<Glance>),
     Deliveries(oneshot::Sender<Deliveries>),
+    Cluster(Cue),
     Stop,
+}
+
+/// What the cluster has to say.
+enum Cue {
+    /// Say that you live.
+    Beat,
+    StandBy(String),
+    Begin(EngineStart),
+    Follow(Box<Step>),
+    Progress(u64, ShowTime),
+    TakeOver,
 }
 
 /// How orders reach each phone.
@@ -131,6 +145,41 @@ impl EngineHandle {
         self.ask_glance()?.blocking_recv().map_err(|_| Gone)
     }
 
+    /// The engine says by its feed that it lives, and how far it has come.
+    pub fn beat(&self) {
+        self.cue(Cue::Beat);
+    }
+
+    /// Another box drives from now on.
+    pub fn stand_by(&self, master: String) {
+        self.cue(Cue::StandBy(master));
+    }
+
+    /// It began with this; its steps follow.
+    pub fn begin(&self, start: EngineStart) {
+        self.cue(Cue::Begin(start));
+    }
+
+    /// It has taken this step.
+    pub fn follow(&self, step: Step) {
+        self.cue(Cue::Follow(Box::new(step)));
+    }
+
+    /// After so many steps it has done everything up to then.
+    pub fn progress(&self, steps: u64, done: ShowTime) {
+        self.cue(Cue::Progress(steps, done));
+    }
+
+    /// This box drives from now on.
+    pub fn take_over(&self) {
+        self.cue(Cue::TakeOver);
+    }
+
+    fn cue(&self, cue: Cue) {
+        // As with news: without an engine there is nobody left to hear it.
+        let _ = self.queue.send(Ask::Cluster(cue));
+    }
+
     fn ask_glance(&self) -> Result<oneshot::Receiver<Glance>, Gone> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Ask::Glance(reply)).map_err(|_| Gone)?;
@@ -152,10 +201,10 @@ impl Conductor {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(
-        (engine, tai_utc): (Engine, Span),
+        (engine, tai_utc): (Understudy, Span),
         clock: BoxClock,
         mut perform: impl FnMut(Effect) + Send + 'static,
-        overheard: &Overheard,
+        (overheard, feed): (&Overheard, Feed),
         ended: oneshot::Sender<()>,
     ) -> std::io::Result<Self> {
         let (queue, asked) = mpsc::channel();
@@ -164,7 +213,8 @@ impl Conductor {
         let mut listener = overheard.listener(tai_utc);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _ended = ended; // dropped on every way out, a panic included
-            conduct(engine, &clock, &mut perform, &mut listener, (&asked, &news));
+            feed.begin(engine.start());
+            conduct(engine, &clock, &mut perform, &mut listener, (&asked, &news, &feed));
         })?;
         Ok(Self { thread, handle })
     }
@@ -182,11 +232,11 @@ impl Conductor {
 }
 
 fn conduct(
-    mut engine: Engine,
+    mut engine: Understudy,
     clock: &BoxClock,
     perform: &mut impl FnMut(Effect),
     listener: &mut Listener,
-    (asked, news): (&mpsc::Receiver<Ask>, &News),
+    (asked, news, feed): (&mpsc::Receiver<Ask>, &News, &Feed),
 ) {
     loop {
         wake_if_due(&mut engine, clock);
@@ -194,9 +244,13 @@ fn conduct(
             listener.hear(clock.now(), |ear| ear.effect(clock.now(), &effect));
             perform(effect);
         }
+        while let Some(step) = engine.poll_step() {
+            feed.push(&step);
+        }
         let wait = engine.next_wake().map_or(IDLE, |(at, _why)| clock.until(at)).min(IDLE);
         match asked.recv_timeout(wait) {
             Ok(Ask::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Ask::Cluster(cue)) => take_cue(&mut engine, clock, feed, cue),
             Ok(ask) => answer(&mut engine, clock, listener, (ask, news)),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -204,15 +258,35 @@ fn conduct(
 }
 
 /// Before each question, so that a flood of them never holds an alarm up.
-fn wake_if_due(engine: &mut Engine, clock: &BoxClock) {
+fn wake_if_due(engine: &mut Understudy, clock: &BoxClock) {
     let now = clock.now();
     if engine.next_wake().is_some_and(|(at, _why)| at <= now) {
         engine.handle(now, Input::Wake);
     }
 }
 
+fn take_cue(engine: &mut Understudy, clock: &BoxClock, feed: &Feed, cue: Cue) {
+    match cue {
+        Cue::Beat => {
+            engine.handle(clock.now(), Input::Wake);
+            feed.beat(engine.progress(), clock.mono_now());
+        }
+        Cue::StandBy(master) => engine.stand_by(master),
+        Cue::Begin(start) => {
+            engine.begin(start);
+            feed.begin(start);
+        }
+        Cue::Follow(step) => {
+            engine.follow(&step);
+            feed.push(&step);
+        }
+        Cue::Progress(steps, done) => engine.handle_progress(steps, done),
+        Cue::TakeOver => engine.take_over(clock.now()),
+    }
+}
+
 fn answer(
-    engine: &mut Engine,
+    engine: &mut Understudy,
     clock: &BoxClock,
     listener: &mut Listener,
     (ask, news): (Ask, &News),
@@ -238,6 +312,6 @@ fn answer(
         Ask::Deliveries(reply) => {
             let _ = reply.send(engine.deliveries());
         }
-        Ask::Stop => {}
+        Ask::Cluster(_) | Ask::Stop => {}
     }
 }

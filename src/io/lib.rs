@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod cluster;
 pub mod conductor;
 mod datagram;
 pub mod disk;

@@ -33,6 +33,7 @@ use engine::light::input::{Inputs, Mixer, Settings};
 use engine::light::parts::{self, Frames};
 use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
+use engine::light::turn::{Handover, Turn};
 use engine::light::{Desk, Plan, Playback, priorities};
 use engine::show::{Sending, Show, ShowInput, UniverseOut};
 use engine::timecode::{Heard, Source};
@@ -238,6 +239,18 @@ impl Light {
         }
     }
 
+    /// Sends as one whose turn that is from the next frame on. Who takes over says from whom, and drives by itself once nobody
+    /// sees that box any more.
+    pub fn take_turn(&self, turn: Turn, from: Option<Uuid>) {
+        self.watch.gauges.set_turn(turn);
+        self.errands.ask(Errand::TakeTurn { turn, from });
+    }
+
+    /// These boxes stand in for this one, and are no strangers on its universes.
+    pub fn know_boxes(&self, boxes: BTreeSet<Uuid>) {
+        self.errands.ask(Errand::KnowBoxes(boxes));
+    }
+
     /// Says this to the lighting network, then; `report` is told when it left. Never waits.
     pub fn send(&self, order: OrderId, at: ShowTime, what: Sending) {
         self.errands.ask(Errand::Send { order, at, what });
@@ -421,6 +434,7 @@ fn render(
             sync: Vec::new(),
         }),
         unsynced: false,
+        turn: Turn::Drives,
         inputs: Arc::default(),
         steady: setup.clock.overlay(),
         tape: None,
@@ -493,6 +507,9 @@ fn edge(setup: LightSetup, interface: Option<Interface>, sockets: Sockets, links
         title: setup.show.title.clone(),
         recording: None,
         waiting: Vec::new(),
+        priority: setup.priority,
+        handover: None,
+        boxes: BTreeSet::new(),
         rdm: BTreeMap::new(),
     }
 }

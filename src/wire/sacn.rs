@@ -400,6 +400,10 @@ impl DataFrame {
     pub fn set_sequence(&mut self, sequence: u8) {
         self.bytes[field::SEQUENCE] = sequence;
     }
+    /// The priority.
+    pub fn priority(&self) -> u8 {
+        self.bytes[field::PRIORITY]
+    }
     /// Sets the priority; above 200 is 200 (section 6.2.3).
     pub fn set_priority(&mut self, priority: u8) {
         self.bytes[field::PRIORITY] = priority.min(PRIORITY_MAX);

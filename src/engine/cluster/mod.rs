@@ -3,8 +3,11 @@
 //! *Master*, who drives; *replica*, who stands by. *Term*: counts who has driven; a higher one always wins. *Step*: something
 //! that the show depends on, with its time; boxes that have taken the same steps have the same show.
 
+mod fitness;
 mod lease;
+pub mod link;
 mod understudy;
 
+pub use fitness::Fitness;
 pub use lease::{Act, BEAT, LISTEN, Lease, LeaseSetup, Peer, SILENCE};
 pub use understudy::{Step, Told, Understudy};

@@ -23,7 +23,7 @@ use crate::glance::Glance;
 use crate::peers::AirLead;
 use crate::show::{Air, Show};
 use crate::timecode::Course;
-use crate::told::{Done, Effect, Input, Refusal, Request, Said};
+use crate::told::{Done, Effect, Input, Refusal, Request};
 use crate::{Engine, EngineStart, Why, sound};
 
 /// Something that the show depends on.
@@ -315,14 +315,8 @@ impl Kept {
     }
 }
 
-/// What a box that stands by may do: what only itself sees, and light, which goes out beneath the other's.
+/// What a box that stands by may do: light, which goes out beneath the other's. It has no story and no account of its own; those
+/// of the box that drives are right.
 fn is_let_out(effect: &Effect) -> bool {
-    match effect {
-        Effect::Light(_) | Effect::ShowRuns(_) | Effect::Ordered(_) => true,
-        // Of what another box did it has no account.
-        Effect::Said(Said::Late { .. }) | Effect::Received(_) => false,
-        Effect::Said(_) => true,
-        Effect::Sound(_) | Effect::Timecode(_) | Effect::Send { .. } | Effect::Listen(_) => false,
-        Effect::Air { .. } | Effect::AirStays | Effect::Tell { .. } => false,
-    }
+    matches!(effect, Effect::Light(_) | Effect::ShowRuns(_))
 }

@@ -32,6 +32,7 @@ mod render;
 mod roll;
 pub mod source;
 mod stream;
+pub mod turn;
 mod wave;
 
 pub use plan::{GRID, Plan, UniversePlan};

@@ -169,7 +169,7 @@ impl Heard {
             // Its values count for nothing (rule S8).
             self.lose(|cid, _| *cid == data.cid);
         } else if known.is_some() || self.sources.len() < SOURCES_MAX {
-            let source = self.sources.entry(data.cid).or_insert_with(|| Source::new(now));
+            let source = self.sources.entry(data.cid).or_insert_with(|| Source::new(data.cid, now));
             self.version += u64::from(source.take(now, data, from));
         }
         self.tick(now);

@@ -8,6 +8,8 @@ use units::{PortAddress, ShowTime, Span, Universe};
 use uuid::Uuid;
 use wire::{artnet, sacn};
 
+use super::turn::Turn;
+
 /// Identical frames before silence (rule S6).
 const IDENTICAL: u8 = 3;
 /// Unchanged universes are repeated after this (rules S6 and A11 say 800 to 1,000 ms): on the grid that is 805 ms.
@@ -60,6 +62,8 @@ pub struct SacnStream {
     frame: sacn::DataFrame,
     options: sacn::Options,
     sequence: u8,
+    /// Without regard to whose turn it is.
+    priority: u8,
     pace: Pace,
     due: bool,
     /// In a place of its own, since few have it.
@@ -73,6 +77,7 @@ impl SacnStream {
             frame: sacn::DataFrame::new(cid, name, priority, universe),
             options: sacn::Options::default(),
             sequence: 0,
+            priority,
             pace: Pace::default(),
             due: false,
             priorities: None,
@@ -98,6 +103,14 @@ impl SacnStream {
             Box::new(Priorities::new(frame))
         });
         self
+    }
+    /// From the next packet on it is sent as one sends whose turn that is.
+    pub fn set_turn(&mut self, turn: Turn) {
+        let before = self.frame.priority();
+        self.frame.set_priority(turn.priority(self.priority));
+        if let Some(priorities) = &mut self.priorities {
+            priorities.shift(before, self.frame.priority());
+        }
     }
     /// From the next packet on its levels are for visualisers only, or live again (rule S9).
     pub fn set_preview(&mut self, preview: bool) {
@@ -174,6 +187,14 @@ struct Priorities {
 impl Priorities {
     fn new(frame: sacn::DataFrame) -> Self {
         Self { frame, sent: None, identical: 0, levels_since: 0, due: false }
+    }
+    /// Slots that count for more or less than the rest of the universe still do.
+    fn shift(&mut self, from: u8, to: u8) {
+        for slot in self.frame.slots_mut().iter_mut().filter(|it| **it > 0) {
+            *slot = slot.saturating_add(to).saturating_sub(from).clamp(1, 200);
+        }
+        self.frame.set_priority(to);
+        self.identical = 0;
     }
     fn show(&mut self, levels: bool, at: ShowTime) -> bool {
         self.levels_since += u8::from(levels);
@@ -294,6 +315,28 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn s03_a_stream_is_sent_beneath_another_box_and_above_it_while_it_takes_over() {
+        let mut slots = [100; 512];
+        (slots[0], slots[1]) = (0, 120);
+        let mut stream = stream().with_priorities(Some(&slots));
+        for (index, turn, of) in
+            [(0, Turn::StandsBy, 99), (1, Turn::TakesOver, 101), (2, Turn::Drives, 100)]
+        {
+            stream.set_turn(turn);
+            stream.show(&[0; 512], Motion::Lively, frame(index));
+            for data in read(&stream) {
+                assert_eq!(data.priority, of);
+                if data.start_code == sacn::ADDRESS_PRIORITIES {
+                    assert_eq!(
+                        data.slots[..3],
+                        [0, of + 20, of],
+                        "who sends nothing still does not"
+                    );
+                }
+            }
+        }
+    }
     #[test]
     fn s06_after_three_identical_packets_a_still_universe_is_repeated_every_805_ms() {
         let sent = sent(110, Motion::Still, |_| 0);

@@ -29,6 +29,7 @@ use units::{CommandId, CueNumber, Level, PhoneId, Span, Timecode, Universe};
 use super::crowd::PhoneGlance;
 use super::{House, Peer, Peering, SwitchboardGlance, lamps, trust};
 use crate::chance;
+use crate::cluster::ClusterWatch;
 use crate::conductor::Gone;
 use crate::journal::{Accounted, Line};
 use crate::light::ToRecord;
@@ -262,6 +263,7 @@ async fn status(State(house): State<Arc<House>>) -> Response {
     facts["urls"] = json!(house.urls());
     Json(json!({
         "box": facts,
+        "cluster": house.cluster.as_ref().map(ClusterWatch::glance),
         "show": glance,
         "clock": clock,
         "phones": {

@@ -53,6 +53,7 @@ pub use tls::{CertificateGlance, Certificates, CertificatesGlance, TlsError};
 pub use tokens::{Denied, KeyError, Tokens, verify};
 
 use crate::clock::BoxClock;
+use crate::cluster::ClusterWatch;
 use crate::conductor::EngineHandle;
 use crate::journal::Journal;
 use crate::light::ToRecord;
@@ -116,6 +117,8 @@ pub struct BoxFacts {
 
 /// Everything a door needs to answer.
 pub struct House {
+    /// The boxes that stand in for this one; none where it is alone.
+    pub cluster: Option<ClusterWatch>,
     /// The box.
     pub facts: BoxFacts,
     /// The show that runs.

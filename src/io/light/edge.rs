@@ -18,6 +18,7 @@ use engine::light::discover::Discovery;
 use engine::light::input::{InputSource, InputState, InputTable, Inputs};
 use engine::light::parts::Frames;
 use engine::light::rdm;
+use engine::light::turn::{Handover, Turn};
 use engine::order::Evidence;
 use engine::show::{ArtnetKey, Sending};
 use engine::timecode::Heard;
@@ -28,6 +29,7 @@ use nix::sys::eventfd::EventFd;
 use rtrb::{Consumer, Producer};
 use tokio::sync::oneshot;
 use units::{OrderId, PortAddress, ShowTime, Span, Universe};
+use uuid::Uuid;
 use wire::artnet::Trigger;
 
 use super::glance::{Foreign, NodeGlance};
@@ -165,6 +167,12 @@ pub(super) struct Edge {
     pub title: String,
     pub recording: Option<Recording>,
     pub waiting: Vec<Waiting>,
+    /// sACN priority of the show.
+    pub priority: u8,
+    /// A box has been taken over from, and may still be sending.
+    pub handover: Option<Handover>,
+    /// Boxes that stand in for this one.
+    pub boxes: BTreeSet<Uuid>,
     /// Who waits for an answer of lamps.
     pub rdm: BTreeMap<u64, oneshot::Sender<rdm::Done>>,
 }
@@ -202,6 +210,10 @@ pub(super) enum Errand {
     Send { order: OrderId, at: ShowTime, what: Sending },
     /// Visualisers see these universes from now on.
     LookBlind(Vec<Universe>),
+    /// It is this box's turn, or is not any more.
+    TakeTurn { turn: Turn, from: Option<Uuid> },
+    /// Boxes that stand in for this one.
+    KnowBoxes(BTreeSet<Uuid>),
     /// Ask lamps this.
     Rdm { ask: rdm::Ask, answer: oneshot::Sender<rdm::Done> },
 }
@@ -425,6 +437,12 @@ impl Edge {
                     let sent = |it: &Universe| self.sacn.contains(it);
                     self.blind.look(now, universes.into_iter().filter(sent).collect());
                 }
+                Errand::TakeTurn { turn, from } => {
+                    let at = self.steady.show(self.clock.mono_now());
+                    let from = from.filter(|_| turn == Turn::TakesOver);
+                    self.handover = from.map(|from| Handover { at, from });
+                }
+                Errand::KnowBoxes(boxes) => self.boxes = boxes,
                 Errand::Rdm { ask, answer } => self.ask_rdm(ask, answer),
             }
         }
@@ -504,6 +522,7 @@ impl Edge {
     }
 
     fn each_second(&mut self) {
+        self.end_handover();
         self.memory.say_failures(self.gauges.failed.load(Relaxed));
         self.reels.tell();
         self.synchronize();
@@ -526,8 +545,20 @@ impl Edge {
         }
     }
 
+    /// Who has taken over sends at the show's own priority again when the box before is seen no more.
+    fn end_handover(&mut self) {
+        let now = self.steady.show(self.clock.mono_now());
+        let heard = self.sacn.iter().flat_map(|it| self.inputs.senders(*it));
+        if self.handover.is_some_and(|it| it.is_over(now, self.priority, heard)) {
+            self.handover = None;
+            self.gauges.end_takeover();
+        }
+    }
+
     fn foreign(&self, universe: Universe, port: Option<PortAddress>) -> Vec<Foreign> {
-        let sacn = self.inputs.senders(universe).into_iter().map(|source| Foreign {
+        let strangers = self.inputs.senders(universe).into_iter();
+        let strangers = strangers.filter(|it| !self.boxes.contains(&it.cid));
+        let sacn = strangers.map(|source| Foreign {
             name: source.name.clone(),
             address: source.from,
             priority: Some(source.priority),

@@ -18,6 +18,7 @@ use engine::light::blind::BlindStream;
 use engine::light::input::{InputTable, Mixer};
 use engine::light::parts::Part;
 use engine::light::source::{ArtnetStream, GOODBYES, Motion, SacnStream, SacnSync};
+use engine::light::turn::Turn;
 use engine::light::{Desk, GRID, Plan, UniversePlan};
 use engine::order::Evidence;
 use nix::libc;
@@ -101,6 +102,7 @@ pub(super) struct Gauges {
     /// Frames that a recording had no room for.
     pub untaped: AtomicU64,
     pub leave: AtomicU8,
+    turn: AtomicU8,
 }
 
 /// A universe's.
@@ -118,10 +120,22 @@ impl Gauges {
         let gauge = |_| Gauge { frames: AtomicU64::new(0), last: AtomicI64::new(NEVER) };
         let universes = (0..universes).map(gauge).collect();
         let (failed, untaped) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { universes, failed, untaped, leave: AtomicU8::new(Leave::Not as u8) }
+        let leave = AtomicU8::new(Leave::Not as u8);
+        Self { universes, failed, untaped, leave, turn: AtomicU8::new(Turn::Drives as u8) }
     }
     pub fn leave(&self, how: Leave) {
         self.leave.store(how as u8, Relaxed);
+    }
+    pub fn set_turn(&self, turn: Turn) {
+        self.turn.store(turn as u8, Relaxed);
+    }
+    /// Unless another one's turn has come meanwhile.
+    pub fn end_takeover(&self) {
+        let (from, to) = (Turn::TakesOver as u8, Turn::Drives as u8);
+        let _ = self.turn.compare_exchange(from, to, Relaxed, Relaxed);
+    }
+    pub fn turn(&self) -> Turn {
+        Turn::from_number(self.turn.load(Relaxed))
     }
     pub fn leaving(&self) -> Leave {
         match self.leave.load(Relaxed) {
@@ -292,6 +306,8 @@ pub(super) struct Render {
     pub gauges: Arc<Gauges>,
     /// Whether any ArtDmx has left in this frame.
     pub unsynced: bool,
+    /// As what it sends.
+    pub turn: Turn,
 }
 
 /// Its ends of the rings.
@@ -329,6 +345,7 @@ impl Render {
                 self.sleep_until(due - head_start(self.phases_in_all));
             }
             self.take_orders();
+            self.take_turn();
             plan = plan.min(self.plan.serial);
             self.draw(phase, due);
             self.sleep_until(due);
@@ -344,7 +361,8 @@ impl Render {
             }
         }
         if let Some(it) = &mut self.synchronizer {
-            it.waited_for = self.lit.iter().any(|lit| lit.sacn_due);
+            let is_seen = self.turn != Turn::StandsBy;
+            it.waited_for = is_seen && self.lit.iter().any(|lit| lit.sacn_due);
         }
         if self.phases_in_all == 1 && self.is_waited_for() {
             self.sleep_until(instant + SYNC_DELAY);
@@ -404,6 +422,19 @@ impl Render {
         }
     }
 
+    /// Whoever takes over is seen in the very next frame, whatever it holds.
+    fn take_turn(&mut self) {
+        let turn = self.gauges.turn();
+        if turn == self.turn {
+            return;
+        }
+        self.turn = turn;
+        for lit in &mut self.lit {
+            lit.fresh = true;
+            lit.sacn.iter_mut().for_each(|it| it.set_turn(turn));
+        }
+    }
+
     fn take_tape(&mut self, tape: Option<Tape>) {
         // Whoever records sees at once what is shown.
         self.lit.iter_mut().for_each(|lit| lit.fresh |= tape.is_some());
@@ -453,7 +484,8 @@ impl Render {
                 }
             }
             let lit = &mut self.lit[index];
-            let subscribed = !self.table.subscribers[lit.index].is_empty();
+            let sends_artnet = self.turn != Turn::StandsBy;
+            let subscribed = sends_artnet && !self.table.subscribers[lit.index].is_empty();
             let slots = lit.draw(&mut self.desk, &self.plan, &came, subscribed, at);
             if let Some(tape) = self.tape.as_mut().filter(|_| lit.sacn_due || lit.artnet_due) {
                 let taken = Taken { at, universe: lit.universe, slots };

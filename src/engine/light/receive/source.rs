@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use units::{ShowTime, Universe};
+use uuid::Uuid;
 use wire::sacn::{ADDRESS_PRIORITIES, Data, LEVELS};
 
 use super::{LOSS, Merged, SAMPLING};
@@ -10,6 +11,8 @@ use super::{LOSS, Merged, SAMPLING};
 /// Somebody who sends on a universe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// Its id.
+    pub cid: Uuid,
     /// Its name, as it gives it.
     pub name: String,
     /// Where it was last heard from.
@@ -41,8 +44,9 @@ struct Synchronized {
 }
 
 impl Source {
-    pub(super) fn new(now: ShowTime) -> Self {
+    pub(in crate::light) fn new(cid: Uuid, now: ShowTime) -> Self {
         Self {
+            cid,
             name: String::new(),
             from: IpAddr::from([0, 0, 0, 0]),
             priority: 0,

@@ -1,0 +1,96 @@
+//! The boxes that stand in for each other: what this one joins with, and what it means for its outputs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::boxfile::BoxConfig;
+use engine::clock::TAI_UTC;
+use engine::light::turn::Turn;
+use engine::show::Show;
+use engine::told::Said;
+use io::clock::BoxClock;
+use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, fingerprint};
+use io::conductor::EngineHandle;
+use io::http::{BoxFacts, Crowd};
+use io::journal::{Event, Journal};
+
+use crate::Refused;
+use crate::outputs::Outputs;
+
+/// What does as the lease says.
+pub struct Stands {
+    /// Light's turn.
+    pub outputs: Arc<Outputs>,
+    /// Phones are told where to go.
+    pub crowd: Arc<Crowd>,
+    /// Who reads the story.
+    pub journal: Arc<Journal>,
+    /// Show time.
+    pub clock: BoxClock,
+}
+
+/// Joins the cluster that the box file names.
+pub fn join(
+    config: &BoxConfig,
+    (show, state): (&Show, &Path),
+    facts: &BoxFacts,
+    (engine, feed): (EngineHandle, Feed),
+    stands: Stands,
+) -> Result<Cluster, Refused> {
+    let refused = |error: std::io::Error| Refused(format!("could not join the cluster: {error}"));
+    let (key, made) = Key::open(state).map_err(refused)?;
+    if made {
+        stands.say(format!(
+            "a new cluster key was made: copy {} to the other boxes' state folders, and start them again",
+            state.join("cluster.key").display()
+        ));
+    }
+    let interfaces = config.net.cluster.iter().chain(&config.net.light).cloned();
+    Cluster::join(ClusterSetup {
+        node: facts.node_id,
+        name: config.name.clone(),
+        cluster: config.cluster.name.clone(),
+        voters: config.cluster.voters.clone(),
+        key,
+        state: state.to_owned(),
+        interfaces: interfaces.collect(),
+        light: config.net.light.clone(),
+        port: config.ports.cluster,
+        urls: (facts.urls[0].clone(), facts.secure_urls.first().cloned()),
+        show: fingerprint(show, facts.version),
+        engine,
+        feed,
+        clock: stands.clock.clone(),
+        tai_utc: TAI_UTC,
+        tell: Box::new(move |news| stands.hear(news)),
+    })
+    .map_err(refused)
+}
+
+impl Stands {
+    fn hear(&self, news: News) {
+        match news {
+            News::Drives { after } => {
+                let turn = if after.is_some() { Turn::TakesOver } else { Turn::Drives };
+                self.outputs.take_turn(turn, after);
+                self.say("this box drives".to_owned());
+            }
+            News::StandsBy => {
+                self.outputs.take_turn(Turn::StandsBy, None);
+                self.say("this box stands by: another one drives".to_owned());
+            }
+            News::Standing(standing) => {
+                let boxes: BTreeSet<_> =
+                    standing.cluster_info.boxes.iter().map(|it| it.node_id).collect();
+                self.outputs.know_boxes(boxes);
+                self.crowd.set_standing(standing);
+            }
+            News::Trouble(what) => self.say(what),
+        }
+    }
+
+    fn say(&self, what: String) {
+        self.journal.note(self.clock.now(), Event::Said(Said::Cluster { what }));
+    }
+}

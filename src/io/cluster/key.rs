@@ -1,0 +1,101 @@
+//! The cluster's key: who has it is one of its boxes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use wire::cluster::CODE_LEN;
+
+use crate::{chance, disk};
+
+/// 32 octets that all boxes of a cluster share.
+#[derive(Debug, Clone)]
+pub struct Key(hmac::Key);
+
+impl Key {
+    /// The key in the state folder, `cluster.key`: 64 hexadecimal digits; and whether it has just been made.
+    ///
+    /// # Errors
+    /// What the disk says; a file that holds no key.
+    pub fn open(state: &Path) -> io::Result<(Self, bool)> {
+        let path = state.join("cluster.key");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let bytes = from_hex(text.trim()).ok_or_else(|| {
+                    let why = format!("{} holds no key: 64 hexadecimal digits", path.display());
+                    io::Error::new(io::ErrorKind::InvalidData, why)
+                })?;
+                Ok((Self::of(&bytes), false))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let text = nonce();
+                disk::write_whole(&path, format!("{text}\n").as_bytes(), 0o600)?;
+                Ok((Self::of(&from_hex(&text).expect("we have written it")), true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A key for one link, out of this one and what both sides said.
+    pub fn of_link(&self, nonces: [&str; 2]) -> Self {
+        Self::of(
+            hmac::sign(&self.0, format!("link {} {}", nonces[0], nonces[1]).as_bytes()).as_ref(),
+        )
+    }
+
+    /// The code over a text.
+    pub fn code(&self, text: &[u8]) -> [u8; CODE_LEN] {
+        hmac::sign(&self.0, text).as_ref().try_into().expect("SHA-256 has 32 octets")
+    }
+
+    /// Whether that is the code over a text; takes as long where it is not.
+    pub fn holds(&self, code: &[u8], text: &[u8]) -> bool {
+        hmac::verify(&self.0, text, code).is_ok()
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, bytes))
+    }
+}
+
+/// 32 octets of chance, hexadecimal.
+pub(super) fn nonce() -> String {
+    format!("{:032x}{:032x}", chance::bits(), chance::bits())
+}
+
+/// Octets as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// 32 octets of 64 hexadecimal digits.
+pub(super) fn from_hex(text: &str) -> Option<[u8; CODE_LEN]> {
+    let mut bytes = [0; CODE_LEN];
+    if text.len() != 2 * CODE_LEN || !text.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_its_codes_hold_for_its_own_texts_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (key, made) = Key::open(folder.path()).expect("made");
+        let (again, made_again) = Key::open(folder.path()).expect("read");
+        assert!(made && !made_again);
+        assert!(again.holds(&key.code(b"go"), b"go"));
+        assert!(!again.holds(&key.code(b"go"), b"stop"));
+        let link = key.of_link(["a", "b"]);
+        assert!(!link.holds(&key.code(b"go"), b"go"), "a link has a key of its own");
+        fs::write(folder.path().join("cluster.key"), "me").expect("written");
+        assert!(Key::open(folder.path()).expect_err("no key").to_string().contains("cluster.key"));
+    }
+}

@@ -1,0 +1,252 @@
+//! The link between the box that drives and one that stands by: lines over TCP, each with a code.
+//!
+//! In: the master's steps. Out: the same, told to this box's engine. Each link has a thread, so that one that stands still
+//! costs only itself. What is said and decided is `engine::cluster::link`.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use engine::EngineStart;
+use engine::cluster::Step;
+use engine::cluster::link::{Hello, LINE_MAX, Nonce, Part};
+use serde::de::DeserializeOwned;
+use units::{Span, WireTime};
+use uuid::Uuid;
+use wire::solusync::{Header, NodeType};
+
+use super::feed::Feed;
+use super::key::{Key, from_hex, hex, nonce};
+use crate::chance;
+use crate::clock::BoxClock;
+use crate::conductor::EngineHandle;
+
+/// Neither side waits longer for the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A link on which nothing happens says so.
+const SIGN: Duration = Duration::from_millis(500);
+/// Boxes that may hang on one; more are no cluster.
+const LINKS_MAX: usize = 16;
+
+/// What every link of this box shares.
+pub(super) struct Ends {
+    pub node: Uuid,
+    pub key: Key,
+    pub show: String,
+    pub feed: Feed,
+    pub clock: BoxClock,
+    pub tai_utc: Span,
+    /// In which term this box drives; none while it does not.
+    pub term: Mutex<Option<u64>>,
+    pub whom: Mutex<Option<Whom>>,
+    /// Why this box does not follow, in a sentence.
+    pub trouble: Mutex<Option<String>>,
+}
+
+/// Whom to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Whom {
+    pub at: SocketAddr,
+    pub term: u64,
+}
+
+impl Ends {
+    pub fn term(&self) -> Option<u64> {
+        *held(&self.term)
+    }
+
+    pub fn whom(&self) -> Option<Whom> {
+        *held(&self.whom)
+    }
+
+    fn part(&self, term: u64) -> Part {
+        let (start, steps) = self.feed.head();
+        Part { show: self.show.clone(), term, start, steps }
+    }
+
+    fn header(&self) -> Header {
+        let timestamp = WireTime::from_show(self.clock.now(), self.tai_utc);
+        Header { id: chance::uuid(), timestamp, node_id: self.node, sequence: 1 }
+    }
+}
+
+pub(super) fn held<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().expect("nobody panics while holding what links share")
+}
+
+/// Tells whoever follows, until the listener is closed.
+pub(super) fn serve(listener: &TcpListener, ends: &Arc<Ends>) {
+    let links = Arc::new(());
+    for stream in listener.incoming().filter_map(Result::ok) {
+        if Arc::strong_count(&links) > LINKS_MAX {
+            continue;
+        }
+        let (ends, link) = (ends.clone(), links.clone());
+        let tells = std::thread::Builder::new().name("cluster tells".into());
+        let _ = tells.spawn(move || {
+            let _link = link;
+            if let Err(error) = tell(stream, &ends) {
+                tracing::info!(%error, "a box follows no more");
+            }
+        });
+    }
+}
+
+fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
+    let mut line = Line::open(stream, &ends.key, Side::Master)?;
+    let asked: Hello = line.hear()?;
+    let Some(term) = ends.term() else { return Err(other("this box does not drive")) };
+    let ours = ends.part(term);
+    let start = ours.start;
+    let mut from = match ours.from_step(&asked.part) {
+        Ok(from) => from,
+        Err(why) => {
+            tracing::warn!(
+                "box {} stands by without knowing the show: {why}",
+                asked.header.node_id
+            );
+            line.say(&Hello::new(ends.header(), NodeType::Master, ours))?;
+            return Err(other(why));
+        }
+    };
+    line.say(&Hello::new(ends.header(), NodeType::Master, Part { steps: from, ..ours }))?;
+    while ends.term() == Some(term) {
+        let Some(lines) = ends.feed.lines_from(start, from, SIGN) else { break };
+        from += lines.len() as u64;
+        lines.iter().try_for_each(|it| line.say_text(it))?;
+        if lines.is_empty() {
+            line.say_text("")?;
+        }
+    }
+    Ok(())
+}
+
+/// Follows whomever there is to follow, for as long as the box runs.
+pub(super) fn follow(ends: &Ends, engine: &EngineHandle) {
+    // Counted here: what the engine was told may still be on its way to it.
+    let mut told = Part { show: ends.show.clone(), term: 0, start: None, steps: 0 };
+    loop {
+        let Some(whom) = ends.whom() else {
+            std::thread::park_timeout(SIGN);
+            continue;
+        };
+        let ended = follow_one(ends, whom, engine, &mut told);
+        let why = ended.err().filter(|_| ends.whom() == Some(whom));
+        *held(&ends.trouble) = why.as_ref().map(ToString::to_string);
+        if let Some(error) = why {
+            tracing::info!(%error, master = %whom.at, "could not follow the box that drives; trying again");
+            std::thread::park_timeout(SIGN);
+        }
+    }
+}
+
+fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -> io::Result<()> {
+    let stream = TcpStream::connect_timeout(&whom.at, PATIENCE)?;
+    let mut line = Line::open(stream, &ends.key, Side::Replica)?;
+    line.say(&Hello::new(ends.header(), NodeType::Replica, told.clone()))?;
+    let answer: Hello = line.hear()?;
+    if answer.part.show != ends.show {
+        return Err(other(engine::cluster::link::OtherShow));
+    }
+    let start: EngineStart = answer.part.start.ok_or_else(|| other("it has no show"))?;
+    if answer.part.steps == 0 {
+        engine.begin(start);
+    }
+    *told = answer.part;
+    *held(&ends.trouble) = None;
+    while ends.whom() == Some(whom) {
+        let text = line.hear_text()?;
+        if !text.is_empty() {
+            let step: Step = serde_json::from_str(&text)?;
+            engine.follow(step);
+            told.steps += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Which side says it: what one has said cannot be said back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Master,
+    Replica,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Master => Self::Replica,
+            Self::Replica => Self::Master,
+        }
+    }
+}
+
+struct Line {
+    reader: BufReader<TcpStream>,
+    key: Key,
+    side: Side,
+    said: u64,
+    heard: u64,
+}
+
+impl Line {
+    fn open(stream: TcpStream, key: &Key, side: Side) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut reader = BufReader::new(stream);
+        let ours = Nonce { nonce: nonce() };
+        writeln!(reader.get_mut(), "{}", serde_json::to_string(&ours)?)?;
+        let theirs: Nonce = serde_json::from_str(&read_line(&mut reader)?)?;
+        let nonces = match side {
+            Side::Master => [&ours.nonce, &theirs.nonce],
+            Side::Replica => [&theirs.nonce, &ours.nonce],
+        };
+        let key = key.of_link(nonces.map(String::as_str));
+        Ok(Self { reader, key, side, said: 0, heard: 0 })
+    }
+
+    fn say(&mut self, what: &impl serde::Serialize) -> io::Result<()> {
+        self.say_text(&serde_json::to_string(what)?)
+    }
+
+    fn say_text(&mut self, text: &str) -> io::Result<()> {
+        self.said += 1;
+        let code = self.key.code(numbered(self.side, self.said, text).as_bytes());
+        self.reader.get_mut().write_all(format!("{} {text}\n", hex(&code)).as_bytes())
+    }
+
+    fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+        Ok(serde_json::from_str(&self.hear_text()?)?)
+    }
+
+    fn hear_text(&mut self) -> io::Result<String> {
+        let line = read_line(&mut self.reader)?;
+        self.heard += 1;
+        let (code, text) = line.split_once(' ').ok_or_else(|| other("no line of a link"))?;
+        let numbered = numbered(self.side.other(), self.heard, text);
+        match from_hex(code).is_some_and(|code| self.key.holds(&code, numbered.as_bytes())) {
+            true => Ok(text.to_owned()),
+            false => Err(other("it has another cluster.key: copy one box's to the others")),
+        }
+    }
+}
+
+fn numbered(side: Side, number: u64, text: &str) -> String {
+    format!("{side:?} {number} {text}")
+}
+
+fn read_line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    let count = reader.by_ref().take(LINE_MAX as u64).read_line(&mut line)?;
+    match line.pop() {
+        Some('\n') => Ok(line),
+        _ if count == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Err(other("a line that never ends")),
+    }
+}
+
+fn other(why: impl ToString) -> io::Error {
+    io::Error::other(why.to_string())
+}
