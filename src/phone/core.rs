@@ -14,11 +14,12 @@ use wire::duet::Recording;
 use wire::output::{Device, SyncErrors};
 use wire::solusync::{
     self, Calibrated, ClockPace, Estimate, Header, Hello, Message, NodeStatus, NodeType,
-    PictureCounts, Played, PlayedSource, Refusal, RefusalCode, Welcome,
+    PictureCounts, Played, PlayedSource, Refusal, RefusalCode, Standing, Welcome,
 };
 use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
+use crate::boxes::{Boxes, Course};
 use crate::buffer::{Buffer, Quality};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -50,6 +51,9 @@ pub struct Core {
     /// Network minus page time by the phone's own reckoning, until the box has answered.
     guess: Span,
     link: Link,
+    boxes: Boxes,
+    /// The one that answered last.
+    with: Option<Uuid>,
     ways: Ways,
     peer: Peer,
     pace: Pace,
@@ -130,6 +134,8 @@ impl Core {
             sequence: 0,
             guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
             link: Link::new(now),
+            boxes: Boxes::new(&start.url),
+            with: None,
             ways: Ways::new(),
             peer: Peer::new(),
             pace: Pace::new(now),
@@ -283,9 +289,12 @@ impl Core {
     }
 
     fn tick(&mut self, now: MonoTime) {
+        if self.boxes.poll(now, &mut self.chance) == Course::Go {
+            self.let_go(now);
+        }
         // A close and the next knock are all that can be due at once.
         for _ in 0..2 {
-            let Some(wish) = self.link.poll(now) else { break };
+            let Some(wish) = self.link.poll(now, self.boxes.opening()) else { break };
             self.grant(now, wish);
         }
         self.correction.tick(now);
@@ -321,7 +330,7 @@ impl Core {
 
     fn grant(&mut self, now: MonoTime, wish: Wish) {
         match wish {
-            Wish::Open => self.acts.push(Act::Open),
+            Wish::Open => self.acts.push(Act::Open { url: self.boxes.url().to_owned() }),
             Wish::Close => {
                 self.acts.push(Act::Close);
                 self.closed(now);
@@ -375,7 +384,9 @@ impl Core {
         let clock = self.clock.is_busy().then_some(now + CLOCK_SLICE);
         let player = self.player.next_wake(now);
         let live = self.live.next_wake(now);
-        let rest = [live, player, ask, ways, peer, duet, stamps, status, clock, Some(now + IDLE)];
+        let boxes = self.boxes.next_wake();
+        let rest =
+            [live, player, ask, ways, peer, duet, stamps, status, clock, boxes, Some(now + IDLE)];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 
@@ -424,8 +435,37 @@ impl Core {
     }
 
     fn closed(&mut self, now: MonoTime) {
-        self.link.handle_closed(now, &mut self.chance);
+        if !self.link.is_away() {
+            let knock = self.boxes.handle_closed(now);
+            self.link.handle_closed(now, knock, &mut self.chance);
+        }
         self.ways.handle_closed(now, Channel::WebSocket);
+    }
+
+    /// Another box drives.
+    fn let_go(&mut self, now: MonoTime) {
+        self.acts.push(Act::Close);
+        self.link.handle_let_go(now);
+        self.ways.handle_closed(now, Channel::WebSocket);
+    }
+
+    /// The box is this and stands among those; where it sends us on, we go.
+    fn stand(&mut self, now: MonoTime, header: &Header, standing: Standing) -> Course {
+        let from = header.node_id;
+        let course = self.boxes.handle_standing(now, from, standing, &mut self.chance);
+        if course == Course::Go {
+            self.let_go(now);
+        }
+        course
+    }
+
+    /// What a box says of itself while we are with it. One that takes over has to tell what plays.
+    fn told_standing(&mut self, now: MonoTime, header: &Header, standing: Standing) {
+        let drove = self.boxes.is_with_driver();
+        self.stand(now, header, standing);
+        if self.boxes.is_with_driver() && !drove {
+            self.say_hello(now);
+        }
     }
 
     fn woke(&mut self, now: MonoTime) {
@@ -460,6 +500,7 @@ impl Core {
         let Ok((header, message)) = solusync::parse_from_box(text) else { return };
         match message {
             Message::ClockSyncResponse(answer) => self.answered(at, &answer),
+            Message::Standing(it) => self.told_standing(now, &header, it),
             Message::ClockPace(pace) => self.pace.handle_asked_for(asked_for(pace)),
             Message::Welcome(welcome) => self.welcome(now, &header, *welcome),
             Message::NodeStatus(_) => self.delivery = self.took(at, &header),
@@ -494,6 +535,15 @@ impl Core {
     }
 
     fn welcome(&mut self, now: MonoTime, header: &Header, welcome: Welcome) {
+        let Welcome { node_type, cluster_info, .. } = welcome;
+        if self.stand(now, header, Standing { node_type, cluster_info }) == Course::Go {
+            return;
+        }
+        if self.with.replace(header.node_id).is_some_and(|before| before != header.node_id) {
+            // What leads to the one before says nothing of this one's clock.
+            self.ways.handle_closed(now, Channel::DataChannel);
+            self.player.handle_other_box(now);
+        }
         self.refused = None;
         self.correction.handle_welcome(now);
         self.ways.handle_door(now, welcome.webtransport);
@@ -506,6 +556,9 @@ impl Core {
         let mut tracks = welcome.show.tracks;
         tracks.retain(|it| self.role == Role::Phone || (self.role == Role::Screen && it.pictures));
         self.player.handle_welcome(tracks, now);
+        if self.boxes.is_with_driver() {
+            self.player.handle_roll_call(now);
+        }
     }
 
     fn refused(&mut self, now: MonoTime, refusal: &Refusal) {

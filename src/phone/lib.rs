@@ -9,6 +9,7 @@
 //! [`AudioTime`] the sound hardware's. [`clock`] ties the first two, [`audio`] the first and the third.
 
 pub mod audio;
+mod boxes;
 pub mod buffer;
 mod chance;
 pub mod clock;

@@ -1,12 +1,13 @@
 //! Keeps the socket to the box: opens it, notices its death, knocks again.
 //!
-//! In: opened, closed, heard, and the time. Out: what to do now. Never: a socket.
+//! In: opened, closed, heard, and the time. Out: what to do now. Never: a socket, nor to which box (`boxes`).
 //!
 //! Phones drop sockets without a word (iOS does when the screen locks), so silence is the only sign. A box
 //! that comes back meets a thousand phones at once, so each waits a time of its own.
 
 use units::{MonoTime, Span};
 
+use crate::boxes::Knock;
 use crate::chance::Chance;
 
 /// The link.
@@ -20,7 +21,7 @@ pub(crate) struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Away { until: MonoTime },
-    Opening { since: MonoTime },
+    Opening { until: MonoTime },
     Open { since: MonoTime, heard: MonoTime, probed: MonoTime },
 }
 
@@ -47,7 +48,6 @@ const PROBE_EVERY: Span = Span::from_millis(1_500);
 const SILENCE_MAX: Span = Span::from_millis(9_500);
 /// A page that was put to sleep may have lost its socket long ago: it hears from the box within this, or it has.
 const AWAKE_SILENCE_MAX: Span = Span::from_millis(3_500);
-const OPENING_MAX: Span = Span::from_secs(6);
 const BACKOFF_FIRST: Span = Span::from_millis(400);
 const BACKOFF_MAX: Span = Span::from_secs(8);
 const BACKOFF_FULL: Span = Span::from_secs(20);
@@ -63,6 +63,11 @@ impl Link {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Neither open nor about to be.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.phase, Phase::Away { .. })
+    }
+
     /// The socket opened.
     pub(crate) fn handle_opened(&mut self, now: MonoTime) {
         self.phase = Phase::Open { since: now, heard: now, probed: now };
@@ -70,16 +75,24 @@ impl Link {
     }
 
     /// The socket closed, or would not open.
-    pub(crate) fn handle_closed(&mut self, now: MonoTime, chance: &mut Chance) {
+    pub(crate) fn handle_closed(&mut self, now: MonoTime, knock: Knock, chance: &mut Chance) {
         if let Phase::Open { since, .. } = self.phase
             && now - since > HEALTHY_AFTER
         {
             self.failures = 0;
         }
-        if !matches!(self.phase, Phase::Away { .. }) {
-            self.phase = Phase::Away { until: now + self.backoff(chance) };
-            self.failures += 1;
+        match knock {
+            Knock::AtOnce => self.phase = Phase::Away { until: now },
+            Knock::Later => {
+                self.phase = Phase::Away { until: now + self.backoff(chance) };
+                self.failures += 1;
+            }
         }
+    }
+
+    /// It is let go, for another one elsewhere.
+    pub(crate) fn handle_let_go(&mut self, now: MonoTime) {
+        self.phase = Phase::Away { until: now };
     }
 
     /// The box said something, whatever it was.
@@ -105,14 +118,14 @@ impl Link {
         self.patience = Patience::Long;
     }
 
-    /// What to do now, once per call; none when nothing is due.
-    pub(crate) fn poll(&mut self, now: MonoTime) -> Option<Wish> {
+    /// What to do now, once per call; none when nothing is due. A socket may take `opening` to open.
+    pub(crate) fn poll(&mut self, now: MonoTime, opening: Span) -> Option<Wish> {
         match &mut self.phase {
             Phase::Away { until } if now >= *until => {
-                self.phase = Phase::Opening { since: now };
+                self.phase = Phase::Opening { until: now + opening };
                 Some(Wish::Open)
             }
-            Phase::Opening { since } if now - *since > OPENING_MAX => Some(Wish::Close),
+            Phase::Opening { until } if now > *until => Some(Wish::Close),
             Phase::Open { heard, .. } if now - *heard > SILENCE_MAX => Some(Wish::Close),
             Phase::Open { heard, probed, .. } if now >= probe_at(*heard, *probed) => {
                 *probed = now;
@@ -126,7 +139,7 @@ impl Link {
     pub(crate) fn next_wake(&self) -> MonoTime {
         match self.phase {
             Phase::Away { until } => until,
-            Phase::Opening { since } => since + OPENING_MAX + Span::from_millis(1),
+            Phase::Opening { until } => until + Span::from_millis(1),
             Phase::Open { heard, probed, .. } => {
                 probe_at(heard, probed).min(heard + SILENCE_MAX + Span::from_millis(1))
             }
@@ -150,13 +163,15 @@ fn probe_at(heard: MonoTime, probed: MonoTime) -> MonoTime {
 mod tests {
     use super::*;
 
+    const OPENING: Span = Span::from_secs(6);
+
     fn at(ms: i64) -> MonoTime {
         MonoTime::from_ns(ms * 1_000_000)
     }
 
     fn opened() -> Link {
         let mut link = Link::new(at(0));
-        assert_eq!(link.poll(at(0)), Some(Wish::Open));
+        assert_eq!(link.poll(at(0), OPENING), Some(Wish::Open));
         link.handle_opened(at(10));
         link
     }
@@ -166,7 +181,7 @@ mod tests {
         let mut wishes = Vec::new();
         while link.next_wake() < until && !matches!(wishes.last(), Some((_, Wish::Close))) {
             let now = link.next_wake().max(from);
-            wishes.extend(link.poll(now).map(|wish| (now, wish)));
+            wishes.extend(link.poll(now, OPENING).map(|wish| (now, wish)));
         }
         wishes
     }
@@ -204,11 +219,11 @@ mod tests {
         for seed in 0..1_000 {
             let (mut link, mut chance) = (opened(), Chance::new(seed));
             for _ in 0..20 {
-                link.handle_closed(at(100), &mut chance);
+                link.handle_closed(at(100), Knock::Later, &mut chance);
                 let Phase::Away { until } = link.phase else { panic!("closed") };
                 assert!(until - at(100) <= BACKOFF_MAX);
                 firsts.push(until);
-                link.phase = Phase::Opening { since: at(100) };
+                link.phase = Phase::Opening { until: at(6_100) };
             }
         }
         firsts.sort_unstable();
@@ -219,9 +234,9 @@ mod tests {
     #[test]
     fn a_page_that_comes_back_to_the_front_knocks_at_once() {
         let (mut link, mut chance) = (opened(), Chance::new(1));
-        link.handle_closed(at(50), &mut chance);
-        assert_eq!(link.poll(at(51)), None);
+        link.handle_closed(at(50), Knock::Later, &mut chance);
+        assert_eq!(link.poll(at(51), OPENING), None);
         link.handle_woke(at(52));
-        assert_eq!(link.poll(at(52)), Some(Wish::Open));
+        assert_eq!(link.poll(at(52), OPENING), Some(Wish::Open));
     }
 }

@@ -72,7 +72,7 @@ const VOICES_MAX: usize = 32;
 const TICK: Span = Span::from_millis(250);
 
 impl Player {
-    /// The box said which tracks there are, and names what plays right after it.
+    /// The box said which tracks there are.
     pub(crate) fn handle_welcome(&mut self, tracks: Vec<TrackInfo>, now: MonoTime) {
         let mut known = std::mem::take(&mut self.tracks);
         for info in tracks {
@@ -85,6 +85,19 @@ impl Player {
             self.tracks.insert(info.track_id, Track { url: info.url, length, media });
         }
         self.acts.extend(known.into_keys().map(|track_id| Act::Forget { track_id }));
+    }
+
+    /// The phone is with another box: what has not come from the one before is wanted from this one.
+    pub(crate) fn handle_other_box(&mut self, now: MonoTime) {
+        for track in self.tracks.values_mut() {
+            if let Media::Wanted { .. } | Media::Coming { .. } = track.media {
+                track.media = Media::Wanted { at: now, failures: 0 };
+            }
+        }
+    }
+
+    /// The box names what plays right after this. One that only stands by names nothing.
+    pub(crate) fn handle_roll_call(&mut self, now: MonoTime) {
         self.voices.iter_mut().for_each(|voice| voice.is_confirmed = false);
         self.paused = None;
         self.census = (!self.voices.is_empty()).then_some(now + CENSUS_AFTER);

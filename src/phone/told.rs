@@ -21,6 +21,9 @@ pub struct Start {
     pub unix_ms: f64,
     /// What the page is.
     pub role: Role,
+    /// Where it came from: its box's origin, `http://10.0.0.5:8080/`. Empty where nobody knows.
+    #[serde(default)]
+    pub url: String,
     /// `navigator.userAgent`.
     #[serde(default)]
     pub user_agent: String,
@@ -228,8 +231,12 @@ pub struct OutputStamp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum Act {
-    /// Open the socket.
-    Open,
+    /// Open the socket at this box, in place of the one there is. Whatever else is wanted from a box is wanted from this one,
+    /// from now on.
+    Open {
+        /// Its origin; empty where [`Start::url`] was.
+        url: String,
+    },
     /// Close it: nobody is there any more.
     Close,
     /// Say this to the box.
@@ -280,7 +287,7 @@ pub enum Act {
     Fetch {
         /// Which.
         track_id: TrackId,
-        /// Where, relative to the page.
+        /// Where, relative to the box's origin.
         url: String,
     },
     /// Drop a track.

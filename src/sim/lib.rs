@@ -31,7 +31,7 @@ pub mod wav;
 mod wifi;
 mod world;
 
-pub use crate::phone::{Files, PhoneSpec, Shown, SimPhone};
+pub use crate::phone::{Dead, Files, PhoneSpec, Shown, SimPhone};
 pub use boxes::{Boxes, Turn};
 pub use crowd::Crowd;
 pub use day::{Day, DayReport, Fresh, Sizes, Waits};

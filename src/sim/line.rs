@@ -77,6 +77,18 @@ impl Line {
         self.coming.push_back((self.down.arrival(knocked, chance), ToPhone::Opened));
     }
 
+    /// The phone knocks where the machine is up and nobody serves: it is told so at once.
+    pub(crate) fn knock_refused(&mut self, now: ShowTime, chance: &mut Chance) {
+        self.phase = Phase::Opening;
+        let knocked = self.up.arrival(now, chance);
+        self.coming.push_back((self.down.arrival(knocked, chance), ToPhone::Closed));
+    }
+
+    /// The phone knocks where no machine is: nothing comes back.
+    pub(crate) fn knock_in_vain(&mut self) {
+        self.phase = Phase::Opening;
+    }
+
     /// The phone closes it; words on their way are lost with it.
     pub(crate) fn close(&mut self, now: ShowTime, chance: &mut Chance) {
         let known = !self.going.iter().any(|(_, word)| *word == FromPhone::Opened);

@@ -25,6 +25,8 @@ use crate::wifi::Wifi;
 pub struct PhoneSpec {
     /// What its page is.
     pub role: Role,
+    /// The origin that its page came from.
+    pub url: &'static str,
     /// The token that its page was opened with.
     pub token: Option<&'static str>,
     /// Where its chance begins.
@@ -70,6 +72,7 @@ impl Default for PhoneSpec {
     fn default() -> Self {
         Self {
             role: Role::Phone,
+            url: "",
             token: None,
             seed: 1,
             wifi: Wifi::QUIET,
@@ -129,6 +132,15 @@ pub struct Shown {
     pub text: String,
 }
 
+/// How a box is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dead {
+    /// Its machine says that nobody serves there.
+    Process,
+    /// Nothing says anything.
+    Machine,
+}
+
 /// What `/media` has: seconds by path.
 pub type Files = Arc<BTreeMap<String, f64>>;
 
@@ -142,6 +154,9 @@ pub struct SimPhone {
     chance: Chance,
     core: Core,
     line: Line,
+    /// The box it knocked at last, and those that do not open.
+    knocked: String,
+    dead: BTreeMap<String, Dead>,
     files: Files,
     tracks: BTreeMap<TrackId, f64>,
     /// Tracks on their way, and when they are here.
@@ -184,6 +199,7 @@ impl SimPhone {
             chance: format!("{:032x}", chance.bits()),
             unix_ms: unix.ns() as f64 / 1e6,
             role: spec.role,
+            url: spec.url.to_owned(),
             token: spec.token.map(str::to_owned),
             ..Start::default()
         };
@@ -194,6 +210,8 @@ impl SimPhone {
             dial: Dial::new(now, spec.crystal),
             suspended: None,
             line: Line::new(spec.wifi, &mut chance),
+            knocked: spec.url.to_owned(),
+            dead: BTreeMap::new(),
             chance,
             look: core.look(PAGE_BEGINS),
             core,
@@ -336,6 +354,19 @@ impl SimPhone {
     /// The box is in reach again.
     pub fn find_box(&mut self, now: ShowTime) {
         self.line.find(now);
+    }
+
+    /// The box with this origin opens to nobody from now on; none: it does.
+    pub fn set_dead(&mut self, url: &str, dead: Option<Dead>) {
+        match dead {
+            Some(dead) => self.dead.insert(url.to_owned(), dead),
+            None => self.dead.remove(url),
+        };
+    }
+
+    /// The origin of the box that it knocked at last.
+    pub fn knocked(&self) -> &str {
+        &self.knocked
     }
 
     /// How it fares.
@@ -488,10 +519,19 @@ impl SimPhone {
         self.asked.as_deref().unwrap_or_default()
     }
 
+    fn knock(&mut self, now: ShowTime, url: String) {
+        match self.dead.get(&url) {
+            None => self.line.open(now, &mut self.chance),
+            Some(Dead::Process) => self.line.knock_refused(now, &mut self.chance),
+            Some(Dead::Machine) => self.line.knock_in_vain(),
+        }
+        self.knocked = url;
+    }
+
     fn perform(&mut self, now: ShowTime, act: Act) {
         self.asked.iter_mut().for_each(|asked| asked.push(act.clone()));
         match act {
-            Act::Open => self.line.open(now, &mut self.chance),
+            Act::Open { url } => self.knock(now, url),
             Act::Close => self.line.close(now, &mut self.chance),
             Act::Send { text } => self.line.say(now, text, &mut self.chance),
             Act::Ask { head, tail } => {

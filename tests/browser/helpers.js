@@ -34,7 +34,7 @@ export function whyNot() {
   return null;
 }
 
-/** A running box: `{ port, securePort, go(), stop() }`; `peers` is its port for peer connections, or it takes any,
+/** A running box: `{ port, securePort, go(), kill(), stop() }`; `peers` is its port for peer connections, or it takes any,
  * `more` goes to the end of its box file. */
 export async function startBox(show, { peers = 0, more = "" } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
@@ -60,6 +60,11 @@ export async function startBox(show, { peers = 0, more = "" } = {}) {
     go: () => command("go"),
     order: (word, fields) => post(socket, `/api/v1/${word}`, JSON.stringify(fields)),
     said: () => said,
+    /** It dies without a word. */
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
     async stop() {
       child.kill("SIGTERM");
       await ended;

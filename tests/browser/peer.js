@@ -314,7 +314,7 @@ async function begin(hears) {
     await context.resume();
   }
   const ear = createEar({ context: () => context, createAudio: () => new Audio() });
-  const peer = createPeer({ url: "", WebSocket: Room, RTCPeerConnection, nowMs: () => performance.now(), tell, ear });
+  const peer = createPeer({ url: () => "", WebSocket: Room, RTCPeerConnection, nowMs: () => performance.now(), tell, ear });
   window.peer = peer;
   peer.perform({ act: "open_peer", door });
   const { media, score } = peer.channels();

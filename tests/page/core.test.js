@@ -36,7 +36,7 @@ test("sx18: the core needs nothing of its surroundings", async () => {
 
 test("a page that opens knocks at the box and says hello before all else", async () => {
   const core = await begin();
-  assert.deepEqual(core.handle(1000, { event: "tick" }).acts[0], { act: "open" });
+  assert.deepEqual(core.handle(1000, { event: "tick" }).acts[0], { act: "open", url: "" });
   const said = sends(core.handle(1010, { event: "opened" }), 1010);
   assert.deepEqual(said.map(({ type }) => type), ["hello", "clock_sync"]);
   assert.match(said[0].header.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

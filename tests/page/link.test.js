@@ -19,7 +19,7 @@ function stubWorld() {
       this.onopen();
     }
   }
-  const link = createLink({ url: "ws://box/ws", WebSocket: StubSocket, nowMs: () => 123456.7, tell: (event) => events.push(event) });
+  const link = createLink({ url: () => "ws://box/ws", WebSocket: StubSocket, nowMs: () => 123456.7, tell: (event) => events.push(event) });
   return { link, sockets, events };
 }
 
@@ -52,10 +52,24 @@ test("a socket that was let go never speaks into the next one's life", () => {
   assert.deepEqual(events, [{ event: "closed" }]);
 });
 
+test("sx03: it knocks each time at the box that the page is with then, and an address that is none is a closed socket", async () => {
+  const [urls, events] = [["ws://stage/ws", "ws://booth/ws"], []];
+  const opened = [];
+  class StubSocket {
+    constructor(url) { opened.push(url); }
+    close() {}
+  }
+  const url = () => urls.shift() || new URL("http://[").href;
+  const link = createLink({ url, WebSocket: StubSocket, nowMs: () => 0, tell: (event) => events.push(event) });
+  for (let k = 0; k < 3; k += 1) link.perform({ act: "open", url: "" });
+  await Promise.resolve();
+  assert.deepEqual([opened, events], [["ws://stage/ws", "ws://booth/ws"], [{ event: "closed" }]]);
+});
+
 test("a browser that refuses at once is a closed socket, told a moment later", async () => {
   const events = [];
   class Refusing { constructor() { throw new Error("no network"); } }
-  const link = createLink({ url: "ws://box/ws", WebSocket: Refusing, nowMs: () => 0, tell: (event) => events.push(event) });
+  const link = createLink({ url: () => "ws://box/ws", WebSocket: Refusing, nowMs: () => 0, tell: (event) => events.push(event) });
   link.perform({ act: "open" });
   assert.deepEqual(events, []);
   await Promise.resolve();

@@ -62,7 +62,7 @@ function stubWorld() {
     say(words) { this.onmessage({ data: typeof words === "string" ? words : JSON.stringify(words) }); }
   }
   const peer = createPeer({
-    url: "ws://box/bloom", WebSocket: StubSocket, RTCPeerConnection: StubConnection, nowMs: () => 123456.7,
+    url: () => "ws://box/bloom", WebSocket: StubSocket, RTCPeerConnection: StubConnection, nowMs: () => 123456.7,
     tell: (event) => world.events.push(event), ear: { hear: (stream) => world.heard.push(stream), tapped() {} },
   });
   return { peer, ...world };
@@ -211,7 +211,7 @@ test("a connection that was let go never speaks into the next one's life", async
 
 test("a browser without peer connections says that it is closed", async () => {
   const events = [];
-  const peer = createPeer({ url: "", WebSocket: null, RTCPeerConnection: undefined, nowMs: () => 0, tell: (it) => events.push(it), ear: {} });
+  const peer = createPeer({ url: () => "", WebSocket: null, RTCPeerConnection: undefined, nowMs: () => 0, tell: (it) => events.push(it), ear: {} });
   peer.perform({ act: "open_peer", door });
   await soon();
   assert.deepEqual(events, [{ event: "peer_link", link: "closed" }]);

@@ -13,7 +13,7 @@ use units::{ShowTime, Span, Universe};
 use wire::capture::talk::Talk;
 use wire::capture::{Head, Reader, Record, Writer};
 
-use crate::the_box::{Place, TheBox, body, click, exists, noise, path, program};
+use crate::the_box::{Place, TheBox, body, click, exchange, exists, noise, path, program};
 use crate::ws::Phone;
 
 fn code(output: &std::process::Output) -> i32 {
@@ -335,6 +335,29 @@ fn media_is_given_by_hash_and_goes_on_where_it_broke() {
     assert_eq!(the_box.fetch(url, &etag).0, 304);
     assert_eq!(the_box.fetch("/media/show.toml", "").0, 404);
     assert_eq!(the_box.fetch(&format!("/media/{}", "0".repeat(64)), "").0, 404);
+}
+
+#[test]
+fn sx03_a_page_of_another_box_may_fetch_tracks_here_and_the_api_stays_the_own_pages() {
+    let the_box = TheBox::start();
+    let track = Phone::join(&the_box).welcome["show"]["tracks"][0].clone();
+    let url = track["url"].as_str().expect("a path");
+    let answer = |path: &str, headers: &str| the_box.fetch(path, headers).1.to_ascii_lowercase();
+    let from = "origin: http://10.0.0.6:8080\r\n";
+    let leave = "access-control-allow-origin: *";
+    assert!(answer(url, from).contains(leave), "{}", answer(url, from));
+    assert!(answer(url, "range: bytes=4-11\r\n").contains(leave));
+    assert!(answer("/prompt", from).contains(leave), "a refusal is read, too");
+    for own in ["/", "/api/v1/status", "/metrics"] {
+        assert!(!answer(own, from).contains(leave), "{own}");
+    }
+    let asks = format!("{from}access-control-request-method: GET\r\n");
+    let (status, asked) = exchange(the_box.dial(), "OPTIONS", url, &asks, "");
+    assert_eq!(status, 204);
+    let asked = asked.to_ascii_lowercase();
+    assert!(asked.contains("access-control-allow-headers: authorization, range"), "{asked}");
+    assert!(!asked.contains("credentials"), "{asked}");
+    assert!(answer("/", "").contains("connect-src 'self' ws: wss: http: https:;"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Stories of one phone in a hall: a stub box at the other end of its socket, everything between them simulated.
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +28,17 @@ pub struct StubBox {
     messages: u64,
     plays_now: Vec<Value>,
     refuses_tokens: bool,
+    /// Several boxes, by their origins; a lone one has none.
+    boxes: BTreeMap<&'static str, One>,
+}
+
+/// What tells one box from the others.
+struct One {
+    node: String,
+    /// What it says of itself in `hello`: `node_type` and `cluster_info`.
+    standing: Value,
+    /// How far its clock is ahead of the others', seconds.
+    ahead: f64,
 }
 
 impl StubBox {
@@ -47,6 +60,7 @@ impl StubBox {
             messages: 0,
             plays_now,
             refuses_tokens: false,
+            boxes: BTreeMap::new(),
         }
     }
 
@@ -67,7 +81,13 @@ impl StubBox {
 
     /// The box's clock, UNIX seconds.
     fn box_now(&self) -> f64 {
-        EPOCH + self.box_ahead + (self.now - self.opened).secs_f64()
+        let ahead = self.box_ahead + self.one().map_or(0.0, |one| one.ahead);
+        EPOCH + ahead + (self.now - self.opened).secs_f64()
+    }
+
+    /// The box that the phone knocked at last; none where there is but one.
+    fn one(&self) -> Option<&One> {
+        self.boxes.get(self.phone.knocked())
     }
 
     pub fn run(&mut self, seconds: f64) {
@@ -103,7 +123,8 @@ impl StubBox {
                 self.say(json!({"type": "error", "code": "unauthorized", "message": "no"}));
             }
             Some("hello") => {
-                self.say(welcome());
+                let standing = self.one().map(|one| one.standing.clone());
+                self.say(welcome(standing));
                 for order in self.plays_now.clone() {
                     self.say(order);
                 }
@@ -125,7 +146,8 @@ impl StubBox {
 
     fn header(&mut self) -> Value {
         self.messages += 1;
-        json!({"id": uuid(self.messages), "timestamp": self.box_now(), "node_id": uuid(0),
+        let node = self.one().map_or(uuid(0), |one| one.node.clone());
+        json!({"id": uuid(self.messages), "timestamp": self.box_now(), "node_id": node,
             "sequence": self.messages})
     }
 
@@ -200,11 +222,13 @@ impl StubBox {
     }
 }
 
-/// The answer to `hello`, with one track.
-fn welcome() -> Value {
+/// The answer to `hello`, with one track; a box is alone where nothing else is said.
+fn welcome(standing: Option<Value>) -> Value {
+    let alone = || json!({"node_type": "master", "cluster_info": {"master_id": uuid(0), "replica_ids": []}});
+    let standing = standing.unwrap_or_else(alone);
     json!({
-        "type": "hello", "protocol_version": "0.1.0", "capabilities": ["audio"], "node_type": "master",
-        "cluster_info": {"master_id": uuid(0), "replica_ids": []},
+        "type": "hello", "protocol_version": "0.1.0", "capabilities": ["audio"],
+        "node_type": standing["node_type"], "cluster_info": standing["cluster_info"],
         "show": {"title": "Downbeat demo", "tracks": [{
             "track_id": "track_001", "url": "/media/abc", "sha256": "abc", "bytes": 9, "duration": TRACK_SECS,
         }]},
@@ -292,7 +316,7 @@ fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_aga
     let mut core = Core::new(mono(1.0), &Start::default());
     let mut hear = |at: f64, event: Event| core.handle(mono(at), event);
     let track_id = TrackId("track_001".into());
-    let mut welcome = welcome();
+    let mut welcome = welcome(None);
     welcome["header"] =
         json!({"id": uuid(1), "timestamp": EPOCH, "node_id": uuid(0), "sequence": 1});
     hear(1.1, Event::Opened);

@@ -13,15 +13,15 @@ use sha2::{Digest, Sha256};
 
 use super::{House, Peer, trust};
 
-/// Scripts come from here only and may compile WebAssembly; sockets may be opened (Safari before 15.4 does not
-/// take a socket to the same host for `'self'`).
+/// Scripts come from here only and may compile WebAssembly; sockets may be opened, and tracks fetched, from any box of the
+/// cluster, of which boxes tell in `hello` (and Safari before 15.4 does not take a socket to the same host for `'self'`).
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
-    connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
+    connect-src 'self' ws: wss: http: https:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The same for browsers that know WebAssembly but not its keyword (SX-18).
 const POLICY_OLD: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; \
-    connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
+    connect-src 'self' ws: wss: http: https:; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Everything that is no other path: a file of the page, or 404.

@@ -7,6 +7,7 @@
 mod api;
 mod authority;
 mod bloom;
+mod cors;
 mod crowd;
 mod door;
 mod files;
@@ -194,13 +195,20 @@ impl Peer {
     }
 }
 
+/// What pages of other boxes fetch, too.
+fn abroad() -> Router<Arc<House>> {
+    Router::new()
+        .route("/media/{sha256}", get(media::serve))
+        .route("/prompt", get(prompt::serve))
+        .layer(axum::middleware::from_fn(cors::open))
+}
+
 /// Every path of the house. Must be called in the runtime in which WebSockets will be.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
         .route("/ws", get(ws::upgrade))
         .route("/bloom", get(bloom::upgrade))
-        .route("/media/{sha256}", get(media::serve))
-        .route("/prompt", get(prompt::serve))
+        .merge(abroad())
         .route("/trust", get(trust::page))
         .route("/authority.crt", get(trust::authority))
         .route("/healthz", get(metrics::healthz))

@@ -1,8 +1,8 @@
-// The socket to the box. When to open, close and speak is the core's business.
+// The socket to the box. When to open, close and speak, and at which box, is the core's business.
 
 /**
  * @param {object} world
- * @param {string} world.url
+ * @param {() => string} world.url at the box that the page is with
  * @param {typeof WebSocket} world.WebSocket
  * @param {() => number} world.nowMs
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
@@ -17,7 +17,7 @@ export function createLink({ url, WebSocket, nowMs, tell }) {
     /** @type {WebSocket} */
     let fresh;
     try {
-      fresh = new WebSocket(url);
+      fresh = new WebSocket(url());
     } catch (_) {
       // Some browsers refuse at once while the network is away.
       Promise.resolve().then(() => tell({ event: "closed" }));

@@ -21,6 +21,12 @@ const device = /** @type {Device} */ (navigator);
 const role = /** @type {import("./types").Role} */ (document.body.dataset.role);
 const token = takeToken();
 const nowMs = () => performance.now();
+/** The box that the page is with; whatever is wanted from a box is wanted from this one. */
+let box = `${location.origin}/`;
+/** @param {string} path */
+const at = (path) => new URL(path, box).href;
+/** @param {string} path */
+const socketAt = (path) => at(path).replace(/^http/, "ws");
 /** What the address asks for goes before what the browser asks for. */
 const asked = [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
 
@@ -38,6 +44,7 @@ async function main(bytes, words) {
     chance: chance(),
     unix_ms: Date.now(),
     role,
+    url: box,
     user_agent: navigator.userAgent,
     hints: await hints(),
     kept: kept(),
@@ -45,7 +52,6 @@ async function main(bytes, words) {
     listens: window.isSecureContext && Boolean(navigator.mediaDevices),
     token,
   });
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const view = createView(document, words, {
     reload: () => location.reload(),
     lend: () => { fetchTorch().then((it) => it.lend()).catch(broken); },
@@ -54,7 +60,7 @@ async function main(bytes, words) {
       fetchMicrophone().then((it) => it.open()).then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
     },
   });
-  const link = createLink({ url: `${scheme}//${location.host}/ws`, WebSocket, nowMs, tell: linked });
+  const link = createLink({ url: () => socketAt("/ws"), WebSocket, nowMs, tell: linked });
   const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
   /** @type {import("./types").Peer | null} */
   let peer = null;
@@ -63,7 +69,7 @@ async function main(bytes, words) {
     const { createEar, createPeer } = await import("/page/peer.js");
     const ear = createEar({ context: () => sound.context(), createAudio: () => new Audio() });
     const { RTCPeerConnection } = window;
-    return createPeer({ url: `${scheme}//${location.host}/bloom`, WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
+    return createPeer({ url: () => socketAt("/bloom"), WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
   });
   const fetchScreening = once(async () => {
     const [{ createScreening }, { fetchPictures }] = await Promise.all([import("/page/screening.js"), import("/page/pictures.js")]);
@@ -86,7 +92,7 @@ async function main(bytes, words) {
     const isSecure = location.protocol === "https:";
     return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell: opened, say: createSealLine(document, words) });
   });
-  const load = createPreload({ fetch: (url, how) => fetch(url, how), hash: createHash(crypto.subtle) });
+  const load = createPreload({ fetch: (path, how) => fetch(at(String(path)), how), hash: createHash(crypto.subtle) });
   const fetchFilms = once(async () => {
     const [{ createFilms }, { fetchPictures }] = await Promise.all([import("/page/films.js"), import("/page/pictures.js")]);
     return createFilms({
@@ -147,11 +153,11 @@ async function main(bytes, words) {
     fetchScreening().then((it) => it.hear(text)).catch(broken);
   }
 
-  // A box that comes back may have been given a newer page meanwhile.
+  // The page's own box may have been given a newer one while it was away.
   let wasOpen = false;
   /** @param {PhoneEvent} event */
   function linked(event) {
-    if (event.event === "opened" && wasOpen) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
+    if (event.event === "opened" && wasOpen && at("/") === new URL("/", location.href).href) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
     if (event.event === "opened") wasOpen = true;
     tell(event);
   }
@@ -178,7 +184,10 @@ async function main(bytes, words) {
   /** @param {Act} act */
   function perform(act) {
     switch (act.act) {
-      case "open": case "close": case "send": case "ask": return link.perform(act);
+      case "open":
+        box = act.url;
+        return link.perform(act);
+      case "close": case "send": case "ask": return link.perform(act);
       case "ask_time": return act.channel === "data_channel" ? peer && peer.ask(act) : time.perform(act);
       case "open_time": case "close_time": return time.perform(act);
       case "open_peer": case "restart_peer": case "close_peer": return performPeer(act);
@@ -275,7 +284,7 @@ async function prompt(words, netMs) {
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
   async function ask() {
     try {
-      const answer = await fetch("/prompt", { headers, cache: "no-store" });
+      const answer = await fetch(at("/prompt"), { headers, cache: "no-store" });
       if (answer.ok) prompter.hear(await answer.json());
       // Who asks on with a token that does not hold is taken for a guesser.
       if (answer.status === 401 || answer.status === 403) return prompter.refuse();

@@ -28,7 +28,7 @@ const LINKS = {
 
 /**
  * @param {object} world
- * @param {string} world.url of `/bloom`
+ * @param {() => string} world.url of `/bloom` at the box that the page is with
  * @param {typeof WebSocket} world.WebSocket
  * @param {(new (configuration?: RTCConfiguration) => RTCPeerConnection) | undefined} world.RTCPeerConnection
  * @param {() => number} world.nowMs
@@ -101,7 +101,7 @@ export function createPeer({ url, WebSocket, RTCPeerConnection, nowMs, tell, ear
     if (call.socket) return;
     let socket;
     try {
-      socket = new WebSocket(url);
+      socket = new WebSocket(url());
     } catch (_) {
       return;
     }

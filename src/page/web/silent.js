@@ -4,7 +4,7 @@ import { filmType } from "/page/sound.js";
 
 /**
  * @param {object} world
- * @param {(url: string) => Promise<ArrayBuffer>} world.load
+ * @param {(url: string, signal: AbortSignal) => Promise<ArrayBuffer>} world.load
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {() => number} world.nowMs
  * @param {() => Promise<import("./types").Films>} world.fetchFilms
@@ -13,16 +13,17 @@ import { filmType } from "/page/sound.js";
 export function createSilent({ load, tell, nowMs, fetchFilms }) {
   /** @type {import("./types").Films | null} */
   let films = null;
-  /** @type {Map<string, Promise<ArrayBuffer>>} what comes just now */
+  /** @type {Map<string, AbortController>} what ends a track's download */
   const coming = new Map();
 
   /** @param {import("./types").Fetch} act */
   async function fetchFilm({ track_id, url }) {
-    const bytes = load(url);
-    coming.set(track_id, bytes);
-    const isWanted = () => coming.get(track_id) === bytes;
+    callOff(track_id);
+    const download = new AbortController();
+    coming.set(track_id, download);
+    const isWanted = () => coming.get(track_id) === download;
     try {
-      const data = await bytes;
+      const data = await load(url, download.signal);
       const type = filmType(new Uint8Array(data));
       if (!type) throw new Error("it is no film");
       films = await fetchFilms();
@@ -32,6 +33,13 @@ export function createSilent({ load, tell, nowMs, fetchFilms }) {
     } catch (_) {
       if (isWanted()) tell({ event: "media_failed", track_id });
     }
+  }
+
+  /** @param {string} track */
+  function callOff(track) {
+    const old = coming.get(track);
+    if (old) old.abort();
+    coming.delete(track);
   }
 
   /** Nobody need touch a screen: browsers let run what is muted. @param {HTMLMediaElement} video */
@@ -46,7 +54,7 @@ export function createSilent({ load, tell, nowMs, fetchFilms }) {
     context: () => null,
     perform(act) {
       if (act.act === "fetch") return void fetchFilm(act);
-      if (act.act === "forget") coming.delete(act.track_id);
+      if (act.act === "forget") callOff(act.track_id);
       if (!films) return;
       if (act.act === "forget") films.forget(act.track_id);
       else if (act.act === "begin") films.begin(act, mute);

@@ -5,7 +5,7 @@ export type Role = "phone" | "screen" | "performer";
 export interface Hints { model: string; platform_version: string }
 
 export interface CoreStart {
-  chance: string; unix_ms: number; role: Role; user_agent?: string; hints?: Hints; kept?: string; token?: string;
+  chance: string; unix_ms: number; role: Role; url?: string; user_agent?: string; hints?: Hints; kept?: string; token?: string;
   codecs?: LiveCodec[]; listens?: boolean;
 }
 
@@ -51,6 +51,7 @@ export type SealTrouble = "insecure" | "no_token" | "other_key" | "changed" | "r
 /** Opens what comes sealed, one after the other. */
 export interface Seal { hear(event: LiveHeard): Promise<void> }
 
+/** `url` is relative to the box that the page is with. */
 export interface Fetch { act: "fetch"; track_id: string; url: string }
 export interface Forget { act: "forget"; track_id: string }
 export interface Begin {
@@ -70,7 +71,7 @@ export interface Keep { act: "keep"; text: string }
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
 export type EarAct = Listen | Deafen;
 export type LinkAct =
-  | { act: "open" } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
+  | { act: "open"; url: string } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
 /** How the peer connection stands. */
 export type PeerLink = "connected" | "disconnected" | "closed";
 
