@@ -1,6 +1,7 @@
 //! Meetings with real peers: the program itself, sockets, alsa-lib. Each module says what it needs.
 
 mod bloom;
+mod boxes;
 mod certs;
 mod codec;
 mod crowd;

@@ -188,6 +188,11 @@ impl TheBox {
     pub fn restart(&mut self) {
         self.signal(Signal::SIGTERM);
         self.wait_for_the_end();
+        self.begin_again();
+    }
+
+    /// After its end, in the same place.
+    pub fn begin_again(&mut self) {
         (self.child, self.lines, self.errors) = self.place.spawn();
         self.wait_for_line("control ");
     }

@@ -229,6 +229,7 @@ impl Understudy {
         }
         self.master = None;
         self.let_out_kept();
+        self.engine.disown(self.last);
         let now = self.at(now);
         for input in self.house.inputs() {
             self.handle(now, input);

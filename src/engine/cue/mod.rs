@@ -318,6 +318,11 @@ impl Engine {
         }
     }
 
+    /// What was ordered up to now another box has done: it has the receipts, and this one asks nobody for them.
+    pub fn disown(&mut self, now: ShowTime) {
+        self.ledger.forget(|order| order.at <= now);
+    }
+
     /// How far ahead phones get their orders now.
     pub fn lead_of_phones(&self) -> Span {
         self.delivery.lead()

@@ -5,12 +5,13 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use engine::EngineStart;
 use engine::cluster::Step;
-use engine::cluster::link::{Hello, LINE_MAX, Nonce, Part};
+use engine::cluster::link::{Hello, LINE_MAX, Nonce, OtherShow, Part};
 use serde::de::DeserializeOwned;
 use units::{Span, WireTime};
 use uuid::Uuid;
@@ -40,8 +41,19 @@ pub(super) struct Ends {
     /// In which term this box drives; none while it does not.
     pub term: Mutex<Option<u64>>,
     pub whom: Mutex<Option<Whom>>,
-    /// Why this box does not follow, in a sentence.
-    pub trouble: Mutex<Option<String>>,
+    /// In which term this box has been told the show, 0 if in none.
+    pub told_in: AtomicU64,
+    /// Why this box does not follow.
+    pub trouble: Mutex<Option<Trouble>>,
+}
+
+/// Why a box does not follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// A sentence.
+    pub why: String,
+    /// Whether it never will: it has another show.
+    pub other_show: bool,
 }
 
 /// Whom to follow.
@@ -49,6 +61,13 @@ pub(super) struct Ends {
 pub(super) struct Whom {
     pub at: SocketAddr,
     pub term: u64,
+}
+
+impl Trouble {
+    fn new(error: &io::Error) -> Self {
+        let inner = error.get_ref().map(|it| it.is::<OtherShow>());
+        Self { why: error.to_string(), other_show: inner.unwrap_or(false) }
+    }
 }
 
 impl Ends {
@@ -133,7 +152,7 @@ pub(super) fn follow(ends: &Ends, engine: &EngineHandle) {
         };
         let ended = follow_one(ends, whom, engine, &mut told);
         let why = ended.err().filter(|_| ends.whom() == Some(whom));
-        *held(&ends.trouble) = why.as_ref().map(ToString::to_string);
+        *held(&ends.trouble) = why.as_ref().map(Trouble::new);
         if let Some(error) = why {
             tracing::info!(%error, master = %whom.at, "could not follow the box that drives; trying again");
             std::thread::park_timeout(SIGN);
@@ -147,13 +166,14 @@ fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -
     line.say(&Hello::new(ends.header(), NodeType::Replica, told.clone()))?;
     let answer: Hello = line.hear()?;
     if answer.part.show != ends.show {
-        return Err(other(engine::cluster::link::OtherShow));
+        return Err(io::Error::other(OtherShow));
     }
     let start: EngineStart = answer.part.start.ok_or_else(|| other("it has no show"))?;
     if answer.part.steps == 0 {
         engine.begin(start);
     }
     *told = answer.part;
+    ends.told_in.store(told.term, Relaxed);
     *held(&ends.trouble) = None;
     while ends.whom() == Some(whom) {
         let text = line.hear_text()?;

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup};
+use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Peer};
 use engine::show::Show;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -165,6 +165,7 @@ impl Cluster {
             tai_utc: setup.tai_utc,
             term: Mutex::new(None),
             whom: Mutex::new(None),
+            told_in: AtomicU64::new(0),
             trouble: Mutex::new(None),
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -349,7 +350,7 @@ impl Member {
         let pulse = self.setup.feed.pulse();
         let fitness = Fitness {
             light: self.setup.light.as_deref().is_none_or(has_link),
-            same_show: held(&self.ends.trouble).is_none(),
+            same_show: !held(&self.ends.trouble).as_ref().is_some_and(|it| it.other_show),
             knows_the_show: self.knows_the_show(now, pulse),
         };
         self.lease.handle_own(
@@ -369,7 +370,9 @@ impl Member {
 
     fn knows_the_show(&self, now: MonoTime, pulse: Pulse) -> bool {
         let master = self.lease.master(now).and_then(|it| self.lease.peers().get(&it));
-        self.lease.drives() || master.is_some_and(|it| it.beacon.steps == pulse.steps)
+        let told_in = self.ends.told_in.load(Relaxed);
+        let knows = |it: &Peer| (it.beacon.term, it.beacon.steps) == (told_in, pulse.steps);
+        self.lease.drives() || master.is_some_and(knows)
     }
 
     fn act(&mut self, now: MonoTime) {
@@ -379,6 +382,7 @@ impl Member {
                 Act::Say(word) => self.say(now, word),
                 Act::Drive { term, after } => {
                     *held(&self.ends.whom) = None;
+                    *held(&self.ends.trouble) = None;
                     *held(&self.ends.term) = Some(term);
                     self.setup.engine.take_over();
                     (self.setup.tell)(News::Drives { after });
@@ -489,7 +493,7 @@ impl Member {
                 false => master.and_then(|it| peers.get(&it)).map(|it| it.name.clone()),
             },
             knows_the_show: self.knows_the_show(now, self.setup.feed.pulse()),
-            trouble: held(&self.ends.trouble).clone(),
+            trouble: held(&self.ends.trouble).as_ref().map(|it| it.why.clone()),
             boxes: boxes.collect(),
         }
     }

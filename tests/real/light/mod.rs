@@ -14,7 +14,7 @@ mod manners_artnet;
 mod meetings;
 mod olad;
 mod qlcplus;
-mod rig;
+pub(crate) mod rig;
 mod rules_artnet;
 mod rules_sacn;
 mod sacn_out;

@@ -1,0 +1,168 @@
+//! Two boxes that stand in for each other, on the loopback: one dies in the middle of a fade (SX-03, SX-08, SX-13).
+
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use units::Span;
+
+use crate::light::rig::{Data, Ear, loopback, sacn_data, system_now};
+use crate::the_box::{PATIENCE, Place, TheBox};
+use crate::ws::Phone;
+
+/// A fade so long that a box can die in it, sound, and phones.
+const SHOW: &str = r##"
+[show]
+title = "Two boxes"
+[universes.1]
+sacn = { unicast = ["127.0.0.HOST"] }
+[fixtures]
+one = { profile = "generic/dimmer", universe = 1, address = 1 }
+[tracks]
+track_001 = "click.wav"
+[[list]]
+name = "main"
+[[list.cue]]
+number = 1
+name = "Dawn"
+light = { levels = { one = 100 }, fade = "4s" }
+phones = { track = "track_001", loop = "forever" }
+[[list.cue]]
+number = 2
+name = "Dusk"
+light = { levels = { one = 0 }, fade = "0s" }
+"##;
+const SACN: u16 = 5568;
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A box of the cluster of that name, whose light goes to an address of the loopback.
+fn place(name: &str, cluster: &str, host: u8) -> Place {
+    let place = Place::new();
+    let Place { http, https, osc, .. } = place;
+    let text = format!(
+        "name = \"{name}\"\n[net]\ncluster = \"lo\"\n[ports]\nclock = 0\npeers = 0\ncluster = 0\nhttp = {http}\n\
+        https = {https}\nosc = {osc}\n[cluster]\nname = \"{cluster}\"\nvoters = [\"left\", \"right\"]\n"
+    );
+    std::fs::write(place.path("box.toml"), text).expect("written");
+    std::fs::write(place.path("show.toml"), SHOW.replace("HOST", &host.to_string()))
+        .expect("written");
+    std::fs::create_dir_all(place.path("state")).expect("a folder");
+    std::fs::write(place.path("state/cluster.key"), KEY).expect("written");
+    place
+}
+
+fn cluster(the_box: &TheBox) -> Value {
+    the_box.ask_json(&["status"])["cluster"].clone()
+}
+
+/// Both, the left one driving and the right one knowing the show.
+fn pair(name: &str, host: u8) -> (TheBox, TheBox) {
+    let left = place("left", name, host).run();
+    let right = place("right", name, host).run();
+    wait_until("the right box knows the show", || {
+        let it = cluster(&right);
+        it["master"] == "left" && it["knows_the_show"] == true
+    });
+    (left, right)
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "in vain: {what}");
+    }
+}
+
+/// The next that a box sends, of what is wanted.
+fn from(ear: &Ear, name: &str, wanted: impl Fn(&Data) -> bool) -> Data {
+    let now = system_now();
+    let heard = ear.wait_for(Span::from_secs(10), |heard| {
+        sacn_data(heard).filter(|it| it.at >= now && it.name == name && wanted(it))
+    });
+    heard.unwrap_or_else(|| panic!("{name} never sends that"))
+}
+
+#[test]
+fn sx13_a_box_is_killed_mid_fade_and_the_other_goes_on_at_a_higher_priority() {
+    let ear = Ear::new(loopback(78), SACN);
+    let (mut left, mut right) = pair("mid-fade", 78);
+    assert_eq!(from(&ear, "left", |_| true).priority, 100);
+    assert_eq!(from(&ear, "right", |_| true).priority, 99, "it is there, and not seen");
+    assert!(left.ask(&["go"]).status.success());
+    let refused = right.ask(&["go"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("left drives"), "{refused:?}");
+    let half = from(&ear, "left", |it| it.values[1] >= 100);
+    let beside = from(&ear, "right", |it| it.at >= half.at);
+    assert!(beside.values[1].abs_diff(half.values[1]) <= 3, "{half:?} beside {beside:?}");
+
+    let killed = system_now();
+    left.child.kill().expect("it lives");
+    left.wait_for_the_end();
+    let first = from(&ear, "right", |it| it.priority > 100);
+    let ms = (first.at - killed) as f64 / 1e6;
+    println!("seen {ms:.0} ms after the other was killed, at level {}", first.values[1]);
+    assert_eq!(first.priority, 101, "receivers still hold the dead box's last frame");
+    // Four seconds for 255 levels: a level in 15.7 ms.
+    let due = half.values[1] as f64 + (first.at - half.at) as f64 / 1e6 / 15.686;
+    assert!((first.values[1] as f64 - due).abs() <= 4.0, "{} where {due} is due", first.values[1]);
+    right.wait_for_line("this box drives");
+    assert_eq!(from(&ear, "right", |it| it.values[1] == 255 || it.priority == 100).name, "right");
+    assert_eq!(from(&ear, "right", |it| it.priority == 100).values[1], 255, "the fade has ended");
+    let done = right.ask(&["go"]);
+    assert!(done.status.success(), "{done:?}");
+    from(&ear, "right", |it| it.values[1] == 0);
+
+    left.begin_again();
+    wait_until("the left box stands by, and knows the show", || {
+        let it = cluster(&left);
+        it["master"] == "right" && it["knows_the_show"] == true && it["term"] == 2
+    });
+    let list = left.ask_json(&["status"])["show"]["lists"][0].clone();
+    assert_eq!(list["last"]["number"], "2", "what it has slept through it knows: {list}");
+    assert_eq!(from(&ear, "left", |_| true).priority, 99, "nobody takes a show back");
+
+    right.signal(Signal::SIGTERM);
+    right.wait_for_the_end();
+    left.wait_for_line("this box drives");
+    assert_eq!(cluster(&left)["term"], 3);
+}
+
+#[test]
+fn sx03_a_box_with_another_show_does_not_follow_and_says_so() {
+    let left = place("left", "another show", 79).run();
+    let right = place("right", "another show", 80).run();
+    wait_until("the right box says why it does not follow", || {
+        let it = cluster(&right);
+        it["trouble"].as_str().is_some_and(|why| why.contains("another show"))
+    });
+    assert_eq!(cluster(&right)["knows_the_show"], false);
+    wait_until("the left box knows that it is not fit", || {
+        cluster(&left)["boxes"][0]["candidate_score"] == 0.0
+    });
+}
+
+#[test]
+fn sx03_a_box_with_another_key_is_not_heard_and_both_say_so() {
+    let mut left = place("left", "another key", 81).run();
+    let other = place("right", "another key", 81);
+    std::fs::write(other.path("state/cluster.key"), KEY.replace('0', "1")).expect("written");
+    let mut right = other.run();
+    left.wait_for_line("another cluster key");
+    right.wait_for_line("another cluster key");
+    assert_eq!(cluster(&left)["boxes"], serde_json::json!([]));
+}
+
+#[test]
+fn sx08_hello_names_both_boxes_and_who_drives() {
+    let (left, right) = pair("hello", 82);
+    for (the_box, node_type) in [(&left, "master"), (&right, "replica")] {
+        let welcome = Phone::join(the_box).welcome;
+        assert_eq!(welcome["node_type"], node_type);
+        let boxes = welcome["cluster_info"]["boxes"].as_array().expect("a list");
+        let names: Vec<_> = boxes.iter().map(|it| it["name"].as_str().expect("a name")).collect();
+        assert_eq!(names, ["left", "right"], "who drives is first");
+        assert_eq!(welcome["cluster_info"]["master_id"], boxes[0]["node_id"]);
+        assert_eq!(welcome["cluster_info"]["replica_ids"][0], boxes[1]["node_id"]);
+    }
+}
