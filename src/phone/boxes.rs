@@ -122,6 +122,11 @@ impl Boxes {
         }
     }
 
+    /// Whether there is another one to go to.
+    pub(crate) fn are_several(&self) -> bool {
+        self.places.len() > 1
+    }
+
     /// Whether the box that it is with drives, as far as that one says.
     pub(crate) fn is_with_driver(&self) -> bool {
         self.is_met && self.settled.is_some()

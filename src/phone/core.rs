@@ -54,6 +54,8 @@ pub struct Core {
     boxes: Boxes,
     /// The one that answered last.
     with: Option<Uuid>,
+    /// The page has its own files, or was told to fetch them.
+    is_stocked: bool,
     ways: Ways,
     peer: Peer,
     pace: Pace,
@@ -136,6 +138,7 @@ impl Core {
             link: Link::new(now),
             boxes: Boxes::new(&start.url),
             with: None,
+            is_stocked: false,
             ways: Ways::new(),
             peer: Peer::new(),
             pace: Pace::new(now),
@@ -325,6 +328,16 @@ impl Core {
             self.next_status = now + STATUS_EVERY;
             self.tell(now, &Message::NodeStatus(Box::new(self.status(now))));
             self.delivery = None;
+            self.stock();
+        }
+    }
+
+    /// The show's tracks come first.
+    fn stock(&mut self) {
+        let (ready, wanted) = self.readiness();
+        if !self.is_stocked && self.boxes.are_several() && ready >= wanted {
+            self.is_stocked = true;
+            self.acts.push(Act::Stock);
         }
     }
 

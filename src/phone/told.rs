@@ -239,6 +239,8 @@ pub enum Act {
     },
     /// Close it: nobody is there any more.
     Close,
+    /// Fetch what the page may want of its own files later, once: where they came from there may be no box by then.
+    Stock,
     /// Say this to the box.
     Send {
         /// A message.

@@ -50,6 +50,11 @@ test("sx03 sx08: a box is killed while a track plays, and its phones are with th
   await until("it clicks", async () => (await heard(listener)).clicks.length > 8);
   assert.equal(await listener.textContent("#words"), "Good evening");
 
+  const stocked = () => watcher.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname));
+  await until("the page has what it may want later", async () => {
+    const files = await stocked();
+    return ["live.js", "screening.js", "pictures.wasm", "reels.js", "peer.js"].every((file) => files.includes(`/page/${file}`));
+  });
   const killedMs = performance.now();
   await stage.kill();
   herald.close();

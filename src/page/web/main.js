@@ -71,8 +71,9 @@ async function main(bytes, words) {
     const { RTCPeerConnection } = window;
     return createPeer({ url: () => socketAt("/bloom"), WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
   });
+  const fetchPictures = once(async () => (await import("/page/pictures.js")).fetchPictures());
   const fetchScreening = once(async () => {
-    const [{ createScreening }, { fetchPictures }] = await Promise.all([import("/page/screening.js"), import("/page/pictures.js")]);
+    const { createScreening } = await import("/page/screening.js");
     const { VideoDecoder, EncodedVideoChunk } = window;
     const excuse = words.say(window.isSecureContext ? "no_pictures" : "no_pictures_plain");
     return createScreening({
@@ -80,10 +81,10 @@ async function main(bytes, words) {
       nextFrame: (act) => { requestAnimationFrame(act); },
     });
   });
+  const fetchOpus = once(async () => (await import("/page/opus.js")).fetchOpus());
   const fetchLive = once(async () => {
     const { createLive } = await import("/page/live.js");
     const { AudioDecoder, EncodedAudioChunk } = window;
-    const fetchOpus = async () => (await import("/page/opus.js")).fetchOpus();
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, tell });
   });
   const fetchSeal = once(async () => {
@@ -94,7 +95,7 @@ async function main(bytes, words) {
   });
   const load = createPreload({ fetch: (path, how) => fetch(at(String(path)), how), hash: createHash(crypto.subtle) });
   const fetchFilms = once(async () => {
-    const [{ createFilms }, { fetchPictures }] = await Promise.all([import("/page/films.js"), import("/page/pictures.js")]);
+    const { createFilms } = await import("/page/films.js");
     return createFilms({
       document, door: await fetchPictures(), nowMs, look: () => sound.look(), delayMs: () => core.look(nowMs()).errors.delay_ms,
       nextFrame: (act) => { requestAnimationFrame(act); },
@@ -195,10 +196,18 @@ async function main(bytes, words) {
       // A chunk that came before the module is late, not lost.
       case "live": return fetchLive().then((live) => live.perform(act)).catch(() => {});
       case "listen": case "deafen": return fetchMicrophone().then((it) => it.perform(act)).catch(() => {});
+      case "stock": return stock();
       case "keep": return keep(act.text);
       case "vibrate": return void (device.vibrate && device.vibrate(act.ms));
       default: return sound.perform(act);
     }
+  }
+
+  // What does not come now is asked for again when it is wanted.
+  function stock() {
+    const modules = ["peer", "live", "reels", "films", "screening", "sealed", "torch"].map((name) => import(`/page/${name}.js`));
+    const doors = [fetchPictures(), ...(window.AudioDecoder ? [] : [fetchOpus()])];
+    [...modules, ...doors].forEach((it) => { it.catch(() => {}); });
   }
 
   // The module is there once the lamp was lent.

@@ -66,6 +66,7 @@ export interface Chirp { act: "chirp"; at_s: number }
 export interface Listen { act: "listen"; from_s: number; to_s: number }
 export interface Deafen { act: "deafen" }
 export interface Vibrate { act: "vibrate"; ms: number }
+export interface Stock { act: "stock" }
 export interface Keep { act: "keep"; text: string }
 
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
@@ -86,7 +87,7 @@ export interface SayLive { act: "say_live"; text: string }
 export interface LiveAct {
   act: "live"; index: number; codec: LiveCodec; data: string; from_s: number; until_s: number; rise_s: number;
 }
-export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Keep | Vibrate | SayLive | LiveAct;
+export type Act = SoundAct | EarAct | LinkAct | TimeAct | PeerAct | Stock | Keep | Vibrate | SayLive | LiveAct;
 
 export type Doing = "ready" | "playing" | "paused";
 

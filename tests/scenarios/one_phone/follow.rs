@@ -28,16 +28,21 @@ impl StubBox {
     /// A phone that came to the stage's box and is in step; the booth's stands by.
     fn between_two() -> Self {
         let mut page = Self::of(PhoneSpec { url: STAGE, ..PhoneSpec::default() });
-        for url in [STAGE, BOOTH] {
-            let one = One { node: node(url), standing: standing(url, STAGE), ahead: 0.0 };
-            page.boxes.insert(url, one);
-        }
+        page.stand(STAGE);
         page.run(0.1);
         page.tap();
         page.run(12.0);
         assert!(matches!(page.state(), State::InStep { .. }), "{:?}", page.state());
         assert_eq!(page.phone.knocked(), STAGE);
         page
+    }
+
+    /// There are two boxes, of which this one drives.
+    fn stand(&mut self, driver: &str) {
+        for url in [STAGE, BOOTH] {
+            let one = One { node: node(url), standing: standing(url, driver), ahead: 0.0 };
+            self.boxes.insert(url, one);
+        }
     }
 
     /// From now on this box says that one drives.
@@ -80,6 +85,29 @@ fn sx03_a_box_dies_mid_track_and_its_phone_is_with_the_other_within_a_second_and
     page.order("stop", 0.5, json!({}));
     page.run(1.0);
     assert!(page.heard().is_empty(), "the other box's orders are heard");
+}
+
+#[test]
+fn sx03_a_page_that_knows_of_another_box_fetches_its_own_files_before_it_wants_them() {
+    let stocks =
+        |page: &StubBox| page.phone.acts().iter().filter(|act| **act == Act::Stock).count();
+    let mut alone = StubBox::of(PhoneSpec { url: STAGE, ..PhoneSpec::default() });
+    alone.phone.keep_acts();
+    alone.run(30.0);
+    assert_eq!(stocks(&alone), 0);
+    let mut page = StubBox::between_two();
+    page.phone.keep_acts();
+    page.kill_stage();
+    page.run(30.0);
+    assert_eq!(stocks(&page), 0, "it had done so");
+    let mut page =
+        StubBox::of(PhoneSpec { url: STAGE, load: Span::from_secs(12), ..PhoneSpec::default() });
+    page.phone.keep_acts();
+    page.stand(STAGE);
+    page.run(11.0);
+    assert_eq!(stocks(&page), 0, "tracks come first");
+    page.run(20.0);
+    assert_eq!(stocks(&page), 1);
 }
 
 #[test]
