@@ -171,6 +171,33 @@ fn rounded(span: Span) -> Span {
     Span::from_ns((span.ns() + step / 2).div_euclid(step) * step)
 }
 
+/// Who drives, who is there besides, and what keeps this box from going on with the show.
+fn cluster(it: &Value) -> Vec<String> {
+    if it.is_null() {
+        return Vec::new();
+    }
+    let this = match (it["drives"] == true, it["master"].as_str()) {
+        (true, _) => "this box drives".to_owned(),
+        (false, Some(master)) => format!("{master} drives, this box stands by"),
+        (false, None) => "NOBODY DRIVES".to_owned(),
+    };
+    let mut lines = vec![format!("cluster  {}: {this} (term {})", text(&it["name"]), it["term"])];
+    lines.extend(rows(&it["boxes"]).map(|other| {
+        let is = match (other["lives"] == true, other["candidate_score"].as_f64()) {
+            (false, _) => "NOT HEARD",
+            (true, Some(score)) if score >= 1.0 => "ready to drive",
+            (true, Some(score)) if score > 0.0 => "does not know the show yet",
+            _ => "NOT FIT TO DRIVE",
+        };
+        format!("         {} at {}: {is}", text(&other["name"]), text(&other["url"]))
+    }));
+    if it["knows_the_show"] == false {
+        let why = it["trouble"].as_str().unwrap_or("it is being told");
+        lines.push(format!("         this box does not know the show: {why}"));
+    }
+    lines
+}
+
 fn status(it: &Value) -> String {
     let (box_, show) = (&it["box"], &it["show"]);
     let simulated: Vec<&str> = rows(&box_["simulated"]).map(text).collect();
@@ -182,6 +209,9 @@ fn status(it: &Value) -> String {
             text(&box_["version"])
         ),
         format!("clock    {}", clock::line(&it["clock"])),
+    ];
+    lines.extend(cluster(&it["cluster"]));
+    lines.extend([
         format!(
             "phones   {} here, {} with every track, {} sockets{}",
             it["phones"]["hello"],
@@ -190,7 +220,7 @@ fn status(it: &Value) -> String {
             phones::refused(&it["phones"]["refused"])
         ),
         format!("         {}", phones::lead(&show["delivery"])),
-    ];
+    ]);
     lines.extend(phones::turned_away(&it["phones"]["turned_away"]));
     lines.push(format!("light    {}", many(rows(&it["light"]["universes"]).count(), "universe")));
     lines.extend(rows(&it["light"]["inputs"]).map(input_line));
@@ -607,6 +637,28 @@ TURNED AWAY  about 40 phones from 2 addresses, most from 192.0.2.7: each may hav
 ";
         assert!(said(away).contains(lines));
         assert!(!said(Value::Null).contains("TURNED AWAY"));
+    }
+
+    #[test]
+    fn sx03_status_says_who_drives_and_who_would_be_ready_to() {
+        let said = cluster(&json!({
+            "name": "stage", "drives": false, "term": 3, "master": "left",
+            "knows_the_show": false, "trouble": "it plays another show",
+            "boxes": [
+                { "name": "left", "url": "http://10.0.0.5:8080/", "lives": true, "candidate_score": 1.0 },
+                { "name": "third", "url": "http://10.0.0.7:8080/", "lives": false, "candidate_score": 1.0 },
+            ],
+        }));
+        assert_eq!(
+            said,
+            [
+                "cluster  stage: left drives, this box stands by (term 3)",
+                "         left at http://10.0.0.5:8080/: ready to drive",
+                "         third at http://10.0.0.7:8080/: NOT HEARD",
+                "         this box does not know the show: it plays another show",
+            ]
+        );
+        assert!(cluster(&Value::Null).is_empty(), "a box alone has no cluster");
     }
 
     #[test]

@@ -166,14 +166,14 @@ pub struct Paths {
     pub phones: String,
 }
 
-/// The boxes that stand in for each other. Read and checked; nothing uses it yet.
+/// The boxes that stand in for each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
     /// Boxes of one name belong together.
     pub name: String,
-    /// Names of the boxes that have a vote; empty is this one alone.
+    /// Names of the boxes that have a vote, this one among them, the preferred one first; empty is this one alone.
     pub voters: Vec<String>,
-    /// The address that whichever box drives takes on.
+    /// The address that whichever box drives takes on. Read and checked; no box takes it on yet.
     pub address: Option<IpAddr>,
 }
 
@@ -269,15 +269,16 @@ const KEYS: &[&str] = &[
 fn read(report: &Report, entries: &[Entry]) -> BoxConfig {
     let start = Spot { file: 0, start: 0, end: 0 };
     let top = Table::over(report, start, entries, "a box file", KEYS);
+    let name = named(&top, "name").unwrap_or_else(|| BoxConfig::default().name);
     let config = BoxConfig {
-        name: named(&top, "name").unwrap_or_else(|| BoxConfig::default().name),
         net: net(&top),
         ports: ports(&top),
         limits: limits(&top),
         bloom: bloom(&top),
         sound: sound(&top),
         paths: paths(&top),
-        cluster: cluster(&top),
+        cluster: cluster(&top, &name),
+        name,
         clock: section(&top, "clock", "[clock]", clock::KEYS)
             .map_or_else(Clock::default, |table| clock::read(&table)),
         timecode: timecode(&top),
@@ -531,15 +532,31 @@ fn is_path(path: &str) -> bool {
     !path.is_empty() && !path.contains('\0')
 }
 
-fn cluster(top: &Table) -> Cluster {
+fn cluster(top: &Table, own: &str) -> Cluster {
     let fallback = Cluster::default();
     let Some(table) = section(top, "cluster", "[cluster]", &["name", "voters", "address"]) else {
         return fallback;
     };
+    let voters: Vec<String> = table.each("voters");
+    check_voters(&table, &voters, own);
     Cluster {
         name: named(&table, "name").unwrap_or(fallback.name),
-        voters: table.each("voters"),
+        voters,
         address: table.read("address"),
+    }
+}
+
+/// Each has one vote, and a box that has none would never drive.
+fn check_voters(table: &Table, voters: &[String], own: &str) {
+    let spot = table.node("voters").map_or(table.spot, |node| node.spot);
+    if let Some(twice) = voters.iter().enumerate().find(|(k, it)| voters[..*k].contains(it)) {
+        let message = format!("box {:?} is named twice among `voters`", twice.1);
+        table.report.error(spot, code::OUT_OF_RANGE, message, None);
+    }
+    if !voters.is_empty() && !voters.iter().any(|it| it == own) {
+        let message = format!("this box, {own:?}, is not among `voters`");
+        let help = "add it, or set `name` at the top of the file to the name that is there";
+        table.report.error(spot, code::OUT_OF_RANGE, message, Some(help.to_owned()));
     }
 }
 
@@ -606,7 +623,7 @@ mod tests {
     #[test]
     fn what_a_file_says_counts() {
         let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\naccess_points = [\"10.1.1.0/24\", \"10.1.2.0/24\"]\n[ports]\nhttp = 0\nhttps = 0\n\
-            [sound]\ndevice = \"hw:1\"\nchannels = 8\n[cluster]\naddress = \"10.0.0.9\"\nvoters = [\"a\", \"b\"]\n";
+            [sound]\ndevice = \"hw:1\"\nchannels = 8\n[cluster]\naddress = \"10.0.0.9\"\nvoters = [\"stage left\", \"b\"]\n";
         let config = load("box.toml", text).config.expect("a good file");
         assert_eq!(config.name, "stage left");
         assert_eq!(config.net.light.as_deref(), Some("eth1"));
@@ -614,8 +631,19 @@ mod tests {
         assert_eq!(subnets, ["10.1.1.0/24", "10.1.2.0/24"]);
         assert_eq!((config.ports.http, config.ports.https, config.ports.osc), (0, 0, 53000));
         assert_eq!(config.sound.device, SoundDevice::Alsa("hw:1".into()));
-        assert_eq!(config.cluster.voters, ["a", "b"]);
+        assert_eq!(config.cluster.voters, ["stage left", "b"]);
         assert_eq!(config.cluster.address, Some(IpAddr::from([10, 0, 0, 9])));
+    }
+
+    #[test]
+    fn sx03_a_box_is_one_of_the_voters_once() {
+        let of =
+            |voters: &str| messages(&format!("name = \"left\"\n[cluster]\nvoters = {voters}\n"));
+        assert_eq!(of("[\"left\", \"right\"]"), [""; 0]);
+        assert_eq!(of("[]"), [""; 0]);
+        assert_eq!(of("[\"right\", \"witness\"]"), ["this box, \"left\", is not among `voters`"]);
+        let twice = of("[\"left\", \"left\"]");
+        assert_eq!(twice, ["box \"left\" is named twice among `voters`"]);
     }
 
     #[test]

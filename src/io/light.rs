@@ -33,7 +33,7 @@ use engine::light::input::{Inputs, Mixer, Settings};
 use engine::light::parts::{self, Frames};
 use engine::light::rdm;
 use engine::light::source::{ArtnetStream, SacnStream, SacnSync};
-use engine::light::turn::{Handover, Turn};
+use engine::light::turn::Turn;
 use engine::light::{Desk, Plan, Playback, priorities};
 use engine::show::{Sending, Show, ShowInput, UniverseOut};
 use engine::timecode::{Heard, Source};

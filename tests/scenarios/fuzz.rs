@@ -121,6 +121,12 @@ fn whatever_comes_to_the_clock_port_is_refused_or_means_the_same_twice() {
 }
 
 #[test]
+fn sx13_whatever_boxes_say_among_themselves_is_refused_or_is_the_same_twice_and_no_lease_turns_in_a_circle()
+ {
+    stands(&targets::cluster::TARGET, 1500);
+}
+
+#[test]
 fn whatever_a_box_and_a_browser_say_the_phone_keeps_its_head() {
     stands(&targets::phone::TARGET, 600);
 }

@@ -6,6 +6,7 @@ pub mod boxfile;
 pub mod capture;
 pub mod clock;
 pub mod clock_peer;
+pub mod cluster;
 #[cfg(feature = "real")]
 pub mod dtls;
 pub mod engine;
@@ -63,6 +64,7 @@ pub const ALL: &[Target] = &[
     capture::TARGET,
     fseq::TARGET,
     clock_peer::TARGET,
+    cluster::TARGET,
     ltc::TARGET,
     mtc::TARGET,
     phone::TARGET,

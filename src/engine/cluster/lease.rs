@@ -385,7 +385,7 @@ impl Lease {
 
     /// Asks for votes; of two boxes its own will do.
     fn stand(&mut self, now: MonoTime) {
-        self.term += 1;
+        self.term = self.term.saturating_add(1);
         self.vote_in(self.term);
         let said = MasterElection {
             election_id: self.some_id(),
