@@ -35,13 +35,14 @@ export function whyNot() {
 }
 
 /** A running box: `{ port, securePort, go(), kill(), stop() }`; `peers` is its port for peer connections, or it takes any,
- * `more` goes to the end of its box file. */
-export async function startBox(show, { peers = 0, more = "" } = {}) {
+ * `more` goes to the end of its box file; `cluster`, `{ name, names }`, joins it with boxes of these names on loopback. */
+export async function startBox(show, { peers = 0, more = "", cluster = null } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "downbeat-browser-"));
-  const [http, https, osc, cluster] = await freePorts(4);
+  const [http, https, osc, link] = await freePorts(4);
   const socket = join(folder, "control.sock");
-  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${cluster}\nclock = 0\npeers = ${peers}\n`;
-  writeFileSync(join(folder, "box.toml"), `${ports}\n[limits]\nconnections_per_address = 100\n${more}`);
+  const ports = `[ports]\nhttp = ${http}\nhttps = ${https}\nosc = ${osc}\ncluster = ${link}\nclock = 0\npeers = ${peers}\n`;
+  const [head, tail] = cluster ? among(folder, cluster) : ["", ""];
+  writeFileSync(join(folder, "box.toml"), `${head}${ports}\n[limits]\nconnections_per_address = 100\n${tail}${more}`);
   const showFolder = typeof show === "function" ? show(join(folder, "show")) : show;
   const common = ["--box", join(folder, "box.toml"), "--state", join(folder, "state"), "--socket", socket];
   const child = spawn(program, [...common, "--simulate", "run", showFolder], { stdio: ["ignore", "pipe", "pipe"] });
@@ -71,6 +72,14 @@ export async function startBox(show, { peers = 0, more = "" } = {}) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The key that boxes share, and what goes before and behind the rest of a box file. */
+function among(folder, { name, names }) {
+  mkdirSync(join(folder, "state"));
+  writeFileSync(join(folder, "state/cluster.key"), `${"5e".repeat(32)}\n`);
+  const tail = `[net]\ncluster = "lo"\n[cluster]\nname = "browser-${process.pid}"\nvoters = ${JSON.stringify(names)}\n`;
+  return [`name = "${name}"\n`, tail];
 }
 
 /** Over the control socket, which asks for no token. */
