@@ -159,7 +159,7 @@ fn sx03_a_box_that_takes_over_goes_on_as_if_nothing_had_happened() {
         let (mut now, mut beat, mut next_order) = (start().now, start().now, start().now);
         let mut dead = false;
         for id in 0.. {
-            now = now + Span::from_millis(5);
+            now += Span::from_millis(5);
             if now > dies + Span::from_secs(6) {
                 break;
             }

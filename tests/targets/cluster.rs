@@ -31,7 +31,7 @@ fn run(bytes: &[u8]) {
     for line in text.lines().take(LINES_MAX) {
         survives_the_way(line);
         if let Some(ms) = line.strip_prefix('+').and_then(|ms| ms.parse::<u16>().ok()) {
-            now = now + Span::from_millis(i64::from(ms));
+            now += Span::from_millis(i64::from(ms));
             lease.handle_wake(now);
         } else if let Ok(letter) = parse(line.as_bytes()) {
             lease.handle_letter(now, &letter);
