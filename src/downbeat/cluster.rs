@@ -8,6 +8,7 @@ use engine::boxfile::BoxConfig;
 use engine::clock::TAI_UTC;
 use engine::light::turn::Turn;
 use engine::show::Show;
+use engine::sound;
 use engine::told::Said;
 use io::clock::BoxClock;
 use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, fingerprint};
@@ -78,6 +79,8 @@ impl Stands {
             }
             News::StandsBy => {
                 self.outputs.take_turn(Turn::StandsBy, None);
+                // The engine says so, too; where it hangs, another box plays this already.
+                self.outputs.play_sound(sound::Playback::new().plan());
                 self.say("this box stands by: another one drives".to_owned());
             }
             News::Standing(standing) => {

@@ -129,6 +129,26 @@ fn sx13_a_box_is_killed_mid_fade_and_the_other_goes_on_at_a_higher_priority() {
 }
 
 #[test]
+fn sx13_a_box_that_stood_still_gives_way_when_it_wakes_and_knows_what_it_has_missed() {
+    let ear = Ear::new(loopback(83), SACN);
+    let (left, mut right) = pair("standing still", 83);
+    assert!(left.ask(&["go"]).status.success());
+    from(&ear, "left", |it| it.values[1] > 0);
+    left.signal(Signal::SIGSTOP);
+    right.wait_for_line("this box drives");
+    assert!(right.ask(&["fire", "2"]).status.success());
+    from(&ear, "right", |it| it.values[1] == 0);
+    left.signal(Signal::SIGCONT);
+    wait_until("the left box stands by, and knows the show", || {
+        let it = cluster(&left);
+        it["master"] == "right" && it["knows_the_show"] == true
+    });
+    let beneath = from(&ear, "left", |it| it.priority < 100);
+    assert_eq!(beneath.values[1], 0, "it shows what is shown");
+    assert_eq!(left.ask(&["go"]).status.code(), Some(1));
+}
+
+#[test]
 fn sx03_a_box_with_another_show_does_not_follow_and_says_so() {
     let left = place("left", "another show", 79).run();
     let right = place("right", "another show", 80).run();

@@ -284,6 +284,8 @@ impl Member {
     }
 
     fn run(mut self) {
+        // Whoever is late here is taken for dead.
+        crate::sound::ask_for_real_time();
         while !self.leaving.load(Relaxed) {
             let now = self.now();
             if now >= self.next_own {
