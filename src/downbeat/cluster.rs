@@ -16,7 +16,6 @@ use io::conductor::EngineHandle;
 use io::http::{BoxFacts, Crowd};
 use io::journal::{Event, Journal};
 
-use crate::Refused;
 use crate::outputs::Outputs;
 
 /// What does as the lease says.
@@ -31,15 +30,15 @@ pub struct Stands {
     pub clock: BoxClock,
 }
 
-/// Joins the cluster that the box file names.
+/// Joins the cluster that the box file names; or says why it cannot.
 pub fn join(
     config: &BoxConfig,
     (show, state): (&Show, &Path),
     facts: &BoxFacts,
     (engine, feed): (EngineHandle, Feed),
     stands: Stands,
-) -> Result<Cluster, Refused> {
-    let refused = |error: std::io::Error| Refused(format!("could not join the cluster: {error}"));
+) -> Result<Cluster, String> {
+    let refused = |error: std::io::Error| format!("could not join the cluster: {error}");
     let (key, made) = Key::open(state).map_err(refused)?;
     if made {
         stands.say(format!(

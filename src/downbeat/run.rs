@@ -173,17 +173,24 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         simulated(globals, &config, &outputs),
     );
     let told = journal.watch();
-    let cluster = in_cluster
-        .then(|| {
-            let stands = Stands {
-                outputs: outputs.clone(),
-                crowd: crowd.clone(),
-                journal: journal.clone(),
-                clock: clock.clone(),
-            };
-            cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), stands)
-        })
-        .transpose()?;
+    let cluster = in_cluster.then(|| {
+        let stands = Stands {
+            outputs: outputs.clone(),
+            crowd: crowd.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+        };
+        cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), stands)
+    });
+    let cluster = cluster.and_then(|joined| {
+        joined
+            .map_err(|why| {
+                warnings.push(format!("THIS BOX IS ALONE: {why}"));
+                outputs.take_turn(Turn::Drives, None);
+                handle.take_over();
+            })
+            .ok()
+    });
     let house = Arc::new(House {
         cluster: cluster.as_ref().map(Cluster::watch),
         facts,

@@ -130,7 +130,9 @@ impl Understudy {
             return Err(Refusal::StandsBy { master: master.clone() });
         }
         let now = self.at(now);
-        self.note(now, Told::Command(request.clone()));
+        if self.is_followed {
+            self.note(now, Told::Command(request.clone()));
+        }
         self.engine.command(now, request)
     }
 
@@ -141,7 +143,7 @@ impl Understudy {
             return;
         }
         let now = self.at(now);
-        if input.is_of_the_show() {
+        if self.is_followed && input.is_of_the_show() {
             self.note(now, Told::Input(input.clone()));
         }
         self.engine.handle(now, input);
@@ -262,10 +264,8 @@ impl Understudy {
     }
 
     fn push(&mut self, step: Step) {
-        if self.is_followed {
-            self.count += 1;
-            self.steps.push_back(step);
-        }
+        self.count += 1;
+        self.steps.push_back(step);
     }
 
     fn let_out_kept(&mut self) {

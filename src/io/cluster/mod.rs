@@ -36,6 +36,8 @@ use crate::{chance, disk};
 
 /// An engine that has not said for so long that it lives is dead, whatever else of the box is not.
 const ENGINE_SILENT: Span = Span::from_millis(100);
+/// Interfaces that are not there are looked for so often.
+const MEND_EVERY: Span = Span::from_secs(1);
 /// Strangers are told of once in so long.
 const STRANGERS_EVERY: Span = Span::from_secs(60);
 
@@ -150,9 +152,9 @@ impl Cluster {
     /// Joins: stands by from here on, until the lease says otherwise.
     ///
     /// # Errors
-    /// A port that is taken, an interface that is not there, a state that cannot be kept.
+    /// A port that is taken, a state that cannot be kept. An interface that is not there is waited for.
     pub fn join(setup: ClusterSetup) -> io::Result<Self> {
-        let post = Post::open(&setup.interfaces, setup.key.clone())?;
+        let post = Post::new(&setup.interfaces, setup.key.clone());
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, setup.port))?;
         let port = listener.local_addr()?.port();
         let kept = Kept::begin(&setup.state)?;
@@ -242,6 +244,7 @@ struct Member {
     said: u64,
     at: BTreeMap<Uuid, IpAddr>,
     next_own: MonoTime,
+    next_mend: MonoTime,
     stranger_told: Option<MonoTime>,
     standing: Option<Standing>,
     watch: ClusterWatch,
@@ -276,6 +279,7 @@ impl Member {
             said: 0,
             at: BTreeMap::new(),
             next_own: now,
+            next_mend: now,
             stranger_told: None,
             standing: None,
             watch: ClusterWatch::default(),
@@ -291,6 +295,10 @@ impl Member {
             if now >= self.next_own {
                 self.next_own = now + BEAT;
                 self.look_at_own(now);
+            }
+            if now >= self.next_mend {
+                self.next_mend = now + MEND_EVERY;
+                self.post.mend().into_iter().for_each(|it| (self.setup.tell)(News::Trouble(it)));
             }
             self.lease.handle_wake(now);
             self.act(now);

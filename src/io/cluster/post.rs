@@ -16,10 +16,18 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 40, 1);
 /// The cluster's port; unicast on it is left to others.
 const PORT: u16 = 4001;
 
-/// The sockets, one an interface.
+/// The sockets, one an interface, as far as they could be had.
 pub(super) struct Post {
-    sockets: Vec<UdpSocket>,
+    ways: Vec<Way>,
     key: Key,
+}
+
+struct Way {
+    /// None: the one that the system takes for groups.
+    interface: Option<String>,
+    socket: Option<UdpSocket>,
+    /// Why there is none, as it was said last.
+    trouble: Option<String>,
 }
 
 /// What came.
@@ -31,15 +39,36 @@ pub(super) enum Came {
 }
 
 impl Post {
-    /// On interfaces by their names; without any, on the one that the system takes for groups.
-    pub fn open(interfaces: &[String], key: Key) -> io::Result<Self> {
-        let mut names: Vec<Option<&str>> = interfaces.iter().map(|it| Some(it.as_str())).collect();
+    /// On interfaces by their names; without any, on the one that the system takes for groups. None is open yet.
+    pub fn new(interfaces: &[String], key: Key) -> Self {
+        let mut names: Vec<Option<String>> = interfaces.iter().cloned().map(Some).collect();
         names.dedup();
         if names.is_empty() {
             names.push(None);
         }
-        let sockets = names.into_iter().map(open).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, key })
+        let way = |interface| Way { interface, socket: None, trouble: None };
+        Self { ways: names.into_iter().map(way).collect(), key }
+    }
+
+    /// Opens what is not open: an interface may come, or get its address, long after the box. Says what is newly wrong.
+    pub fn mend(&mut self) -> Vec<String> {
+        let shut = self.ways.iter_mut().filter(|way| way.socket.is_none());
+        shut.filter_map(|way| {
+            let trouble = match open(way.interface.as_deref()) {
+                Ok(socket) => {
+                    way.socket = Some(socket);
+                    None
+                }
+                Err(error) => Some(format!("no sign of life to other boxes: {error}")),
+            };
+            let before = std::mem::replace(&mut way.trouble, trouble.clone());
+            trouble.filter(|it| before.as_ref() != Some(it))
+        })
+        .collect()
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.ways.iter().filter_map(|way| way.socket.as_ref())
     }
 
     /// By every interface. One that does not take it has no cable: the others say it.
@@ -47,7 +76,7 @@ impl Post {
         let text = emit(letter);
         let mut datagram = self.key.code(text.as_bytes()).to_vec();
         datagram.extend_from_slice(text.as_bytes());
-        for socket in &self.sockets {
+        for socket in self.sockets() {
             let _ = socket.send_to(&datagram, SocketAddrV4::new(GROUP, PORT));
         }
     }
@@ -55,10 +84,10 @@ impl Post {
     /// Waits for something to come, at most so long, and hands all of it on.
     pub fn hear(&self, patience: Duration, mut hand: impl FnMut(Came)) {
         let mut all: Vec<_> =
-            self.sockets.iter().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)).collect();
+            self.sockets().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)).collect();
         let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         let _ = poll(&mut all, patience);
-        for socket in &self.sockets {
+        for socket in self.sockets() {
             self.empty(socket, &mut hand);
         }
     }
