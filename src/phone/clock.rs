@@ -10,7 +10,8 @@
 //! `fit` finds the curve and the floor under which all waits of the last minutes are likeliest, `excess`
 //! learns how long waits are and knows what the page's clock rounds away (`grain`), and `path` keeps the
 //! lead where it was when the way changes. What remains is half the asymmetry of the way, which no time stamp
-//! shows; it is at most half the round trip, and that is the bound we give.
+//! shows. A curve that follows a queue is as sure of itself as a good one; so the bound we give is not the curve's but
+//! what no answer contradicts (`limits`), and where the curve leaves that, it counts no more.
 
 use std::collections::VecDeque;
 
@@ -23,6 +24,7 @@ mod climb;
 mod excess;
 mod fit;
 mod grain;
+mod limits;
 mod lows;
 mod model;
 mod path;
@@ -32,8 +34,9 @@ mod work;
 
 pub use grain::{Grain, Kind};
 
-use fit::{Fit, Prior, Row};
+use fit::{Fit, Prior, Row, SKEW_USUAL};
 use grain::Sieve;
+use limits::{Limits, Skew};
 use lows::Lows;
 use model::{Ended, Model};
 use path::Path;
@@ -69,6 +72,15 @@ impl Exchange {
     }
 }
 
+/// What an exchange is by what was known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// One more of the same.
+    Usual,
+    /// It came sooner than its way allows: a mistake, a shorter way, or a moved clock. The next ones show which.
+    Early,
+}
+
 /// What the estimate says at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
@@ -101,6 +113,7 @@ pub struct Clock {
     channel: Channel,
     lows: Lows,
     suspects: Suspects,
+    limits: Limits,
     last: f64,
     count: u32,
 }
@@ -133,8 +146,6 @@ const WINDOW_SECS: f64 = 180.0;
 const ROWS_MIN: usize = 60;
 /// Exchanges until the estimate is fit to start sound by. The opening burst gives them in under a second.
 const SETTLED_AFTER: u32 = 5;
-/// Phones' crystals against a box's, ppm: one sigma.
-const SKEW_USUAL: f64 = 25.0;
 /// Rows up to which every exchange is worth a fit at once; then only where few come, or else once a second.
 const EAGER_ROWS: usize = 24;
 /// What queues may hide of the floors in the first seconds, microseconds.
@@ -175,6 +186,7 @@ impl Default for Clock {
             channel: Channel::default(),
             lows: Lows::default(),
             suspects: Suspects::default(),
+            limits: Limits::default(),
             last: 0.0,
             count: 0,
         }
@@ -187,9 +199,9 @@ impl Clock {
         Self { sieve: Sieve::told(grain), model: Model::new(grain), rival: None, ..Self::default() }
     }
 
-    /// Takes one exchange in. One that contradicts itself (answered before it was asked, by more than a coarse clock
-    /// explains) is ignored.
-    pub fn handle(&mut self, exchange: Exchange) {
+    /// Takes one exchange in and says what it is. One that contradicts itself (answered before it was asked, by more than a
+    /// coarse clock explains) is ignored.
+    pub fn handle(&mut self, exchange: Exchange) -> Heard {
         self.sieve.see(exchange.t1);
         self.sieve.see(exchange.t4);
         let rounded = micros(self.sieve.grain().shortens());
@@ -197,7 +209,7 @@ impl Clock {
             || exchange.t3 < exchange.t2
             || exchange.rtt() < Span::ZERO - rounded
         {
-            return;
+            return Heard::Usual;
         }
         let origin =
             *self.origin.get_or_insert(Origin { mono: exchange.t4, lead: exchange.offset() });
@@ -207,9 +219,11 @@ impl Clock {
             self.begin_way(origin.secs(exchange.t4));
         }
         let row = origin.row(&exchange, self.model.fit.map_or(0.0, |fit| fit.skew()));
-        self.judge(row);
+        self.limits.hear(row, self.sieve.edges(), self.skew());
+        let heard = self.judge(row);
         self.last = row.at;
         self.work();
+        heard
     }
 
     /// Goes on with what exchanges left to do: where they come seldom, it cannot wait for the next.
@@ -223,9 +237,10 @@ impl Clock {
     }
 
     /// Sorts an exchange: of a moved clock, of another way, or one more of the same.
-    fn judge(&mut self, row: Row) {
+    fn judge(&mut self, row: Row) -> Heard {
         let Some(fit) = self.model.fit.filter(|_| self.rows.len() >= 3) else {
-            return self.keep(row);
+            self.keep(row);
+            return Heard::Usual;
         };
         let over = fit.over(row, self.model.edges());
         let slack = self.slack(&fit, row.at);
@@ -236,7 +251,7 @@ impl Clock {
             if let Some(since) = self.lows.risen(self.model.grain().step_us) {
                 self.begin_way(since);
             }
-            return;
+            return Heard::Usual;
         }
         match self.suspects.handle(Suspect { row, over }, slack) {
             Verdict::Open => {}
@@ -247,6 +262,7 @@ impl Clock {
                 self.keep_suspects();
             }
         }
+        Heard::Early
     }
 
     /// How far below its floor an exchange may lie.
@@ -320,7 +336,10 @@ impl Clock {
 
     /// The clock was moved: the way is as it was, the lead is another.
     fn step(&mut self, fit: Fit, row: Row, by: f64) {
-        self.suspects = Suspects::default();
+        let (edges, skew) = (self.sieve.edges(), self.skew());
+        self.limits.stepped();
+        let suspects = std::mem::take(&mut self.suspects);
+        suspects.rows().for_each(|row| self.limits.hear(row, edges, skew));
         self.let_go();
         self.rows.clear();
         self.next_review = FIRST_REVIEW;
@@ -470,17 +489,27 @@ impl Clock {
     pub fn reading(&self, now: MonoTime) -> Option<Reading> {
         let (origin, fit) = (self.origin?, self.model.fit?);
         let at = origin.secs(now);
-        let lead = fit.lead(at) - self.path.lean();
+        let (low, high) = self.limits.at(at, self.skew());
+        let lead = (fit.lead(at) - self.path.lean()).max(low).min(high);
         let rounding = self.sieve.doubt_us();
         let var = fit.var(at) + self.path.lean_var(fit.floor()) + rounding * rounding;
         Some(Reading {
             net: NetTime::from_ns(now.ns()) + origin.lead + micros(lead),
-            bound: micros(
-                self.path.worst(fit.highest_floor()) + 3.0 * fit.var(at).sqrt() + 2.0 * rounding,
-            ),
+            bound: micros((high - lead).max(lead - low)),
             sigma: micros(var.sqrt()),
             rate: Ppm(fit.skew()),
         })
+    }
+
+    /// What is known of the skew: never less than of any crystal, and no more by a curve that cannot be.
+    fn skew(&self) -> Skew {
+        let usual = SKEW_USUAL * SKEW_USUAL;
+        let Some(fit) = self.model.fit else {
+            return Skew { ppm: self.prior.skew, var: self.prior.skew_var };
+        };
+        let can_be = fit.floor() > -NEAR_US
+            && self.limits.admit(|at| fit.lead(at) - self.path.lean(), NEAR_US);
+        Skew { ppm: fit.skew(), var: if can_be { fit.skew_var.min(usual) } else { usual } }
     }
 
     /// The page's time at this network time.

@@ -65,6 +65,10 @@ const PLACES: [Place; 9] = [
     Place { name: "sleeps", sleeps: true, ..CALM },
 ];
 
+/// Crowded Wi-Fi, as an hour's phones have it.
+const SELDOM: Place =
+    Place { name: "seldom", floor: 1_000.0, access: 2_000.0, loss: 0.01, sleeps: false, ..CALM };
+
 const SEEDS: u128 = 5;
 const SECS: f64 = 200.0;
 const AHEAD_US: f64 = 1.79e15;
@@ -121,6 +125,22 @@ fn ca02_phones_know_the_time_on_every_way_as_reviewed() {
     compare("clock_ways.txt", &table);
 }
 
+/// What phones once knew for sure and wrongly for minutes: by questions that are few, what comes too early on a shorter
+/// way bends the curve before it is believed.
+#[test]
+fn sx09_phones_that_ask_seldom_and_walk_about_are_never_outside_the_bound_they_claim() {
+    let hours = (0..40).map(|seed| Walk::new(SELDOM, seed).walk_an_hour());
+    let (outside, bounds_ms) = hours.fold((0, Vec::new()), |(outside, mut all), (more, bounds)| {
+        all.extend(bounds);
+        (outside + more, all)
+    });
+    let (mut bounds_ms, looks) = (bounds_ms.clone(), bounds_ms.len());
+    let bound_ms = quantile(&mut bounds_ms, 0.5);
+    println!("{outside} of {looks} looks outside; the middle bound is {bound_ms} ms");
+    assert!(outside == 0, "{outside} of {looks}");
+    assert!(bound_ms < 4.0, "a bound that says nothing: {bound_ms} ms");
+}
+
 impl Walk {
     fn new(place: Place, seed: u128) -> Self {
         let mut chance = Chance::new(seed + 1);
@@ -167,6 +187,46 @@ impl Walk {
             self.skew_ppm += 0.03 * (self.chance.share() - 0.5);
             self.lead += self.skew_ppm * pace;
         }
+    }
+
+    /// A burst, then a pair of questions every twenty seconds, and another access point every few minutes: how many of
+    /// its looks, one a second, were outside their bound, and all bounds, milliseconds.
+    fn walk_an_hour(&mut self) -> (usize, Vec<f64>) {
+        let (mut clock, mut at, mut roams_at) = (Clock::default(), 0.0, 0.0);
+        let (mut outside, mut bounds_ms) = (0, Vec::new());
+        for k in 0.. {
+            if at > roams_at {
+                roams_at += 240.0 + 120.0 * self.chance.share();
+                self.roam(2_000.0);
+            }
+            if let Some(exchange) = self.ask(at) {
+                clock.handle(exchange);
+            }
+            let pace = if k < 10 {
+                0.125
+            } else if k % 2 == 0 {
+                0.04
+            } else {
+                (at / 10.0).clamp(0.5, 20.0) * (1.0 + 0.2 * self.chance.share())
+            };
+            // What is on its way is heard before anything else is asked.
+            let heard = (self.heard_last / 1e6 - at).max(0.0);
+            let ends = at + pace.max(heard + 0.01);
+            for look in (at.ceil() as i64)..(ends.ceil() as i64) {
+                let (now, gone) = (MonoTime::from_ns(look * 1_000_000_000), look as f64 - at);
+                let Some(reading) = clock.reading(now).filter(|_| gone > heard) else { continue };
+                let error_us = self.error(reading.net.ns() - now.ns()) - self.skew_ppm * gone;
+                outside += usize::from(error_us.abs() / 1e3 > reading.bound.millis_f64());
+                bounds_ms.push(reading.bound.millis_f64());
+            }
+            self.lead += self.skew_ppm * (ends - at);
+            self.skew_ppm += 0.03 * (ends - at).sqrt() * (self.chance.share() - 0.5);
+            at = ends;
+            if at > 3_600.0 {
+                break;
+            }
+        }
+        (outside, bounds_ms)
     }
 
     /// Another way, as long as before or longer.

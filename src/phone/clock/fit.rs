@@ -22,6 +22,8 @@ pub(super) const BENDS: usize = 5;
 /// Lead, skew, bends, floor.
 pub(super) const SIZE: usize = 3 + BENDS;
 pub(super) const FLOOR: usize = SIZE - 1;
+/// Phones' crystals against a box's, ppm: one sigma.
+pub(super) const SKEW_USUAL: f64 = 25.0;
 /// How a crystal's skew wanders, ppm per square root of a second.
 const WANDER: f64 = 0.08;
 
@@ -96,11 +98,6 @@ impl Fit {
 
     pub(super) fn floor(&self) -> f64 {
         self.p[FLOOR]
-    }
-
-    /// As long as the shortest round trip can be.
-    pub(super) fn highest_floor(&self) -> f64 {
-        (self.floor() + 3.0 * self.floor_var.sqrt()).max(0.0)
     }
 
     /// How unsure the lead is at this time.

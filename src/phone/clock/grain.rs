@@ -62,6 +62,11 @@ impl Sieve {
             .then_some(Grain { step_us: f64::from(step_us), kind: Kind::Fuzz })
     }
 
+    /// How far below the truth a reading may stand, going there and coming back, however it rounds.
+    pub(super) fn edges(&self) -> (f64, f64) {
+        self.rival().unwrap_or(self.grain()).edges()
+    }
+
     /// What the offset may be wrong by while nobody knows how the clock rounds: half a step lies between the two
     /// ways to read it, so this is one sigma.
     pub(super) fn doubt_us(&self) -> f64 {

@@ -58,11 +58,6 @@ impl Path {
         self.lean
     }
 
-    /// How wrong that may be at worst: all of the way in one direction.
-    pub(super) fn worst(&self, floor: f64) -> f64 {
-        floor / 2.0 + self.lean.abs()
-    }
-
     /// How unsure that is. Never less than on a first way: ways of one phone are askew alike, and not every change
     /// is noticed, so no number of roams averages it away.
     pub(super) fn lean_var(&self, floor: f64) -> f64 {

@@ -427,3 +427,34 @@ fn a_phone_that_slept_right_after_a_strange_answer_finds_back_at_once() {
         assert!(far.error_ms(&clock, at).abs() < 3.0, "{k}: {}", far.error_ms(&clock, at));
     }
 }
+
+#[test]
+fn sx09_a_phone_that_wakes_into_a_queue_knows_the_time_at_the_first_answer_that_did_not_wait() {
+    for seed in 0..20 {
+        let (mut far, mut clock) = (sim_box(seed), Clock::default());
+        far.queue = 0.001;
+        let at = talk(&mut far, &mut clock, 0.012_34, 200, 0.100_3);
+        // It slept for minutes, its clock stood still, and the first answers come all at once.
+        far.ahead += Span::from_secs(465);
+        for (k, late) in [0.076, 0.056, 0.029, 0.238, 0.127].into_iter().enumerate() {
+            far.floor_down = 0.002 + late;
+            talk(&mut far, &mut clock, at + 0.1 * k as f64, 1, 0.1);
+            assert_within(&far, &clock, at + 0.1 * k as f64 + 0.3, seed);
+        }
+        (far.floor_down, far.queue) = (0.002, 0.000_2);
+        let at = talk(&mut far, &mut clock, at + 1.0, 1, 0.05);
+        let error = far.error_ms(&clock, at).abs();
+        assert!(error < 3.0, "seed {seed}: {error} ms");
+        for k in 0..50 {
+            let at = talk(&mut far, &mut clock, at + f64::from(k), 1, 0.05);
+            assert_within(&far, &clock, at, seed);
+        }
+    }
+}
+
+fn assert_within(far: &SimBox, clock: &Clock, at: f64, seed: u128) {
+    let now = MonoTime::from_ns((at * 1e9) as i64);
+    let bound = clock.reading(now).expect("asked").bound.millis_f64();
+    let error = far.error_ms(clock, at).abs();
+    assert!(error <= bound, "seed {seed} at {at} s: error {error} ms, bound {bound} ms");
+}

@@ -2,12 +2,12 @@
 //!
 //! In: the time, answers. Out: acts that ask, exchanges for the clock. Never: a stamp of our own; the page makes them.
 
-use units::{MonoTime, Span};
+use units::MonoTime;
 use wire::solusync::{self, ClockSyncResponse};
 use wire::time::{Answer, Channel, Question, T1_AT};
 
 use super::Core;
-use crate::clock::{Clock, Exchange};
+use crate::clock::{Exchange, Heard};
 use crate::scale::{NetTime, from_secs, net};
 use crate::told::Act;
 
@@ -76,25 +76,16 @@ impl Core {
         if !is_ours || self.asked_by != Some(exchange.channel) {
             return;
         }
-        if contradicts(&self.clock, &exchange) {
-            self.pace.handle_doubt(exchange.t4);
-        }
         self.live.handle_rtt(exchange.rtt());
         self.rtts.push_back(exchange.rtt());
         if self.rtts.len() > RTTS_MAX {
             self.rtts.pop_front();
         }
-        self.clock.handle(exchange);
+        // Was it a mistake, a shorter way, or a moved clock? The next answers say, and the curve may not wait for them.
+        if self.clock.handle(exchange) == Heard::Early {
+            self.pace.handle_doubt(exchange.t4);
+        }
     }
-}
-
-/// Whether an answer and the estimate cannot both be right: one answer is wrong by half its round trip at most.
-fn contradicts(clock: &Clock, exchange: &Exchange) -> bool {
-    clock.reading(exchange.t4).is_some_and(|reading| {
-        let ahead = Span::from_ns(reading.net.ns().saturating_sub(exchange.t4.ns()));
-        let half = Span::from_ns(exchange.rtt().ns() / 2);
-        (exchange.offset() - ahead).abs() > half + reading.bound
-    })
 }
 
 fn hex(octets: &[u8]) -> String {
