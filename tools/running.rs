@@ -66,35 +66,87 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A planned exit is over within 5 s; twice that is a fault.
 const EXIT: Duration = Duration::from_secs(10);
 
-/// A running box. Dropping it is its planned exit.
-pub struct Running {
+/// Where a box runs: a temporary folder and ports of its own.
+pub struct Place {
     program: PathBuf,
-    place: TempDir,
-    child: Child,
+    show: PathBuf,
+    folder: TempDir,
     http: SocketAddr,
     https: SocketAddr,
 }
 
-impl Running {
-    /// Starts `downbeat run` with everything that would touch the machine simulated, and waits until it answers. `more`
-    /// goes into its box file.
-    pub async fn start(program: &Path, show: &Path, more: &str) -> Result<Self, BoxError> {
+impl Place {
+    /// Of a box that is to run this show. `more` goes into its box file.
+    pub fn new(program: &Path, show: &Path, more: &str) -> Result<Self, BoxError> {
         if !program.is_file() {
             return Err(BoxError::NotBuilt(program.to_owned()));
         }
-        let place = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
-        let log = fs::File::create(place.path().join("log")).map_err(BoxError::machine("log"))?;
-        let errors = log.try_clone().map_err(BoxError::machine("log"))?;
-        let ([http, https], boxfile) = write_box_file(place.path(), more)?;
-        let mut command = Command::new(program);
-        command.arg("run").arg(show).arg("--simulate").arg("--box").arg(boxfile);
-        command.arg("--state").arg(place.path().join("state"));
-        command.arg("--socket").arg(place.path().join("socket"));
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let child = command.spawn().map_err(BoxError::machine("the program"))?;
-        let mut running = Self { program: program.to_owned(), place, child, http, https };
+        let folder = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
+        let [http, https] = write_box_file(&folder.path().join("box.toml"), more)?;
+        Ok(Self { program: program.to_owned(), show: show.to_owned(), folder, http, https })
+    }
+
+    /// Has it find this in its state folder.
+    pub fn keep(&self, name: &str, text: &str) -> Result<(), BoxError> {
+        fs::create_dir_all(self.state())
+            .and_then(|()| fs::write(self.state().join(name), text))
+            .map_err(BoxError::machine(name))
+    }
+
+    /// Starts `downbeat run` with everything that would touch the machine simulated, and waits until it answers.
+    pub async fn run(self) -> Result<Running, BoxError> {
+        let child = self.spawn()?;
+        let mut running = Running { place: self, child };
         running.wait_until_it_answers().await?;
         Ok(running)
+    }
+
+    fn spawn(&self) -> Result<Child, BoxError> {
+        let log = fs::File::create(self.log()).map_err(BoxError::machine("log"))?;
+        let errors = log.try_clone().map_err(BoxError::machine("log"))?;
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg(&self.show).arg("--simulate");
+        command.arg("--box").arg(self.folder.path().join("box.toml"));
+        command.arg("--state").arg(self.state()).arg("--socket").arg(self.socket());
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.spawn().map_err(BoxError::machine("the program"))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+}
+
+/// A running box. Dropping it is its planned exit.
+pub struct Running {
+    place: Place,
+    child: Child,
+}
+
+impl Running {
+    /// In a place of its own; `more` goes into its box file.
+    pub async fn start(program: &Path, show: &Path, more: &str) -> Result<Self, BoxError> {
+        Place::new(program, show, more)?.run().await
+    }
+
+    /// Takes its power away: it says nothing any more.
+    pub fn kill(&mut self) -> Result<(), BoxError> {
+        self.child.kill().map_err(BoxError::machine("kill"))
+    }
+
+    /// After [`Self::kill`], in the same place.
+    pub async fn begin_again(&mut self) -> Result<(), BoxError> {
+        self.child.wait().map_err(BoxError::machine("wait"))?;
+        self.child = self.place.spawn()?;
+        self.wait_until_it_answers().await
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<(), BoxError> {
@@ -112,13 +164,13 @@ impl Running {
     }
 
     fn silent(&self, how: &'static str) -> BoxError {
-        let log = fs::read_to_string(self.place.path().join("log")).unwrap_or_default();
+        let log = fs::read_to_string(self.place.log()).unwrap_or_default();
         BoxError::Silent { how, log }
     }
 
     /// The command-line program, ready to give this box an order.
     pub fn command(&self, order: &str) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(&self.program);
+        let mut command = tokio::process::Command::new(&self.place.program);
         command.arg(order).arg("--socket").arg(self.socket());
         command.stdout(Stdio::null());
         command
@@ -146,23 +198,25 @@ impl Running {
 
     /// Where phones find it.
     pub fn http(&self) -> SocketAddr {
-        self.http
+        self.place.http
     }
 
     /// Where they find it over TLS and QUIC.
     pub fn https(&self) -> SocketAddr {
-        self.https
+        self.place.https
     }
 
     /// Its control socket.
     pub fn socket(&self) -> PathBuf {
-        self.place.path().join("socket")
+        self.place.socket()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        }
         let deadline = Instant::now() + EXIT;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
@@ -212,7 +266,7 @@ async fn ask(
 }
 
 /// A box file that moves the ports, so that a box that runs already is not disturbed.
-fn write_box_file(place: &Path, more: &str) -> Result<([SocketAddr; 2], PathBuf), BoxError> {
+fn write_box_file(path: &Path, more: &str) -> Result<[SocketAddr; 2], BoxError> {
     // Both are held until both are found, so that they differ; and free on every address, as a box takes them: clients
     // of an earlier one may still have a port on one of them.
     let listen = || {
@@ -226,12 +280,11 @@ fn write_box_file(place: &Path, more: &str) -> Result<([SocketAddr; 2], PathBuf)
         Ok::<_, BoxError>(SocketAddr::from(([127, 0, 0, 1], port)))
     };
     let [http, https] = [address(&listeners[0])?, address(&listeners[1])?];
-    let path = place.join("box.toml");
     let text = format!(
-        "[ports]\nhttp = {}\nhttps = {}\nosc = 0\ncluster = 0\nclock = 0\npeers = 0\n{more}",
+        "{more}[ports]\nhttp = {}\nhttps = {}\nosc = 0\ncluster = 0\nclock = 0\npeers = 0\n",
         http.port(),
         https.port()
     );
-    fs::write(&path, text).map_err(BoxError::machine("box.toml"))?;
-    Ok(([http, https], path))
+    fs::write(path, text).map_err(BoxError::machine("box.toml"))?;
+    Ok([http, https])
 }

@@ -132,8 +132,8 @@ impl Row {
     }
 }
 
-/// The smallest time that so much of them do not exceed.
-fn quantile(sorted: &[Duration], part: f64) -> Duration {
+/// The smallest that so much of them do not exceed.
+pub(super) fn quantile<T: Copy + Default>(sorted: &[T], part: f64) -> T {
     let rank = (part * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
@@ -207,10 +207,10 @@ impl Desk {
 }
 
 /// Moments within ten frames, by a generator of the splitmix family: any seed will do, zero too.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn moment(&mut self) -> Duration {
+    pub(super) fn moment(&mut self) -> Duration {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(quantile(&times, 0.5), Duration::from_millis(100));
         assert_eq!(quantile(&times, 0.99), Duration::from_millis(198));
         assert_eq!(quantile(&times, 1.0), Duration::from_millis(200));
-        assert_eq!(quantile(&[], 0.5), Duration::ZERO);
+        assert_eq!(quantile::<Duration>(&[], 0.5), Duration::ZERO);
     }
 
     #[test]

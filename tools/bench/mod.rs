@@ -24,6 +24,7 @@ mod pages;
 mod peers;
 #[cfg(feature = "rooms")]
 mod rooms;
+mod takeover;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -57,6 +58,8 @@ pub enum Bench {
     Rooms(rooms::Args),
     /// What an order to thousands of phones costs and when the last has it, beside other servers
     Fanout(fanout::Args),
+    /// From the death of the box that drives to the light and the answer of the other one
+    Takeover(takeover::Args),
     /// The box clock through simulated nights
     BoxClock(box_clock::Args),
 }
@@ -80,6 +83,7 @@ pub fn run(which: &Bench) -> ExitCode {
         #[cfg(feature = "rooms")]
         Bench::Rooms(args) => rooms::run(args),
         Bench::Fanout(args) => fanout::run(args),
+        Bench::Takeover(args) => takeover::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }
 }
