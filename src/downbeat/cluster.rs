@@ -80,8 +80,8 @@ impl Stands {
                 self.outputs.take_turn(Turn::StandsBy, None);
                 // The engine says so, too; where it hangs, another box plays this already.
                 self.outputs.play_sound(sound::Playback::new().plan());
-                self.say("this box stands by: another one drives".to_owned());
             }
+            News::Follows(master) => self.say(format!("{master} drives, this box stands by")),
             News::Standing(standing) => {
                 let boxes: BTreeSet<_> =
                     standing.cluster_info.boxes.iter().map(|it| it.node_id).collect();

@@ -114,7 +114,8 @@ fn sx13_a_box_is_killed_mid_fade_and_the_other_goes_on_at_a_higher_priority() {
     from(&ear, "right", |it| it.values[1] == 0);
 
     left.begin_again();
-    wait_until("the left box stands by, and knows the show", || {
+    left.wait_for_line("right drives, this box stands by");
+    wait_until("the left box knows the show", || {
         let it = cluster(&left);
         it["master"] == "right" && it["knows_the_show"] == true && it["term"] == 2
     });

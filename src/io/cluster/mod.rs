@@ -87,6 +87,8 @@ pub enum News {
     },
     /// It stands by from now on.
     StandsBy,
+    /// A box of that name drives, and this one follows it.
+    Follows(String),
     /// Which boxes there are, and which drives.
     Standing(Standing),
     /// Something that a person has to see to.
@@ -418,6 +420,7 @@ impl Member {
         let whom = Whom { at: SocketAddr::new(*ip, peer.beacon.port), term: peer.beacon.term };
         if held(&self.ends.whom).replace(whom) != Some(whom) {
             self.setup.engine.stand_by(peer.name.clone());
+            (self.setup.tell)(News::Follows(peer.name.clone()));
             self.follower.unpark();
         }
     }
