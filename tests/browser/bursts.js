@@ -8,7 +8,8 @@ import { freePorts, heard, inStep, startBox, startBrowser, until, wav } from "./
 
 /** A burst of a tone every quarter of a second, short enough to be one click to the ear at the output. */
 const BURST = { everyS: 0.25, lengthS: 0.008, hz: 997, level: 0.9 };
-const BURSTS = 24;
+/** So many that one in twenty is more than a single piece that came too late. */
+const BURSTS = 50;
 /** What the whole is to stay within (issue and row speak of the loudspeaker, this is its last sample before). */
 const IN_STEP_MS = 5;
 

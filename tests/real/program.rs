@@ -238,7 +238,8 @@ fn every_document_has_its_documented_keys() {
         value.as_object().map(|it| it.keys().cloned().collect()).unwrap_or_default()
     };
     let status = the_box.ask_json(&["status"]);
-    assert_eq!(keys(&status), ["box", "clock", "light", "phones", "show", "sound"]);
+    assert_eq!(keys(&status), ["box", "clock", "cluster", "light", "phones", "show", "sound"]);
+    assert_eq!(status["cluster"], Value::Null, "this box is alone");
     let box_ = &status["box"];
     assert_eq!(keys(box_), ["name", "node_id", "secure_urls", "simulated", "urls", "version"]);
     let list = &status["show"]["lists"][0];
