@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use units::{MonoTime, Span};
 use uuid::Uuid;
 use wire::cluster::{Beacon, Election, Letter, Word};
-use wire::solusync::{MasterElection, uuid_v4};
+use wire::solusync::{self, BoxAt, ClusterInfo, MasterElection, NodeType, uuid_v4};
 
 /// Between two signs of life.
 pub const BEAT: Span = Span::from_millis(50);
@@ -180,6 +180,36 @@ impl Lease {
     /// All other boxes that were heard in the last ten seconds.
     pub fn peers(&self) -> &BTreeMap<Uuid, Peer> {
         &self.peers
+    }
+
+    /// Whether this box would go on with the show: it drives, or was told it in the master's term and has taken as many steps.
+    pub fn knows_the_show(&self, now: MonoTime, told_in: u64, steps: u64) -> bool {
+        let master = self.master(now).and_then(|it| self.peers.get(&it));
+        let knows = |it: &Peer| (it.beacon.term, it.beacon.steps) == (told_in, steps);
+        self.drives() || master.is_some_and(knows)
+    }
+
+    /// For phones: what this box is, and which there are, the one that drives first. Where nobody does just then, whoever drove
+    /// last is named (SX-08).
+    pub fn standing(&self, now: MonoTime) -> solusync::Standing {
+        let at = |node_id: Uuid, name: &str, beacon: &Beacon| BoxAt {
+            node_id,
+            name: name.to_owned(),
+            url: beacon.url.clone(),
+            secure_url: beacon.secure_url.clone(),
+        };
+        let own_name = self.voters.get(self.place).map_or("", String::as_str);
+        let others = self.peers.iter().map(|(node, it)| at(*node, &it.name, &it.beacon));
+        let mut boxes: Vec<_> =
+            std::iter::once(at(self.node, own_name, &self.own)).chain(others).collect();
+        let master_id = self.master(now).or(self.master).unwrap_or(self.node);
+        boxes.sort_by_key(|it| (it.node_id != master_id, it.node_id));
+        let replica_ids = boxes.iter().map(|it| it.node_id).filter(|it| *it != master_id).collect();
+        let node_type = if self.drives() { NodeType::Master } else { NodeType::Replica };
+        solusync::Standing {
+            node_type,
+            cluster_info: ClusterInfo { master_id, replica_ids, boxes },
+        }
     }
 
     /// The next thing to do; drain to none before telling more.

@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Peer};
+use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup};
 use engine::show::Show;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use units::{MonoTime, Span, WireTime};
 use uuid::Uuid;
 use wire::cluster::{Beacon, Letter, Sender, Word};
-use wire::solusync::{BoxAt, ClusterInfo, Header, NodeType, Standing};
+use wire::solusync::{Header, Standing};
 
 pub use feed::{Feed, Pulse};
 pub use key::Key;
@@ -381,10 +381,7 @@ impl Member {
     }
 
     fn knows_the_show(&self, now: MonoTime, pulse: Pulse) -> bool {
-        let master = self.lease.master(now).and_then(|it| self.lease.peers().get(&it));
-        let told_in = self.ends.told_in.load(Relaxed);
-        let knows = |it: &Peer| (it.beacon.term, it.beacon.steps) == (told_in, pulse.steps);
-        self.lease.drives() || master.is_some_and(knows)
+        self.lease.knows_the_show(now, self.ends.told_in.load(Relaxed), pulse.steps)
     }
 
     fn act(&mut self, now: MonoTime) {
@@ -453,37 +450,13 @@ impl Member {
     }
 
     fn publish(&mut self, now: MonoTime) {
-        let standing = self.standing_now(now);
+        let standing = self.lease.standing(now);
         if self.standing.as_ref() != Some(&standing) {
             self.standing = Some(standing.clone());
             (self.setup.tell)(News::Standing(standing));
         }
         let glance = self.glance(now);
         *held(&self.watch.0) = glance;
-    }
-
-    /// For phones. Where nobody drives just then, whoever drove last is named.
-    fn standing_now(&self, now: MonoTime) -> Standing {
-        let own = BoxAt {
-            node_id: self.setup.node,
-            name: self.setup.name.clone(),
-            url: self.setup.urls.0.clone(),
-            secure_url: self.setup.urls.1.clone(),
-        };
-        let others = self.lease.peers().iter().map(|(node, peer)| BoxAt {
-            node_id: *node,
-            name: peer.name.clone(),
-            url: peer.beacon.url.clone(),
-            secure_url: peer.beacon.secure_url.clone(),
-        });
-        let mut boxes: Vec<_> = std::iter::once(own).chain(others).collect();
-        let known = self.lease.master(now);
-        let before = self.standing.as_ref().map(|it| it.cluster_info.master_id);
-        let master_id = known.or(before).unwrap_or(self.setup.node);
-        boxes.sort_by_key(|it| (it.node_id != master_id, it.node_id));
-        let replica_ids = boxes.iter().map(|it| it.node_id).filter(|it| *it != master_id).collect();
-        let node_type = if self.lease.drives() { NodeType::Master } else { NodeType::Replica };
-        Standing { node_type, cluster_info: ClusterInfo { master_id, replica_ids, boxes } }
     }
 
     fn glance(&self, now: MonoTime) -> ClusterGlance {
