@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use units::{MonoTime, Span};
 use uuid::Uuid;
 use wire::sealed::ShowKey;
@@ -57,34 +58,33 @@ pub enum Untrusted {
 /// What a key says of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signature {
-    /// It is by that key.
-    Right,
+    /// It is by that key, which is that box's.
+    Right(Uuid),
     /// It is not.
     Wrong,
     /// There is no key of that id.
     NoSuchKey,
 }
 
-/// What `token` claims at `now` (UNIX seconds), if it holds for `node`. `signature` is asked with a key's id, the octets
-/// that were signed, and the signature.
+/// What `token` claims at `now` (UNIX seconds), if it holds. `signature` is asked with a key's id, the octets that were
+/// signed, and the signature. A token is for the box whose key it is, and for those that it shares its keys with.
 ///
 /// # Errors
 /// [`Untrusted`]. What a token claims is looked at only if its signature is right, so that a forger learns nothing.
 pub fn judge(
     now: i64,
-    node: Uuid,
     token: &str,
     signature: impl FnOnce(&str, &[u8], &[u8]) -> Signature,
 ) -> Result<Claims, Untrusted> {
     let shown = parse(token)?;
     match signature(&shown.key_id, shown.signed, &shown.signature) {
-        Signature::Right => holds(now, node, &shown.claims).map(|()| shown.claims),
+        Signature::Right(node) => holds(now, node, &shown.claims).map(|()| shown.claims),
         Signature::Wrong => Err(Untrusted::Signature),
         Signature::NoSuchKey => Err(Untrusted::UnknownKey),
     }
 }
 
-/// Whether claims that are ours hold at `now` for `node`.
+/// Whether claims that `node` has signed hold at `now`.
 fn holds(now: i64, node: Uuid, claims: &Claims) -> Result<(), Untrusted> {
     let life = claims.exp.saturating_sub(claims.iat.min(claims.nbf));
     match claims {
@@ -150,11 +150,12 @@ pub fn life(text: &str) -> Result<Span, String> {
 }
 
 /// When a key was made and when another took its place, UNIX seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyLife {
     /// It signs from then on.
     pub made: i64,
     /// It signs no more from then on; none signs still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<i64>,
 }
 
@@ -174,11 +175,17 @@ pub enum KeyCare {
 /// What becomes of a key at `now`. A box that learnt the date late has a key of 1970, which is replaced.
 pub fn care(now: i64, key: KeyLife) -> KeyCare {
     match key.replaced {
-        Some(replaced) if now >= replaced + LIFE_MAX.ns() / 1_000_000_000 => KeyCare::Forget,
+        Some(replaced) if now >= replaced.saturating_add(LIFE_MAX.ns() / 1_000_000_000) => KeyCare::Forget,
         Some(_) => KeyCare::Verify,
-        None if now - key.made >= KEY_AGE => KeyCare::Replace,
+        None if now.saturating_sub(key.made) >= KEY_AGE => KeyCare::Replace,
         None => KeyCare::Sign,
     }
+}
+
+/// Whether a token of another box's key can hold at `now`: that box replaces it in time, though nobody may have told.
+pub fn may_verify(now: i64, others: KeyLife) -> bool {
+    let replaced = others.replaced.unwrap_or(others.made.saturating_add(KEY_AGE));
+    care(now, KeyLife { replaced: Some(replaced), ..others }) == KeyCare::Verify
 }
 
 /// Tokens that did not hold, by whom: who shows too many is not looked at for a while. A token that has held is looked at
@@ -273,8 +280,8 @@ mod tests {
     }
 
     fn judged(now: i64, node: Uuid, claims: &Claims) -> Result<Claims, Untrusted> {
-        judge(now, node, &token(claims), |key, _, signature| match (key, signature) {
-            ("k", b"right") => Signature::Right,
+        judge(now, &token(claims), |key, _, signature| match (key, signature) {
+            ("k", b"right") => Signature::Right(node),
             ("k", _) => Signature::Wrong,
             _ => Signature::NoSuchKey,
         })
@@ -311,10 +318,10 @@ mod tests {
     fn sx16_nothing_is_said_of_claims_before_the_signature_is_right() {
         let expired = Claims { exp: 0, ..made(LIFE) };
         let text = to_sign("k", &expired);
-        let verdict = |signature| judge(NOW, NODE, &signed(&text, b"x"), |_, _, _| signature);
+        let verdict = |signature| judge(NOW, &signed(&text, b"x"), |_, _, _| signature);
         assert_eq!(verdict(Signature::Wrong), Err(Untrusted::Signature));
         assert_eq!(verdict(Signature::NoSuchKey), Err(Untrusted::UnknownKey));
-        assert_eq!(verdict(Signature::Right), Err(Untrusted::Expired));
+        assert_eq!(verdict(Signature::Right(NODE)), Err(Untrusted::Expired));
     }
 
     #[test]
@@ -337,6 +344,10 @@ mod tests {
         let last = claims(NOW + 9, NODE, &wanted(LIFE_MAX)).expect("the longest");
         assert_eq!(care(last.exp - 1, old), KeyCare::Verify);
         assert_eq!(care(last.exp + 1, old), KeyCare::Forget);
+        assert!(may_verify(last.exp - 1, old) && !may_verify(last.exp + 1, old));
+        let season = NOW + KEY_AGE;
+        assert!(may_verify(season, fresh), "its last token is not old");
+        assert!(!may_verify(season + LIFE_MAX.ns() / 1_000_000_000, fresh), "nobody told that it was replaced");
     }
 
     #[test]

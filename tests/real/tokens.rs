@@ -43,8 +43,8 @@ fn sx16_tokens_that_openssl_signed_hold_and_forged_ones_do_not_each_for_its_reas
     let mut met: BTreeMap<&str, usize> = BTreeMap::new();
     for vector in &vectors {
         let token = vector["text"].as_str().expect("a text");
-        let judged = judge(1_790_000_000, node, token, |id, signed, signature| match id {
-            "0123456789abcdef" if verify(key, signed, signature) => Signature::Right,
+        let judged = judge(1_790_000_000, token, |id, signed, signature| match id {
+            "0123456789abcdef" if verify(key, signed, signature) => Signature::Right(node),
             "0123456789abcdef" => Signature::Wrong,
             _ => Signature::NoSuchKey,
         });

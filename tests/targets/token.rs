@@ -15,7 +15,7 @@ const NOW: i64 = 1_790_000_000;
 
 fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let judged = judge(NOW, NODE, &text, |_, _, _| Signature::Right);
+    let judged = judge(NOW, &text, |_, _, _| Signature::Right(NODE));
     let Ok(shown) = parse(&text) else { return assert!(judged.is_err(), "it is no token") };
     let again = signed(&to_sign(&shown.key_id, &shown.claims), &shown.signature);
     if let Ok(twice) = parse(&again) {
@@ -26,6 +26,6 @@ fn run(bytes: &[u8]) {
         assert!(claims.aud == NODE && claims.exp > NOW && claims.nbf <= NOW + 30, "{claims:?}");
     }
     for signature in [Signature::Wrong, Signature::NoSuchKey] {
-        assert!(judge(NOW, NODE, &text, |_, _, _| signature).is_err(), "nobody has signed it");
+        assert!(judge(NOW, &text, |_, _, _| signature).is_err(), "nobody has signed it");
     }
 }
