@@ -1,7 +1,8 @@
 //! Seals live sound with the show's key, and opens it where phones are native (SX-20, `wire::sealed`).
 //!
-//! In: the state folder, a show's title, pieces. Out: its key for tokens, sealed pieces. Never here: who gets a token, which
-//! piece is let be heard (`phone::Guard`), a key in a log.
+//! In: the state folder, a show's title, pieces, the secret of another box of the cluster. Out: its key for tokens, sealed
+//! pieces. Never here: who gets a token, which piece is let be heard (`phone::Guard`), which of two secrets a cluster has
+//! (`engine::cluster::trust`), a key in a log.
 //!
 //! The box has one secret, made when a show first asks for it, and every show a key that is drawn from it by its title: who
 //! may hear one show cannot hear the next. It stays until [`Seals::renew`], since another key silences every phone that came
@@ -10,18 +11,20 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use engine::cluster::trust::{Root, Secret};
 use sha2::{Digest, Sha256};
 use wire::sealed::{self, INFO, KeyName, Sealed, ShowKey, Start};
 use wire::solusync::{Header, MediaData};
 
 use crate::chance;
 use crate::disk::write_whole;
+use crate::http::unix_now;
 
 /// Within the state folder.
 const FILE: &str = "seal-secret";
@@ -34,7 +37,7 @@ const SHOW: &[u8] = b"downbeat show 1 ";
 pub struct Seals {
     path: PathBuf,
     show: String,
-    key: RwLock<Arc<Key>>,
+    drawn: RwLock<(Root, Arc<Key>)>,
 }
 
 struct Key {
@@ -70,19 +73,20 @@ impl Seals {
     /// The disk does not take a new one.
     pub fn open(state: &Path, show: &str) -> io::Result<(Self, Option<String>)> {
         let path = state.join(FILE);
-        let (secret, said) = match read(&path) {
-            Ok(Some(secret)) => (secret, None),
-            Ok(None) => (make(&path)?, None),
+        let (root, said) = match read(&path) {
+            Ok(Some(root)) => (root, None),
+            Ok(None) => (make(&path, 0)?, None),
             Err(why) => {
                 let said = format!(
                     "could not use the secret of sealed sound in {}: {why}: phones with tokens made before hear none",
                     path.display()
                 );
-                (make(&path)?, Some(said))
+                (make(&path, 0)?, Some(said))
             }
         };
-        let key = RwLock::new(Arc::new(Key::of(&secret, show)));
-        Ok((Self { path, show: show.to_owned(), key }, said))
+        let key = secret_of(&root).map(|it| Arc::new(Key::of(&it, show)));
+        let drawn = RwLock::new((root, key.expect("it was read, or made")));
+        Ok((Self { path, show: show.to_owned(), drawn }, said))
     }
 
     /// For tokens.
@@ -90,18 +94,46 @@ impl Seals {
         self.now().key.clone()
     }
 
+    /// What the keys of all shows are drawn from, for the other boxes of a cluster.
+    pub fn root(&self) -> Root {
+        self.drawn().0.clone()
+    }
+
     /// Another key from the next piece on: phones with tokens made before hear none.
     ///
     /// # Errors
     /// The disk does not take it; everything stays as it was.
     pub fn renew(&self) -> io::Result<()> {
-        let fresh = Key::of(&make(&self.path)?, &self.show);
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        let root = make(&self.path, self.root().renewals.saturating_add(1))?;
+        self.take(root);
         Ok(())
     }
 
+    /// What another box of the cluster has; whether it is taken from the next piece on.
+    ///
+    /// # Errors
+    /// The disk does not take it; everything stays as it was.
+    pub fn learn(&self, told: &Root) -> io::Result<bool> {
+        if !told.outranks(&self.root()) || secret_of(told).is_none() {
+            return Ok(false);
+        }
+        keep(&self.path, told)?;
+        self.take(told.clone());
+        Ok(true)
+    }
+
+    fn take(&self, root: Root) {
+        let key = secret_of(&root).map(|it| Arc::new(Key::of(&it, &self.show)));
+        let mut drawn = self.drawn.write().unwrap_or_else(PoisonError::into_inner);
+        *drawn = (root, key.unwrap_or_else(|| drawn.1.clone()));
+    }
+
     fn now(&self) -> Arc<Key> {
-        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.drawn().1.clone()
+    }
+
+    fn drawn(&self) -> RwLockReadGuard<'_, (Root, Arc<Key>)> {
+        self.drawn.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,22 +211,43 @@ impl KeyType for Octets {
     }
 }
 
-/// None where there is no file.
-fn read(path: &Path) -> Result<Option<[u8; 32]>, String> {
+/// None where there is no file. In it are the secret, how often it was made anew and when it was made; files of before have
+/// the secret alone.
+fn read(path: &Path) -> Result<Option<Root>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let secret = STANDARD.decode(text.trim()).ok().and_then(|it| it.try_into().ok());
-    secret.map(Some).ok_or_else(|| "it is none".to_owned())
+    let root = parsed(&text).filter(|it| secret_of(it).is_some());
+    root.map(Some).ok_or_else(|| "it is none".to_owned())
 }
 
-fn make(path: &Path) -> io::Result<[u8; 32]> {
+fn parsed(text: &str) -> Option<Root> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (secret, renewals, made) = match words[..] {
+        [secret] => (secret, 0, 0),
+        [secret, renewals, made] => (secret, renewals.parse().ok()?, made.parse().ok()?),
+        _ => return None,
+    };
+    Some(Root { renewals, made, secret: Secret(secret.to_owned()) })
+}
+
+fn secret_of(root: &Root) -> Option<[u8; 32]> {
+    STANDARD.decode(&root.secret.0).ok()?.try_into().ok()
+}
+
+fn make(path: &Path, renewals: u32) -> io::Result<Root> {
     let halves = [chance::bits(), chance::bits()].map(u128::to_ne_bytes);
-    let secret = *halves.as_flattened().first_chunk().expect("two halves of sixteen");
-    write_whole(path, format!("{}\n", STANDARD.encode(secret)).as_bytes(), MODE)?;
-    Ok(secret)
+    let secret = Secret(STANDARD.encode(halves.as_flattened()));
+    let root = Root { renewals, made: unix_now(), secret };
+    keep(path, &root)?;
+    Ok(root)
+}
+
+fn keep(path: &Path, root: &Root) -> io::Result<()> {
+    let Root { renewals, made, secret: Secret(secret) } = root;
+    write_whole(path, format!("{secret} {renewals} {made}\n").as_bytes(), MODE)
 }
 
 #[cfg(test)]
@@ -278,6 +331,38 @@ mod tests {
         assert!(opened(&seals.key(), &next).is_some());
         let kept = self::seals(state.path(), "Evening").key();
         assert!(kept == seals.key() && kept != old);
+    }
+
+    #[test]
+    fn sx03_sx20_boxes_of_a_cluster_have_one_secret_and_a_new_one_reaches_all() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let [one, other] = [0, 1].map(|at: usize| seals(folders[at].path(), "Evening"));
+        let meet = || {
+            other.learn(&one.root()).expect("kept");
+            one.learn(&other.root()).expect("kept");
+        };
+        meet();
+        assert!(one.key() == other.key());
+        let (old, mut sealer) = (other.key(), Sealer::begin(other.clone()));
+        sealed(&mut sealer, 1);
+        one.renew().expect("kept");
+        meet();
+        assert!(one.key() == other.key() && one.key() != old);
+        assert_eq!(opened(&old, &sealed(&mut sealer, 2)), None);
+        assert!(seals(folders[1].path(), "Evening").key() == one.key(), "it was kept");
+        let nonsense = Root { renewals: 9, made: 0, secret: Secret("me".into()) };
+        assert!(!other.learn(&nonsense).expect("not taken") && other.key() == one.key());
+    }
+
+    #[test]
+    fn sx20_a_secret_of_before_boxes_shared_it_is_read() {
+        let state = tempfile::tempdir().expect("a folder");
+        let key = seals(state.path(), "Evening").key();
+        let path = state.path().join(FILE);
+        let kept = fs::read_to_string(&path).expect("kept");
+        let (secret, _) = kept.split_once(' ').expect("words");
+        fs::write(&path, format!("{secret}\n")).expect("written");
+        assert!(key == seals(state.path(), "Evening").key());
     }
 
     #[test]

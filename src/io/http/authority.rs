@@ -1,6 +1,6 @@
-//! The box's own certificate authority: made once, kept, and what it vouches for.
+//! The box's own certificate authority, or its cluster's: made once, kept, and what it vouches for.
 //!
-//! In: the state folder. Out: certificates that it has signed, and its own, which a phone may install. Who installs an
+//! In: the state folder, the authority of another box. Out: certificates that it has signed, and its own, which a phone may install. Who installs an
 //! authority believes all that it ever signs, so this one can vouch for private addresses and local names alone
 //! (`engine::certificate::vouches`): whoever steals its key cannot pose as a bank.
 
@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use engine::certificate::{self, Validity, vouches};
+use engine::cluster::trust::{Root, Secret};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PublicKeyData,
@@ -24,8 +25,12 @@ use crate::disk::write_whole;
 /// Within the folder: its key and its certificate, PEM.
 const FILE: &str = "authority.pem";
 
+/// Before its key in the file stands when it was made, UNIX seconds; files of before do not say it.
+const MADE: &str = "made ";
+
 /// The box's own authority.
 pub(super) struct Authority {
+    root: Root,
     key: KeyPair,
     name: String,
     certificate: CertificateDer<'static>,
@@ -33,10 +38,10 @@ pub(super) struct Authority {
 
 impl Authority {
     /// The one in the folder, or a new one; with what there is to say about it.
-    pub(super) fn open(folder: &Path, said: &mut Vec<String>) -> Result<Self, TlsError> {
+    pub(super) fn open(folder: &Path, now: i64, said: &mut Vec<String>) -> Result<Self, TlsError> {
         let path = folder.join(FILE);
         let why = match fs::read_to_string(&path) {
-            Ok(pem) => match Self::read(&pem) {
+            Ok(text) => match Self::read(text) {
                 Some(this) => return Ok(this),
                 None => Some("it holds no authority".to_owned()),
             },
@@ -49,19 +54,40 @@ impl Authority {
                 "could not use the authority {path}: {why}: made a new one, which phones have to install anew"
             ));
         }
-        let pem = made()?;
-        write_whole(&path, pem.as_bytes(), 0o600)
-            .map_err(|source| TlsError::Disk { path, source })?;
-        Self::read(&pem).ok_or_else(|| TlsError::Using("the authority just made is none".into()))
+        let made = Self::read(format!("{MADE}{now}\n{}", made()?));
+        let this =
+            made.ok_or_else(|| TlsError::Using("the authority just made is none".to_owned()))?;
+        this.keep(folder)?;
+        Ok(this)
     }
 
-    fn read(pem: &str) -> Option<Self> {
-        let key = KeyPair::from_pem(pem).ok()?;
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    /// Another box's.
+    pub(super) fn of(told: &Root) -> Option<Self> {
+        Self::read(told.secret.0.clone()).filter(|it| it.root == *told)
+    }
+
+    /// In the folder, in the place of the one before.
+    pub(super) fn keep(&self, folder: &Path) -> Result<(), TlsError> {
+        let path = folder.join(FILE);
+        write_whole(&path, self.root.secret.0.as_bytes(), 0o600)
+            .map_err(|source| TlsError::Disk { path, source })
+    }
+
+    /// For the other boxes of a cluster.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    fn read(text: String) -> Option<Self> {
+        let key = KeyPair::from_pem(&text).ok()?;
+        let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
+        let made = text.lines().next()?.strip_prefix(MADE);
+        let made = made.map_or(Some(0), |it| it.parse().ok())?;
         let (_, read) = x509_parser::parse_x509_certificate(&certificate).ok()?;
         let belongs = read.public_key().raw == key.subject_public_key_info();
         let name = read.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-        belongs.then(|| Self { key, name, certificate: certificate.into_owned() })
+        let root = Root { renewals: 0, made, secret: Secret(text) };
+        belongs.then(|| Self { root, key, name, certificate: certificate.into_owned() })
     }
 
     /// A key and its certificate, PEM: ECDSA with P-256, as browsers want it where they go by the hash. Names that this
@@ -170,7 +196,7 @@ mod tests {
     #[test]
     fn whoever_steals_the_authority_s_key_cannot_pose_as_a_bank() {
         let folder = tempfile::tempdir().expect("a folder");
-        let authority = Authority::open(folder.path(), &mut Vec::new()).expect("made");
+        let authority = Authority::open(folder.path(), 1_790_000_000, &mut Vec::new()).expect("made");
         let validity = Validity::made(1_790_000_000);
         let sign = |names: &[&str]| {
             let names = names.iter().map(|it| (*it).to_owned()).collect();
@@ -193,12 +219,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let open = || {
             let mut said = Vec::new();
-            let authority = Authority::open(folder.path(), &mut said).expect("made");
+            let authority = Authority::open(folder.path(), 1_790_000_000, &mut said).expect("made");
             (authority.der().to_vec(), said.len())
         };
         let (first, _) = open();
         assert_eq!(open(), (first.clone(), 0));
-        fs::write(folder.path().join(FILE), "me").expect("scribbled");
+        let path = folder.path().join(FILE);
+        let text = fs::read_to_string(&path).expect("kept");
+        let (made, of_before) = text.split_once('\n').expect("lines");
+        assert_eq!(made, "made 1790000000");
+        fs::write(&path, of_before).expect("written");
+        assert_eq!(open(), (first.clone(), 0), "one that does not say when it was made");
+        fs::write(&path, "me").expect("scribbled");
         let (again, said) = open();
         assert!(again != first && said == 1);
     }

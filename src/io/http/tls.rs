@@ -1,6 +1,7 @@
 //! Certificates: the box's own, made, kept and renewed while the box runs; one from outside; and TLS with them.
 //!
-//! In: the state folder, the date. Out: what TLS and QUIC serve with, and the hashes by which a page knows it.
+//! In: the state folder, the date, another box's authority. Out: what TLS and QUIC serve with, and the hashes by which a page
+//! knows it.
 //! `engine::certificate` decides when one is made and which serves. A certificate from outside serves whoever asks for a
 //! name that is in it; everybody else, and QUIC, gets the box's own, which is believed by a page that was told its hash
 //! and by phones that have installed the box's authority.
@@ -12,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use engine::certificate::{Care, Unfit, Validity, care};
+use engine::cluster::trust::Root;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -84,7 +86,7 @@ pub struct CertificatesGlance {
 pub struct Certificates {
     folder: PathBuf,
     names: Vec<String>,
-    authority: Authority,
+    authority: RwLock<Arc<Authority>>,
     drawer: RwLock<Drawer>,
 }
 
@@ -152,7 +154,7 @@ impl Certificates {
         fs::create_dir_all(&folder)
             .map_err(|source| TlsError::Disk { path: folder.clone(), source })?;
         let mut said = Vec::new();
-        let authority = Authority::open(&folder, &mut said)?;
+        let authority = RwLock::new(Arc::new(Authority::open(&folder, now, &mut said)?));
         let this = Self { folder, names, authority, drawer: RwLock::default() };
         let drawer = Drawer {
             current: this.read(CURRENT, &mut said),
@@ -210,8 +212,37 @@ impl Certificates {
     }
 
     /// What phones install to believe the box's own certificates, DER.
-    pub fn authority(&self) -> &[u8] {
-        self.authority.der()
+    pub fn authority(&self) -> Vec<u8> {
+        self.vouches().der().to_vec()
+    }
+
+    /// The authority, for the other boxes of a cluster.
+    pub fn root(&self) -> Root {
+        self.vouches().root().clone()
+    }
+
+    /// The authority of another box of the cluster; whether it vouches for this box, too, from the next handshake on.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn learn(&self, told: &Root) -> Result<bool, TlsError> {
+        self.learn_at(told, unix_now())
+    }
+
+    fn learn_at(&self, told: &Root, now: i64) -> Result<bool, TlsError> {
+        let outranks = told.outranks(self.vouches().root());
+        let Some(authority) = Authority::of(told).filter(|_| outranks) else { return Ok(false) };
+        authority.keep(&self.folder)?;
+        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+        let made = self.make(CURRENT, now)?;
+        self.change(|drawer| (drawer.current, drawer.next) = (Some(made), None));
+        // Where it stays it is of the old authority, which is seen when it is read.
+        let _ = fs::remove_file(self.folder.join(NEXT));
+        Ok(true)
+    }
+
+    fn vouches(&self) -> Arc<Authority> {
+        self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Host names of the one from outside, as long as it holds: those by which anybody believes the box.
@@ -227,13 +258,13 @@ impl Certificates {
     pub fn glance(&self) -> CertificatesGlance {
         let drawer = self.drawer();
         let imported = drawer.imported.as_ref();
-        let authority = self.authority.der();
+        let vouches = self.vouches();
         CertificatesGlance {
             own: drawer.current.as_ref().map(Kept::glance),
             imported: imported.map(|it| glance(it.der(), it.names.clone(), it.validity)),
             imported_holds: imported.is_some_and(|it| it.validity.holds(unix_now())),
-            authority: glance(authority, Vec::new(), engine::certificate::AUTHORITY),
-            authority_name: self.authority.name().to_owned(),
+            authority: glance(vouches.der(), Vec::new(), engine::certificate::AUTHORITY),
+            authority_name: vouches.name().to_owned(),
         }
     }
 
@@ -329,7 +360,7 @@ impl Certificates {
 
     fn make(&self, file: &str, now: i64) -> Result<Kept, TlsError> {
         let path = self.folder.join(file);
-        let pem = self.authority.sign(&self.names, Validity::made(now))?;
+        let pem = self.vouches().sign(&self.names, Validity::made(now))?;
         write_whole(&path, pem.as_bytes(), KEY_MODE)
             .map_err(|source| TlsError::Disk { path, source })?;
         Kept::read(pem.as_bytes()).map_err(TlsError::Using)
@@ -339,7 +370,7 @@ impl Certificates {
     fn read(&self, file: &str, said: &mut Vec<String>) -> Option<Kept> {
         let path = self.folder.join(file);
         let read = match fs::read(&path) {
-            Ok(pem) => Kept::read(&pem).and_then(|kept| match kept.is_of(&self.authority) {
+            Ok(pem) => Kept::read(&pem).and_then(|kept| match kept.is_of(&self.vouches()) {
                 true => Ok(kept),
                 false => Err("the box's authority has not signed it".to_owned()),
             }),
@@ -399,7 +430,7 @@ fn glance(der: &[u8], names: Vec<String>, validity: Validity) -> CertificateGlan
     CertificateGlance { sha256, names, from_unix_s: from, until_unix_s: until }
 }
 
-pub(super) fn unix_now() -> i64 {
+pub(crate) fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }
@@ -441,6 +472,30 @@ mod tests {
     }
 
     #[test]
+    fn sx03_boxes_of_a_cluster_have_one_authority_and_whoever_takes_it_serves_by_it() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let (older, _) = open(folders[0].path(), TODAY);
+        let (younger, _) = open(folders[1].path(), TODAY + 1);
+        younger.look(TODAY + 8 * DAY).expect("the next one is made");
+        let of_before = younger.hashes();
+        assert_eq!(of_before.len(), 2);
+        let now = TODAY + 8 * DAY;
+        assert!(!older.learn_at(&younger.root(), now).expect("it stays"));
+        assert!(younger.learn_at(&older.root(), now).expect("made"));
+        assert!(!younger.learn_at(&older.root(), now).expect("known"));
+        assert_eq!(younger.authority(), older.authority());
+        let served = younger.hashes();
+        assert!(served.len() == 1 && !of_before.contains(&served[0]), "of the other authority");
+        let (again, said) = open(folders[1].path(), now);
+        assert_eq!((again.hashes().first(), said.len()), (served.first(), 0), "kept: {said:?}");
+        let root = older.root();
+        let nonsense = Root { made: 0, ..root.clone() };
+        assert!(!younger.learn_at(&nonsense, now).expect("not what it says"));
+        let nonsense = Root { secret: engine::cluster::trust::Secret("me".into()), made: 0, ..root };
+        assert!(!younger.learn_at(&nonsense, now).expect("no authority"));
+    }
+
+    #[test]
     fn one_that_was_scribbled_over_or_has_ended_is_made_anew_and_that_is_said() {
         let state = tempfile::tempdir().expect("a folder");
         let first = open(state.path(), TODAY).0.hashes();
@@ -469,7 +524,7 @@ mod tests {
     fn a_key_beside_another_one_s_certificate_is_not_used() {
         let state = tempfile::tempdir().expect("a folder");
         let (box_, _) = open(state.path(), TODAY);
-        let pem = || box_.authority.sign(&[], Validity::made(TODAY)).expect("made");
+        let pem = || box_.vouches().sign(&[], Validity::made(TODAY)).expect("made");
         let (one, other) = (pem(), pem());
         let certificate = |pem: &str| pem[pem.find("-----BEGIN CERT").expect("one")..].to_owned();
         let key = one.replace(&certificate(&one), "");

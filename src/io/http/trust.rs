@@ -271,7 +271,7 @@ pub(super) async fn authority(State(house): State<Arc<House>>) -> Response {
         (header::CONTENT_DISPOSITION, "attachment; filename=\"downbeat-authority.crt\""),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (head, certificates.authority().to_vec()).into_response()
+    (head, certificates.authority()).into_response()
 }
 
 /// `GET /trust`: what a browser warns of, why, and what to do, for people.
