@@ -11,7 +11,7 @@ use engine::show::Show;
 use engine::sound;
 use engine::told::Said;
 use io::clock::BoxClock;
-use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, fingerprint};
+use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, Vault, fingerprint};
 use io::conductor::EngineHandle;
 use io::http::{BoxFacts, Crowd};
 use io::journal::{Event, Journal};
@@ -36,6 +36,7 @@ pub fn join(
     (show, state): (&Show, &Path),
     facts: &BoxFacts,
     (engine, feed): (EngineHandle, Feed),
+    vault: Vault,
     stands: Stands,
 ) -> Result<Cluster, String> {
     let refused = |error: std::io::Error| format!("could not join the cluster: {error}");
@@ -61,6 +62,7 @@ pub fn join(
         show: fingerprint(show, facts.version),
         engine,
         feed,
+        vault,
         clock: stands.clock.clone(),
         tai_utc: TAI_UTC,
         tell: Box::new(move |news| stands.hear(news)),

@@ -17,7 +17,7 @@ use engine::phones::Limits;
 use engine::show::Show;
 use engine::told::{Effect, Input, Said};
 use io::clock::{BoxClock, ClockWriter};
-use io::cluster::{Cluster, Feed};
+use io::cluster::{Cluster, Feed, Vault};
 use io::conductor::{Conductor, EngineHandle};
 use io::http::{
     BoxFacts, Certificates, Crowd, Doors, House, PageFile, Peering, Postbox, Secure, Switchboard,
@@ -68,6 +68,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let port = network.local_addr().map_or(config.ports.http, |address| address.port());
     let (secure, mut warnings) = secure(&config, &state);
     let (tokens, said) = Tokens::open(&state, node).map_err(Refused::because)?;
+    let tokens = Arc::new(tokens);
     warnings.extend(said);
     let seals = seals(&show, &state)?.map(|(seals, said)| {
         warnings.extend(said);
@@ -180,7 +181,12 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
             journal: journal.clone(),
             clock: clock.clone(),
         };
-        cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), stands)
+        let vault = Vault {
+            tokens: tokens.clone(),
+            certificates: secure.as_ref().map(Secure::certificates),
+            seals: seals.clone(),
+        };
+        cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), vault, stands)
     });
     let cluster = cluster.and_then(|joined| {
         joined
@@ -211,7 +217,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         phones,
         access_points: config.net.access_points.clone(),
         page,
-        tokens: Arc::new(tokens),
+        tokens,
         seals,
         certificates: secure.as_ref().map(Secure::certificates),
         outputs: Box::new(Watched(outputs.clone())),

@@ -175,7 +175,9 @@ pub enum KeyCare {
 /// What becomes of a key at `now`. A box that learnt the date late has a key of 1970, which is replaced.
 pub fn care(now: i64, key: KeyLife) -> KeyCare {
     match key.replaced {
-        Some(replaced) if now >= replaced.saturating_add(LIFE_MAX.ns() / 1_000_000_000) => KeyCare::Forget,
+        Some(replaced) if now >= replaced.saturating_add(LIFE_MAX.ns() / 1_000_000_000) => {
+            KeyCare::Forget
+        }
         Some(_) => KeyCare::Verify,
         None if now.saturating_sub(key.made) >= KEY_AGE => KeyCare::Replace,
         None => KeyCare::Sign,
@@ -347,7 +349,10 @@ mod tests {
         assert!(may_verify(last.exp - 1, old) && !may_verify(last.exp + 1, old));
         let season = NOW + KEY_AGE;
         assert!(may_verify(season, fresh), "its last token is not old");
-        assert!(!may_verify(season + LIFE_MAX.ns() / 1_000_000_000, fresh), "nobody told that it was replaced");
+        assert!(
+            !may_verify(season + LIFE_MAX.ns() / 1_000_000_000, fresh),
+            "nobody told that it was replaced"
+        );
     }
 
     #[test]

@@ -88,8 +88,8 @@ pub struct Core {
     lights: bool,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
-    /// Why its token did not hold; since then it is in the audience.
-    uninvited: Option<RefusalCode>,
+    /// Where its token did not hold, and why; there it is in the audience.
+    uninvited: Option<(String, RefusalCode)>,
     next_status: MonoTime,
     battery: Option<f64>,
     /// How long the box's last word on itself took to come; none since it was told.
@@ -407,6 +407,7 @@ impl Core {
 
     fn opened(&mut self, now: MonoTime) {
         self.link.handle_opened(now);
+        self.uninvited = self.uninvited.take().filter(|(url, _)| url == self.boxes.url());
         self.ways.handle_opened(Channel::WebSocket);
         self.pace.handle_opened(now);
         self.next_status = now + STATUS_EVERY;
@@ -426,7 +427,7 @@ impl Core {
                 protocol_version: solusync::PROTOCOL_VERSION.into(),
                 capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
                 node_type: NodeType::Client,
-                auth_token: self.token.clone(),
+                auth_token: self.token.clone().filter(|_| self.uninvited.is_none()),
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );
@@ -595,13 +596,12 @@ impl Core {
     /// Who showed a token that does not hold has a place in the audience, with all that belongs to it, before it is asked
     /// whether it wants that.
     fn turned_away(&mut self, now: MonoTime, code: RefusalCode) {
-        match self.token.take() {
-            Some(_) => {
-                self.uninvited = Some(code);
-                self.say_hello(now);
-            }
-            None => self.refused = Some(code),
+        if self.token.is_none() || self.uninvited.is_some() {
+            self.refused = Some(code);
+            return;
         }
+        self.uninvited = Some((self.boxes.url().to_owned(), code));
+        self.say_hello(now);
     }
 
     /// An order that was sent twice is done once.
@@ -784,7 +784,8 @@ impl Core {
         let (ready, of) = self.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
         let doing = self.doing(now);
-        let uninvited = self.uninvited.filter(|_| self.tells_refusal());
+        let uninvited = self.uninvited.as_ref().map(|(_, code)| *code);
+        let uninvited = uninvited.filter(|_| self.tells_refusal());
         match (self.refused.or(uninvited), bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
             (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {

@@ -6,14 +6,18 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use units::Span;
 
+use crate::certs::{authority, believing};
 use crate::light::rig::{Data, Ear, loopback, sacn_data, system_now};
-use crate::the_box::{PATIENCE, Place, TheBox};
+use crate::secure::tls;
+use crate::the_box::{PATIENCE, Place, TheBox, exchange};
+use crate::tokens::{bearer, token};
 use crate::ws::Phone;
 
 /// A fade so long that a box can die in it, sound, and phones.
 const SHOW: &str = r##"
 [show]
 title = "Two boxes"
+seal = true
 [universes.1]
 sacn = { unicast = ["127.0.0.HOST"] }
 [fixtures]
@@ -35,7 +39,7 @@ light = { levels = { one = 0 }, fade = "0s" }
 const SACN: u16 = 5568;
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A box of the cluster of that name, whose light goes to an address of the loopback.
+/// A box of the cluster of that name, whose light goes to an address of the loopback. What is live is sealed.
 fn place(name: &str, cluster: &str, host: u8) -> Place {
     let place = Place::new();
     let Place { http, https, osc, .. } = place;
@@ -192,4 +196,50 @@ fn sx08_hello_names_both_boxes_and_who_drives() {
         assert_eq!(welcome["cluster_info"]["master_id"], boxes[0]["node_id"]);
         assert_eq!(welcome["cluster_info"]["replica_ids"][0], boxes[1]["node_id"]);
     }
+}
+
+/// What the box says to whoever shows this over TLS.
+fn judged(the_box: &TheBox, token: &str) -> u16 {
+    exchange(tls(the_box, None), "GET", "/api/v1/status", &bearer(token), "").0
+}
+
+#[test]
+fn sx03_sx16_tokens_authority_and_sealed_sound_are_the_same_on_both_and_outlive_a_box() {
+    let [(mut first, _), (other, _)] = pair("trust", 84);
+    let operator = ["--role", "operator"];
+    let made = token(&first, &operator);
+    assert_eq!(judged(&other, &made), 200, "a code of one box is known on the other");
+    assert_eq!(judged(&first, &token(&other, &operator)), 200, "and the other way round");
+    let seal = |the_box: &TheBox| {
+        let token = token(the_box, &operator);
+        wire::token::parse(&token).expect("a token").claims.seal.expect("the show is sealed")
+    };
+    assert!(seal(&first) == seal(&other));
+    let (_, root) = authority(&first);
+    assert!(root == authority(&other).1, "phones install one");
+    believing(&other, std::slice::from_ref(&root)).expect("it vouches for the other box");
+    believing(&first, &[root]).expect("and for this one");
+
+    // What changes while both run reaches the other, whoever drives.
+    let before = seal(&first);
+    for the_box in [&first, &other] {
+        assert!(the_box.ask(&["token", "--rotate"]).status.success());
+        assert!(the_box.ask(&["token", "--reseal"]).status.success());
+        let made = token(the_box, &operator);
+        wait_until("both know the new key", || {
+            // A guess too many, and the address is not looked at for a minute.
+            seal(&first) == seal(&other) && judged(&first, &made) + judged(&other, &made) == 400
+        });
+    }
+    assert!(seal(&first) != before);
+    wait_until("the show is followed all the while", || {
+        let it = cluster(&other);
+        it["knows_the_show"] == true && it["trouble"].is_null()
+    });
+
+    first.child.kill().expect("it lives");
+    first.wait_for_the_end();
+    assert_eq!(judged(&other, &made), 200);
+    let secrets = std::fs::read_to_string(other.place.path("state/token-keys.json"));
+    assert!(secrets.expect("keys").contains(r#""public""#), "kept over a restart of both");
 }

@@ -115,7 +115,7 @@ fn a_certificate_that_cannot_serve_is_refused_with_its_reason_and_what_served_go
 }
 
 /// A connection of somebody who believes these authorities alone.
-fn believing(the_box: &TheBox, roots: &[Vec<u8>]) -> Result<(), rustls::Error> {
+pub fn believing(the_box: &TheBox, roots: &[Vec<u8>]) -> Result<(), rustls::Error> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(CertificateDer::from(root.clone())).expect("an authority");
@@ -141,9 +141,8 @@ fn believing(the_box: &TheBox, roots: &[Vec<u8>]) -> Result<(), rustls::Error> {
     Ok(())
 }
 
-#[test]
-fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_not() {
-    let mut the_box = TheBox::start();
+/// What a phone installs, and the head of the answer.
+pub fn authority(the_box: &TheBox) -> (String, Vec<u8>) {
     let mut stream = the_box.dial();
     stream
         .write_all(b"GET /authority.crt HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -151,8 +150,13 @@ fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_n
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
     let at = answer.windows(4).position(|it| it == b"\r\n\r\n").expect("a head");
-    let (head, root) =
-        (String::from_utf8_lossy(&answer[..at]).into_owned(), answer[at + 4..].to_vec());
+    (String::from_utf8_lossy(&answer[..at]).into_owned(), answer[at + 4..].to_vec())
+}
+
+#[test]
+fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_not() {
+    let mut the_box = TheBox::start();
+    let (head, root) = authority(&the_box);
     assert!(head.contains("application/x-x509-ca-cert"), "{head}");
     believing(&the_box, std::slice::from_ref(&root)).expect("it is believed");
     assert!(believing(&the_box, &[outside(&["localhost"], 1).der]).is_err());

@@ -168,7 +168,7 @@ fn sx16_who_guesses_is_not_looked_at_any_more_and_another_address_is() {
     assert_eq!(status, 200, "the control socket has no address");
 }
 
-fn bearer(token: &str) -> String {
+pub fn bearer(token: &str) -> String {
     format!("authorization: Bearer {token}\r\n")
 }
 

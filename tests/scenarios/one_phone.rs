@@ -27,7 +27,8 @@ pub struct StubBox {
     said: Vec<Value>,
     messages: u64,
     plays_now: Vec<Value>,
-    refuses_tokens: bool,
+    /// At these doors, by how their origins begin.
+    refuses_tokens: Option<&'static str>,
     /// Several boxes, by their origins; a lone one has none.
     boxes: BTreeMap<&'static str, One>,
 }
@@ -59,7 +60,7 @@ impl StubBox {
             said,
             messages: 0,
             plays_now,
-            refuses_tokens: false,
+            refuses_tokens: None,
             boxes: BTreeMap::new(),
         }
     }
@@ -83,6 +84,11 @@ impl StubBox {
     fn box_now(&self) -> f64 {
         let ahead = self.box_ahead + self.one().map_or(0.0, |one| one.ahead);
         EPOCH + ahead + (self.now - self.opened).secs_f64()
+    }
+
+    fn refuses(&self, hello: &Value) -> bool {
+        let here = self.refuses_tokens.is_some_and(|it| self.phone.knocked().starts_with(it));
+        here && hello.get("auth_token").is_some()
     }
 
     /// The box that the phone knocked at last; none where there is but one.
@@ -119,7 +125,7 @@ impl StubBox {
         assert!(self.open, "nothing comes out of a closed socket: {text}");
         match said["type"].as_str() {
             Some("clock_sync") => self.answer_clock(text),
-            Some("hello") if self.refuses_tokens && said.get("auth_token").is_some() => {
+            Some("hello") if self.refuses(&said) => {
                 self.say(json!({"type": "error", "code": "unauthorized", "message": "no"}));
             }
             Some("hello") => {
@@ -333,7 +339,7 @@ fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_aga
 fn sx16_whose_token_does_not_hold_is_told_and_is_in_the_audience_once_it_taps() {
     let token = "no.token.atall";
     let mut page = StubBox::of(PhoneSpec { token: Some(token), ..PhoneSpec::default() });
-    page.refuses_tokens = true;
+    page.refuses_tokens = Some("");
     page.run(8.0);
     let hellos: Vec<_> = page.said("hello").iter().map(|it| it.get("auth_token")).collect();
     assert_eq!(hellos, [Some(&json!(token)), None], "and at once without");

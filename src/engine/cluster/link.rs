@@ -5,7 +5,8 @@
 //! A link is lines of text. First each side says a [`Nonce`]; from then on every line begins with a code over its direction, its
 //! number and its text, by a key that is made of the cluster's and both nonces, so that no line can be changed, left out, or
 //! said again on another link. The replica says `hello` (SX-08), the master answers with `hello`, and then every line is a
-//! [`super::Step`]. Nothing of it is secret.
+//! [`super::Step`]. Nothing of it is secret but [`super::trust::Trust`], which both say with their `hello` so that nobody else can
+//! read it. Whoever has something new to say of that ends the link, and it begins anew where it was.
 
 use serde::{Deserialize, Serialize};
 use wire::solusync::{Header, NodeType, PROTOCOL_VERSION};
@@ -39,6 +40,8 @@ pub struct Hello {
     /// What is known of the show.
     #[serde(flatten)]
     pub part: Part,
+    /// [`super::trust::Trust`], hidden by the link's key, base64.
+    pub trust: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +70,7 @@ pub struct OtherShow;
 
 impl Hello {
     /// Said by a box of that kind.
-    pub fn new(header: Header, node_type: NodeType, part: Part) -> Self {
+    pub fn new(header: Header, node_type: NodeType, part: Part, trust: String) -> Self {
         Self {
             kind: Kind::Hello,
             header,
@@ -75,6 +78,7 @@ impl Hello {
             capabilities: vec!["cluster".to_owned()],
             node_type,
             part,
+            trust,
         }
     }
 }

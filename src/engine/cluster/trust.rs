@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn a_key_is_replaced_when_anybody_has_heard_so() {
         let life = |replaced| KeyLife { made: 1, replaced };
-        let told = |replaced| TokenKey { node: Uuid::nil(), life: life(replaced), public: "k".into() };
+        let told =
+            |replaced| TokenKey { node: Uuid::nil(), life: life(replaced), public: "k".into() };
         assert_eq!(told(Some(9)).life_with(life(None)), life(Some(9)));
         assert_eq!(told(None).life_with(life(Some(8))), life(Some(8)));
         assert_eq!(told(Some(9)).life_with(life(Some(8))), life(Some(8)));

@@ -4,7 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use wire::cluster::CODE_LEN;
 
 use crate::{chance, disk};
@@ -54,9 +57,36 @@ impl Key {
         hmac::verify(&self.0, text, code).is_ok()
     }
 
+    /// What only the other side can read, base64: `to` is said to it once at most, since the key has one message for each.
+    pub fn hide(&self, to: u8, text: &str) -> String {
+        let mut octets = text.as_bytes().to_vec();
+        self.cipher()
+            .seal_in_place_append_tag(nonce_to(to), Aad::empty(), &mut octets)
+            .expect("a line is far shorter than AES-GCM's 64 GiB");
+        STANDARD.encode(octets)
+    }
+
+    /// What was hidden so; none where it was not.
+    pub fn read(&self, to: u8, hidden: &str) -> Option<String> {
+        let mut octets = STANDARD.decode(hidden).ok()?;
+        let open = self.cipher().open_in_place(nonce_to(to), Aad::empty(), &mut octets).ok()?;
+        String::from_utf8(open.to_vec()).ok()
+    }
+
+    fn cipher(&self) -> LessSafeKey {
+        let drawn = UnboundKey::new(&AES_256_GCM, &self.code(b"unread by others"));
+        LessSafeKey::new(drawn.expect("a code has as many octets as a key"))
+    }
+
     fn of(bytes: &[u8]) -> Self {
         Self(hmac::Key::new(HMAC_SHA256, bytes))
     }
+}
+
+fn nonce_to(side: u8) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[0] = side;
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// 32 octets of chance, hexadecimal.
@@ -95,6 +125,10 @@ mod tests {
         assert!(!again.holds(&key.code(b"go"), b"stop"));
         let link = key.of_link(["a", "b"]);
         assert!(!link.holds(&key.code(b"go"), b"go"), "a link has a key of its own");
+        let hidden = link.hide(0, "a secret");
+        assert_eq!(again.of_link(["a", "b"]).read(0, &hidden).as_deref(), Some("a secret"));
+        assert_eq!(link.read(1, &hidden), None, "said to the other side");
+        assert_eq!(key.of_link(["a", "c"]).read(0, &hidden), None, "said on another link");
         fs::write(folder.path().join("cluster.key"), "me").expect("written");
         assert!(Key::open(folder.path()).expect_err("no key").to_string().contains("cluster.key"));
     }

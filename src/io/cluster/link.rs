@@ -1,6 +1,6 @@
 //! The link between the box that drives and one that stands by: lines over TCP, each with a code.
 //!
-//! In: the master's steps. Out: the same, told to this box's engine. Each link has a thread, so that one that stands still
+//! In: the master's steps, and whom the other side believes. Out: the same, told to this box's engine. Each link has a thread, so that one that stands still
 //! costs only itself. What is said and decided is `engine::cluster::link`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use engine::EngineStart;
 use engine::cluster::Step;
 use engine::cluster::link::{Hello, LINE_MAX, Nonce, OtherShow, Part};
+use engine::cluster::trust::Trust;
 use serde::de::DeserializeOwned;
 use units::{Span, WireTime};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use wire::solusync::{Header, NodeType};
 
 use super::feed::Feed;
 use super::key::{Key, from_hex, hex, nonce};
+use super::vault::Vault;
 use crate::chance;
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
@@ -45,6 +47,10 @@ pub(super) struct Ends {
     pub told_in: AtomicU64,
     /// Why this box does not follow.
     pub trouble: Mutex<Option<Trouble>>,
+    /// What boxes have in common beside the show.
+    pub vault: Vault,
+    /// What people have to know of that.
+    pub said: Mutex<Vec<String>>,
 }
 
 /// Why a box does not follow.
@@ -84,6 +90,28 @@ impl Ends {
         Part { show: self.show.clone(), term, start, steps }
     }
 
+    fn hello(&self, line: &Line, part: Part) -> io::Result<Hello> {
+        let node_type = match line.side {
+            Side::Master => NodeType::Master,
+            Side::Replica => NodeType::Replica,
+        };
+        let trust = serde_json::to_string(&self.vault.trust())?;
+        Ok(Hello::new(
+            self.header(),
+            node_type,
+            part,
+            line.key.hide(line.side.other() as u8, &trust),
+        ))
+    }
+
+    /// Takes in what the other side said of whom it believes; what both know then.
+    fn learn(&self, line: &Line, hello: &Hello) -> io::Result<Trust> {
+        let told = line.key.read(line.side as u8, &hello.trust);
+        let told = told.ok_or_else(|| other("a hello that cannot be read"))?;
+        held(&self.said).extend(self.vault.learn(&serde_json::from_str(&told)?));
+        Ok(self.vault.trust())
+    }
+
     fn header(&self) -> Header {
         let timestamp = WireTime::from_show(self.clock.now(), self.tai_utc);
         Header { id: chance::uuid(), timestamp, node_id: self.node, sequence: 1 }
@@ -115,6 +143,7 @@ pub(super) fn serve(listener: &TcpListener, ends: &Arc<Ends>) {
 fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
     let mut line = Line::open(stream, &ends.key, Side::Master)?;
     let asked: Hello = line.hear()?;
+    let known = ends.learn(&line, &asked)?;
     let Some(term) = ends.term() else { return Err(other("this box does not drive")) };
     let ours = ends.part(term);
     let start = ours.start;
@@ -125,12 +154,13 @@ fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
                 "box {} stands by without knowing the show: {why}",
                 asked.header.node_id
             );
-            line.say(&Hello::new(ends.header(), NodeType::Master, ours))?;
+            line.say(&ends.hello(&line, ours)?)?;
             return Err(other(why));
         }
     };
-    line.say(&Hello::new(ends.header(), NodeType::Master, Part { steps: from, ..ours }))?;
-    while ends.term() == Some(term) {
+    line.say(&ends.hello(&line, Part { steps: from, ..ours })?)?;
+    // Whoever learns something begins the link anew, where both tell it.
+    while ends.term() == Some(term) && ends.vault.trust() == known {
         let Some(lines) = ends.feed.lines_from(start, from, SIGN) else { break };
         from += lines.len() as u64;
         lines.iter().try_for_each(|it| line.say_text(it))?;
@@ -163,8 +193,9 @@ pub(super) fn follow(ends: &Ends, engine: &EngineHandle) {
 fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -> io::Result<()> {
     let stream = TcpStream::connect_timeout(&whom.at, PATIENCE)?;
     let mut line = Line::open(stream, &ends.key, Side::Replica)?;
-    line.say(&Hello::new(ends.header(), NodeType::Replica, told.clone()))?;
+    line.say(&ends.hello(&line, told.clone())?)?;
     let answer: Hello = line.hear()?;
+    let known = ends.learn(&line, &answer)?;
     if answer.part.show != ends.show {
         return Err(io::Error::other(OtherShow));
     }
@@ -175,7 +206,7 @@ fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -
     *told = answer.part;
     ends.told_in.store(told.term, Relaxed);
     *held(&ends.trouble) = None;
-    while ends.whom() == Some(whom) {
+    while ends.whom() == Some(whom) && ends.vault.trust() == known {
         let text = line.hear_text()?;
         if !text.is_empty() {
             let step: Step = serde_json::from_str(&text)?;

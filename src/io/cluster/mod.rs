@@ -7,6 +7,7 @@ mod feed;
 mod key;
 mod link;
 mod post;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,6 +30,7 @@ pub use feed::{Feed, Pulse};
 pub use key::Key;
 use link::{Ends, Whom, held};
 use post::{Came, Post};
+pub use vault::Vault;
 
 use crate::clock::BoxClock;
 use crate::conductor::EngineHandle;
@@ -69,6 +71,8 @@ pub struct ClusterSetup {
     pub engine: EngineHandle,
     /// What that engine has been told.
     pub feed: Feed,
+    /// What it has in common with the others beside the show.
+    pub vault: Vault,
     /// The box clock.
     pub clock: BoxClock,
     /// TAI minus UTC.
@@ -171,6 +175,8 @@ impl Cluster {
             whom: Mutex::new(None),
             told_in: AtomicU64::new(0),
             trouble: Mutex::new(None),
+            vault: setup.vault.clone(),
+            said: Mutex::default(),
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.into()).spawn(run)
@@ -359,6 +365,8 @@ impl Member {
     /// How this box fares. A dead engine gives no sign of life, so others take over.
     fn look_at_own(&mut self, now: MonoTime) {
         self.setup.engine.beat();
+        let said = std::mem::take(&mut *held(&self.ends.said));
+        said.into_iter().for_each(|it| (self.setup.tell)(News::Trouble(it)));
         let pulse = self.setup.feed.pulse();
         let fitness = Fitness {
             light: self.setup.light.as_deref().is_none_or(has_link),

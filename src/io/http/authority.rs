@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn whoever_steals_the_authority_s_key_cannot_pose_as_a_bank() {
         let folder = tempfile::tempdir().expect("a folder");
-        let authority = Authority::open(folder.path(), 1_790_000_000, &mut Vec::new()).expect("made");
+        let authority =
+            Authority::open(folder.path(), 1_790_000_000, &mut Vec::new()).expect("made");
         let validity = Validity::made(1_790_000_000);
         let sign = |names: &[&str]| {
             let names = names.iter().map(|it| (*it).to_owned()).collect();

@@ -491,7 +491,8 @@ mod tests {
         let root = older.root();
         let nonsense = Root { made: 0, ..root.clone() };
         assert!(!younger.learn_at(&nonsense, now).expect("not what it says"));
-        let nonsense = Root { secret: engine::cluster::trust::Secret("me".into()), made: 0, ..root };
+        let nonsense =
+            Root { secret: engine::cluster::trust::Secret("me".into()), made: 0, ..root };
         assert!(!younger.learn_at(&nonsense, now).expect("no authority"));
     }
 

@@ -22,7 +22,8 @@ use base64::engine::general_purpose::STANDARD;
 use engine::cluster::trust::{KEYS_MAX, TokenKey};
 use engine::phones::Proven;
 use engine::token::{
-    Guesses, KeyCare, KeyLife, NotMade, Signature, Untrusted, Wanted, care, claims, judge, may_verify,
+    Guesses, KeyCare, KeyLife, NotMade, Signature, Untrusted, Wanted, care, claims, judge,
+    may_verify,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -491,9 +492,11 @@ mod tests {
         other.learn(&one.known()).expect("kept");
         assert!(other.judge(now(), None, &token).is_ok());
         assert!(open(1).judge(now(), None, &token).is_ok(), "it was kept");
-        assert!(!fs::read_to_string(folders[1].path().join(FILE)).expect("kept").contains(
-            &fs::read_to_string(folders[0].path().join(FILE)).expect("kept")[60..200]
-        ));
+        assert!(
+            !fs::read_to_string(folders[1].path().join(FILE)).expect("kept").contains(
+                &fs::read_to_string(folders[0].path().join(FILE)).expect("kept")[60..200]
+            )
+        );
 
         // What it signs itself names itself, whoever else's keys it knows; and it hands on what it was told.
         let own = token_of(&other, "Ben");
@@ -519,12 +522,13 @@ mod tests {
         let key = |public: &str| TokenKey { node: Uuid::nil(), life, public: public.to_owned() };
         tokens.learn(&[key("?"), key("")]).expect("kept");
         let token = token(&tokens);
-        let many: Vec<_> = (0..200_u32).map(|nth| key(&STANDARD.encode(nth.to_be_bytes()))).collect();
+        let many: Vec<_> =
+            (0..200_u32).map(|nth| key(&STANDARD.encode(nth.to_be_bytes()))).collect();
         tokens.learn(&many).expect("kept");
         assert_eq!(tokens.known().len(), KEYS_MAX);
         assert!(tokens.judge(now(), None, &token).is_ok(), "its own is among them");
         let ours = TokenKey { node: NODE, ..key(&STANDARD.encode("an attacker's")) };
-        tokens.learn(&[ours.clone()]).expect("kept");
+        tokens.learn(std::slice::from_ref(&ours)).expect("kept");
         assert!(!tokens.known().contains(&ours), "nobody tells a box of its own keys");
     }
 

@@ -291,16 +291,22 @@ async function prompt(words, netMs) {
   const { createPrompter } = await import("/page/performer.js");
   const prompter = createPrompter(document, words);
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  /** Who asks on with a token that does not hold is taken for a guesser; another box may know it. */
+  let refusedAt = "";
   async function ask() {
+    const url = at("/prompt");
     try {
-      const answer = await fetch(at("/prompt"), { headers, cache: "no-store" });
+      if (url === refusedAt) return;
+      const answer = await fetch(url, { headers, cache: "no-store" });
       if (answer.ok) prompter.hear(await answer.json());
-      // Who asks on with a token that does not hold is taken for a guesser.
-      if (answer.status === 401 || answer.status === 403) return prompter.refuse();
+      if (answer.status !== 401 && answer.status !== 403) return;
+      refusedAt = url;
+      prompter.refuse();
     } catch (_) {
       // The box is away: what was ordered is still counted down.
+    } finally {
+      setTimeout(ask, ASK_EVERY_MS);
     }
-    setTimeout(ask, ASK_EVERY_MS);
   }
   setInterval(() => prompter.draw(netMs()), DRAW_EVERY_MS);
   await ask();

@@ -27,7 +27,12 @@ fn standing(of: &str, driver: &str) -> Value {
 impl StubBox {
     /// A phone that came to the stage's box and is in step; the booth's stands by.
     fn between_two() -> Self {
-        let mut page = Self::of(PhoneSpec { url: STAGE, ..PhoneSpec::default() });
+        Self::between_two_with(None)
+    }
+
+    /// One that was opened with a token.
+    fn between_two_with(token: Option<&'static str>) -> Self {
+        let mut page = Self::of(PhoneSpec { url: STAGE, token, ..PhoneSpec::default() });
         page.stand(STAGE);
         page.run(0.1);
         page.tap();
@@ -85,6 +90,25 @@ fn sx03_a_box_dies_mid_track_and_its_phone_is_with_the_other_within_a_second_and
     page.order("stop", 0.5, json!({}));
     page.run(1.0);
     assert!(page.heard().is_empty(), "the other box's orders are heard");
+}
+
+#[test]
+fn sx16_a_token_that_another_box_does_not_know_is_shown_again_to_the_one_that_does() {
+    let token = "of.the.stage";
+    let mut page = StubBox::between_two_with(Some(token));
+    page.refuses_tokens = Some(BOOTH);
+    page.kill_stage();
+    page.seconds_to(BOOTH, WITHIN_S);
+    page.run(12.0);
+    page.phone.set_dead(STAGE, None);
+    [STAGE, BOOTH].into_iter().for_each(|url| page.name_driver(url, STAGE));
+    let mut said = standing(BOOTH, STAGE);
+    said["type"] = json!("standing");
+    page.say(said);
+    page.seconds_to(STAGE, WITHIN_S);
+    let shown: Vec<_> = page.said("hello").iter().map(|it| it.get("auth_token").cloned()).collect();
+    let it = Some(json!(token));
+    assert_eq!(shown, [it.clone(), it.clone(), None, it], "the booth is asked once");
 }
 
 #[test]
