@@ -12,39 +12,39 @@ struct Candidate {
     ip: IpAddr,
 }
 
-/// Every address a phone may reach, best first; this machine's own where it has no network.
-pub fn urls(port: u16, preferred: Option<&str>) -> Vec<String> {
-    with_scheme("http", port, preferred)
-}
-
-/// The same over TLS.
-pub fn secure_urls(port: u16, preferred: Option<&str>) -> Vec<String> {
-    with_scheme("https", port, preferred)
-}
-
-fn with_scheme(scheme: &str, port: u16, preferred: Option<&str>) -> Vec<String> {
+/// Every address a phone may reach this machine by, best first; `localhost` where it has no network. `common` is the cluster's,
+/// which is this machine's today and another's tomorrow.
+pub fn urls(
+    scheme: &str,
+    port: u16,
+    preferred: Option<&str>,
+    common: Option<IpAddr>,
+) -> Vec<String> {
     // A machine that does not tell its addresses still has itself.
     let found = if_addrs::get_if_addrs().unwrap_or_default();
-    let candidates =
-        found.into_iter().map(|it| Candidate { ip: it.ip(), interface: it.name }).collect();
+    let own = found.into_iter().filter(|it| Some(it.ip()) != common);
+    let candidates = own.map(|it| Candidate { ip: it.ip(), interface: it.name }).collect();
     let urls: Vec<String> =
         ranked(candidates, preferred).iter().map(|it| url(scheme, it.ip, port)).collect();
     if urls.is_empty() { vec![format!("{scheme}://localhost:{port}/")] } else { urls }
 }
 
-/// The names of this machine that a certificate is made for: its addresses of the day, and its name where that is one.
-pub fn names(name: &str) -> Vec<String> {
+/// The names of this machine that a certificate is made for: its addresses of the day, that of its cluster, and its name where
+/// that is one.
+pub fn names(name: &str, common: Option<IpAddr>) -> Vec<String> {
     let found = if_addrs::get_if_addrs().unwrap_or_default();
     let host = name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'.');
     let named = Some(name.to_owned()).filter(|_| host);
-    let addresses = found.iter().map(|it| it.ip().to_string());
+    let own = found.iter().map(|it| it.ip()).filter(|it| Some(*it) != common);
+    let addresses = own.chain(common).map(|it| it.to_string());
     // By multicast DNS a phone finds the box under its name.
     let local = named.as_ref().filter(|it| !it.contains('.')).map(|it| format!("{it}.local"));
     let names = named.into_iter().chain(local).chain(["localhost".to_owned()]);
     names.chain(addresses).collect()
 }
 
-fn url(scheme: &str, ip: IpAddr, port: u16) -> String {
+/// Where an address is found.
+pub fn url(scheme: &str, ip: IpAddr, port: u16) -> String {
     let host = match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),

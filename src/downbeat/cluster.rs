@@ -17,6 +17,7 @@ use io::http::{BoxFacts, Crowd};
 use io::journal::{Event, Journal};
 
 use crate::outputs::Outputs;
+use crate::run::common;
 
 /// What does as the lease says.
 pub struct Stands {
@@ -47,6 +48,9 @@ pub fn join(
             state.join("cluster.key").display()
         ));
     }
+    let address = common(config);
+    // The cluster's is not this box's.
+    let own = usize::from(address.is_some());
     let interfaces = config.net.cluster.iter().chain(&config.net.light).cloned();
     Cluster::join(ClusterSetup {
         node: facts.node_id,
@@ -58,7 +62,8 @@ pub fn join(
         interfaces: interfaces.collect(),
         light: config.net.light.clone(),
         port: config.ports.cluster,
-        urls: (facts.urls[0].clone(), facts.secure_urls.first().cloned()),
+        address,
+        urls: (facts.urls[own].clone(), facts.secure_urls.get(own).cloned()),
         show: fingerprint(show, facts.version),
         engine,
         feed,

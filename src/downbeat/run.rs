@@ -3,6 +3,7 @@
 //! The engine on a thread of its own, light and sound on theirs, sockets in the runtime, and one queue between each
 //! of them and the engine.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,7 +286,7 @@ impl Stage {
 /// end of the show: phones come by plain HTTP.
 fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
     let lost = |why: &dyn std::fmt::Display| format!("no HTTPS and no WebTransport: {why}");
-    let names = address::names(&config.name);
+    let names = address::names(&config.name, common(config));
     match Certificates::open(state, names) {
         Err(error) => (None, vec![lost(&error)]),
         Ok((certificates, mut said)) => {
@@ -405,15 +406,24 @@ fn facts(
     simulated: Vec<String>,
 ) -> BoxFacts {
     let phones = config.net.phones.as_deref();
+    let urls = |scheme: &str, port| {
+        let first = common(config).map(|it| address::url(scheme, it, port));
+        first.into_iter().chain(address::urls(scheme, port, phones, common(config))).collect()
+    };
     BoxFacts {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         node_id: node,
         simulated,
-        urls: address::urls(http, phones),
-        secure_urls: https.map(|port| address::secure_urls(port, phones)).unwrap_or_default(),
+        urls: urls("http", http),
+        secure_urls: https.map(|port| urls("https", port)).unwrap_or_default(),
         secure_port: https,
     }
+}
+
+/// The address that the box of the cluster has which drives.
+pub fn common(config: &BoxConfig) -> Option<IpAddr> {
+    config.cluster.address.filter(|_| config.cluster.voters.len() > 1)
 }
 
 fn limits(config: &BoxConfig) -> Limits {

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod conductor;
 mod datagram;
 pub mod disk;
+mod ethernet;
 pub mod film;
 mod heap;
 pub mod http;

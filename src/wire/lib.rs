@@ -17,6 +17,7 @@ pub mod film;
 pub mod fseq;
 pub mod ltc;
 pub mod mtc;
+pub mod neighbour;
 pub mod osc;
 pub mod output;
 #[cfg(not(target_arch = "wasm32"))] // what a page gets is read by its browser

@@ -78,6 +78,8 @@ pub struct Place {
     pub alsa: Option<PathBuf>,
     /// What is logged, as `RUST_LOG` has it; warnings where nothing is said.
     pub log: Option<&'static str>,
+    /// The machine that the box is on, by the name of its network; none: this one.
+    pub netns: Option<String>,
 }
 
 impl Place {
@@ -87,7 +89,7 @@ impl Place {
         // A number that is free as one kind of port may be the other's, which no box file may say twice.
         let mut free = std::iter::repeat_with(free_datagram_port);
         let osc = free.find(|it| ![http, https].contains(it)).expect("there are others");
-        let place = Self { folder, http, https, osc, alsa: None, log: None };
+        let place = Self { folder, http, https, osc, alsa: None, log: None, netns: None };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -141,12 +143,24 @@ impl Place {
 
     fn spawn(&self) -> (Child, Receiver<String>, Receiver<String>) {
         let mut command = self.downbeat(&["run"]);
-        command.arg(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(self.folder.path());
+        if let Some(name) = &self.netns {
+            command = there(name, &command);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let lines = lines_of(child.stdout.take().expect("piped"));
         let errors = lines_of(child.stderr.take().expect("piped"));
         (child, lines, errors)
     }
+}
+
+/// The same on another machine.
+fn there(name: &str, command: &Command) -> Command {
+    let mut it = Command::new("ip");
+    it.args(["netns", "exec", name]).arg(command.get_program()).args(command.get_args());
+    it.stdin(Stdio::null());
+    it
 }
 
 pub fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {

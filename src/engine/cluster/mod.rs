@@ -6,6 +6,7 @@
 mod fitness;
 mod lease;
 pub mod link;
+pub mod tenure;
 pub mod trust;
 mod understudy;
 

@@ -3,6 +3,7 @@
 //! In: datagrams and lines of other boxes, how this box fares. Out: the same of this one; who drives. Never here: who that is to
 //! be, and what it means for outputs.
 
+mod address;
 mod feed;
 mod key;
 mod link;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use wire::cluster::{Beacon, Letter, Sender, Word};
 use wire::solusync::{Header, Standing};
 
+use address::Holder;
 pub use feed::{Feed, Pulse};
 pub use key::Key;
 use link::{Ends, Whom, held};
@@ -63,6 +65,8 @@ pub struct ClusterSetup {
     pub light: Option<String>,
     /// TCP port at which others are told of the show; 0 is any.
     pub port: u16,
+    /// The one that whoever drives holds; none if there is none.
+    pub address: Option<IpAddr>,
     /// Where phones find this box, and over TLS.
     pub urls: (String, Option<String>),
     /// Tells the show and the program apart from all others.
@@ -183,11 +187,15 @@ impl Cluster {
         };
         let serves = ends.clone();
         spawn("cluster door", Box::new(move || link::serve(&listener, &serves)))?;
+        let said = ends.clone();
+        let say = move |what| held(&said.said).push(what);
+        let clock = setup.clock.clone();
+        let holder = setup.address.map(|it| Holder::start(it, clock, say)).transpose()?;
         let (follows, engine) = (ends.clone(), setup.engine.clone());
         let follower = spawn("cluster follows", Box::new(move || link::follow(&follows, &engine)))?;
         let (leaving, watch) = (Arc::new(AtomicBool::new(false)), ClusterWatch::default());
         let member = Member::new(setup, kept, (post, port), ends, follower.thread().clone());
-        let member = Member { watch: watch.clone(), leaving: leaving.clone(), ..member };
+        let member = Member { watch: watch.clone(), leaving: leaving.clone(), holder, ..member };
         let thread = spawn("cluster", Box::new(move || member.run()))?;
         Ok(Self { leaving, thread, watch })
     }
@@ -257,6 +265,7 @@ struct Member {
     standing: Option<Standing>,
     watch: ClusterWatch,
     leaving: Arc<AtomicBool>,
+    holder: Option<Holder>,
 }
 
 impl Member {
@@ -292,6 +301,7 @@ impl Member {
             standing: None,
             watch: ClusterWatch::default(),
             leaving: Arc::default(),
+            holder: None,
         }
     }
 
@@ -312,6 +322,9 @@ impl Member {
             self.act(now);
             self.publish(now);
             self.listen();
+        }
+        if let Some(holder) = self.holder.take() {
+            holder.leave();
         }
         self.lease.handle_leave(self.now());
         self.act(self.now());
@@ -402,11 +415,13 @@ impl Member {
                     *held(&self.ends.trouble) = None;
                     *held(&self.ends.term) = Some(term);
                     self.setup.engine.take_over();
+                    self.holder.iter().for_each(|it| it.set_drives(true));
                     (self.setup.tell)(News::Drives { after });
                 }
                 Act::StandBy => {
                     *held(&self.ends.term) = None;
                     self.setup.engine.stand_by("another box".to_owned());
+                    self.holder.iter().for_each(|it| it.set_drives(false));
                     (self.setup.tell)(News::StandsBy);
                 }
             }

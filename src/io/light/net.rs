@@ -11,7 +11,7 @@ use engine::show::SacnIp;
 use if_addrs::{IfAddr, get_if_addrs};
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
-use nix::sys::socket::{LinkAddr, SockaddrLike};
+use nix::sys::socket::LinkAddr;
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Universe;
@@ -20,6 +20,7 @@ use wire::{artnet, sacn};
 
 use super::LightError;
 use super::outbox::Address;
+use crate::ethernet;
 
 /// Where light leaves and listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,21 +156,8 @@ pub(super) fn on_cable(
 ) -> Option<Address> {
     let from = SocketAddrV4::new(net.address.unwrap_or(interface.address), port);
     let head = Head::new(from, SocketAddrV4::new(group, net.sacn_port), MULTICAST_TTL as u8);
-    let [a, b, c, d, e, f] = ethernet_group(group);
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_IP as u16).to_be(),
-        sll_ifindex: interface.index as i32,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [a, b, c, d, e, f, 0, 0],
-    };
-    let length = size_of_val(&address) as libc::socklen_t;
-    #[expect(unsafe_code, reason = "nix makes no address of a link from its parts")]
-    // SAFETY: it is of the family and the length that are asked for, and is copied.
-    let link = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
-    link.filter(|_| group.is_multicast()).map(|link| Address::Cable(link, head))
+    let link = ethernet::address(interface.index, libc::ETH_P_IP as u16, ethernet_group(group));
+    group.is_multicast().then_some(Address::Cable(link, head))
 }
 
 /// Hears these universes: all that is sent to their groups on the interface, and what comes by unicast there. Without

@@ -11,7 +11,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::raw::c_int;
 
 use nix::libc;
+use nix::sys::socket::{MsgFlags, bind, sendto};
 use wire::ptp::ETHERTYPE;
+
+use crate::ethernet;
 
 /// `ETHTOOL_GET_TS_INFO` of `linux/ethtool.h`, and what it answers.
 const GET_TS_INFO: u32 = 0x41;
@@ -114,11 +117,7 @@ pub(super) fn packet_socket(index: u32) -> io::Result<OwnedFd> {
     // Of no protocol at first: nothing of other interfaces comes in before it is bound.
     // SAFETY: plain numbers; what comes back belongs to nobody else.
     let socket = unsafe { OwnedFd::from_raw_fd(checked(libc::socket(libc::AF_PACKET, kind, 0))?) };
-    let address = link_address(index, [0; 6]);
-    // SAFETY: the address lives until the call is over, and its length is told.
-    checked(unsafe {
-        libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size_of_val(&address) as u32)
-    })?;
+    bind(socket.as_raw_fd(), &ethernet::address(index, ETHERTYPE, [0; 6]))?;
     for group in [LAYER2_ALL, LAYER2_NEXT] {
         join(&socket, index, group)?;
     }
@@ -152,30 +151,9 @@ pub(super) fn send_packet(
     to: [u8; 6],
     bytes: &[u8],
 ) -> io::Result<()> {
-    let address = link_address(index, to);
-    // SAFETY: bytes and address live until the call is over, and their lengths are told.
-    let sent = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            libc::MSG_DONTWAIT,
-            (&raw const address).cast(),
-            size_of_val(&address) as u32,
-        )
-    };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-fn link_address(index: u32, to: [u8; 6]) -> libc::sockaddr_ll {
-    // SAFETY: zero is a valid value of every field.
-    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = ETHERTYPE.to_be();
-    address.sll_ifindex = index.cast_signed();
-    address.sll_halen = 6;
-    address.sll_addr[..6].copy_from_slice(&to);
-    address
+    let to = ethernet::address(index, ETHERTYPE, to);
+    sendto(socket.as_raw_fd(), bytes, &to, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
 }
 
 /// How an interface's clock is read beside the system's.

@@ -1,5 +1,7 @@
 //! Two boxes that stand in for each other, on the loopback: one dies in the middle of a fade (SX-03, SX-08, SX-13).
 
+mod address;
+
 use std::time::Instant;
 
 use nix::sys::signal::Signal;

@@ -1,0 +1,244 @@
+//! Holds the cluster's one address on an interface of this box, and says so on its network.
+//!
+//! In: whether this box drives. Out: the address, and packets that say where it is. `engine::cluster::tenure` decides when. On a
+//! thread of its own, since the kernel may take its time, and whoever is late with signs of life is dead to the others.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use engine::cluster::tenure::{Deed, HELD_FOR, Tenure};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::libc;
+use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto};
+use socket2::{Domain, Protocol, Socket, Type};
+use units::Span;
+use wire::neighbour;
+
+use crate::clock::BoxClock;
+use crate::ethernet;
+
+/// A box that may have to hold an address, as long as this lives.
+#[derive(Debug)]
+pub(super) struct Holder {
+    drives: Arc<AtomicBool>,
+    leaving: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Holder {
+    /// Lets go of it if it has it from before, and stands by; `say` is told of what a person has to see to.
+    pub fn start(
+        address: IpAddr,
+        clock: BoxClock,
+        say: impl Fn(String) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (drives, leaving) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (wanted, ends) = (drives.clone(), leaving.clone());
+        let run = move || hold(address, &clock, (&wanted, &ends), say);
+        let thread = std::thread::Builder::new().name("cluster address".into()).spawn(run)?;
+        Ok(Self { drives, leaving, thread })
+    }
+
+    /// Whether this box drives.
+    pub fn set_drives(&self, drives: bool) {
+        self.drives.store(drives, Relaxed);
+        self.thread.thread().unpark();
+    }
+
+    /// It is somebody else's from here on.
+    pub fn leave(self) {
+        self.set_drives(false);
+        self.leaving.store(true, Relaxed);
+        self.thread.thread().unpark();
+        let _ = self.thread.join();
+    }
+}
+
+fn hold(
+    address: IpAddr,
+    clock: &BoxClock,
+    (drives, leaving): (&AtomicBool, &AtomicBool),
+    say: impl Fn(String),
+) {
+    let (mut tenure, mut trouble) = (Tenure::new(), None);
+    loop {
+        let ends = leaving.load(Relaxed);
+        let now = clock.mono_now();
+        tenure.handle_drives(now, drives.load(Relaxed));
+        while let Some(deed) = tenure.poll(now) {
+            let why = perform(deed, address).err().map(|error| in_words(&error));
+            let is_news = why.is_some() && why != trouble;
+            if let Some(why) = why.as_ref().filter(|_| is_news) {
+                say(format!("could not take the cluster's address {address}: {why}"));
+            }
+            trouble = why.or_else(|| trouble.filter(|_| deed != Deed::Hold));
+        }
+        if ends {
+            return;
+        }
+        let left = tenure.next_wake().map(|wake| (wake - clock.mono_now()).max(Span::ZERO));
+        std::thread::park_timeout(left.map_or(Duration::MAX, Span::to_std));
+    }
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "it takes the right to change interfaces, CAP_NET_ADMIN (docs/two-boxes.md)".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn perform(deed: Deed, address: IpAddr) -> io::Result<()> {
+    let place = match (Place::find(address)?, deed) {
+        (Some(place), _) => place,
+        // Nothing holds it.
+        (None, Deed::LetGo) => return Ok(()),
+        (None, _) => {
+            let why = "no interface of this box is in its network";
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
+        }
+    };
+    match deed {
+        Deed::Hold => place.hold(address),
+        Deed::LetGo => place.let_go(address),
+        Deed::Announce => place.announce(address),
+    }
+}
+
+/// The interface whose network the address is of.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    index: u32,
+    mac: [u8; 6],
+}
+
+impl Place {
+    fn find(address: IpAddr) -> io::Result<Option<Self>> {
+        let all: Vec<InterfaceAddress> = getifaddrs()?.collect();
+        let name = all.iter().find(|it| is_in_network_of(address, it)).map(|it| &it.interface_name);
+        let links = all.iter().filter(|it| Some(&it.interface_name) == name);
+        let link = links.filter_map(|it| it.address.as_ref()?.as_link_addr()).next();
+        Ok(link.map(|link| Self {
+            index: link.ifindex() as u32,
+            mac: link.addr().unwrap_or_default(),
+        }))
+    }
+
+    fn hold(self, address: IpAddr) -> io::Result<()> {
+        let mut message = self.message(address);
+        let seconds = HELD_FOR.secs_f64() as u32;
+        let mut life = CacheInfo::default();
+        (life.ifa_preferred, life.ifa_valid) = (seconds, seconds);
+        message.attributes.push(AddressAttribute::CacheInfo(life));
+        ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
+    fn let_go(self, address: IpAddr) -> io::Result<()> {
+        match ask(RouteNetlinkMessage::DelAddress(self.message(address)), 0) {
+            Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// An address without a network of its own: routes stay as they are.
+    fn message(self, address: IpAddr) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        (message.header.family, message.header.prefix_len) = match address {
+            IpAddr::V4(_) => (AddressFamily::Inet, 32),
+            IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+        };
+        message.header.index = self.index;
+        // Whether another one has it is not asked: the one that does is dead, or lets go.
+        message.header.flags = AddressHeaderFlags::Nodad;
+        message.attributes =
+            vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+        message
+    }
+
+    fn announce(self, address: IpAddr) -> io::Result<()> {
+        match address {
+            IpAddr::V4(address) => self.announce_v4(address),
+            IpAddr::V6(address) => self.announce_v6(address),
+        }
+    }
+
+    fn announce_v4(self, address: Ipv4Addr) -> io::Result<()> {
+        // Of protocol 0 nothing comes in.
+        let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))?;
+        let packet = neighbour::arp(self.mac, address);
+        let to = ethernet::address(self.index, libc::ETH_P_ARP as u16, ethernet::EVERYBODY);
+        sendto(socket.as_raw_fd(), &packet, &to, MsgFlags::empty())?;
+        Ok(())
+    }
+
+    fn announce_v6(self, address: Ipv6Addr) -> io::Result<()> {
+        /// Whoever has it may not have come by a router (RFC 4861, 7.1.2).
+        const HOPS: u32 = 255;
+        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
+        socket.bind(&SocketAddrV6::new(address, 0, 0, self.index).into())?;
+        socket.set_multicast_if_v6(self.index)?;
+        socket.set_multicast_hops_v6(HOPS)?;
+        let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let packet = neighbour::advertisement(self.mac, address);
+        socket.send_to(&packet, &SocketAddrV6::new(all, 0, 0, self.index).into())?;
+        Ok(())
+    }
+}
+
+/// Whether an interface's own address and mask put that address beside it; its own it is not.
+fn is_in_network_of(address: IpAddr, it: &InterfaceAddress) -> bool {
+    let (Some(own), Some(mask)) = (it.address.and_then(ip), it.netmask.and_then(ip)) else {
+        return false;
+    };
+    match (address, own, mask) {
+        (IpAddr::V4(address), IpAddr::V4(own), IpAddr::V4(mask)) => {
+            own != address && own & mask == address & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(own), IpAddr::V6(mask)) => {
+            own != address && own & mask == address & mask
+        }
+        _ => false,
+    }
+}
+
+fn ip(address: SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
+}
+
+/// Has the kernel do it.
+fn ask(what: RouteNetlinkMessage, how: u16) -> io::Result<()> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_ACK | how;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(what));
+    message.finalize();
+    let mut octets = vec![0; message.buffer_len()];
+    message.serialize(&mut octets);
+    let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
+    socket.send(&octets, 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
+    match answer.map_err(io::Error::other)?.payload {
+        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
+        _ => Ok(()),
+    }
+}
