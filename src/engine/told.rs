@@ -126,6 +126,13 @@ pub struct Done {
     pub standby: Option<CueNumber>,
 }
 
+impl Done {
+    /// The same of a box of a cluster whose others have not taken it.
+    pub fn alone(self) -> Self {
+        Self { said: format!("{}; alone: no other box has taken it", self.said), ..self }
+    }
+}
+
 /// Why a command was not done. Each is a sentence for the person who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]

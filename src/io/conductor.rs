@@ -35,6 +35,7 @@ enum Ask {
     News(Input),
     PhoneNews(Input),
     Glance(oneshot::Sender<Glance>),
+    Steps(oneshot::Sender<u64>),
     Deliveries(oneshot::Sender<Deliveries>),
     Cluster(Cue),
     Stop,
@@ -125,6 +126,16 @@ impl EngineHandle {
     /// [`Gone`] where nobody is left to answer.
     pub async fn glance(&self) -> Result<Glance, Gone> {
         self.ask_glance()?.await.map_err(|_| Gone)
+    }
+
+    /// How many steps the engine has taken, whatever was asked before among them.
+    ///
+    /// # Errors
+    /// [`Gone`] where nobody is left to answer.
+    pub async fn steps(&self) -> Result<u64, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Ask::Steps(reply)).map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
     }
 
     /// How orders reach each phone that has said so.
@@ -308,6 +319,9 @@ fn answer(
         }
         Ask::Glance(reply) => {
             let _ = reply.send(engine.glance(now));
+        }
+        Ask::Steps(reply) => {
+            let _ = reply.send(engine.progress().0);
         }
         Ask::Deliveries(reply) => {
             let _ = reply.send(engine.deliveries());

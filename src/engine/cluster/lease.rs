@@ -473,6 +473,11 @@ impl Lease {
         self.peers.values().filter(move |it| it.lives(now))
     }
 
+    /// The other boxes that live.
+    pub fn living_peers(&self, now: MonoTime) -> Vec<Uuid> {
+        self.peers.iter().filter(|(_, it)| it.lives(now)).map(|(node, _)| *node).collect()
+    }
+
     fn some_of(&mut self, span: Span) -> Span {
         Span::from_ns((self.next_chance() % span.ns().unsigned_abs()) as i64)
     }

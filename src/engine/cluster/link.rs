@@ -4,8 +4,8 @@
 //!
 //! A link is lines of text. First each side says a [`Nonce`]; from then on every line begins with a code over its direction, its
 //! number and its text, by a key that is made of the cluster's and both nonces, so that no line can be changed, left out, or
-//! said again on another link. The replica says `hello` (SX-08), the master answers with `hello`, and then every line is a
-//! [`super::Step`]. Nothing of it is secret but [`super::trust::Trust`], which both say with their `hello` so that nobody else can
+//! said again on another link. The replica says `hello` (SX-08), the master answers with `hello`, and then every line of its is a
+//! [`super::Step`], or empty where there is none for a while, and each is answered with the number of steps taken. Nothing of it is secret but [`super::trust::Trust`], which both say with their `hello` so that nobody else can
 //! read it. Whoever has something new to say of that ends the link, and it begins anew where it was.
 
 use serde::{Deserialize, Serialize};

@@ -6,10 +6,12 @@
 mod fitness;
 mod lease;
 pub mod link;
+mod replicas;
 pub mod tenure;
 pub mod trust;
 mod understudy;
 
 pub use fitness::Fitness;
 pub use lease::{Act, BEAT, LISTEN, Lease, LeaseSetup, Peer, SILENCE};
+pub use replicas::{Replicas, Replication};
 pub use understudy::{Step, Told, Understudy};

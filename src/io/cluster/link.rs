@@ -4,16 +4,17 @@
 //! costs only itself. What is said and decided is `engine::cluster::link`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use engine::EngineStart;
-use engine::cluster::Step;
 use engine::cluster::link::{Hello, LINE_MAX, Nonce, OtherShow, Part};
 use engine::cluster::trust::Trust;
+use engine::cluster::{Replicas, Step};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use units::{Span, WireTime};
 use uuid::Uuid;
 use wire::solusync::{Header, NodeType};
@@ -51,6 +52,8 @@ pub(super) struct Ends {
     pub vault: Vault,
     /// What people have to know of that.
     pub said: Mutex<Vec<String>>,
+    /// Who stands by, and has taken what.
+    pub replicas: watch::Sender<Replicas>,
 }
 
 /// Why a box does not follow.
@@ -91,7 +94,7 @@ impl Ends {
     }
 
     fn hello(&self, line: &Line, part: Part) -> io::Result<Hello> {
-        let node_type = match line.side {
+        let node_type = match line.mouth.side {
             Side::Master => NodeType::Master,
             Side::Replica => NodeType::Replica,
         };
@@ -100,16 +103,23 @@ impl Ends {
             self.header(),
             node_type,
             part,
-            line.key.hide(line.side.other() as u8, &trust),
+            line.mouth.key.hide(line.mouth.side.other() as u8, &trust),
         ))
     }
 
     /// Takes in what the other side said of whom it believes; what both know then.
     fn learn(&self, line: &Line, hello: &Hello) -> io::Result<Trust> {
-        let told = line.key.read(line.side as u8, &hello.trust);
+        let told = line.ear.key.read(line.ear.side as u8, &hello.trust);
         let told = told.ok_or_else(|| other("a hello that cannot be read"))?;
         held(&self.said).extend(self.vault.learn(&serde_json::from_str(&told)?));
         Ok(self.vault.trust())
+    }
+
+    fn taken(&self, node: Uuid, steps: Option<u64>) {
+        self.replicas.send_modify(|it| match steps {
+            Some(steps) => drop(it.taken.insert(node, steps)),
+            None => drop(it.taken.remove(&node)),
+        });
     }
 
     fn header(&self) -> Header {
@@ -159,16 +169,41 @@ fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
         }
     };
     line.say(&ends.hello(&line, Part { steps: from, ..ours })?)?;
-    // Whoever learns something begins the link anew, where both tell it.
-    while ends.term() == Some(term) && ends.vault.trust() == known {
-        let Some(lines) = ends.feed.lines_from(start, from, SIGN) else { break };
-        from += lines.len() as u64;
-        lines.iter().try_for_each(|it| line.say_text(it))?;
+    let Line { ear, mut mouth } = line;
+    std::thread::scope(|both| {
+        both.spawn(|| hear_taken(ear, asked.header.node_id, ends));
+        // Whoever learns something begins the link anew, where both tell it.
+        let goes_on = || ends.term() == Some(term) && ends.vault.trust() == known;
+        let told = tell_steps(&mut mouth, ends, (start, &mut from), goes_on);
+        let _ = mouth.stream.shutdown(Shutdown::Both);
+        told
+    })
+}
+
+fn tell_steps(
+    mouth: &mut Mouth,
+    ends: &Ends,
+    (start, from): (Option<EngineStart>, &mut u64),
+    goes_on: impl Fn() -> bool,
+) -> io::Result<()> {
+    while goes_on() {
+        let Some(lines) = ends.feed.lines_from(start, *from, SIGN) else { break };
+        *from += lines.len() as u64;
+        lines.iter().try_for_each(|it| mouth.say_text(it))?;
         if lines.is_empty() {
-            line.say_text("")?;
+            mouth.say_text("")?;
         }
     }
     Ok(())
+}
+
+/// Until the link ends, which it does where nothing is heard.
+fn hear_taken(mut ear: Ear, node: Uuid, ends: &Ends) {
+    while let Ok(steps) = ear.hear() {
+        ends.taken(node, Some(steps));
+    }
+    ends.taken(node, None);
+    let _ = ear.reader.get_ref().shutdown(Shutdown::Both);
 }
 
 /// Follows whomever there is to follow, for as long as the box runs.
@@ -207,12 +242,13 @@ fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -
     ends.told_in.store(told.term, Relaxed);
     *held(&ends.trouble) = None;
     while ends.whom() == Some(whom) && ends.vault.trust() == known {
-        let text = line.hear_text()?;
+        let text = line.ear.hear_text()?;
         if !text.is_empty() {
             let step: Step = serde_json::from_str(&text)?;
             engine.follow(step);
             told.steps += 1;
         }
+        line.say(&told.steps)?;
     }
     Ok(())
 }
@@ -234,11 +270,26 @@ impl Side {
 }
 
 struct Line {
+    ear: Ear,
+    mouth: Mouth,
+}
+
+/// What comes in of a line.
+struct Ear {
     reader: BufReader<TcpStream>,
     key: Key,
+    /// Whoever listens.
+    side: Side,
+    heard: u64,
+}
+
+/// What goes out.
+struct Mouth {
+    stream: TcpStream,
+    key: Key,
+    /// Whoever speaks.
     side: Side,
     said: u64,
-    heard: u64,
 }
 
 impl Line {
@@ -246,7 +297,7 @@ impl Line {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut reader = BufReader::new(stream);
+        let mut reader = BufReader::new(stream.try_clone()?);
         let ours = Nonce { nonce: nonce() };
         writeln!(reader.get_mut(), "{}", serde_json::to_string(&ours)?)?;
         let theirs: Nonce = serde_json::from_str(&read_line(&mut reader)?)?;
@@ -255,19 +306,28 @@ impl Line {
             Side::Replica => [&theirs.nonce, &ours.nonce],
         };
         let key = key.of_link(nonces.map(String::as_str));
-        Ok(Self { reader, key, side, said: 0, heard: 0 })
+        let ear = Ear { reader, key: key.clone(), side, heard: 0 };
+        Ok(Self { ear, mouth: Mouth { stream, key, side, said: 0 } })
     }
 
     fn say(&mut self, what: &impl serde::Serialize) -> io::Result<()> {
-        self.say_text(&serde_json::to_string(what)?)
+        self.mouth.say_text(&serde_json::to_string(what)?)
     }
 
+    fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+        self.ear.hear()
+    }
+}
+
+impl Mouth {
     fn say_text(&mut self, text: &str) -> io::Result<()> {
         self.said += 1;
         let code = self.key.code(numbered(self.side, self.said, text).as_bytes());
-        self.reader.get_mut().write_all(format!("{} {text}\n", hex(&code)).as_bytes())
+        self.stream.write_all(format!("{} {text}\n", hex(&code)).as_bytes())
     }
+}
 
+impl Ear {
     fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
         Ok(serde_json::from_str(&self.hear_text()?)?)
     }

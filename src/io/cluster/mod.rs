@@ -17,11 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup};
+use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Replicas, Replication};
 use engine::show::Show;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use units::{MonoTime, Span, WireTime};
 use uuid::Uuid;
 use wire::cluster::{Beacon, Letter, Sender, Word};
@@ -40,6 +42,8 @@ use crate::{chance, disk};
 
 /// An engine that has not said for so long that it lives is dead, whatever else of the box is not.
 const ENGINE_SILENT: Span = Span::from_millis(100);
+/// What a box that lives has not taken by then is said to be in this one alone.
+const REPLICATED_WITHIN: Duration = Duration::from_millis(150);
 /// Interfaces that are not there are looked for so often.
 const MEND_EVERY: Span = Span::from_secs(1);
 /// Strangers are told of once in so long.
@@ -148,13 +152,24 @@ pub struct Cluster {
 }
 
 /// Sees how the cluster stands; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct ClusterWatch(Arc<Mutex<ClusterGlance>>);
+#[derive(Debug, Clone)]
+pub struct ClusterWatch {
+    glance: Arc<Mutex<ClusterGlance>>,
+    replicas: watch::Receiver<Replicas>,
+}
 
 impl ClusterWatch {
     /// How it stands now.
     pub fn glance(&self) -> ClusterGlance {
-        held(&self.0).clone()
+        held(&self.glance).clone()
+    }
+
+    /// Whether the others have taken so many steps, once they have or [`REPLICATED_WITHIN`] is past.
+    pub async fn kept(&self, steps: u64) -> Replication {
+        let mut replicas = self.replicas.clone();
+        let replicated = replicas.wait_for(|it| it.kept(steps) == Replication::Replicated);
+        let _ = tokio::time::timeout(REPLICATED_WITHIN, replicated).await;
+        self.replicas.borrow().kept(steps)
     }
 }
 
@@ -181,6 +196,7 @@ impl Cluster {
             trouble: Mutex::new(None),
             vault: setup.vault.clone(),
             said: Mutex::default(),
+            replicas: watch::Sender::default(),
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.into()).spawn(run)
@@ -193,9 +209,11 @@ impl Cluster {
         let holder = setup.address.map(|it| Holder::start(it, clock, say)).transpose()?;
         let (follows, engine) = (ends.clone(), setup.engine.clone());
         let follower = spawn("cluster follows", Box::new(move || link::follow(&follows, &engine)))?;
-        let (leaving, watch) = (Arc::new(AtomicBool::new(false)), ClusterWatch::default());
+        let leaving = Arc::new(AtomicBool::new(false));
+        let watch = ClusterWatch { glance: Arc::default(), replicas: ends.replicas.subscribe() };
         let member = Member::new(setup, kept, (post, port), ends, follower.thread().clone());
-        let member = Member { watch: watch.clone(), leaving: leaving.clone(), holder, ..member };
+        let glance = watch.glance.clone();
+        let member = Member { glance, leaving: leaving.clone(), holder, ..member };
         let thread = spawn("cluster", Box::new(move || member.run()))?;
         Ok(Self { leaving, thread, watch })
     }
@@ -263,7 +281,7 @@ struct Member {
     next_mend: MonoTime,
     stranger_told: Option<MonoTime>,
     standing: Option<Standing>,
-    watch: ClusterWatch,
+    glance: Arc<Mutex<ClusterGlance>>,
     leaving: Arc<AtomicBool>,
     holder: Option<Holder>,
 }
@@ -299,7 +317,7 @@ impl Member {
             next_mend: now,
             stranger_told: None,
             standing: None,
-            watch: ClusterWatch::default(),
+            glance: Arc::default(),
             leaving: Arc::default(),
             holder: None,
         }
@@ -479,7 +497,13 @@ impl Member {
             (self.setup.tell)(News::Standing(standing));
         }
         let glance = self.glance(now);
-        *held(&self.watch.0) = glance;
+        *held(&self.glance) = glance;
+        let (voters, living) = (self.setup.voters.len(), self.lease.living_peers(now));
+        self.ends.replicas.send_if_modified(|it| {
+            let is_new = (it.voters, &it.living) != (voters, &living);
+            (it.voters, it.living) = (voters, living);
+            is_new
+        });
     }
 
     fn glance(&self, now: MonoTime) -> ClusterGlance {

@@ -14,12 +14,13 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use engine::cluster::Replication;
 use engine::delivery::PhoneDelivery;
 use engine::glance::Glance;
 use engine::muster::{Fare, Muster};
 use engine::rooms::RoomGlance;
 use engine::show::{Cue, Then};
-use engine::told::{Command, Refusal, Request};
+use engine::told::{Command, Done, Refusal, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
@@ -181,10 +182,22 @@ async fn give(house: &House, id: Option<CommandId>, command: Command, from: Stri
     let id = id.unwrap_or_else(|| CommandId(chance::uuid().to_string()));
     let request = Request { id, command, from };
     match house.engine.command(request).await {
-        Ok(Ok(done)) => Json(json!({ "done": done })).into_response(),
+        Ok(Ok(done)) => answered(house, done).await,
         Ok(Err(refusal)) => (StatusCode::CONFLICT, Json(refused(&refusal))).into_response(),
         Err(gone_away) => gone(gone_away),
     }
+}
+
+/// It is done; only this answer waits for the other boxes to have taken it, too.
+async fn answered(house: &House, done: Done) -> Response {
+    let kept = match (&house.cluster, house.engine.steps().await) {
+        (Some(cluster), Ok(steps)) => Some(cluster.kept(steps).await),
+        _ => None,
+    };
+    let done = if kept == Some(Replication::Alone) { done.alone() } else { done };
+    let mut document = json!({ "done": done });
+    document["done"]["kept"] = json!(kept.unwrap_or(Replication::Alone));
+    Json(document).into_response()
 }
 
 fn refused(refusal: &Refusal) -> Value {

@@ -95,7 +95,7 @@ fn sx13_a_box_is_killed_mid_fade_and_the_other_goes_on_at_a_higher_priority() {
     let [(mut first, its), (mut other, others)] = pair("mid-fade", 78);
     assert_eq!(from(&ear, its, |_| true).priority, 100);
     assert_eq!(from(&ear, others, |_| true).priority, 99, "it is there, and not seen");
-    assert!(first.ask(&["go"]).status.success());
+    assert_eq!(first.ask_json(&["go"])["done"]["kept"], "replicated");
     let refused = other.ask(&["go"]);
     assert_eq!(refused.status.code(), Some(1));
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -116,8 +116,9 @@ fn sx13_a_box_is_killed_mid_fade_and_the_other_goes_on_at_a_higher_priority() {
     assert!((seen.values[1] as f64 - due).abs() <= 4.0, "{} where {due} is due", seen.values[1]);
     other.wait_for_line("this box drives");
     assert_eq!(from(&ear, others, |it| it.priority == 100).values[1], 255, "the fade has ended");
-    let done = other.ask(&["go"]);
-    assert!(done.status.success(), "{done:?}");
+    let done = other.ask_json(&["go"])["done"].clone();
+    assert_eq!(done["kept"], "alone");
+    assert!(done["said"].as_str().is_some_and(|it| it.contains("no other box")), "{done}");
     from(&ear, others, |it| it.values[1] == 0);
 
     let term = cluster(&other)["term"].as_u64().expect("a term");
