@@ -8,10 +8,11 @@
 //! Both jitter by milliseconds, so one pair is worth little and the middle of many is worth a lot.
 //!
 //! Browsers lie, and each lie sounds like an echo of the phone next to it. Some give stamps of zero before the first
-//! sample, stamps that stand still, or stamps that are `currentTime` by another name, which would mean that sound
-//! leaves as it is made. Others give two words for one latency that do not agree, and with Bluetooth the figure is
-//! large and made up. None of these is believed: a latency is what most of many stamps say, between what no output
-//! can do and what no listener would bear, and a doubtful one is used for want of a better but never vouched for.
+//! sample, stamps that stand still, stamps of a time to come, or stamps that are `currentTime` by another name, which
+//! would mean that sound leaves as it is made. Others give two words for one latency that do not agree, and with
+//! Bluetooth the figure is large and made up. None of these is believed: a latency is what most of many stamps say,
+//! between what no output can do and what no listener would bear, and a doubtful one is used for want of a better but
+//! never vouched for.
 
 use std::collections::VecDeque;
 
@@ -227,7 +228,7 @@ impl AudioClock {
         Point {
             x,
             made,
-            left: left.filter(|(_, ahead)| is_plausible(made - ahead)),
+            left: left.filter(|(at, ahead)| *at < x + STRAY_SECS && is_plausible(made - ahead)),
             told: told.filter(|told| *told >= LATENCY_MIN_SECS && is_plausible(*told)),
         }
     }
@@ -590,6 +591,24 @@ mod tests {
             let clock = told(says);
             assert_eq!((clock.path(), clock.latency()), (path, latency), "{name}");
             assert_eq!(clock.reported_sigma().is_some(), path == Path::Told, "{name}");
+        }
+    }
+
+    /// WebKitGTK adds what was played to the time (its 2.38 and 2.50 do): for a second that looks like a latency that grows.
+    #[test]
+    fn sx18_a_stamp_of_a_time_to_come_says_nothing() {
+        let mut clock = AudioClock::default();
+        for played in (1..10).map(|k| f64::from(k) * 0.1) {
+            let (at, left) = (10.0 + played, played - 0.003);
+            clock.handle(&Stamp {
+                at: from_secs(at),
+                made: from_secs(played),
+                left: Some((from_secs(left), from_secs(at + left))),
+                latency: ms(0.0),
+            });
+            assert_eq!((clock.path(), clock.latency()), (Path::Unknown, None), "{played}");
+            let heard = secs(clock.audio_at(from_secs(at)).expect("watched"));
+            assert!((heard - played).abs() < 1e-6, "{heard} at {played}");
         }
     }
 
