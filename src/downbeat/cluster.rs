@@ -48,6 +48,7 @@ pub fn join(
             state.join("cluster.key").display()
         ));
     }
+    vault.tokens.join(state, key.mark());
     let address = common(config);
     // The cluster's is not this box's.
     let own = usize::from(address.is_some());

@@ -11,20 +11,19 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::cluster::trust::{Root, Secret};
+use engine::cluster::trust::{Root, Secret, Teller};
 use sha2::{Digest, Sha256};
 use wire::sealed::{self, INFO, KeyName, Sealed, ShowKey, Start};
 use wire::solusync::{Header, MediaData};
 
 use crate::chance;
 use crate::disk::write_whole;
-use crate::http::unix_now;
 
 /// Within the state folder.
 const FILE: &str = "seal-secret";
@@ -38,6 +37,8 @@ pub struct Seals {
     path: PathBuf,
     show: String,
     drawn: RwLock<(Root, Arc<Key>)>,
+    /// Held while another secret is taken, which the disk may make long.
+    taking: Mutex<()>,
 }
 
 struct Key {
@@ -86,7 +87,7 @@ impl Seals {
         };
         let key = secret_of(&root).map(|it| Arc::new(Key::of(&it, show)));
         let drawn = RwLock::new((root, key.expect("it was read, or made")));
-        Ok((Self { path, show: show.to_owned(), drawn }, said))
+        Ok((Self { path, show: show.to_owned(), drawn, taking: Mutex::default() }, said))
     }
 
     /// For tokens.
@@ -104,6 +105,7 @@ impl Seals {
     /// # Errors
     /// The disk does not take it; everything stays as it was.
     pub fn renew(&self) -> io::Result<()> {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let root = make(&self.path, self.root().renewals.saturating_add(1))?;
         self.take(root);
         Ok(())
@@ -113,8 +115,9 @@ impl Seals {
     ///
     /// # Errors
     /// The disk does not take it; everything stays as it was.
-    pub fn learn(&self, told: &Root) -> io::Result<bool> {
-        if !told.outranks(&self.root()) || secret_of(told).is_none() {
+    pub fn learn(&self, told: &Root, teller: Teller) -> io::Result<bool> {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.replaces(&self.root(), teller) || secret_of(told).is_none() {
             return Ok(false);
         }
         keep(&self.path, told)?;
@@ -211,8 +214,7 @@ impl KeyType for Octets {
     }
 }
 
-/// None where there is no file. In it are the secret, how often it was made anew and when it was made; files of before have
-/// the secret alone.
+/// None where there is no file. In it are the secret and how often it was made anew; files of before have the secret alone.
 fn read(path: &Path) -> Result<Option<Root>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -225,12 +227,12 @@ fn read(path: &Path) -> Result<Option<Root>, String> {
 
 fn parsed(text: &str) -> Option<Root> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let (secret, renewals, made) = match words[..] {
-        [secret] => (secret, 0, 0),
-        [secret, renewals, made] => (secret, renewals.parse().ok()?, made.parse().ok()?),
+    let (secret, renewals) = match words[..] {
+        [secret] => (secret, 0),
+        [secret, renewals] => (secret, renewals.parse().ok()?),
         _ => return None,
     };
-    Some(Root { renewals, made, secret: Secret(secret.to_owned()) })
+    Some(Root { renewals, secret: Secret(secret.to_owned()) })
 }
 
 fn secret_of(root: &Root) -> Option<[u8; 32]> {
@@ -240,14 +242,14 @@ fn secret_of(root: &Root) -> Option<[u8; 32]> {
 fn make(path: &Path, renewals: u32) -> io::Result<Root> {
     let halves = [chance::bits(), chance::bits()].map(u128::to_ne_bytes);
     let secret = Secret(STANDARD.encode(halves.as_flattened()));
-    let root = Root { renewals, made: unix_now(), secret };
+    let root = Root { renewals, secret };
     keep(path, &root)?;
     Ok(root)
 }
 
 fn keep(path: &Path, root: &Root) -> io::Result<()> {
-    let Root { renewals, made, secret: Secret(secret) } = root;
-    write_whole(path, format!("{secret} {renewals} {made}\n").as_bytes(), MODE)
+    let Root { renewals, secret: Secret(secret) } = root;
+    write_whole(path, format!("{secret} {renewals}\n").as_bytes(), MODE)
 }
 
 #[cfg(test)]
@@ -338,8 +340,8 @@ mod tests {
         let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
         let [one, other] = [0, 1].map(|at: usize| seals(folders[at].path(), "Evening"));
         let meet = || {
-            other.learn(&one.root()).expect("kept");
-            one.learn(&other.root()).expect("kept");
+            other.learn(&one.root(), Teller::Replica).expect("kept");
+            one.learn(&other.root(), Teller::Master).expect("kept");
         };
         meet();
         assert!(one.key() == other.key());
@@ -350,8 +352,10 @@ mod tests {
         assert!(one.key() == other.key() && one.key() != old);
         assert_eq!(opened(&old, &sealed(&mut sealer, 2)), None);
         assert!(seals(folders[1].path(), "Evening").key() == one.key(), "it was kept");
-        let nonsense = Root { renewals: 9, made: 0, secret: Secret("me".into()) };
-        assert!(!other.learn(&nonsense).expect("not taken") && other.key() == one.key());
+        let nonsense = Root { renewals: 9, secret: Secret("me".into()) };
+        assert!(
+            !other.learn(&nonsense, Teller::Master).expect("not taken") && other.key() == one.key()
+        );
     }
 
     #[test]

@@ -88,8 +88,10 @@ pub struct Core {
     lights: bool,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
-    /// Where its token did not hold, and why; there it is in the audience.
-    uninvited: Option<(String, RefusalCode)>,
+    /// A box has taken its token.
+    is_invited: bool,
+    /// By which box it was not, and why; there it is in the audience.
+    uninvited: Option<(Uuid, RefusalCode)>,
     next_status: MonoTime,
     battery: Option<f64>,
     /// How long the box's last word on itself took to come; none since it was told.
@@ -166,6 +168,7 @@ impl Core {
             lights: false,
             welcomed: None,
             refused: None,
+            is_invited: false,
             uninvited: None,
             next_status: now,
             battery: None,
@@ -407,7 +410,6 @@ impl Core {
 
     fn opened(&mut self, now: MonoTime) {
         self.link.handle_opened(now);
-        self.uninvited = self.uninvited.take().filter(|(url, _)| url == self.boxes.url());
         self.ways.handle_opened(Channel::WebSocket);
         self.pace.handle_opened(now);
         self.next_status = now + STATUS_EVERY;
@@ -427,7 +429,7 @@ impl Core {
                 protocol_version: solusync::PROTOCOL_VERSION.into(),
                 capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
                 node_type: NodeType::Client,
-                auth_token: self.token.clone().filter(|_| self.uninvited.is_none()),
+                auth_token: self.token.clone().filter(|_| self.shows_token()),
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );
@@ -530,7 +532,7 @@ impl Core {
                 self.screens.handle(header.id, screen, at, self.report_of(start));
             }
             Message::ClockCorrection(told) => self.correction.handle_told(told),
-            Message::Error(refusal) => self.refused(now, &refusal),
+            Message::Error(refusal) => self.refused(now, header.node_id, &refusal),
             Message::CalibrateStart(start) => self.start_calibration(now, &start),
             Message::CalibrateHeard(heard) => self.hear_calibration(now, &heard),
             Message::CalibrateRefused(it) => self.refuse_calibration(&it.message),
@@ -553,6 +555,7 @@ impl Core {
         if self.stand(now, header, Standing { node_type, cluster_info }) == Course::Go {
             return;
         }
+        self.invite_again(now, header.node_id);
         if self.with.replace(header.node_id).is_some_and(|before| before != header.node_id) {
             // What leads to the one before says nothing of this one's clock.
             self.ways.handle_closed(now, Channel::DataChannel);
@@ -575,7 +578,7 @@ impl Core {
         }
     }
 
-    fn refused(&mut self, now: MonoTime, refusal: &Refusal) {
+    fn refused(&mut self, now: MonoTime, by: Uuid, refusal: &Refusal) {
         match refusal.code {
             RefusalCode::TooManyConnections => {
                 self.refused = Some(refusal.code);
@@ -587,21 +590,39 @@ impl Core {
             }
             RefusalCode::RateLimited => self.pace.handle_rate_limited(now),
             RefusalCode::Unauthorized | RefusalCode::Forbidden => {
-                self.turned_away(now, refusal.code);
+                self.turned_away(now, by, refusal.code);
             }
             RefusalCode::InvalidPayload => {}
         }
     }
 
     /// Who showed a token that does not hold has a place in the audience, with all that belongs to it, before it is asked
-    /// whether it wants that.
-    fn turned_away(&mut self, now: MonoTime, code: RefusalCode) {
-        if self.token.is_none() || self.uninvited.is_some() {
+    /// whether it wants that. One that no box has ever taken is not shown again.
+    fn turned_away(&mut self, now: MonoTime, by: Uuid, code: RefusalCode) {
+        if !self.shows_token() {
             self.refused = Some(code);
             return;
         }
-        self.uninvited = Some((self.boxes.url().to_owned(), code));
+        self.uninvited = Some((by, code));
+        if !self.is_invited {
+            self.token = None;
+        }
         self.say_hello(now);
+    }
+
+    fn shows_token(&self) -> bool {
+        self.token.is_some() && self.uninvited.is_none()
+    }
+
+    /// This box may know the token that another one did not.
+    fn invite_again(&mut self, now: MonoTime, by: Uuid) {
+        if self.shows_token() {
+            self.is_invited = true;
+        }
+        if self.token.is_some() && self.uninvited.is_some_and(|(other, _)| other != by) {
+            self.uninvited = None;
+            self.say_hello(now);
+        }
     }
 
     /// An order that was sent twice is done once.
@@ -784,7 +805,7 @@ impl Core {
         let (ready, of) = self.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
         let doing = self.doing(now);
-        let uninvited = self.uninvited.as_ref().map(|(_, code)| *code);
+        let uninvited = self.uninvited.map(|(_, code)| code);
         let uninvited = uninvited.filter(|_| self.tells_refusal());
         match (self.refused.or(uninvited), bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,

@@ -85,8 +85,10 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (http, https) = (free_port(), free_port());
-        // A number that is free as one kind of port may be the other's, which no box file may say twice.
+        // A number may come twice, and one that is free as one kind of port may be the other's; no box file may say one twice.
+        let http = free_port();
+        let mut free = std::iter::repeat_with(free_port);
+        let https = free.find(|it| *it != http).expect("there are others");
         let mut free = std::iter::repeat_with(free_datagram_port);
         let osc = free.find(|it| ![http, https].contains(it)).expect("there are others");
         let place = Self { folder, http, https, osc, alsa: None, log: None, netns: None };

@@ -3,8 +3,8 @@
 //! In: the words of both. Out: from which step on the show is told. Never here: sockets, keys.
 //!
 //! A link is lines of text. First each side says a [`Nonce`]; from then on every line begins with a code over its direction, its
-//! number and its text, by a key that is made of the cluster's and both nonces, so that no line can be changed, left out, or
-//! said again on another link. The replica says `hello` (SX-08), the master answers with `hello`, and then every line of its is a
+//! number and its text, by a key that is made of the cluster's, both nonces and the secret that they agree on, so that no line can
+//! be changed, left out, or said again on another link. The replica says `hello` (SX-08), the master answers with `hello`, and then every line of its is a
 //! [`super::Step`], or empty where there is none for a while, and each is answered with the number of steps taken. Nothing of it is secret but [`super::trust::Trust`], which both say with their `hello` so that nobody else can
 //! read it. Whoever has something new to say of that ends the link, and it begins anew where it was.
 
@@ -16,10 +16,13 @@ use crate::EngineStart;
 /// Longest line that is read: a command with the longest texts that anybody may send fits many times.
 pub const LINE_MAX: usize = 1 << 20;
 
+/// Longest [`Nonce`]; whoever has not proved anything is read no further.
+pub const NONCE_MAX: usize = 128;
+
 /// What each side says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nonce {
-    /// 32 octets of chance, hexadecimal.
+    /// A public key of X25519 that is of this link alone, hexadecimal.
     pub nonce: String,
 }
 
@@ -41,6 +44,7 @@ pub struct Hello {
     #[serde(flatten)]
     pub part: Part,
     /// [`super::trust::Trust`], hidden by the link's key, base64.
+    #[serde(default)]
     pub trust: String,
 }
 

@@ -1,10 +1,11 @@
 //! What boxes of a cluster believe in common: whose tokens hold, which authority vouches for the boxes, and what live sound
 //! is sealed with (SX-03, SX-16, SX-20).
 //!
-//! In: what each box has. Out: which of two both have from then on. Never here: files, and what keys are used for.
+//! In: what each box has. Out: which of two it has from then on. Never here: files, and what keys are used for.
 //!
 //! A box tells the others the public halves of the keys that sign its tokens, and keeps the private ones. An authority and a
-//! secret are one for all: whatever the order in which boxes meet, they end with the same.
+//! secret are one for all: those of the box that drives, since nothing that phones have of it may change under a show, unless
+//! a person has had another one made.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -12,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::token::KeyLife;
+use crate::token::{KeyLife, may_verify};
 
 /// Keys of others that a box keeps: as many as a cluster's boxes have in a season, several times over.
 pub const KEYS_MAX: usize = 64;
@@ -45,14 +46,12 @@ pub struct TokenKey {
 pub struct Root {
     /// How often a person has had it made anew.
     pub renewals: u32,
-    /// When it was made, UNIX seconds, by the box that made it.
-    pub made: i64,
     /// Itself.
     pub secret: Secret,
 }
 
 /// Whoever prints it for debugging does not see it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(pub String);
 
 impl fmt::Debug for Secret {
@@ -61,24 +60,45 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Root {
-    /// Whether a box that has `other` takes this one instead: what a person has made anew is meant; else the older one, which
-    /// more phones know. Two are never equal unless they are the same, so that all boxes choose alike.
-    pub fn outranks(&self, other: &Self) -> bool {
-        self.rank() > other.rank()
-    }
+/// Who says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teller {
+    /// The box that drives, to one that stands by.
+    Master,
+    /// One that stands by, to the one that drives.
+    Replica,
+}
 
-    fn rank(&self) -> (u32, Reverse<i64>, &Secret) {
-        (self.renewals, Reverse(self.made), &self.secret)
+impl Root {
+    /// Whether a box that was told this takes it in the place of its own.
+    pub fn replaces(&self, own: &Self, teller: Teller) -> bool {
+        let is_renewed = self.renewals > own.renewals;
+        let is_driver_s = teller == Teller::Master && self.renewals == own.renewals;
+        is_renewed || (is_driver_s && self.secret != own.secret)
     }
 }
 
-impl TokenKey {
-    /// What a box that knew `other`, the same key, knows after it was told this.
-    pub fn life_with(&self, other: KeyLife) -> KeyLife {
-        let replaced = self.life.replaced.into_iter().chain(other.replaced).min();
-        KeyLife { replaced, ..other }
+/// What a box knows of others' keys that knew these and was `told` those, at `now` (UNIX seconds). Keys of no use any more go;
+/// of too many those that were replaced longest ago.
+pub fn learnt(known: &[TokenKey], told: &[TokenKey], now: i64) -> Vec<TokenKey> {
+    let mut all = known.to_vec();
+    for it in told {
+        let same = |other: &&mut TokenKey| (other.node, &other.public) == (it.node, &it.public);
+        match all.iter_mut().find(same) {
+            Some(known) => known.life = both(known.life, it.life),
+            None => all.push(it.clone()),
+        }
     }
+    all.retain(|it| may_verify(now, it.life));
+    all.sort_by_key(|it| Reverse(it.life.replaced.unwrap_or(i64::MAX)));
+    all.truncate(KEYS_MAX);
+    all
+}
+
+/// A key is replaced when anybody has heard so.
+fn both(known: KeyLife, told: KeyLife) -> KeyLife {
+    let replaced = known.replaced.into_iter().chain(told.replaced).min();
+    KeyLife { replaced, ..known }
 }
 
 #[cfg(test)]
@@ -88,55 +108,74 @@ mod tests {
     use super::*;
 
     fn root() -> impl Strategy<Value = Root> {
-        (0..3_u32, 0..3_i64, "[a-c]").prop_map(|(renewals, made, secret)| Root {
-            renewals,
-            made,
-            secret: Secret(secret),
-        })
+        (0..3_u32, "[a-c]").prop_map(|(renewals, secret)| Root { renewals, secret: Secret(secret) })
     }
 
-    /// Takes the other's where that outranks its own.
-    fn learn(ours: &mut Root, theirs: &Root) {
-        if theirs.outranks(ours) {
-            *ours = theirs.clone();
+    /// Both say what they have, the one that stands by first.
+    fn meet(master: &mut Root, replica: &mut Root) {
+        if replica.replaces(master, Teller::Replica) {
+            *master = replica.clone();
+        }
+        if master.replaces(replica, Teller::Master) {
+            *replica = master.clone();
         }
     }
 
     proptest! {
         #[test]
-        fn sx03_boxes_end_with_one_authority_in_whatever_order_they_meet(
-            mut boxes in proptest::collection::vec(root(), 2..6),
-            meetings in proptest::collection::vec((any::<usize>(), any::<usize>()), 0..20),
+        fn sx03_boxes_end_with_the_drivers_authority_in_whatever_order_they_meet(
+            mut master in root(),
+            mut replicas in proptest::collection::vec(root(), 1..5),
+            meetings in proptest::collection::vec(any::<usize>(), 0..20),
         ) {
-            let best = boxes.iter().max_by(|a, b| a.rank().cmp(&b.rank())).expect("some").clone();
-            let count = boxes.len();
-            let everybody_twice = (0..2).flat_map(|_| (1..count).map(|other| (0, other)));
-            for (one, other) in meetings.into_iter().chain(everybody_twice) {
-                let told = boxes[one % count].clone();
-                learn(&mut boxes[other % count], &told);
-                let answer = boxes[other % count].clone();
-                learn(&mut boxes[one % count], &answer);
+            let first = master.clone();
+            let renewed = replicas.iter().map(|it| it.renewals).max().expect("some");
+            let count = replicas.len();
+            // A box that has taken something begins its links anew.
+            let everybody_twice = (0..2).flat_map(|_| 0..count);
+            for replica in meetings.into_iter().chain(everybody_twice) {
+                meet(&mut master, &mut replicas[replica % count]);
             }
-            prop_assert!(boxes.iter().all(|it| *it == best), "{boxes:?}");
+            prop_assert!(replicas.iter().all(|it| *it == master), "{replicas:?}");
+            if renewed <= first.renewals {
+                prop_assert_eq!(master, first, "a running show keeps what it has");
+            } else {
+                prop_assert_eq!(master.renewals, renewed);
+            }
         }
     }
 
     #[test]
-    fn what_a_person_made_anew_is_taken_and_else_what_is_older() {
-        let root = |renewals, made| Root { renewals, made, secret: Secret("it".into()) };
-        assert!(root(0, 1).outranks(&root(0, 2)));
-        assert!(root(1, 9).outranks(&root(0, 2)));
-        assert!(!root(1, 9).outranks(&root(1, 9)));
-        assert!(!format!("{:?}", root(0, 1)).contains("it\""), "no secret in a log");
+    fn no_secret_is_printed() {
+        let root = Root { renewals: 0, secret: Secret("it".into()) };
+        assert!(!format!("{root:?}").contains("it\""));
+    }
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn key(node: u128, replaced: Option<i64>) -> TokenKey {
+        let life = KeyLife { made: NOW - 100, replaced };
+        TokenKey { node: Uuid::from_u128(node), life, public: node.to_string() }
     }
 
     #[test]
-    fn a_key_is_replaced_when_anybody_has_heard_so() {
-        let life = |replaced| KeyLife { made: 1, replaced };
-        let told =
-            |replaced| TokenKey { node: Uuid::nil(), life: life(replaced), public: "k".into() };
-        assert_eq!(told(Some(9)).life_with(life(None)), life(Some(9)));
-        assert_eq!(told(None).life_with(life(Some(8))), life(Some(8)));
-        assert_eq!(told(Some(9)).life_with(life(Some(8))), life(Some(8)));
+    fn a_key_is_replaced_when_anybody_has_heard_so_and_goes_when_it_is_of_no_use() {
+        let lives = |known, told| learnt(&[key(1, known)], &[key(1, told)], NOW)[0].life.replaced;
+        assert_eq!(lives(None, Some(NOW - 9)), Some(NOW - 9));
+        assert_eq!(lives(Some(NOW - 8), None), Some(NOW - 8));
+        assert_eq!(lives(Some(NOW - 8), Some(NOW - 9)), Some(NOW - 9));
+        assert_eq!(learnt(&[key(1, None)], &[], NOW), [key(1, None)]);
+        assert_eq!(learnt(&[key(1, Some(0))], &[key(2, Some(0))], NOW), []);
+    }
+
+    #[test]
+    fn of_too_many_keys_those_stay_that_sign_and_then_those_that_signed_last() {
+        let many: Vec<_> = (0..200).map(|nth| key(nth, Some(NOW - 1_000 + nth as i64))).collect();
+        let known = learnt(&many, &[key(999, None)], NOW);
+        assert_eq!((known.len(), &known[0]), (KEYS_MAX, &key(999, None)));
+        assert!(
+            known[1..].iter().all(|it| it.life.replaced > Some(NOW - 1_000 + 130)),
+            "{known:?}"
+        );
     }
 }

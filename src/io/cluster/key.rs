@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use aws_lc_rs::rand::SystemRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wire::cluster::CODE_LEN;
@@ -32,7 +34,7 @@ impl Key {
                 Ok((Self::of(&bytes), false))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = nonce();
+                let text = format!("{:032x}{:032x}", chance::bits(), chance::bits());
                 disk::write_whole(&path, format!("{text}\n").as_bytes(), 0o600)?;
                 Ok((Self::of(&from_hex(&text).expect("we have written it")), true))
             }
@@ -40,11 +42,15 @@ impl Key {
         }
     }
 
-    /// A key for one link, out of this one and what both sides said.
-    pub fn of_link(&self, nonces: [&str; 2]) -> Self {
-        Self::of(
-            hmac::sign(&self.0, format!("link {} {}", nonces[0], nonces[1]).as_bytes()).as_ref(),
-        )
+    /// A key for one link, out of this one, what both sides said, and what they agreed on.
+    pub fn of_link(&self, nonces: [&str; 2], agreed: &[u8]) -> Self {
+        let said = format!("link {} {} ", nonces[0], nonces[1]);
+        Self::of(hmac::sign(&self.0, &[said.as_bytes(), agreed].concat()).as_ref())
+    }
+
+    /// What tells this cluster apart from all others.
+    pub fn mark(&self) -> String {
+        hex(&self.code(b"a cluster's mark"))
     }
 
     /// The code over a text.
@@ -89,9 +95,26 @@ fn nonce_to(side: u8) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// 32 octets of chance, hexadecimal.
-pub(super) fn nonce() -> String {
-    format!("{:032x}{:032x}", chance::bits(), chance::bits())
+/// What one side agrees on a secret with: whoever learns the cluster's key later learns nothing of links of before.
+pub(super) struct Agreement(EphemeralPrivateKey);
+
+impl Agreement {
+    /// One of this link's own, and what the other side is told of it: 32 octets, hexadecimal.
+    pub fn begin() -> io::Result<(Self, String)> {
+        let made = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new());
+        let private = made.map_err(|_| io::Error::other("no key for a link"))?;
+        let public =
+            private.compute_public_key().map_err(|_| io::Error::other("no key for a link"))?;
+        Ok((Self(private), hex(public.as_ref())))
+    }
+
+    /// With what the other side has told.
+    pub fn end(self, theirs: &str) -> io::Result<Vec<u8>> {
+        let octets = from_hex(theirs).ok_or_else(|| io::Error::other("no key of a link"))?;
+        let theirs = UnparsedPublicKey::new(&X25519, octets);
+        let none = io::Error::other("no key that can be agreed with");
+        agree_ephemeral(self.0, theirs, none, |secret| Ok(secret.to_vec()))
+    }
 }
 
 /// Octets as hexadecimal digits.
@@ -116,6 +139,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn both_sides_agree_on_a_secret_that_is_never_said() {
+        let [(one, said), (other, told)] = [0, 1].map(|_| Agreement::begin().expect("made"));
+        assert_eq!(one.end(&told).expect("agreed"), other.end(&said).expect("agreed"));
+        let (mine, _) = Agreement::begin().expect("made");
+        assert!(mine.end(&"0".repeat(64)).is_err(), "a key that leaves no secret");
+        let (mine, _) = Agreement::begin().expect("made");
+        assert!(mine.end("me").is_err());
+    }
+
+    #[test]
     fn a_key_is_made_once_and_its_codes_hold_for_its_own_texts_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let (key, made) = Key::open(folder.path()).expect("made");
@@ -123,12 +156,14 @@ mod tests {
         assert!(made && !made_again);
         assert!(again.holds(&key.code(b"go"), b"go"));
         assert!(!again.holds(&key.code(b"go"), b"stop"));
-        let link = key.of_link(["a", "b"]);
+        let link = key.of_link(["a", "b"], b"c");
         assert!(!link.holds(&key.code(b"go"), b"go"), "a link has a key of its own");
         let hidden = link.hide(0, "a secret");
-        assert_eq!(again.of_link(["a", "b"]).read(0, &hidden).as_deref(), Some("a secret"));
+        assert_eq!(again.of_link(["a", "b"], b"c").read(0, &hidden).as_deref(), Some("a secret"));
         assert_eq!(link.read(1, &hidden), None, "said to the other side");
-        assert_eq!(key.of_link(["a", "c"]).read(0, &hidden), None, "said on another link");
+        assert_eq!(key.of_link(["a", "c"], b"c").read(0, &hidden), None, "said on another link");
+        assert_eq!(key.of_link(["a", "b"], b"d").read(0, &hidden), None, "overheard");
+        assert!(key.mark() == again.mark() && !key.mark().is_empty());
         fs::write(folder.path().join("cluster.key"), "me").expect("written");
         assert!(Key::open(folder.path()).expect_err("no key").to_string().contains("cluster.key"));
     }

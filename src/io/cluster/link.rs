@@ -3,15 +3,16 @@
 //! In: the master's steps, and whom the other side believes. Out: the same, told to this box's engine. Each link has a thread, so that one that stands still
 //! costs only itself. What is said and decided is `engine::cluster::link`.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::EngineStart;
-use engine::cluster::link::{Hello, LINE_MAX, Nonce, OtherShow, Part};
-use engine::cluster::trust::Trust;
+use engine::cluster::link::{Hello, LINE_MAX, NONCE_MAX, Nonce, OtherShow, Part};
+use engine::cluster::trust::{Teller, Trust};
 use engine::cluster::{Replicas, Step};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use wire::solusync::{Header, NodeType};
 
 use super::feed::Feed;
-use super::key::{Key, from_hex, hex, nonce};
+use super::key::{Agreement, Key, from_hex, hex};
 use super::vault::Vault;
 use crate::chance;
 use crate::clock::BoxClock;
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SIGN: Duration = Duration::from_millis(500);
 /// Boxes that may hang on one; more are no cluster.
 const LINKS_MAX: usize = 16;
+/// Others that may try; each has [`PATIENCE`] to prove itself.
+const STRANGERS_MAX: usize = 16;
 
 /// What every link of this box shares.
 pub(super) struct Ends {
@@ -48,6 +51,8 @@ pub(super) struct Ends {
     pub told_in: AtomicU64,
     /// Why this box does not follow.
     pub trouble: Mutex<Option<Trouble>>,
+    /// Where the other boxes' signs of life came from.
+    pub heard: Mutex<BTreeSet<IpAddr>>,
     /// What boxes have in common beside the show.
     pub vault: Vault,
     /// What people have to know of that.
@@ -93,26 +98,34 @@ impl Ends {
         Part { show: self.show.clone(), term, start, steps }
     }
 
-    fn hello(&self, line: &Line, part: Part) -> io::Result<Hello> {
+    /// Says hello; whom this box believes, as it has said there.
+    fn say_hello(&self, line: &mut Line, part: Part) -> io::Result<Trust> {
         let node_type = match line.mouth.side {
             Side::Master => NodeType::Master,
             Side::Replica => NodeType::Replica,
         };
-        let trust = serde_json::to_string(&self.vault.trust())?;
-        Ok(Hello::new(
-            self.header(),
-            node_type,
-            part,
-            line.mouth.key.hide(line.mouth.side.other() as u8, &trust),
-        ))
+        let trust = self.vault.trust();
+        let hidden =
+            line.mouth.key.hide(line.mouth.side.other() as u8, &serde_json::to_string(&trust)?);
+        line.say(&Hello::new(self.header(), node_type, part, hidden))?;
+        Ok(trust)
     }
 
-    /// Takes in what the other side said of whom it believes; what both know then.
-    fn learn(&self, line: &Line, hello: &Hello) -> io::Result<Trust> {
+    /// Takes in whom the other side believes.
+    fn learn(&self, line: &Line, hello: &Hello) -> io::Result<()> {
+        let teller = match line.ear.side {
+            Side::Master => Teller::Replica,
+            Side::Replica => Teller::Master,
+        };
         let told = line.ear.key.read(line.ear.side as u8, &hello.trust);
-        let told = told.ok_or_else(|| other("a hello that cannot be read"))?;
-        held(&self.said).extend(self.vault.learn(&serde_json::from_str(&told)?));
-        Ok(self.vault.trust())
+        // What a reader says of it might hold a part of a key.
+        let told = told.and_then(|it| serde_json::from_str(&it).ok());
+        let told =
+            told.ok_or_else(|| other("its hello cannot be read: give both the same version"))?;
+        // Not while others wait: the disk may take its time.
+        let said = self.vault.learn(&told, teller);
+        held(&self.said).extend(said);
+        Ok(())
     }
 
     fn taken(&self, node: Uuid, steps: Option<u64>) {
@@ -132,11 +145,15 @@ pub(super) fn held<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().expect("nobody panics while holding what links share")
 }
 
-/// Tells whoever follows, until the listener is closed.
+/// Tells whoever follows, until the listener is closed. Whoever has not been heard by the post is let in, but cannot keep
+/// others out.
 pub(super) fn serve(listener: &TcpListener, ends: &Arc<Ends>) {
-    let links = Arc::new(());
+    let (boxes, strangers) = (Arc::new(()), Arc::new(()));
     for stream in listener.incoming().filter_map(Result::ok) {
-        if Arc::strong_count(&links) > LINKS_MAX {
+        let is_known = stream.peer_addr().is_ok_and(|it| held(&ends.heard).contains(&it.ip()));
+        let (links, most) =
+            if is_known { (&boxes, LINKS_MAX) } else { (&strangers, STRANGERS_MAX) };
+        if Arc::strong_count(links) > most {
             continue;
         }
         let (ends, link) = (ends.clone(), links.clone());
@@ -153,7 +170,6 @@ pub(super) fn serve(listener: &TcpListener, ends: &Arc<Ends>) {
 fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
     let mut line = Line::open(stream, &ends.key, Side::Master)?;
     let asked: Hello = line.hear()?;
-    let known = ends.learn(&line, &asked)?;
     let Some(term) = ends.term() else { return Err(other("this box does not drive")) };
     let ours = ends.part(term);
     let start = ours.start;
@@ -164,11 +180,12 @@ fn tell(stream: TcpStream, ends: &Ends) -> io::Result<()> {
                 "box {} stands by without knowing the show: {why}",
                 asked.header.node_id
             );
-            line.say(&ends.hello(&line, ours)?)?;
+            ends.say_hello(&mut line, ours)?;
             return Err(other(why));
         }
     };
-    line.say(&ends.hello(&line, Part { steps: from, ..ours })?)?;
+    ends.learn(&line, &asked)?;
+    let known = ends.say_hello(&mut line, Part { steps: from, ..ours })?;
     let Line { ear, mut mouth } = line;
     std::thread::scope(|both| {
         both.spawn(|| hear_taken(ear, asked.header.node_id, ends));
@@ -228,12 +245,12 @@ pub(super) fn follow(ends: &Ends, engine: &EngineHandle) {
 fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -> io::Result<()> {
     let stream = TcpStream::connect_timeout(&whom.at, PATIENCE)?;
     let mut line = Line::open(stream, &ends.key, Side::Replica)?;
-    line.say(&ends.hello(&line, told.clone())?)?;
+    let known = ends.say_hello(&mut line, told.clone())?;
     let answer: Hello = line.hear()?;
-    let known = ends.learn(&line, &answer)?;
     if answer.part.show != ends.show {
         return Err(io::Error::other(OtherShow));
     }
+    ends.learn(&line, &answer)?;
     let start: EngineStart = answer.part.start.ok_or_else(|| other("it has no show"))?;
     if answer.part.steps == 0 {
         engine.begin(start);
@@ -242,13 +259,22 @@ fn follow_one(ends: &Ends, whom: Whom, engine: &EngineHandle, told: &mut Part) -
     ends.told_in.store(told.term, Relaxed);
     *held(&ends.trouble) = None;
     while ends.whom() == Some(whom) && ends.vault.trust() == known {
-        let text = line.ear.hear_text()?;
-        if !text.is_empty() {
-            let step: Step = serde_json::from_str(&text)?;
-            engine.follow(step);
-            told.steps += 1;
+        match line.ear.hear_text() {
+            Ok(text) => follow_step(&text, engine, told)?,
+            // It has something new to say; or it is gone, and does not answer when it is called.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
         }
         line.say(&told.steps)?;
+    }
+    Ok(())
+}
+
+fn follow_step(text: &str, engine: &EngineHandle, told: &mut Part) -> io::Result<()> {
+    if !text.is_empty() {
+        let step: Step = serde_json::from_str(text)?;
+        engine.follow(step);
+        told.steps += 1;
     }
     Ok(())
 }
@@ -281,6 +307,8 @@ struct Ear {
     /// Whoever listens.
     side: Side,
     heard: u64,
+    /// By then the other side has proved that it has the key; none once it has.
+    until: Option<Instant>,
 }
 
 /// What goes out.
@@ -298,15 +326,18 @@ impl Line {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut reader = BufReader::new(stream.try_clone()?);
-        let ours = Nonce { nonce: nonce() };
+        let until = Some(Instant::now() + PATIENCE);
+        let (agreement, nonce) = Agreement::begin()?;
+        let ours = Nonce { nonce };
         writeln!(reader.get_mut(), "{}", serde_json::to_string(&ours)?)?;
-        let theirs: Nonce = serde_json::from_str(&read_line(&mut reader)?)?;
+        let theirs: Nonce = serde_json::from_str(&read_line(&mut reader, NONCE_MAX, until)?)?;
+        let agreed = agreement.end(&theirs.nonce)?;
         let nonces = match side {
             Side::Master => [&ours.nonce, &theirs.nonce],
             Side::Replica => [&theirs.nonce, &ours.nonce],
         };
-        let key = key.of_link(nonces.map(String::as_str));
-        let ear = Ear { reader, key: key.clone(), side, heard: 0 };
+        let key = key.of_link(nonces.map(String::as_str), &agreed);
+        let ear = Ear { reader, key: key.clone(), side, heard: 0, until };
         Ok(Self { ear, mouth: Mouth { stream, key, side, said: 0 } })
     }
 
@@ -333,14 +364,17 @@ impl Ear {
     }
 
     fn hear_text(&mut self) -> io::Result<String> {
-        let line = read_line(&mut self.reader)?;
+        let line = read_line(&mut self.reader, LINE_MAX, self.until)?;
         self.heard += 1;
         let (code, text) = line.split_once(' ').ok_or_else(|| other("no line of a link"))?;
         let numbered = numbered(self.side.other(), self.heard, text);
-        match from_hex(code).is_some_and(|code| self.key.holds(&code, numbered.as_bytes())) {
-            true => Ok(text.to_owned()),
-            false => Err(other("it has another cluster.key: copy one box's to the others")),
+        if !from_hex(code).is_some_and(|code| self.key.holds(&code, numbered.as_bytes())) {
+            return Err(other("it has another cluster.key: copy one box's to the others"));
         }
+        if self.until.take().is_some() {
+            self.reader.get_ref().set_read_timeout(Some(PATIENCE))?;
+        }
+        Ok(text.to_owned())
     }
 }
 
@@ -348,14 +382,37 @@ fn numbered(side: Side, number: u64, text: &str) -> String {
     format!("{side:?} {number} {text}")
 }
 
-fn read_line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
-    let mut line = String::new();
-    let count = reader.by_ref().take(LINE_MAX as u64).read_line(&mut line)?;
-    match line.pop() {
-        Some('\n') => Ok(line),
-        _ if count == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Err(other("a line that never ends")),
+/// A line of so many octets at most, all of it by then.
+fn read_line(
+    reader: &mut BufReader<TcpStream>,
+    most: usize,
+    until: Option<Instant>,
+) -> io::Result<String> {
+    let mut line = Vec::new();
+    loop {
+        if let Some(until) = until {
+            // A timeout of nothing would be none.
+            let left =
+                until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            reader.get_ref().set_read_timeout(Some(left))?;
+        }
+        let came = reader.fill_buf()?;
+        let end = came.iter().position(|octet| *octet == b'\n');
+        let count = end.map_or(came.len(), |at| at + 1);
+        line.extend_from_slice(&came[..count]);
+        reader.consume(count);
+        match end {
+            Some(_) => break,
+            None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None if line.len() >= most => return Err(other("a line that never ends")),
+            None if until.is_some_and(|it| Instant::now() >= it) => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            None => {}
+        }
     }
+    line.pop();
+    String::from_utf8(line).map_err(|_| other("a line that is no text"))
 }
 
 fn other(why: impl ToString) -> io::Error {

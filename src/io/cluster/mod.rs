@@ -195,6 +195,7 @@ impl Cluster {
             told_in: AtomicU64::new(0),
             trouble: Mutex::new(None),
             vault: setup.vault.clone(),
+            heard: Mutex::default(),
             said: Mutex::default(),
             replicas: watch::Sender::default(),
         });
@@ -373,7 +374,9 @@ impl Member {
             return;
         }
         self.lease.handle_letter(now, &letter);
-        self.at.insert(node, from);
+        if self.at.insert(node, from) != Some(from) {
+            held(&self.ends.heard).insert(from);
+        }
         if let Word::Beacon(beacon) = &letter.word
             && self.lease.master(now) == Some(node)
         {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use engine::cluster::trust::Trust;
+use engine::cluster::trust::{Teller, Trust};
 
 use crate::http::{Certificates, Tokens};
 use crate::seal::Seals;
@@ -32,13 +32,16 @@ impl Vault {
     }
 
     /// Takes what another was right to tell; what people have to know of it.
-    pub fn learn(&self, told: &Trust) -> Vec<String> {
-        let keys = self.tokens.learn(&told.keys).err().map(|it| it.to_string());
-        [keys, self.learn_authority(told), self.learn_seal(told)].into_iter().flatten().collect()
+    pub fn learn(&self, told: &Trust, teller: Teller) -> Vec<String> {
+        let keys = self.tokens.learn(&told.keys).err();
+        let keys =
+            keys.map(|error| format!("could not keep the keys of another box's tokens: {error}"));
+        let roots = [self.learn_authority(told, teller), self.learn_seal(told, teller)];
+        keys.into_iter().chain(roots.into_iter().flatten()).collect()
     }
 
-    fn learn_authority(&self, told: &Trust) -> Option<String> {
-        match self.certificates.as_ref()?.learn(told.authority.as_ref()?) {
+    fn learn_authority(&self, told: &Trust, teller: Teller) -> Option<String> {
+        match self.certificates.as_ref()?.learn(told.authority.as_ref()?, teller) {
             Ok(true) => Some(
                 "the cluster's authority vouches for this box from now on: phones that have installed the one it had \
                  install it anew"
@@ -49,8 +52,8 @@ impl Vault {
         }
     }
 
-    fn learn_seal(&self, told: &Trust) -> Option<String> {
-        match self.seals.as_ref()?.learn(told.seal.as_ref()?) {
+    fn learn_seal(&self, told: &Trust, teller: Teller) -> Option<String> {
+        match self.seals.as_ref()?.learn(told.seal.as_ref()?, teller) {
             Ok(true) => Some(
                 "live sound is sealed with the cluster's key from now on: phones with tokens made here before hear none"
                     .to_owned(),

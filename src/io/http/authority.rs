@@ -25,9 +25,6 @@ use crate::disk::write_whole;
 /// Within the folder: its key and its certificate, PEM.
 const FILE: &str = "authority.pem";
 
-/// Before its key in the file stands when it was made, UNIX seconds; files of before do not say it.
-const MADE: &str = "made ";
-
 /// The box's own authority.
 pub(super) struct Authority {
     root: Root,
@@ -38,7 +35,7 @@ pub(super) struct Authority {
 
 impl Authority {
     /// The one in the folder, or a new one; with what there is to say about it.
-    pub(super) fn open(folder: &Path, now: i64, said: &mut Vec<String>) -> Result<Self, TlsError> {
+    pub(super) fn open(folder: &Path, said: &mut Vec<String>) -> Result<Self, TlsError> {
         let path = folder.join(FILE);
         let why = match fs::read_to_string(&path) {
             Ok(text) => match Self::read(text) {
@@ -54,16 +51,15 @@ impl Authority {
                 "could not use the authority {path}: {why}: made a new one, which phones have to install anew"
             ));
         }
-        let made = Self::read(format!("{MADE}{now}\n{}", made()?));
-        let this =
-            made.ok_or_else(|| TlsError::Using("the authority just made is none".to_owned()))?;
+        let this = Self::read(made()?)
+            .ok_or_else(|| TlsError::Using("the authority just made is none".to_owned()))?;
         this.keep(folder)?;
         Ok(this)
     }
 
     /// Another box's.
     pub(super) fn of(told: &Root) -> Option<Self> {
-        Self::read(told.secret.0.clone()).filter(|it| it.root == *told)
+        Self::read(told.secret.0.clone())
     }
 
     /// In the folder, in the place of the one before.
@@ -81,12 +77,10 @@ impl Authority {
     fn read(text: String) -> Option<Self> {
         let key = KeyPair::from_pem(&text).ok()?;
         let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
-        let made = text.lines().next()?.strip_prefix(MADE);
-        let made = made.map_or(Some(0), |it| it.parse().ok())?;
         let (_, read) = x509_parser::parse_x509_certificate(&certificate).ok()?;
         let belongs = read.public_key().raw == key.subject_public_key_info();
         let name = read.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-        let root = Root { renewals: 0, made, secret: Secret(text) };
+        let root = Root { renewals: 0, secret: Secret(text) };
         belongs.then(|| Self { root, key, name, certificate: certificate.into_owned() })
     }
 
@@ -196,8 +190,7 @@ mod tests {
     #[test]
     fn whoever_steals_the_authority_s_key_cannot_pose_as_a_bank() {
         let folder = tempfile::tempdir().expect("a folder");
-        let authority =
-            Authority::open(folder.path(), 1_790_000_000, &mut Vec::new()).expect("made");
+        let authority = Authority::open(folder.path(), &mut Vec::new()).expect("made");
         let validity = Validity::made(1_790_000_000);
         let sign = |names: &[&str]| {
             let names = names.iter().map(|it| (*it).to_owned()).collect();
@@ -220,18 +213,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let open = || {
             let mut said = Vec::new();
-            let authority = Authority::open(folder.path(), 1_790_000_000, &mut said).expect("made");
+            let authority = Authority::open(folder.path(), &mut said).expect("made");
             (authority.der().to_vec(), said.len())
         };
         let (first, _) = open();
         assert_eq!(open(), (first.clone(), 0));
-        let path = folder.path().join(FILE);
-        let text = fs::read_to_string(&path).expect("kept");
-        let (made, of_before) = text.split_once('\n').expect("lines");
-        assert_eq!(made, "made 1790000000");
-        fs::write(&path, of_before).expect("written");
-        assert_eq!(open(), (first.clone(), 0), "one that does not say when it was made");
-        fs::write(&path, "me").expect("scribbled");
+        fs::write(folder.path().join(FILE), "me").expect("scribbled");
         let (again, said) = open();
         assert!(again != first && said == 1);
     }

@@ -17,6 +17,7 @@ mod machine;
 mod mailbox;
 mod media;
 mod metrics;
+mod others;
 mod outbox;
 mod peering;
 mod prompt;
@@ -50,7 +51,6 @@ pub use crowd::Crowd;
 pub use door::{DoorError, Doors, Secure, bind_network, bind_secure, bind_socket};
 pub use peering::{Peering, Postbox};
 pub use switchboard::{KeptRoom, Place, Switchboard, SwitchboardGlance};
-pub(crate) use tls::unix_now;
 pub use tls::{CertificateGlance, Certificates, CertificatesGlance, TlsError};
 pub use tokens::{Denied, KeyError, Tokens, verify};
 

@@ -9,11 +9,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use engine::certificate::{Care, Unfit, Validity, care};
-use engine::cluster::trust::Root;
+use engine::cluster::trust::{Root, Teller};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -88,6 +88,8 @@ pub struct Certificates {
     names: Vec<String>,
     authority: RwLock<Arc<Authority>>,
     drawer: RwLock<Drawer>,
+    /// Held while certificates are made, which takes the disk.
+    making: Mutex<()>,
 }
 
 /// What there is.
@@ -154,8 +156,9 @@ impl Certificates {
         fs::create_dir_all(&folder)
             .map_err(|source| TlsError::Disk { path: folder.clone(), source })?;
         let mut said = Vec::new();
-        let authority = RwLock::new(Arc::new(Authority::open(&folder, now, &mut said)?));
-        let this = Self { folder, names, authority, drawer: RwLock::default() };
+        let authority = RwLock::new(Arc::new(Authority::open(&folder, &mut said)?));
+        let (drawer, making) = (RwLock::default(), Mutex::default());
+        let this = Self { folder, names, authority, drawer, making };
         let drawer = Drawer {
             current: this.read(CURRENT, &mut said),
             next: this.read(NEXT, &mut said),
@@ -224,20 +227,22 @@ impl Certificates {
     /// The authority of another box of the cluster; whether it vouches for this box, too, from the next handshake on.
     ///
     /// # Errors
-    /// [`TlsError`].
-    pub fn learn(&self, told: &Root) -> Result<bool, TlsError> {
-        self.learn_at(told, unix_now())
+    /// [`TlsError`]; what served goes on.
+    pub fn learn(&self, told: &Root, teller: Teller) -> Result<bool, TlsError> {
+        self.learn_at(told, teller, unix_now())
     }
 
-    fn learn_at(&self, told: &Root, now: i64) -> Result<bool, TlsError> {
-        let outranks = told.outranks(self.vouches().root());
-        let Some(authority) = Authority::of(told).filter(|_| outranks) else { return Ok(false) };
+    fn learn_at(&self, told: &Root, teller: Teller, now: i64) -> Result<bool, TlsError> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaces = told.replaces(self.vouches().root(), teller);
+        let Some(authority) = Authority::of(told).filter(|_| replaces) else { return Ok(false) };
+        // Where the disk takes the one and not the other, the certificate is made anew at the next start.
+        let made = self.make(&authority, CURRENT, now)?;
         authority.keep(&self.folder)?;
-        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
-        let made = self.make(CURRENT, now)?;
-        self.change(|drawer| (drawer.current, drawer.next) = (Some(made), None));
         // Where it stays it is of the old authority, which is seen when it is read.
         let _ = fs::remove_file(self.folder.join(NEXT));
+        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+        self.change(|drawer| (drawer.current, drawer.next) = (Some(made), None));
         Ok(true)
     }
 
@@ -323,6 +328,7 @@ impl Certificates {
 
     /// Does what the date asks for; what there is to say about it.
     fn look(&self, now: i64) -> Result<Vec<String>, TlsError> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let mut said = Vec::new();
         loop {
             let (current, next) = {
@@ -336,11 +342,11 @@ impl Certificates {
                     if current.is_some() {
                         said.push("the certificate does not hold today: made a new one".to_owned());
                     }
-                    let made = self.make(CURRENT, now)?;
+                    let made = self.make(&self.vouches(), CURRENT, now)?;
                     self.change(|drawer| drawer.current = Some(made));
                 }
                 Care::MakeNext => {
-                    let made = self.make(NEXT, now)?;
+                    let made = self.make(&self.vouches(), NEXT, now)?;
                     self.change(|drawer| drawer.next = Some(made));
                 }
                 Care::TakeNext => {
@@ -358,9 +364,9 @@ impl Certificates {
         self.drawer().current.as_ref().is_some_and(|kept| kept.validity.holds(now))
     }
 
-    fn make(&self, file: &str, now: i64) -> Result<Kept, TlsError> {
+    fn make(&self, authority: &Authority, file: &str, now: i64) -> Result<Kept, TlsError> {
         let path = self.folder.join(file);
-        let pem = self.vouches().sign(&self.names, Validity::made(now))?;
+        let pem = authority.sign(&self.names, Validity::made(now))?;
         write_whole(&path, pem.as_bytes(), KEY_MODE)
             .map_err(|source| TlsError::Disk { path, source })?;
         Kept::read(pem.as_bytes()).map_err(TlsError::Using)
@@ -430,13 +436,15 @@ fn glance(der: &[u8], names: Vec<String>, validity: Validity) -> CertificateGlan
     CertificateGlance { sha256, names, from_unix_s: from, until_unix_s: until }
 }
 
-pub(crate) fn unix_now() -> i64 {
+pub(super) fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::cluster::trust::Secret;
+
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
@@ -472,28 +480,36 @@ mod tests {
     }
 
     #[test]
-    fn sx03_boxes_of_a_cluster_have_one_authority_and_whoever_takes_it_serves_by_it() {
+    fn sx03_a_box_that_stands_by_takes_the_drivers_authority_and_serves_by_it() {
         let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-        let (older, _) = open(folders[0].path(), TODAY);
-        let (younger, _) = open(folders[1].path(), TODAY + 1);
-        younger.look(TODAY + 8 * DAY).expect("the next one is made");
-        let of_before = younger.hashes();
-        assert_eq!(of_before.len(), 2);
+        let [(master, _), (replica, _)] = [0, 1].map(|at: usize| open(folders[at].path(), TODAY));
         let now = TODAY + 8 * DAY;
-        assert!(!older.learn_at(&younger.root(), now).expect("it stays"));
-        assert!(younger.learn_at(&older.root(), now).expect("made"));
-        assert!(!younger.learn_at(&older.root(), now).expect("known"));
-        assert_eq!(younger.authority(), older.authority());
-        let served = younger.hashes();
+        replica.look(now).expect("the next one is made");
+        let of_before = replica.hashes();
+        assert_eq!(of_before.len(), 2);
+        assert!(!master.learn_at(&replica.root(), Teller::Replica, now).expect("it stays"));
+        assert!(replica.learn_at(&master.root(), Teller::Master, now).expect("made"));
+        assert!(!replica.learn_at(&master.root(), Teller::Master, now).expect("known"));
+        assert_eq!(replica.authority(), master.authority());
+        let served = replica.hashes();
         assert!(served.len() == 1 && !of_before.contains(&served[0]), "of the other authority");
         let (again, said) = open(folders[1].path(), now);
         assert_eq!((again.hashes().first(), said.len()), (served.first(), 0), "kept: {said:?}");
-        let root = older.root();
-        let nonsense = Root { made: 0, ..root.clone() };
-        assert!(!younger.learn_at(&nonsense, now).expect("not what it says"));
-        let nonsense =
-            Root { secret: engine::cluster::trust::Secret("me".into()), made: 0, ..root };
-        assert!(!younger.learn_at(&nonsense, now).expect("no authority"));
+        let nonsense = Root { renewals: 9, secret: Secret("me".into()) };
+        assert!(!replica.learn_at(&nonsense, Teller::Master, now).expect("no authority"));
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_certificate_of_the_drivers_authority_leaves_all_as_it_was() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let [(master, _), (replica, _)] = [0, 1].map(|at: usize| open(folders[at].path(), TODAY));
+        let before = (replica.authority(), replica.hashes());
+        let way = folders[1].path().join("tls/current.new");
+        fs::create_dir(&way).expect("in the way");
+        assert!(replica.learn_at(&master.root(), Teller::Master, TODAY).is_err());
+        assert_eq!((replica.authority(), replica.hashes()), before);
+        fs::remove_dir(way).expect("out of the way");
+        assert!(replica.learn_at(&master.root(), Teller::Master, TODAY).expect("told again"));
     }
 
     #[test]

@@ -284,6 +284,7 @@ const UNTAKEN = '{"type":"media_untaken"';
 
 /** How often a performer's page asks what comes, and draws how long until then. */
 const ASK_EVERY_MS = 1000;
+const REFUSED_FOR_MS = 60_000;
 const DRAW_EVERY_MS = 100;
 
 /** @param {import("./types").Words} words @param {() => number} netMs */
@@ -291,16 +292,16 @@ async function prompt(words, netMs) {
   const { createPrompter } = await import("/page/performer.js");
   const prompter = createPrompter(document, words);
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  /** Who asks on with a token that does not hold is taken for a guesser; another box may know it. */
-  let refusedAt = "";
+  /** Who asks on with a token that does not hold is taken for a guesser; another box may know it, or this one a minute later. */
+  let refused = { url: "", untilMs: 0 };
   async function ask() {
     const url = at("/prompt");
     try {
-      if (url === refusedAt) return;
+      if (url === refused.url && performance.now() < refused.untilMs) return;
       const answer = await fetch(url, { headers, cache: "no-store" });
       if (answer.ok) prompter.hear(await answer.json());
       if (answer.status !== 401 && answer.status !== 403) return;
-      refusedAt = url;
+      refused = { url, untilMs: performance.now() + REFUSED_FOR_MS };
       prompter.refuse();
     } catch (_) {
       // The box is away: what was ordered is still counted down.

@@ -2,16 +2,19 @@
 
 mod address;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use units::Span;
 
 use crate::certs::{authority, believing};
 use crate::light::rig::{Data, Ear, loopback, sacn_data, system_now};
 use crate::secure::tls;
-use crate::the_box::{PATIENCE, Place, TheBox, exchange};
+use crate::the_box::{PATIENCE, Place, TheBox, exchange, free_port};
 use crate::tokens::{bearer, token};
 use crate::ws::Phone;
 
@@ -208,7 +211,7 @@ fn judged(the_box: &TheBox, token: &str) -> u16 {
 
 #[test]
 fn sx03_sx16_tokens_authority_and_sealed_sound_are_the_same_on_both_and_outlive_a_box() {
-    let [(mut first, _), (other, _)] = pair("trust", 84);
+    let [(mut first, _), (mut other, _)] = pair("trust", 84);
     let operator = ["--role", "operator"];
     let made = token(&first, &operator);
     assert_eq!(judged(&other, &made), 200, "a code of one box is known on the other");
@@ -243,6 +246,46 @@ fn sx03_sx16_tokens_authority_and_sealed_sound_are_the_same_on_both_and_outlive_
     first.child.kill().expect("it lives");
     first.wait_for_the_end();
     assert_eq!(judged(&other, &made), 200);
-    let secrets = std::fs::read_to_string(other.place.path("state/token-keys.json"));
-    assert!(secrets.expect("keys").contains(r#""public""#), "kept over a restart of both");
+    other.restart();
+    assert_eq!(judged(&other, &made), 200, "kept, though nobody is there to tell it again");
+}
+
+#[test]
+fn sx03_strangers_at_the_clusters_port_keep_no_box_out_and_are_shown_the_door() {
+    let left = place("left", "strangers", 85);
+    let port = free_port();
+    let text = std::fs::read_to_string(left.path("box.toml")).expect("written");
+    std::fs::write(
+        left.path("box.toml"),
+        text.replace("cluster = 0", &format!("cluster = {port}")),
+    )
+    .expect("written");
+    let mut left = left.run();
+    left.wait_for_line("this box drives");
+    let strangers: Vec<_> = (0..40).map(|_| stranger(port)).collect();
+    let right = place("right", "strangers", 85).run();
+    wait_until("the other box knows the show", || knows_the_show_of(&right, "left"));
+    // Those that were let in are told to go, though they say a little now and then; the others were sent away at once.
+    wait_until("no stranger is left", || strangers.iter().all(|it| is_over(it)));
+}
+
+/// Somebody from another address, who begins to say something.
+fn stranger(port: u16) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 9], 0)).into()).expect("an address");
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(true).expect("a socket");
+    stream
+}
+
+/// Whether the box has closed it. It is fed meanwhile.
+fn is_over(mut stream: &TcpStream) -> bool {
+    if stream.write(b"{").is_err() {
+        return true;
+    }
+    match stream.read(&mut [0; 256]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
 }
