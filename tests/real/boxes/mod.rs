@@ -266,7 +266,7 @@ fn sx03_strangers_at_the_clusters_port_keep_no_box_out_and_are_shown_the_door() 
     let right = place("right", "strangers", 85).run();
     wait_until("the other box knows the show", || knows_the_show_of(&right, "left"));
     // Those that were let in are told to go, though they say a little now and then; the others were sent away at once.
-    wait_until("no stranger is left", || strangers.iter().all(|it| is_over(it)));
+    wait_until("no stranger is left", || strangers.iter().all(is_over));
 }
 
 /// Somebody from another address, who begins to say something.
