@@ -44,7 +44,7 @@ enum Step {
     Real,
     /// The page's types and its tests, in node
     Page,
-    /// The page in headless Chromium
+    /// The page in headless browsers, Chromium above all
     Browser,
 }
 
@@ -55,8 +55,15 @@ const NODE_OLDEST: (u32, u32) = (18, 0);
 /// The oldest whose test runner can be told how many files to run at a time.
 const NODE_PARALLEL: (u32, u32) = (20, 10);
 /// These measure to half a millisecond, or a picture, and with five browsers, so nothing else runs then.
-const BROWSER_ALONE: [&str; 5] =
-    ["live.test.js", "peer.test.js", "phones.test.js", "pictures.test.js", "sealed.test.js"];
+const BROWSER_ALONE: [&str; 7] = [
+    "live.test.js",
+    "old.test.js",
+    "peer.test.js",
+    "phones.test.js",
+    "pictures.test.js",
+    "sealed.test.js",
+    "webkit.test.js",
+];
 
 /// Runs the steps, prints the count.
 pub fn run(args: &Args) -> ExitCode {

@@ -16,9 +16,15 @@ const ALONE = `ip link set lo up && ip link add phones type veth peer name nobod
   ip link set phones up && ip link set nobody up && ip route add default dev phones`;
 const PATHS = { chromium: browserPath, firefox: firefoxPath };
 
-/** Why that browser cannot be met here; null where it can. */
+/** Whether that browser is not there; null where it is. */
+export function absent(browser) {
+  return existsSync(PATHS[browser]) ? null : `no ${browser}: \`tools/setup --tests\` installs it`;
+}
+
+/** Why that browser cannot be met here in a network of its own; null where it can. */
 export function lacks(browser) {
-  if (!existsSync(PATHS[browser])) return `no ${browser}: \`tools/setup --tests\` installs it`;
+  const reason = absent(browser);
+  if (reason) return reason;
   try {
     execFileSync("unshare", ["--net", "sh", "-c", ALONE], { stdio: "pipe" });
   } catch (error) {

@@ -94,8 +94,13 @@ async function post(socketPath, path, body) {
 /** A browser whose pages sound without a gesture of the test's own; into `pulse`, `{ server, sink }`, if it is given;
  * with `more` words on its command line. */
 export function startBrowser(pulse, ...more) {
+  return startChromium(browserPath, pulse, more);
+}
+
+/** The same of the Chromium at this path. */
+export function startChromium(executablePath, pulse, more = []) {
   return chromium.launch({
-    executablePath: browserPath,
+    executablePath,
     args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", ...more],
     ...(pulse && {
       ignoreDefaultArgs: ["--mute-audio"],
@@ -135,19 +140,27 @@ export const heard = (page) => page.evaluate(() => window.heard());
 export async function startOf(browser, port) {
   const page = await browser.newPage();
   await page.goto(`http://localhost:${port}/screen`);
+  const startMs = await startBy(page);
+  await page.close();
+  return startMs;
+}
+
+/** The same, asked by a page of the box. */
+export async function startBy(page) {
   const startS = await page.evaluate(() => new Promise((done) => {
     const socket = new WebSocket(`ws://${location.host}/ws`);
     const id = () => "00000000-0000-4000-8000-000000000000".replace(/0/g, () => Math.floor(Math.random() * 10));
     const header = { id: id(), timestamp: Date.now() / 1000, node_id: id(), sequence: 1 };
     socket.onmessage = ({ data }) => {
       const said = JSON.parse(data);
-      if (said.type === "media_control" && said.action === "play") done(said.start_at - (said.params.position_ms || 0) / 1000);
+      if (said.type !== "media_control" || said.action !== "play") return;
+      socket.close();
+      done(said.start_at - (said.params.position_ms || 0) / 1000);
     };
     socket.onopen = () => socket.send(JSON.stringify({
       type: "hello", header, protocol_version: "0.1.0", capabilities: ["audio"], node_type: "client",
     }));
   }));
-  await page.close();
   return startS * 1000;
 }
 

@@ -220,13 +220,13 @@ async function hearTheTrack(page) {
 async function keepItsConnection(page, other, packets) {
   const cutAt = performance.now();
   packets.order("cut");
-  await until("the browser sees that nothing comes", () => page.evaluate(() => window.links.at(-1) === "disconnected"), 40);
+  await until("the browser sees that nothing comes", () => page.evaluate(() => window.links[window.links.length - 1] === "disconnected"), 40);
   await until("the cut has lasted", () => performance.now() - cutAt > CUT_S * 1000);
   const before = await page.evaluate(() => window.counts.time);
   const foundAt = performance.now();
   await page.evaluate(() => { window.peer.perform({ act: "restart_peer" }); });
   await answer(page, await other.evaluate(answerAgain, await offerOf(page)));
-  await until("the connection is up again", () => page.evaluate(() => window.links.at(-1) === "connected"), 40);
+  await until("the connection is up again", () => page.evaluate(() => window.links[window.links.length - 1] === "connected"), 40);
   await until("the time is told again", () => page.evaluate((count) => window.echoes() && window.counts.time > count, before), 40);
   const { links, opened } = await page.evaluate(() => ({ links: window.links, opened: window.opened }));
   assert.equal(opened, 1, "its channels are the first ones");
