@@ -154,6 +154,15 @@ impl Boxes {
         }
     }
 
+    /// It has heard nothing for long, and nothing happened to itself: whoever is silent is asked last. That the box is dead is not
+    /// said: it may be the way to it.
+    pub(crate) fn handle_silent(&mut self) -> Knock {
+        self.again = None;
+        self.is_met = false;
+        (self.first, self.failures) = (self.at, 0);
+        self.knock_next()
+    }
+
     fn knock_next(&mut self) -> Knock {
         let places = self.places.len();
         self.failures += 1;

@@ -351,6 +351,10 @@ impl Core {
                 self.acts.push(Act::Close);
                 self.closed(now);
             }
+            Wish::Leave => {
+                self.acts.push(Act::Close);
+                self.leave(now);
+            }
             Wish::Probe => self.ask(now, Channel::WebSocket),
         }
     }
@@ -458,6 +462,12 @@ impl Core {
         self.ways.handle_closed(now, Channel::WebSocket);
     }
 
+    fn leave(&mut self, now: MonoTime) {
+        let knock = self.boxes.handle_silent();
+        self.link.handle_closed(now, knock, &mut self.chance);
+        self.ways.handle_closed(now, Channel::WebSocket);
+    }
+
     /// Another box drives.
     fn let_go(&mut self, now: MonoTime) {
         self.acts.push(Act::Close);
@@ -469,6 +479,7 @@ impl Core {
     fn stand(&mut self, now: MonoTime, header: &Header, standing: Standing) -> Course {
         let from = header.node_id;
         let course = self.boxes.handle_standing(now, from, standing, &mut self.chance);
+        self.link.handle_several(self.boxes.are_several());
         if course == Course::Go {
             self.let_go(now);
         }

@@ -16,13 +16,15 @@ pub(crate) struct Link {
     phase: Phase,
     failures: u32,
     patience: Patience,
+    /// Longest silence.
+    silence: Span,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Away { until: MonoTime },
     Opening { until: MonoTime },
-    Open { since: MonoTime, heard: MonoTime, probed: MonoTime },
+    Open { since: MonoTime, heard: MonoTime, probed: MonoTime, woke: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) enum Patience {
 pub(crate) enum Wish {
     Open,
     Close,
+    /// Close: the box has fallen silent, though nothing happened to this phone.
+    Leave,
     /// Say something that is answered: the box has been silent for long.
     Probe,
 }
@@ -46,6 +50,9 @@ const PROBE_AFTER: Span = Span::from_millis(5_500);
 const PROBE_EVERY: Span = Span::from_millis(1_500);
 /// A status that is due, a roam between access points, and an answer.
 const SILENCE_MAX: Span = Span::from_millis(9_500);
+/// Where there is another box to go to, and nothing is lost by looking there.
+const SILENCE_MAX_OF_SEVERAL: Span = Span::from_millis(7_000);
+const PROBE_EVERY_OF_SEVERAL: Span = Span::from_millis(700);
 /// A page that was put to sleep may have lost its socket long ago: it hears from the box within this, or it has.
 const AWAKE_SILENCE_MAX: Span = Span::from_millis(3_500);
 const BACKOFF_FIRST: Span = Span::from_millis(400);
@@ -56,7 +63,13 @@ const HEALTHY_AFTER: Span = Span::from_secs(10);
 
 impl Link {
     pub(crate) fn new(now: MonoTime) -> Self {
-        Self { phase: Phase::Away { until: now }, failures: 0, patience: Patience::Usual }
+        let phase = Phase::Away { until: now };
+        Self { phase, failures: 0, patience: Patience::Usual, silence: SILENCE_MAX }
+    }
+
+    /// Whether there is another box.
+    pub(crate) fn handle_several(&mut self, are_several: bool) {
+        self.silence = if are_several { SILENCE_MAX_OF_SEVERAL } else { SILENCE_MAX };
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -70,7 +83,7 @@ impl Link {
 
     /// The socket opened.
     pub(crate) fn handle_opened(&mut self, now: MonoTime) {
-        self.phase = Phase::Open { since: now, heard: now, probed: now };
+        self.phase = Phase::Open { since: now, heard: now, probed: now, woke: false };
         self.patience = Patience::Usual;
     }
 
@@ -97,18 +110,17 @@ impl Link {
 
     /// The box said something, whatever it was.
     pub(crate) fn handle_heard(&mut self, now: MonoTime) {
-        if let Phase::Open { heard, .. } = &mut self.phase {
-            *heard = now;
+        if let Phase::Open { heard, woke, .. } = &mut self.phase {
+            (*heard, *woke) = (now, false);
         }
     }
 
     /// The page came back to the front: no use in waiting.
     pub(crate) fn handle_woke(&mut self, now: MonoTime) {
+        let long_ago = now - (self.silence - AWAKE_SILENCE_MAX);
         match &mut self.phase {
             Phase::Away { until } if self.patience == Patience::Usual => *until = now,
-            Phase::Open { heard, .. } => {
-                *heard = (*heard).min(now - (SILENCE_MAX - AWAKE_SILENCE_MAX))
-            }
+            Phase::Open { heard, woke, .. } => (*heard, *woke) = ((*heard).min(long_ago), true),
             _ => {}
         }
     }
@@ -120,14 +132,17 @@ impl Link {
 
     /// What to do now, once per call; none when nothing is due. A socket may take `opening` to open.
     pub(crate) fn poll(&mut self, now: MonoTime, opening: Span) -> Option<Wish> {
+        let (silence, every) = (self.silence, self.probe_every());
         match &mut self.phase {
             Phase::Away { until } if now >= *until => {
                 self.phase = Phase::Opening { until: now + opening };
                 Some(Wish::Open)
             }
             Phase::Opening { until } if now > *until => Some(Wish::Close),
-            Phase::Open { heard, .. } if now - *heard > SILENCE_MAX => Some(Wish::Close),
-            Phase::Open { heard, probed, .. } if now >= probe_at(*heard, *probed) => {
+            Phase::Open { heard, woke, .. } if now - *heard > silence => {
+                Some(if *woke { Wish::Close } else { Wish::Leave })
+            }
+            Phase::Open { heard, probed, .. } if now >= probe_at(*heard, *probed, every) => {
                 *probed = now;
                 Some(Wish::Probe)
             }
@@ -141,9 +156,14 @@ impl Link {
             Phase::Away { until } => until,
             Phase::Opening { until } => until + Span::from_millis(1),
             Phase::Open { heard, probed, .. } => {
-                probe_at(heard, probed).min(heard + SILENCE_MAX + Span::from_millis(1))
+                let silent = heard + self.silence + Span::from_millis(1);
+                probe_at(heard, probed, self.probe_every()).min(silent)
             }
         }
+    }
+
+    fn probe_every(&self) -> Span {
+        if self.silence == SILENCE_MAX { PROBE_EVERY } else { PROBE_EVERY_OF_SEVERAL }
     }
 
     fn backoff(&self, chance: &mut Chance) -> Span {
@@ -155,8 +175,8 @@ impl Link {
     }
 }
 
-fn probe_at(heard: MonoTime, probed: MonoTime) -> MonoTime {
-    (heard + PROBE_AFTER).max(probed + PROBE_EVERY)
+fn probe_at(heard: MonoTime, probed: MonoTime, every: Span) -> MonoTime {
+    (heard + PROBE_AFTER).max(probed + every)
 }
 
 #[cfg(test)]
@@ -179,7 +199,9 @@ mod tests {
     /// Steps from wake to wake, and hears nothing; gives what was wished for and when.
     fn silent(link: &mut Link, from: MonoTime, until: MonoTime) -> Vec<(MonoTime, Wish)> {
         let mut wishes = Vec::new();
-        while link.next_wake() < until && !matches!(wishes.last(), Some((_, Wish::Close))) {
+        while link.next_wake() < until
+            && !matches!(wishes.last(), Some((_, Wish::Close | Wish::Leave)))
+        {
             let now = link.next_wake().max(from);
             wishes.extend(link.poll(now, OPENING).map(|wish| (now, wish)));
         }
@@ -204,12 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_another_box_a_silent_one_is_left_after_seven_seconds_and_two_probes() {
+        let mut link = opened();
+        link.handle_several(true);
+        let wishes = silent(&mut link, at(0), at(60_000));
+        let words: Vec<Wish> = wishes.iter().map(|(_, wish)| *wish).collect();
+        assert_eq!(words, [Wish::Probe, Wish::Probe, Wish::Probe, Wish::Leave]);
+        assert!(wishes.last().is_some_and(|(left, _)| *left < at(7_100)), "{wishes:?}");
+    }
+
+    #[test]
     fn a_page_that_wakes_learns_within_seconds_whether_its_socket_lives() {
         let mut link = opened();
         link.handle_heard(at(4_000));
         link.handle_woke(at(5_000));
         let wishes = silent(&mut link, at(5_000), at(60_000));
         assert_eq!(wishes[0], (at(5_000), Wish::Probe));
+        assert_eq!(wishes.last().map(|(_, wish)| *wish), Some(Wish::Close), "the box is no worse");
         assert!(wishes.last().is_some_and(|(closed, _)| *closed < at(8_600)), "{wishes:?}");
     }
 

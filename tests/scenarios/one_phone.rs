@@ -29,6 +29,8 @@ pub struct StubBox {
     plays_now: Vec<Value>,
     /// At these doors, by how their origins begin.
     refuses_tokens: Option<&'static str>,
+    /// Whatever is said there reaches nobody.
+    deaf: Option<&'static str>,
     /// Several boxes, by their origins; a lone one has none.
     boxes: BTreeMap<&'static str, One>,
 }
@@ -61,6 +63,7 @@ impl StubBox {
             messages: 0,
             plays_now,
             refuses_tokens: None,
+            deaf: None,
             boxes: BTreeMap::new(),
         }
     }
@@ -116,6 +119,7 @@ impl StubBox {
         match word {
             FromPhone::Opened => self.open = true,
             FromPhone::Closed => self.open = false,
+            FromPhone::Said(_) if self.deaf == Some(self.phone.knocked()) => {}
             FromPhone::Said(text) => self.answer(&text),
         }
     }

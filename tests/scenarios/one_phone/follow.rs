@@ -62,6 +62,12 @@ impl StubBox {
         self.name_driver(BOOTH, BOOTH);
     }
 
+    /// The stage's box has no power any more, and nobody says so.
+    fn cut_stage(&mut self) {
+        self.phone.set_dead(STAGE, Some(Dead::Machine));
+        self.deaf = Some(STAGE);
+    }
+
     /// Seconds until the phone has said hello to this box; it has to be within so many.
     fn seconds_to(&mut self, url: &str, within: f64) -> f64 {
         let (from, hellos) = (self.now, self.said("hello").len());
@@ -145,6 +151,37 @@ fn sx03_a_machine_that_is_gone_without_a_word_costs_its_phone_two_seconds_once_i
     page.name_driver(BOOTH, BOOTH);
     page.phone.hang_up(page.now);
     assert!(page.seconds_to(BOOTH, WITHIN_S) > 2.0, "so long a bad Wi-Fi may take");
+    assert!(page.worst_ms(start, 20.0) < 1.0);
+    assert_eq!(page.segments(), 1);
+}
+
+#[test]
+fn sx03_a_machine_without_power_is_missed_within_seven_seconds_and_its_phone_is_with_the_other_at_once()
+ {
+    let mut page = StubBox::between_two();
+    let start = page.order_play(0.4, json!({"loop_count": 0}));
+    page.run(5.0);
+    page.cut_stage();
+    page.name_driver(BOOTH, BOOTH);
+    assert!(page.seconds_to(BOOTH, 10.0) < 7.5, "silent for seven seconds");
+    assert!(page.worst_ms(start, 20.0) < 1.0);
+    assert_eq!(page.segments(), 1);
+}
+
+#[test]
+fn sx03_a_phone_that_missed_a_box_that_lives_asks_the_other_one_and_is_back_as_soon_as_it_can() {
+    let mut page = StubBox::between_two();
+    let start = page.order_play(0.4, json!({"loop_count": 0}));
+    page.run(5.0);
+    // The way to it is bad for a while.
+    page.deaf = Some(STAGE);
+    while page.said("hello").len() < 2 {
+        page.run(0.001);
+    }
+    page.deaf = None;
+    page.run(1.0);
+    let asked = page.said("hello").len();
+    assert_eq!((asked, page.phone.knocked()), (3, STAGE), "the other one sends it back");
     assert!(page.worst_ms(start, 20.0) < 1.0);
     assert_eq!(page.segments(), 1);
 }
