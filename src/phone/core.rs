@@ -221,6 +221,7 @@ impl Core {
             title: self.title.clone(),
             torch: self.lamp.is_lit(),
             wants_torch: self.lights,
+            unplayable: self.player.unplayable(),
             state: self.tap().unwrap_or(fare),
             fare,
             errors: self.errors(now),
@@ -279,6 +280,7 @@ impl Core {
             Event::MediaFetched { track_id } => self.player.handle_fetched(&track_id),
             Event::MediaReady { track_id, .. } => self.player.handle_ready(&track_id),
             Event::MediaFailed { track_id } => self.player.handle_failed(&track_id, now),
+            Event::MediaUndecodable { track_id } => self.player.handle_undecodable(&track_id, now),
             Event::Audio { running: false, .. } => self.audio_sleeps(),
             Event::Audio { running: true, audio_s, latency_s, output } => {
                 self.audio_runs(now, audio_s, latency_s, output);
@@ -815,6 +817,7 @@ impl Core {
         let bound_ms = reading.map(|reading| reading.bound.millis_f64());
         let (ready, of) = self.readiness();
         let of = if self.role == Role::Phone { of } else { 0 };
+        let is_coming = ready + self.player.unplayable() < of;
         let doing = self.doing(now);
         let uninvited = self.uninvited.map(|(_, code)| code);
         let uninvited = uninvited.filter(|_| self.tells_refusal());
@@ -827,7 +830,7 @@ impl Core {
             (_, Some(bound_ms)) if !self.link.is_open() => State::OnOwnClock { bound_ms, doing },
             (_, None) if !self.link.is_open() => State::Connecting,
             (_, None) => State::FindingTheBeat,
-            _ if ready < of && doing != Doing::Playing => State::Loading { ready, of },
+            _ if is_coming && doing != Doing::Playing => State::Loading { ready, of },
             (_, Some(bound_ms)) => State::InStep { bound_ms, doing },
         }
     }

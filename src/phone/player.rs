@@ -34,6 +34,8 @@ struct Track {
     url: String,
     length: Span,
     media: Media,
+    /// The browser made nothing of it. It may next time: decoding asks for memory.
+    is_unplayable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +83,12 @@ impl Player {
                 continue;
             }
             let same = known.remove(&info.track_id).filter(|track| track.url == info.url);
-            let media = same.map_or(Media::Wanted { at: now, failures: 0 }, |track| track.media);
-            self.tracks.insert(info.track_id, Track { url: info.url, length, media });
+            let (media, is_unplayable) = same
+                .map_or((Media::Wanted { at: now, failures: 0 }, false), |track| {
+                    (track.media, track.is_unplayable)
+                });
+            let track = Track { url: info.url, length, media, is_unplayable };
+            self.tracks.insert(info.track_id, track);
         }
         self.acts.extend(known.into_keys().map(|track_id| Act::Forget { track_id }));
     }
@@ -105,6 +111,7 @@ impl Player {
 
     pub(crate) fn handle_ready(&mut self, id: &TrackId) {
         self.set_media(id, Media::Ready);
+        self.mark_unplayable(id, false);
     }
 
     pub(crate) fn handle_fetched(&mut self, id: &TrackId) {
@@ -122,6 +129,11 @@ impl Player {
             let wait = RETRY_FIRST.times(1 << failures.min(RETRY_DOUBLINGS_MAX));
             *media = Media::Wanted { at: now + wait, failures: failures + 1 };
         }
+    }
+
+    pub(crate) fn handle_undecodable(&mut self, id: &TrackId, now: MonoTime) {
+        self.handle_failed(id, now);
+        self.mark_unplayable(id, true);
     }
 
     /// `media_control`.
@@ -208,6 +220,12 @@ impl Player {
         let wanted = self.tracks.values().filter(|track| track.media != Media::Unloaded);
         let ready = self.tracks.values().filter(|track| is_ready(track.media));
         (ready.count(), wanted.count())
+    }
+
+    /// Tracks that nobody need wait for.
+    pub(crate) fn unplayable(&self) -> usize {
+        let is_wanted = |track: &&Track| track.is_unplayable && track.media != Media::Unloaded;
+        self.tracks.values().filter(is_wanted).count()
     }
 
     pub(crate) fn doing(&self, now: NetTime) -> Doing {
@@ -333,6 +351,12 @@ impl Player {
     fn set_media(&mut self, id: &TrackId, media: Media) {
         if let Some(it) = self.media(id) {
             *it = media;
+        }
+    }
+
+    fn mark_unplayable(&mut self, id: &TrackId, is_unplayable: bool) {
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.is_unplayable = is_unplayable;
         }
     }
 

@@ -141,8 +141,13 @@ pub enum Event {
         /// Its length as decoded.
         duration_s: f64,
     },
-    /// A track could not be fetched or decoded.
+    /// A track could not be fetched.
     MediaFailed {
+        /// Which.
+        track_id: TrackId,
+    },
+    /// A track has come whole, and the browser makes nothing of it.
+    MediaUndecodable {
         /// Which.
         track_id: TrackId,
     },
@@ -409,6 +414,8 @@ pub struct Look {
     pub torch: bool,
     /// Whether a cue of this show lights it: its holder has to allow that.
     pub wants_torch: bool,
+    /// Tracks that have come and that this browser cannot play; nobody waits for them.
+    pub unplayable: usize,
     /// How the phone fares, or the tap that it waits for.
     pub state: State,
     /// How it fares whether it waits for a tap or not.

@@ -11,7 +11,7 @@ const inStep = (doing) => ({ state: "in_step", bound_ms: 1.2, doing });
 const errors = { clock_ms: 1.2, output_ms: 5.01, output_source: "reported", acoustic_ms: null };
 const rest = { is_on: false, news: { news: "none" } };
 const look = (fare, more = {}) => ({
-  color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", torch: false, wants_torch: false, state: fare, fare,
+  color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", torch: false, wants_torch: false, unplayable: 0, state: fare, fare,
   still_until_ms: null, errors, nudge_ms: 0, ear: "nudges", duet: rest, correction_ms: null, correction_sigma_ms: null, ...more,
 });
 const ORANGE = { color: "#ff9030", ink: "dark", text: "Good evening, and welcome" };
@@ -30,6 +30,7 @@ const STATES = {
   alone: look({ ...inStep("playing"), state: "on_own_clock" }, { color: "#8a1538", text: "Listen" }),
   full: look({ state: "full" }),
   outdated: look({ state: "outdated" }),
+  unplayable: look(inStep("ready"), { unplayable: 1 }),
   bluetooth: look(inStep("playing"), { errors: { ...errors, output_ms: null, output_source: "doubtful" } }),
   film: look(inStep("playing"), ORANGE),
   "film-live": look(inStep("playing"), { ear: "closed" }),

@@ -119,6 +119,19 @@ for (const engine of engines) {
         await assertSilent(page);
       });
 
+      await t.test("sx18: whose browser cannot decode a track is told so, is in step, and has all else", async () => {
+        const page = await browser.open(`http://localhost:${box.port}/`);
+        await page.evaluate(watch);
+        await page.evaluate(() => { BaseAudioContext.prototype.decodeAudioData = (_, __, failed) => { failed(new Error("no such codec")); }; });
+        await until("it may be tapped", async () => (await stateOf(page)) === "tap_to_start");
+        await page.click("#tap");
+        await inStep(page);
+        await until("it is told", () => page.evaluate(() => document.getElementById("hint").getClientRects().length > 0));
+        assert.equal(await page.textContent("#hint"), "This browser cannot play everything in this show.");
+        assert.equal(await page.textContent("#words"), "Good evening");
+        await assertSilent(page);
+      });
+
       await t.test("sx18: over TLS, whose certificate is the box's own, a phone and a screen are in step", async () => {
         for (const path of ["/", "/screen"]) {
           const page = await browser.open(`https://localhost:${box.securePort}${path}`);

@@ -77,9 +77,9 @@ test("what was let go of while it came is not told of", async () => {
   assert.deepEqual(events, []);
 });
 
-test("what cannot be decoded or fetched is told", async () => {
+test("what cannot be decoded or fetched is told, each as what it is", async () => {
   const { events } = await awake(0);
-  assert.deepEqual(events, [fetched, { event: "media_failed", track_id: "track_001" }]);
+  assert.deepEqual(events, [fetched, { event: "media_undecodable", track_id: "track_001" }]);
   const told = [];
   const sound = createSound({ AudioContext: StubContext, load: async () => { throw new Error("404"); }, tell: (event) => told.push(event) });
   sound.perform({ act: "fetch", track_id: "a", url: "/media/a" });

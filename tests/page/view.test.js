@@ -106,6 +106,14 @@ test("who hears by Bluetooth is told that it comes late", () => {
   assert.match(page.parts.get("hint").textContent, /Bluetooth/);
 });
 
+test("sx18: whose browser cannot play a track is told so, rather than of Bluetooth", () => {
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, nobody);
+  view.show({ ...look, unplayable: 1, errors: { ...errors, output_source: "doubtful" } });
+  assert.equal(page.parts.get("hint").hidden, false);
+  assert.equal(page.parts.get("hint").textContent, "This browser cannot play everything in this show.");
+});
+
 test("a projector's page has no tap and shows the same", () => {
   const page = stubDocument(["words", "line"]);
   createView(page, words, nobody).show(faring({ state: "connecting" }));

@@ -322,7 +322,7 @@ fn sx12_a_track_that_has_come_is_ready_before_anybody_taps_and_the_box_is_told()
 }
 
 #[test]
-fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_again() {
+fn sx12_sx18_a_track_that_cannot_be_decoded_is_not_ready_nor_waited_for_and_fetched_again() {
     let mut core = Core::new(mono(1.0), &Start::default());
     let mut hear = |at: f64, event: Event| core.handle(mono(at), event);
     let track_id = TrackId("track_001".into());
@@ -333,10 +333,13 @@ fn sx12_a_track_that_has_come_and_cannot_be_decoded_is_not_ready_and_fetched_aga
     hear(1.2, Event::Heard { text: welcome.to_string(), at_ms: None });
     hear(1.3, Event::MediaFetched { track_id: track_id.clone() });
     hear(1.4, Event::Tapped);
-    hear(1.5, Event::MediaFailed { track_id });
+    let turn = hear(1.5, Event::MediaUndecodable { track_id: track_id.clone() });
+    assert_eq!(turn.look.unplayable, 1, "its holder is told");
     let fetches = |turn: &Turn| turn.acts.iter().any(|act| matches!(act, Act::Fetch { .. }));
     assert!(!fetches(&hear(2.0, Event::Tick)), "not at once");
     assert!(fetches(&hear(2.6, Event::Tick)));
+    let turn = hear(2.7, Event::MediaReady { track_id, duration_s: 30.0 });
+    assert_eq!(turn.look.unplayable, 0, "there was memory for it this time");
 }
 
 #[test]

@@ -59,7 +59,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
     fetched.set(track_id, bytes);
     bytes.then(() => {
       if (fetched.get(track_id) === bytes) tell({ event: "media_fetched", track_id });
-    }).catch(() => failed(track_id, bytes));
+    }).catch(() => failed("media_failed", track_id, bytes));
     if (context) decode(track_id);
   }
 
@@ -85,7 +85,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
         if (typeof it !== "number") decoded.set(track, it);
         tell({ event: "media_ready", track_id: track, duration_s: typeof it === "number" ? it : it.duration });
       })
-      .catch(() => failed(track, bytes));
+      .catch(() => failed("media_undecodable", track, bytes));
   }
 
   // Safari 14 knows only the form with callbacks.
@@ -133,11 +133,11 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
     };
   }
 
-  /** @param {string} track @param {Promise<ArrayBuffer>} bytes */
-  function failed(track, bytes) {
+  /** @param {"media_failed" | "media_undecodable"} event @param {string} track @param {Promise<ArrayBuffer>} bytes */
+  function failed(event, track, bytes) {
     if (fetched.get(track) !== bytes) return;
     fetched.delete(track);
-    tell({ event: "media_failed", track_id: track });
+    tell({ event, track_id: track });
   }
 
   /** @param {AudioContext} host @param {number} id */

@@ -33,7 +33,7 @@ export type PhoneEvent =
   | { event: "live_refused"; why: SealTrouble }
   | { event: "pictures"; seen: boolean; counts: PictureCounts }
   | { event: "media_ready"; track_id: string; duration_s: number }
-  | { event: "media_fetched" | "media_failed"; track_id: string }
+  | { event: "media_fetched" | "media_failed" | "media_undecodable"; track_id: string }
   | AudioLook
   | { event: "calibrated"; model: string | null; residual_ms: number | null; sigma_ms: number | null }
   | { event: "battery"; level: number }
@@ -120,6 +120,8 @@ export interface Look {
   color: string; ink: "dark" | "light"; text: string; title: string;
   /** Whether the phone's own lamp is lit, and whether a cue of the show lights it. */
   torch: boolean; wants_torch: boolean;
+  /** Tracks that have come and that this browser cannot play. */
+  unplayable: number;
   /** The tap that the phone waits for, else how it fares; and how it fares in any case. */
   state: State; fare: State; still_until_ms: number | null;
   errors: SyncErrors; nudge_ms: number; ear: Ear; duet: { is_on: boolean; news: DuetNews };

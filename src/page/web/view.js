@@ -180,8 +180,9 @@ export function createView(document, words, told) {
       say("tap", page.tap, words.say(tap));
       say("door-hint", page.doorHint, words.say(hint));
       const isLate = look.errors.output_source === "doubtful";
-      reveal("hint", page.hint, isLate && !waitsForTap);
-      if (isLate) say("hint-line", page.hint, words.say("bluetooth_hint"));
+      const advice = look.unplayable > 0 ? "unplayable_hint" : isLate ? "bluetooth_hint" : "";
+      reveal("hint", page.hint, advice !== "" && !waitsForTap);
+      if (advice) say("hint-line", page.hint, words.say(advice));
       showNews(fare.state === "outdated");
       const isLampTold = lamp === "free" || lamp === "refused";
       reveal("lend", page.lend, look.wants_torch && isLampTold && !waitsForTap);
