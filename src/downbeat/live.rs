@@ -185,6 +185,7 @@ fn cluster(it: &Value) -> Vec<String> {
     lines.extend(rows(&it["boxes"]).map(|other| {
         let is = match (other["lives"] == true, other["candidate_score"].as_f64()) {
             (false, _) => "NOT HEARD",
+            (true, _) if other["drives"] == true => "drives",
             (true, Some(score)) if score >= 1.0 => "ready to drive",
             (true, Some(score)) if score > 0.0 => "does not know the show yet",
             _ => "NOT FIT TO DRIVE",
@@ -645,7 +646,8 @@ TURNED AWAY  about 40 phones from 2 addresses, most from 192.0.2.7: each may hav
             "name": "stage", "drives": false, "term": 3, "master": "left",
             "knows_the_show": false, "trouble": "it plays another show",
             "boxes": [
-                { "name": "left", "url": "http://10.0.0.5:8080/", "lives": true, "candidate_score": 1.0 },
+                { "name": "left", "url": "http://10.0.0.5:8080/", "lives": true, "drives": true, "candidate_score": 1.0 },
+                { "name": "spare", "url": "http://10.0.0.8:8080/", "lives": true, "drives": false, "candidate_score": 1.0 },
                 { "name": "third", "url": "http://10.0.0.7:8080/", "lives": false, "candidate_score": 1.0 },
             ],
         }));
@@ -653,7 +655,8 @@ TURNED AWAY  about 40 phones from 2 addresses, most from 192.0.2.7: each may hav
             said,
             [
                 "cluster  stage: left drives, this box stands by (term 3)",
-                "         left at http://10.0.0.5:8080/: ready to drive",
+                "         left at http://10.0.0.5:8080/: drives",
+                "         spare at http://10.0.0.8:8080/: ready to drive",
                 "         third at http://10.0.0.7:8080/: NOT HEARD",
                 "         this box does not know the show: it plays another show",
             ]
