@@ -46,9 +46,19 @@ impl Switched {
             this.ip(number, &format!("addr add 10.95.0.{}/24 dev net0", number + 1));
             this.ip(number, &format!("addr add fd95::{}/64 dev net0 nodad", number + 1));
             this.ip(number, "link set net0 up");
-            this.ip(number, "route add 239.0.0.0/8 dev net0");
+        }
+        // A cable of their own between the boxes.
+        this.ip(0, &format!("link add sync0 type veth peer name sync0 netns {}", this.names[1]));
+        for number in 0..2 {
+            this.ip(number, &format!("addr add 10.94.0.{}/24 dev sync0", number + 1));
+            this.ip(number, "link set sync0 up");
         }
         Some(this)
+    }
+
+    /// The cable from the switch to a box is pulled.
+    fn pull(&self, machine: usize) {
+        self.ip(2, &format!("link set port{machine} down"));
     }
 
     fn ip(&self, machine: usize, words: &str) {
@@ -89,7 +99,7 @@ impl Switched {
         let mut place = Place::new();
         (place.http, place.https) = (8080, 8443);
         let text = format!(
-            "name = \"{name}\"\n[net]\ncluster = \"net0\"\nphones = \"net0\"\n[ports]\nclock = 0\n[cluster]\n\
+            "name = \"{name}\"\n[net]\ncluster = \"sync0\"\nlight = \"net0\"\nphones = \"net0\"\n[ports]\nclock = 0\n[cluster]\n\
             voters = [\"left\", \"right\"]\naddress = \"{address}\"\n"
         );
         std::fs::write(place.path("box.toml"), text).expect("written");
@@ -187,6 +197,25 @@ fn sx03_whoever_drives_holds_the_clusters_address_and_the_network_is_told_who_th
             net.holds(one, address) && net.believed(address) == net.mac(one)
         });
     }
+}
+
+#[test]
+fn sx03_a_box_whose_lighting_cable_is_pulled_lets_the_other_one_drive_and_phones_find_that_one() {
+    let Some(net) = Switched::new("pulled") else { return };
+    let address = COMMON[0];
+    let [(mut first, one), (mut other, two)] = pair(&net, address);
+    wait_until("who drives has it", || net.holds(one, address));
+    assert!(net.finds(address, 8080) && net.believed(address) == net.mac(one));
+    net.pull(one);
+    other.wait_for_line("this box drives");
+    first.wait_for_line("drives, this box stands by");
+    wait_until("the other one has it alone", || {
+        net.holds(two, address) && !net.holds(one, address)
+    });
+    wait_until("the phone's machine knows", || net.believed(address) == net.mac(two));
+    assert!(net.finds(address, 8080));
+    let said = super::cluster(&other);
+    assert_eq!(said["boxes"][0]["lives"], true, "it is heard by the cable between them: {said}");
 }
 
 #[test]
