@@ -68,6 +68,10 @@ const CENSUS_AFTER: Span = Span::from_secs(3);
 const CENSUS_FADE: Span = Span::from_millis(500);
 const RETRY_FIRST: Span = Span::from_secs(1);
 const RETRY_DOUBLINGS_MAX: u32 = 5;
+/// What half an audience cannot decode is not to come to each of them twice a minute all evening: another time it is memory that
+/// was short, or it never will.
+const UNDECODED_FIRST: Span = Span::from_secs(20);
+const UNDECODED_QUADRUPLINGS_MAX: u32 = 3;
 /// More at a time is a mistake of the box, and a phone has little memory.
 const VOICES_MAX: usize = 32;
 /// While anything sounds or is about to.
@@ -123,17 +127,24 @@ impl Player {
     }
 
     pub(crate) fn handle_failed(&mut self, id: &TrackId, now: MonoTime) {
-        if let Some(media) = self.media(id)
-            && let Media::Coming { failures } | Media::Fetched { failures } = *media
-        {
-            let wait = RETRY_FIRST.times(1 << failures.min(RETRY_DOUBLINGS_MAX));
-            *media = Media::Wanted { at: now + wait, failures: failures + 1 };
-        }
+        self.want_again(id, now, |failures| {
+            RETRY_FIRST.times(1 << failures.min(RETRY_DOUBLINGS_MAX))
+        });
     }
 
     pub(crate) fn handle_undecodable(&mut self, id: &TrackId, now: MonoTime) {
-        self.handle_failed(id, now);
+        self.want_again(id, now, |failures| {
+            UNDECODED_FIRST.times(1 << (2 * failures.min(UNDECODED_QUADRUPLINGS_MAX)))
+        });
         self.mark_unplayable(id, true);
+    }
+
+    fn want_again(&mut self, id: &TrackId, now: MonoTime, wait: impl Fn(u32) -> Span) {
+        if let Some(media) = self.media(id)
+            && let Media::Coming { failures } | Media::Fetched { failures } = *media
+        {
+            *media = Media::Wanted { at: now + wait(failures), failures: failures + 1 };
+        }
     }
 
     /// `media_control`.

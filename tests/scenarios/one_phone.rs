@@ -336,9 +336,18 @@ fn sx12_sx18_a_track_that_cannot_be_decoded_is_not_ready_nor_waited_for_and_fetc
     let turn = hear(1.5, Event::MediaUndecodable { track_id: track_id.clone() });
     assert_eq!(turn.look.unplayable, 1, "its holder is told");
     let fetches = |turn: &Turn| turn.acts.iter().any(|act| matches!(act, Act::Fetch { .. }));
-    assert!(!fetches(&hear(2.0, Event::Tick)), "not at once");
-    assert!(fetches(&hear(2.6, Event::Tick)));
-    let turn = hear(2.7, Event::MediaReady { track_id, duration_s: 30.0 });
+    assert!(!fetches(&hear(20.0, Event::Tick)), "not at once");
+    assert!(fetches(&hear(21.6, Event::Tick)));
+    let mut times = 1;
+    for second in 22..3_600 {
+        if fetches(&hear(f64::from(second), Event::Tick)) {
+            times += 1;
+            hear(f64::from(second), Event::MediaUndecodable { track_id: track_id.clone() });
+        }
+    }
+    hear(3_600.0, Event::MediaUndecodable { track_id: track_id.clone() });
+    assert!(times < 7, "{times} times in an hour: its octets are not to fill the air");
+    let turn = hear(3_601.0, Event::MediaReady { track_id, duration_s: 30.0 });
     assert_eq!(turn.look.unplayable, 0, "there was memory for it this time");
 }
 
