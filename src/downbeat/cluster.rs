@@ -1,6 +1,7 @@
 //! The boxes that stand in for each other: what this one joins with, and what it means for its outputs.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,13 +12,12 @@ use engine::show::Show;
 use engine::sound;
 use engine::told::Said;
 use io::clock::BoxClock;
-use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, Vault, fingerprint};
+use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, Vault, fingerprint, may_hold};
 use io::conductor::EngineHandle;
 use io::http::{BoxFacts, Crowd};
 use io::journal::{Event, Journal};
 
 use crate::outputs::Outputs;
-use crate::run::common;
 
 /// What does as the lease says.
 pub struct Stands {
@@ -31,9 +31,25 @@ pub struct Stands {
     pub clock: BoxClock,
 }
 
+/// The address that the box of the cluster has which drives; none, and why, where this one could not have it: then a code that
+/// names it would lead nowhere.
+pub fn common(config: &BoxConfig) -> (Option<IpAddr>, Option<String>) {
+    let named = config.cluster.address.filter(|_| config.cluster.voters.len() > 1);
+    match named.map(|address| (address, may_hold(address))) {
+        None => (None, None),
+        Some((address, Ok(()))) => (Some(address), None),
+        Some((address, Err(why))) => {
+            let said = format!(
+                "phones are told this box's own address, not the cluster's {address}: {why}"
+            );
+            (None, Some(said))
+        }
+    }
+}
+
 /// Joins the cluster that the box file names; or says why it cannot.
 pub fn join(
-    config: &BoxConfig,
+    (config, address): (&BoxConfig, Option<IpAddr>),
     (show, state): (&Show, &Path),
     facts: &BoxFacts,
     (engine, feed): (EngineHandle, Feed),
@@ -49,7 +65,6 @@ pub fn join(
         ));
     }
     vault.tokens.join(state, key.mark());
-    let address = common(config);
     // The cluster's is not this box's.
     let own = usize::from(address.is_some());
     let interfaces = config.net.cluster.iter().chain(&config.net.light).cloned();

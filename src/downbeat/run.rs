@@ -67,7 +67,9 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     let network = bind_network(config.ports.http).map_err(Refused::because)?;
     // Port 0 in the box file is any that is free: phones are told which one it became.
     let port = network.local_addr().map_or(config.ports.http, |address| address.port());
-    let (secure, mut warnings) = secure(&config, &state);
+    let (common, said) = cluster::common(&config);
+    let (secure, mut warnings) = secure((&config, common), &state);
+    warnings.extend(said);
     let (tokens, said) = Tokens::open(&state, node).map_err(Refused::because)?;
     let tokens = Arc::new(tokens);
     warnings.extend(said);
@@ -169,7 +171,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     handle.tell(Input::SoundInput { is_there: config.sound.input.is_some() });
 
     let facts = facts(
-        &config,
+        (&config, common),
         (port, secure.as_ref().and_then(Secure::port)),
         node,
         simulated(globals, &config, &outputs),
@@ -187,7 +189,14 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
             certificates: secure.as_ref().map(Secure::certificates),
             seals: seals.clone(),
         };
-        cluster::join(&config, (&show, &state), &facts, (handle.clone(), feed), vault, stands)
+        cluster::join(
+            (&config, common),
+            (&show, &state),
+            &facts,
+            (handle.clone(), feed),
+            vault,
+            stands,
+        )
     });
     let cluster = cluster.and_then(|joined| {
         joined
@@ -284,9 +293,12 @@ impl Stage {
 
 /// HTTPS and WebTransport, with what there is to say about them. A port that cannot be had is a loud word, not the
 /// end of the show: phones come by plain HTTP.
-fn secure(config: &BoxConfig, state: &Path) -> (Option<Secure>, Vec<String>) {
+fn secure(
+    (config, common): (&BoxConfig, Option<IpAddr>),
+    state: &Path,
+) -> (Option<Secure>, Vec<String>) {
     let lost = |why: &dyn std::fmt::Display| format!("no HTTPS and no WebTransport: {why}");
-    let names = address::names(&config.name, common(config));
+    let names = address::names(&config.name, common);
     match Certificates::open(state, names) {
         Err(error) => (None, vec![lost(&error)]),
         Ok((certificates, mut said)) => {
@@ -400,15 +412,15 @@ fn simulated(globals: &Globals, config: &BoxConfig, outputs: &Outputs) -> Vec<St
 }
 
 fn facts(
-    config: &BoxConfig,
+    (config, common): (&BoxConfig, Option<IpAddr>),
     (http, https): (u16, Option<u16>),
     node: Uuid,
     simulated: Vec<String>,
 ) -> BoxFacts {
     let phones = config.net.phones.as_deref();
     let urls = |scheme: &str, port| {
-        let first = common(config).map(|it| address::url(scheme, it, port));
-        first.into_iter().chain(address::urls(scheme, port, phones, common(config))).collect()
+        let first = common.map(|it| address::url(scheme, it, port));
+        first.into_iter().chain(address::urls(scheme, port, phones, common)).collect()
     };
     BoxFacts {
         name: config.name.clone(),
@@ -419,11 +431,6 @@ fn facts(
         secure_urls: https.map(|port| urls("https", port)).unwrap_or_default(),
         secure_port: https,
     }
-}
-
-/// The address that the box of the cluster has which drives.
-pub fn common(config: &BoxConfig) -> Option<IpAddr> {
-    config.cluster.address.filter(|_| config.cluster.voters.len() > 1)
 }
 
 fn limits(config: &BoxConfig) -> Limits {

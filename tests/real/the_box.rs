@@ -80,6 +80,8 @@ pub struct Place {
     pub log: Option<&'static str>,
     /// The machine that the box is on, by the name of its network; none: this one.
     pub netns: Option<String>,
+    /// What starts it there, with its words.
+    pub by: &'static [&'static str],
 }
 
 impl Place {
@@ -91,7 +93,7 @@ impl Place {
         let https = free.find(|it| *it != http).expect("there are others");
         let mut free = std::iter::repeat_with(free_datagram_port);
         let osc = free.find(|it| ![http, https].contains(it)).expect("there are others");
-        let place = Self { folder, http, https, osc, alsa: None, log: None, netns: None };
+        let place = Self { folder, http, https, osc, alsa: None, log: None, netns: None, by: &[] };
         std::fs::write(place.path("show.toml"), SHOW).expect("written");
         std::fs::write(place.path("click.wav"), click()).expect("written");
         place.write_box("");
@@ -147,7 +149,7 @@ impl Place {
         let mut command = self.downbeat(&["run"]);
         command.arg(self.folder.path());
         if let Some(name) = &self.netns {
-            command = there(name, &command);
+            command = there(name, self.by, &command);
         }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
@@ -158,9 +160,9 @@ impl Place {
 }
 
 /// The same on another machine.
-fn there(name: &str, command: &Command) -> Command {
+fn there(name: &str, by: &[&str], command: &Command) -> Command {
     let mut it = Command::new("ip");
-    it.args(["netns", "exec", name]).arg(command.get_program()).args(command.get_args());
+    it.args(["netns", "exec", name]).args(by).arg(command.get_program()).args(command.get_args());
     it.stdin(Stdio::null());
     it
 }

@@ -96,6 +96,17 @@ fn hold(
     }
 }
 
+/// Whether this process could hold it if it had to, as far as that is known before: an interface may come yet.
+///
+/// # Errors
+/// Why not, in a sentence.
+pub fn may_hold(address: IpAddr) -> Result<(), String> {
+    match perform(Deed::LetGo, address) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(in_words(&error)),
+        _ => Ok(()),
+    }
+}
+
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {

@@ -30,6 +30,7 @@ use wire::cluster::{Beacon, Letter, Sender, Word};
 use wire::solusync::{Header, Standing};
 
 use address::Holder;
+pub use address::may_hold;
 pub use feed::{Feed, Pulse};
 pub use key::Key;
 use link::{Ends, Whom, held};

@@ -95,6 +95,10 @@ impl Switched {
 
     /// The program on one of the first two, under the name of its machine.
     fn run(&self, machine: usize, address: &str) -> TheBox {
+        self.place(machine, address).run()
+    }
+
+    fn place(&self, machine: usize, address: &str) -> Place {
         let name = ["left", "right"][machine];
         let mut place = Place::new();
         (place.http, place.https) = (8080, 8443);
@@ -107,7 +111,7 @@ impl Switched {
         std::fs::create_dir_all(place.path("state")).expect("a folder");
         std::fs::write(place.path("state/cluster.key"), KEY).expect("written");
         place.netns = Some(self.names[machine].clone());
-        place.run()
+        place
     }
 
     /// Whether a phone that has read the code finds a box there.
@@ -224,4 +228,16 @@ fn an_address_of_no_network_of_the_box_is_a_loud_word() {
     let mut the_box = net.run(0, "192.0.2.50");
     let line = the_box.wait_for_line("192.0.2.50");
     assert!(line.contains("no interface of this box is in its network"), "{line}");
+}
+
+#[test]
+fn a_box_that_may_not_take_the_clusters_address_says_so_and_sends_phones_to_its_own() {
+    let Some(net) = Switched::new("may-not") else { return };
+    let mut place = net.place(0, COMMON[0]);
+    place.by = &["setpriv", "--bounding-set=-net_admin"];
+    let mut the_box = place.begin();
+    let line = the_box.wait_for_line("CAP_NET_ADMIN");
+    assert!(line.contains("10.95.0.50"), "{line}");
+    let urls = the_box.ask_json(&["status"])["box"]["urls"].to_string();
+    assert!(urls.contains("10.95.0.1") && !urls.contains("10.95.0.50"), "{urls}");
 }
