@@ -12,7 +12,7 @@ use engine::show::Show;
 use engine::sound;
 use engine::told::Said;
 use io::clock::BoxClock;
-use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, Vault, fingerprint, may_hold};
+use io::cluster::{Cluster, ClusterSetup, Feed, Key, News, Vault, Wanted, fingerprint, may_hold};
 use io::conductor::EngineHandle;
 use io::http::{BoxFacts, Crowd};
 use io::journal::{Event, Journal};
@@ -35,7 +35,7 @@ pub struct Stands {
 /// names it would lead nowhere.
 pub fn common(config: &BoxConfig) -> (Option<IpAddr>, Option<String>) {
     let named = config.cluster.address.filter(|_| config.cluster.voters.len() > 1);
-    match named.map(|address| (address, may_hold(address))) {
+    match named.map(|address| (address, may_hold(&wanted(config, address)))) {
         None => (None, None),
         Some((address, Ok(()))) => (Some(address), None),
         Some((address, Err(why))) => {
@@ -45,6 +45,10 @@ pub fn common(config: &BoxConfig) -> (Option<IpAddr>, Option<String>) {
             (None, Some(said))
         }
     }
+}
+
+fn wanted(config: &BoxConfig, address: IpAddr) -> Wanted {
+    Wanted { address, interface: config.net.phones.clone() }
 }
 
 /// Joins the cluster that the box file names; or says why it cannot.
@@ -65,9 +69,13 @@ pub fn join(
         ));
     }
     vault.tokens.join(state, key.mark());
+    vault.seals.iter().try_for_each(|it| it.join(&key.mark())).map_err(refused)?;
     // The cluster's is not this box's.
     let own = usize::from(address.is_some());
-    let interfaces = config.net.cluster.iter().chain(&config.net.light).cloned();
+    // Where the address is, two boxes that had it would have to hear each other.
+    let phones = config.net.phones.as_ref().filter(|_| address.is_some());
+    let interfaces = config.net.cluster.iter().chain(&config.net.light).chain(phones).cloned();
+    let interfaces: BTreeSet<String> = interfaces.collect();
     Cluster::join(ClusterSetup {
         node: facts.node_id,
         name: config.name.clone(),
@@ -75,10 +83,10 @@ pub fn join(
         voters: config.cluster.voters.clone(),
         key,
         state: state.to_owned(),
-        interfaces: interfaces.collect(),
+        interfaces: interfaces.into_iter().collect(),
         light: config.net.light.clone(),
         port: config.ports.cluster,
-        address,
+        address: address.map(|it| wanted(config, it)),
         urls: (facts.urls[own].clone(), facts.secure_urls.get(own).cloned()),
         show: fingerprint(show, facts.version),
         engine,

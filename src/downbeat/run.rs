@@ -170,7 +170,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
     carry_reports(heard, handle.clone());
     handle.tell(Input::SoundInput { is_there: config.sound.input.is_some() });
 
-    let facts = facts(
+    let mut facts = facts(
         (&config, common),
         (port, secure.as_ref().and_then(Secure::port)),
         node,
@@ -202,6 +202,12 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         joined
             .map_err(|why| {
                 warnings.push(format!("THIS BOX IS ALONE: {why}"));
+                if common.is_some() {
+                    // Nobody holds the cluster's address.
+                    for urls in [&mut facts.urls, &mut facts.secure_urls] {
+                        *urls = urls.split_off(urls.len().min(1));
+                    }
+                }
                 outputs.take_turn(Turn::Drives, None);
                 handle.take_over();
             })
@@ -245,10 +251,11 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
 
     let end = runtime.block_on(wait_for_the_end(signals, &quit, engine_gone));
     drop(keys);
-    if let Some(cluster) = cluster {
-        cluster.leave();
-    }
+    let holder = cluster.and_then(Cluster::leave);
     runtime.block_on(doors.close());
+    if let Some(holder) = holder {
+        holder.leave();
+    }
     drop(peers);
     conductor.stop();
     outputs.stop();
@@ -299,7 +306,7 @@ fn secure(
 ) -> (Option<Secure>, Vec<String>) {
     let lost = |why: &dyn std::fmt::Display| format!("no HTTPS and no WebTransport: {why}");
     let names = address::names(&config.name, common);
-    match Certificates::open(state, names) {
+    match Certificates::open(state, names, common) {
         Err(error) => (None, vec![lost(&error)]),
         Ok((certificates, mut said)) => {
             match bind_secure(config.ports.https, certificates.into()) {

@@ -11,7 +11,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -37,8 +37,8 @@ pub struct Seals {
     path: PathBuf,
     show: String,
     drawn: RwLock<(Root, Arc<Key>)>,
-    /// Held while another secret is taken, which the disk may make long.
-    taking: Mutex<()>,
+    /// Of which cluster it is; none yet. Held while another secret is taken, which the disk may make long.
+    cluster: Mutex<Option<String>>,
 }
 
 struct Key {
@@ -74,20 +74,20 @@ impl Seals {
     /// The disk does not take a new one.
     pub fn open(state: &Path, show: &str) -> io::Result<(Self, Option<String>)> {
         let path = state.join(FILE);
-        let (root, said) = match read(&path) {
-            Ok(Some(root)) => (root, None),
-            Ok(None) => (make(&path, 0)?, None),
+        let ((root, cluster), said) = match read(&path) {
+            Ok(Some(kept)) => (kept, None),
+            Ok(None) => ((make(&path, 0, None)?, None), None),
             Err(why) => {
                 let said = format!(
                     "could not use the secret of sealed sound in {}: {why}: phones with tokens made before hear none",
                     path.display()
                 );
-                (make(&path, 0)?, Some(said))
+                ((make(&path, 0, None)?, None), Some(said))
             }
         };
         let key = secret_of(&root).map(|it| Arc::new(Key::of(&it, show)));
         let drawn = RwLock::new((root, key.expect("it was read, or made")));
-        Ok((Self { path, show: show.to_owned(), drawn, taking: Mutex::default() }, said))
+        Ok((Self { path, show: show.to_owned(), drawn, cluster: Mutex::new(cluster) }, said))
     }
 
     /// For tokens.
@@ -105,10 +105,29 @@ impl Seals {
     /// # Errors
     /// The disk does not take it; everything stays as it was.
     pub fn renew(&self) -> io::Result<()> {
-        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
-        let root = make(&self.path, self.root().renewals.saturating_add(1))?;
+        let cluster = self.cluster();
+        let root = make(&self.path, self.root().renewals.saturating_add(1), cluster.as_deref())?;
         self.take(root);
         Ok(())
+    }
+
+    /// Of this cluster from now on. How often it was made anew in another one is nothing here.
+    ///
+    /// # Errors
+    /// The disk does not take it; everything stays as it was.
+    pub fn join(&self, mark: &str) -> io::Result<()> {
+        let mut cluster = self.cluster();
+        if cluster.as_deref() != Some(mark) {
+            let root = Root { renewals: 0, ..self.root() };
+            keep(&self.path, &root, Some(mark))?;
+            self.take(root);
+            *cluster = Some(mark.to_owned());
+        }
+        Ok(())
+    }
+
+    fn cluster(&self) -> MutexGuard<'_, Option<String>> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What another box of the cluster has; whether it is taken from the next piece on.
@@ -116,11 +135,11 @@ impl Seals {
     /// # Errors
     /// The disk does not take it; everything stays as it was.
     pub fn learn(&self, told: &Root, teller: Teller) -> io::Result<bool> {
-        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = self.cluster();
         if !told.replaces(&self.root(), teller) || secret_of(told).is_none() {
             return Ok(false);
         }
-        keep(&self.path, told)?;
+        keep(&self.path, told, cluster.as_deref())?;
         self.take(told.clone());
         Ok(true)
     }
@@ -214,42 +233,48 @@ impl KeyType for Octets {
     }
 }
 
-/// None where there is no file. In it are the secret and how often it was made anew; files of before have the secret alone.
-fn read(path: &Path) -> Result<Option<Root>, String> {
+/// None where there is no file. In it are the secret, how often it was made anew, and in which cluster; files of before have the
+/// secret alone.
+fn read(path: &Path) -> Result<Option<(Root, Option<String>)>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let root = parsed(&text).filter(|it| secret_of(it).is_some());
-    root.map(Some).ok_or_else(|| "it is none".to_owned())
+    let kept = parsed(&text).filter(|(root, _)| secret_of(root).is_some());
+    kept.map(Some).ok_or_else(|| "it is none".to_owned())
 }
 
-fn parsed(text: &str) -> Option<Root> {
+fn parsed(text: &str) -> Option<(Root, Option<String>)> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let (secret, renewals) = match words[..] {
-        [secret] => (secret, 0),
-        [secret, renewals] => (secret, renewals.parse().ok()?),
+    let (secret, renewals, cluster) = match words[..] {
+        [secret] => (secret, 0, None),
+        [secret, renewals] => (secret, renewals.parse().ok()?, None),
+        [secret, renewals, mark] => (secret, renewals.parse().ok()?, Some(mark.to_owned())),
         _ => return None,
     };
-    Some(Root { renewals, secret: Secret(secret.to_owned()) })
+    Some((Root { renewals, secret: Secret(secret.to_owned()) }, cluster))
 }
 
 fn secret_of(root: &Root) -> Option<[u8; 32]> {
     STANDARD.decode(&root.secret.0).ok()?.try_into().ok()
 }
 
-fn make(path: &Path, renewals: u32) -> io::Result<Root> {
+fn make(path: &Path, renewals: u32, cluster: Option<&str>) -> io::Result<Root> {
     let halves = [chance::bits(), chance::bits()].map(u128::to_ne_bytes);
     let secret = Secret(STANDARD.encode(halves.as_flattened()));
     let root = Root { renewals, secret };
-    keep(path, &root)?;
+    keep(path, &root, cluster)?;
     Ok(root)
 }
 
-fn keep(path: &Path, root: &Root) -> io::Result<()> {
+fn keep(path: &Path, root: &Root, cluster: Option<&str>) -> io::Result<()> {
     let Root { renewals, secret: Secret(secret) } = root;
-    write_whole(path, format!("{secret} {renewals}\n").as_bytes(), MODE)
+    write_whole(
+        path,
+        format!("{secret} {renewals} {}\n", cluster.unwrap_or_default()).as_bytes(),
+        MODE,
+    )
 }
 
 #[cfg(test)]
@@ -355,6 +380,28 @@ mod tests {
         let nonsense = Root { renewals: 9, secret: Secret("me".into()) };
         assert!(
             !other.learn(&nonsense, Teller::Master).expect("not taken") && other.key() == one.key()
+        );
+    }
+
+    #[test]
+    fn sx03_sx20_what_was_made_anew_in_another_cluster_is_not_taken_by_the_one_that_drives_here() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let [driver, hired] = [0, 1].map(|at: usize| seals(folders[at].path(), "Evening"));
+        hired.join("another").expect("kept");
+        hired.renew().expect("kept");
+        for it in [&driver, &hired] {
+            it.join("stage").expect("kept");
+        }
+        let before = driver.key();
+        assert!(!driver.learn(&hired.root(), Teller::Replica).expect("not taken"));
+        assert!(hired.learn(&driver.root(), Teller::Master).expect("taken"));
+        assert!(driver.key() == before && hired.key() == before);
+        hired.renew().expect("kept");
+        let hired = seals(folders[1].path(), "Evening");
+        hired.join("stage").expect("kept");
+        assert!(
+            driver.learn(&hired.root(), Teller::Replica).expect("taken"),
+            "a person did it here"
         );
     }
 

@@ -157,8 +157,7 @@ impl Boxes {
     /// It has heard nothing for long, and nothing happened to itself: whoever is silent is asked last. That the box is dead is not
     /// said: it may be the way to it.
     pub(crate) fn handle_silent(&mut self) -> Knock {
-        self.again = None;
-        self.is_met = false;
+        (self.again, self.sent, self.is_met, self.hops) = (None, None, false, 0);
         (self.first, self.failures) = (self.at, 0);
         self.knock_next()
     }

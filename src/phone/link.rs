@@ -55,6 +55,8 @@ const SILENCE_MAX_OF_SEVERAL: Span = Span::from_millis(7_000);
 const PROBE_EVERY_OF_SEVERAL: Span = Span::from_millis(700);
 /// A page that was put to sleep may have lost its socket long ago: it hears from the box within this, or it has.
 const AWAKE_SILENCE_MAX: Span = Span::from_millis(3_500);
+/// A page that is looked at so much later than it asked for stood still.
+const ASLEEP: Span = Span::from_secs(2);
 const BACKOFF_FIRST: Span = Span::from_millis(400);
 const BACKOFF_MAX: Span = Span::from_secs(8);
 const BACKOFF_FULL: Span = Span::from_secs(20);
@@ -117,10 +119,12 @@ impl Link {
 
     /// The page came back to the front: no use in waiting.
     pub(crate) fn handle_woke(&mut self, now: MonoTime) {
-        let long_ago = now - (self.silence - AWAKE_SILENCE_MAX);
+        let (long_ago, every) = (now - (self.silence - AWAKE_SILENCE_MAX), self.probe_every());
         match &mut self.phase {
             Phase::Away { until } if self.patience == Patience::Usual => *until = now,
-            Phase::Open { heard, woke, .. } => (*heard, *woke) = ((*heard).min(long_ago), true),
+            Phase::Open { heard, probed, woke, .. } => {
+                (*heard, *probed, *woke) = ((*heard).min(long_ago), now - every, true);
+            }
             _ => {}
         }
     }
@@ -132,6 +136,10 @@ impl Link {
 
     /// What to do now, once per call; none when nothing is due. A socket may take `opening` to open.
     pub(crate) fn poll(&mut self, now: MonoTime, opening: Span) -> Option<Wish> {
+        if self.is_open() && now - self.next_wake() > ASLEEP {
+            // Whatever was said meanwhile may wait behind this.
+            self.slept(now);
+        }
         let (silence, every) = (self.silence, self.probe_every());
         match &mut self.phase {
             Phase::Away { until } if now >= *until => {
@@ -142,7 +150,9 @@ impl Link {
             Phase::Open { heard, woke, .. } if now - *heard > silence => {
                 Some(if *woke { Wish::Close } else { Wish::Leave })
             }
-            Phase::Open { heard, probed, .. } if now >= probe_at(*heard, *probed, every) => {
+            Phase::Open { heard, probed, woke, .. }
+                if now >= probe_at((*heard, *woke), *probed, every) =>
+            {
                 *probed = now;
                 Some(Wish::Probe)
             }
@@ -155,10 +165,18 @@ impl Link {
         match self.phase {
             Phase::Away { until } => until,
             Phase::Opening { until } => until + Span::from_millis(1),
-            Phase::Open { heard, probed, .. } => {
+            Phase::Open { heard, probed, woke, .. } => {
                 let silent = heard + self.silence + Span::from_millis(1);
-                probe_at(heard, probed, self.probe_every()).min(silent)
+                probe_at((heard, woke), probed, self.probe_every()).min(silent)
             }
+        }
+    }
+
+    /// It was asked nothing for long after it wanted to be: the page stood still.
+    fn slept(&mut self, now: MonoTime) {
+        let (asked, every) = (now - (self.silence - AWAKE_SILENCE_MAX), self.probe_every());
+        if let Phase::Open { heard, probed, woke, .. } = &mut self.phase {
+            (*heard, *probed, *woke) = (asked, now - every, true);
         }
     }
 
@@ -175,8 +193,9 @@ impl Link {
     }
 }
 
-fn probe_at(heard: MonoTime, probed: MonoTime, every: Span) -> MonoTime {
-    (heard + PROBE_AFTER).max(probed + every)
+fn probe_at((heard, woke): (MonoTime, bool), probed: MonoTime, every: Span) -> MonoTime {
+    let due = probed + every;
+    if woke { due } else { due.max(heard + PROBE_AFTER) }
 }
 
 #[cfg(test)]
@@ -233,6 +252,34 @@ mod tests {
         let words: Vec<Wish> = wishes.iter().map(|(_, wish)| *wish).collect();
         assert_eq!(words, [Wish::Probe, Wish::Probe, Wish::Probe, Wish::Leave]);
         assert!(wishes.last().is_some_and(|(left, _)| *left < at(7_100)), "{wishes:?}");
+    }
+
+    #[test]
+    fn a_page_that_stood_still_asks_before_it_leaves_a_box_that_lives() {
+        let mut link = opened();
+        link.handle_several(true);
+        let now = at(60_000);
+        assert_eq!(link.poll(now, OPENING), Some(Wish::Probe), "it was frozen for a minute");
+        assert_eq!(link.poll(now, OPENING), None);
+        assert!(link.next_wake() > now && link.next_wake() < at(63_600));
+        link.handle_heard(at(60_200));
+        assert_eq!(silent(&mut link, at(60_200), at(65_000)), [], "and it lives");
+        let wishes = silent(&mut link, at(65_000), at(120_000));
+        assert_eq!(wishes.last().map(|(_, wish)| *wish), Some(Wish::Leave));
+    }
+
+    #[test]
+    fn where_there_is_another_box_a_page_that_wakes_asks_at_once_too() {
+        let mut link = opened();
+        link.handle_several(true);
+        link.handle_woke(at(1_000));
+        assert_eq!(link.poll(at(1_000), OPENING), Some(Wish::Probe));
+        let wishes = silent(&mut link, at(1_000), at(60_000));
+        let closed = wishes.last().expect("it gives up");
+        assert!(
+            closed.1 == Wish::Close && closed.0 > at(4_400) && closed.0 < at(4_600),
+            "{wishes:?}"
+        );
     }
 
     #[test]

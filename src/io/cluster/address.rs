@@ -31,9 +31,18 @@ use wire::neighbour;
 use crate::clock::BoxClock;
 use crate::ethernet;
 
+/// An address, and on which interface it is wanted where several are in its network.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Itself.
+    pub address: IpAddr,
+    /// That of phones, if it is named.
+    pub interface: Option<String>,
+}
+
 /// A box that may have to hold an address, as long as this lives.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub struct Holder {
     drives: Arc<AtomicBool>,
     leaving: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -41,8 +50,8 @@ pub(super) struct Holder {
 
 impl Holder {
     /// Lets go of it if it has it from before, and stands by; `say` is told of what a person has to see to.
-    pub fn start(
-        address: IpAddr,
+    pub(super) fn start(
+        address: Wanted,
         clock: BoxClock,
         say: impl Fn(String) + Send + 'static,
     ) -> io::Result<Self> {
@@ -55,12 +64,12 @@ impl Holder {
     }
 
     /// Whether this box drives.
-    pub fn set_drives(&self, drives: bool) {
+    pub(super) fn set_drives(&self, drives: bool) {
         self.drives.store(drives, Relaxed);
         self.thread.thread().unpark();
     }
 
-    /// It is somebody else's from here on.
+    /// It is somebody else's from here on, as soon as what was said from there has left.
     pub fn leave(self) {
         self.set_drives(false);
         self.leaving.store(true, Relaxed);
@@ -70,7 +79,7 @@ impl Holder {
 }
 
 fn hold(
-    address: IpAddr,
+    wanted: Wanted,
     clock: &BoxClock,
     (drives, leaving): (&AtomicBool, &AtomicBool),
     say: impl Fn(String),
@@ -81,14 +90,14 @@ fn hold(
         let now = clock.mono_now();
         tenure.handle_drives(now, drives.load(Relaxed));
         while let Some(deed) = tenure.poll(now) {
-            let why = perform(deed, address).err().map(|error| in_words(&error));
+            let why = perform(deed, &wanted).err().map(|error| in_words(&error));
             let is_news = why.is_some() && why != trouble;
             if let Some(why) = why.as_ref().filter(|_| is_news) {
-                say(format!("could not take the cluster's address {address}: {why}"));
+                say(format!("could not take the cluster's address {}: {why}", wanted.address));
             }
             trouble = why.or_else(|| trouble.filter(|_| deed != Deed::Hold));
         }
-        if ends {
+        if ends && tenure.next_wake().is_none() {
             return;
         }
         let left = tenure.next_wake().map(|wake| (wake - clock.mono_now()).max(Span::ZERO));
@@ -100,8 +109,10 @@ fn hold(
 ///
 /// # Errors
 /// Why not, in a sentence.
-pub fn may_hold(address: IpAddr) -> Result<(), String> {
-    match perform(Deed::LetGo, address) {
+pub fn may_hold(wanted: &Wanted) -> Result<(), String> {
+    // The kernel looks at rights before it looks whether anything is there.
+    let place = Place::find(wanted).ok().flatten().unwrap_or(Place { index: 1, mac: [0; 6] });
+    match place.let_go(wanted.address) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(in_words(&error)),
         _ => Ok(()),
     }
@@ -116,8 +127,9 @@ fn in_words(error: &io::Error) -> String {
     }
 }
 
-fn perform(deed: Deed, address: IpAddr) -> io::Result<()> {
-    let place = match (Place::find(address)?, deed) {
+fn perform(deed: Deed, wanted: &Wanted) -> io::Result<()> {
+    let address = wanted.address;
+    let place = match (Place::find(wanted)?, deed) {
         (Some(place), _) => place,
         // Nothing holds it.
         (None, Deed::LetGo) => return Ok(()),
@@ -141,9 +153,13 @@ struct Place {
 }
 
 impl Place {
-    fn find(address: IpAddr) -> io::Result<Option<Self>> {
+    /// The one that is named, else the narrowest network that the address is of.
+    fn find(wanted: &Wanted) -> io::Result<Option<Self>> {
         let all: Vec<InterfaceAddress> = getifaddrs()?.collect();
-        let name = all.iter().find(|it| is_in_network_of(address, it)).map(|it| &it.interface_name);
+        let named = |it: &InterfaceAddress| wanted.interface.as_ref() == Some(&it.interface_name);
+        let narrow = |it: &InterfaceAddress| it.netmask.and_then(ip).map_or(0, ones);
+        let name = all.iter().filter(|it| is_in_network_of(wanted.address, it));
+        let name = name.max_by_key(|it| (named(it), narrow(it))).map(|it| &it.interface_name);
         let links = all.iter().filter(|it| Some(&it.interface_name) == name);
         let link = links.filter_map(|it| it.address.as_ref()?.as_link_addr()).next();
         Ok(link.map(|link| Self {
@@ -226,6 +242,14 @@ fn is_in_network_of(address: IpAddr, it: &InterfaceAddress) -> bool {
             own != address && own & mask == address & mask
         }
         _ => false,
+    }
+}
+
+/// How many ones a mask has.
+fn ones(mask: IpAddr) -> u32 {
+    match mask {
+        IpAddr::V4(mask) => mask.to_bits().count_ones(),
+        IpAddr::V6(mask) => mask.to_bits().count_ones(),
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Replicas, Replication};
+use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Replicas, Replication, SILENCE};
 use engine::show::Show;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,8 +29,7 @@ use uuid::Uuid;
 use wire::cluster::{Beacon, Letter, Sender, Word};
 use wire::solusync::{Header, Standing};
 
-use address::Holder;
-pub use address::may_hold;
+pub use address::{Holder, Wanted, may_hold};
 pub use feed::{Feed, Pulse};
 pub use key::Key;
 use link::{Ends, Whom, held};
@@ -71,7 +70,7 @@ pub struct ClusterSetup {
     /// TCP port at which others are told of the show; 0 is any.
     pub port: u16,
     /// The one that whoever drives holds; none if there is none.
-    pub address: Option<IpAddr>,
+    pub address: Option<Wanted>,
     /// Where phones find this box, and over TLS.
     pub urls: (String, Option<String>),
     /// Tells the show and the program apart from all others.
@@ -150,6 +149,7 @@ pub struct Cluster {
     leaving: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     watch: ClusterWatch,
+    holder: Option<Arc<Holder>>,
 }
 
 /// Sees how the cluster stands; cheap to clone.
@@ -168,7 +168,9 @@ impl ClusterWatch {
     /// Whether the others have taken so many steps, once they have or [`REPLICATED_WITHIN`] is past.
     pub async fn kept(&self, steps: u64) -> Replication {
         let mut replicas = self.replicas.clone();
-        let replicated = replicas.wait_for(|it| it.kept(steps) == Replication::Replicated);
+        let is_known =
+            |it: &Replicas| it.living.is_empty() || it.kept(steps) == Replication::Replicated;
+        let replicated = replicas.wait_for(is_known);
         let _ = tokio::time::timeout(REPLICATED_WITHIN, replicated).await;
         self.replicas.borrow().kept(steps)
     }
@@ -208,16 +210,17 @@ impl Cluster {
         let said = ends.clone();
         let say = move |what| held(&said.said).push(what);
         let clock = setup.clock.clone();
-        let holder = setup.address.map(|it| Holder::start(it, clock, say)).transpose()?;
+        let holder = setup.address.clone().map(|it| Holder::start(it, clock, say).map(Arc::new));
+        let holder = holder.transpose()?;
         let (follows, engine) = (ends.clone(), setup.engine.clone());
         let follower = spawn("cluster follows", Box::new(move || link::follow(&follows, &engine)))?;
         let leaving = Arc::new(AtomicBool::new(false));
         let watch = ClusterWatch { glance: Arc::default(), replicas: ends.replicas.subscribe() };
         let member = Member::new(setup, kept, (post, port), ends, follower.thread().clone());
         let glance = watch.glance.clone();
-        let member = Member { glance, leaving: leaving.clone(), holder, ..member };
+        let member = Member { glance, leaving: leaving.clone(), holder: holder.clone(), ..member };
         let thread = spawn("cluster", Box::new(move || member.run()))?;
-        Ok(Self { leaving, thread, watch })
+        Ok(Self { leaving, thread, watch, holder })
     }
 
     /// For those who want to see how it stands.
@@ -225,10 +228,12 @@ impl Cluster {
         self.watch.clone()
     }
 
-    /// A planned exit: somebody else drives from here on.
-    pub fn leave(self) {
+    /// A planned exit: somebody else drives from here on. What holds the cluster's address is to leave when those who came by
+    /// it have been told.
+    pub fn leave(self) -> Option<Holder> {
         self.leaving.store(true, Relaxed);
         let _ = self.thread.join();
+        self.holder.and_then(Arc::into_inner)
     }
 }
 
@@ -278,14 +283,15 @@ struct Member {
     follower: std::thread::Thread,
     kept: Kept,
     said: u64,
-    at: BTreeMap<Uuid, IpAddr>,
+    /// Where each is called, and when it was heard from there last.
+    at: BTreeMap<Uuid, (IpAddr, MonoTime)>,
     next_own: MonoTime,
     next_mend: MonoTime,
     stranger_told: Option<MonoTime>,
     standing: Option<Standing>,
     glance: Arc<Mutex<ClusterGlance>>,
     leaving: Arc<AtomicBool>,
-    holder: Option<Holder>,
+    holder: Option<Arc<Holder>>,
 }
 
 impl Member {
@@ -343,9 +349,6 @@ impl Member {
             self.publish(now);
             self.listen();
         }
-        if let Some(holder) = self.holder.take() {
-            holder.leave();
-        }
         self.lease.handle_leave(self.now());
         self.act(self.now());
     }
@@ -375,13 +378,20 @@ impl Member {
             return;
         }
         self.lease.handle_letter(now, &letter);
-        if self.at.insert(node, from) != Some(from) {
-            held(&self.ends.heard).insert(from);
-        }
+        self.hear_from(now, node, from);
         if let Word::Beacon(beacon) = &letter.word
             && self.lease.master(now) == Some(node)
         {
             self.setup.engine.progress(beacon.steps, beacon.done());
+        }
+    }
+
+    /// A box speaks by several ways. It is called by one of them until it is silent there.
+    fn hear_from(&mut self, now: MonoTime, node: Uuid, from: IpAddr) {
+        held(&self.ends.heard).insert(from);
+        let at = self.at.entry(node).or_insert((from, now));
+        if at.0 == from || now - at.1 >= SILENCE {
+            *at = (from, now);
         }
     }
 
@@ -458,7 +468,7 @@ impl Member {
         else {
             return;
         };
-        let Some(ip) = self.at.get(&master) else { return };
+        let Some((ip, _)) = self.at.get(&master) else { return };
         let whom = Whom { at: SocketAddr::new(*ip, peer.beacon.port), term: peer.beacon.term };
         if held(&self.ends.whom).replace(whom) != Some(whom) {
             self.setup.engine.stand_by(peer.name.clone());

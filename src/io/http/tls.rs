@@ -8,11 +8,12 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use engine::certificate::{Care, Unfit, Validity, care};
+use engine::certificate::{Care, Unfit, Validity, care, vouches};
 use engine::cluster::trust::{Root, Teller};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -139,17 +140,22 @@ impl ResolvesServerCert for WithImported {
 
 impl Certificates {
     /// What the state folder has, or new ones where it has none that holds; with what there is to say about it.
-    /// `names` are the host names and addresses that the certificate is for.
+    /// `names` are the host names and addresses that the certificate is for; one that is not for `common`, the cluster's address,
+    /// is made anew, while other addresses of the day may change.
     ///
     /// # Errors
     /// [`TlsError`], if nothing can serve.
-    pub fn open(state: &Path, names: Vec<String>) -> Result<(Self, Vec<String>), TlsError> {
-        Self::open_at(state, names, unix_now())
+    pub fn open(
+        state: &Path,
+        names: Vec<String>,
+        common: Option<IpAddr>,
+    ) -> Result<(Self, Vec<String>), TlsError> {
+        Self::open_at(state, (names, common), unix_now())
     }
 
     fn open_at(
         state: &Path,
-        names: Vec<String>,
+        (names, common): (Vec<String>, Option<IpAddr>),
         now: i64,
     ) -> Result<(Self, Vec<String>), TlsError> {
         let folder = state.join("tls");
@@ -159,9 +165,11 @@ impl Certificates {
         let authority = RwLock::new(Arc::new(Authority::open(&folder, &mut said)?));
         let (drawer, making) = (RwLock::default(), Mutex::default());
         let this = Self { folder, names, authority, drawer, making };
+        let needed = common.map(|it| it.to_string()).filter(|it| vouches(it));
+        let is_for_it = |kept: &Kept| needed.as_ref().is_none_or(|it| kept.names.contains(it));
         let drawer = Drawer {
-            current: this.read(CURRENT, &mut said),
-            next: this.read(NEXT, &mut said),
+            current: this.read(CURRENT, &mut said).filter(is_for_it),
+            next: this.read(NEXT, &mut said).filter(is_for_it),
             imported: this.read_imported(now, &mut said),
         };
         *this.drawer.write().unwrap_or_else(PoisonError::into_inner) = drawer;
@@ -452,8 +460,8 @@ mod tests {
     const DAY: i64 = 86_400;
 
     fn open(state: &Path, now: i64) -> (Certificates, Vec<String>) {
-        Certificates::open_at(state, vec!["localhost".into(), "10.0.0.5".into()], now)
-            .expect("a writable folder")
+        let names = vec!["localhost".into(), "10.0.0.5".into()];
+        Certificates::open_at(state, (names, None), now).expect("a writable folder")
     }
 
     #[test]
@@ -464,6 +472,21 @@ mod tests {
         assert_eq!(open(state.path(), TODAY + DAY).0.hashes(), first.hashes());
         let mode = fs::metadata(state.path().join("tls/current.pem")).expect("kept").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_cluster_s_address_that_was_given_later_is_in_the_certificate_at_the_next_start() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (first, _) = open(state.path(), TODAY);
+        let common = Some([10, 0, 0, 50].into());
+        let open = || {
+            let names = vec!["localhost".into(), "10.0.0.50".into()];
+            Certificates::open_at(state.path(), (names, common), TODAY).expect("made").0
+        };
+        let second = open();
+        assert_ne!(second.hashes(), first.hashes());
+        assert!(second.glance().own.expect("one").names.contains(&"10.0.0.50".to_owned()));
+        assert_eq!(open().hashes(), second.hashes(), "and is kept");
     }
 
     #[test]
@@ -534,7 +557,7 @@ mod tests {
         assert_eq!((box_.hashes(), said.len()), (first, 1), "{said:?}");
         fs::create_dir(state.path().join("tls/current.new")).expect("in the way");
         let ended = TODAY + 40 * DAY;
-        assert!(Certificates::open_at(state.path(), Vec::new(), ended).is_err());
+        assert!(Certificates::open_at(state.path(), (Vec::new(), None), ended).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The cluster's one address: two boxes and a phone, each on a machine of its own, on one switch (SX-03; DESIGN, Two boxes).
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 
 use super::wait_until;
-use crate::the_box::{Place, TheBox, exchange};
+use crate::the_box::{PATIENCE, Place, TheBox, exchange};
 
 const COMMON: [&str; 2] = ["10.95.0.50", "fd95::50"];
 const SHOW: &str =
@@ -125,6 +126,19 @@ impl Switched {
         })
     }
 
+    /// A connection of somebody who came by the address, and has been answered.
+    fn comes(&self, address: &str) -> TcpStream {
+        let at = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 8080);
+        self.on_phone(|| {
+            let mut stream = TcpStream::connect(at).expect("it listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+            let mut answer = [0; 1024];
+            assert!(stream.read(&mut answer).expect("it answers") > 0);
+            stream
+        })
+    }
+
     fn on_phone<T: Send>(&self, deed: impl FnOnce() -> T + Send) -> T {
         let place = format!("/run/netns/{}", self.names[2]);
         std::thread::scope(|scope| {
@@ -194,8 +208,11 @@ fn sx03_whoever_drives_holds_the_clusters_address_and_the_network_is_told_who_th
         first.begin_again();
         wait_until("it is back", || super::cluster(&first)["knows_the_show"] == true);
         assert!(net.holds(two, address) && !net.holds(one, address), "nobody takes it back");
+        let mut came = net.comes(address);
         other.signal(nix::sys::signal::Signal::SIGTERM);
         other.wait_for_the_end();
+        let told = came.read_to_end(&mut Vec::new());
+        assert!(told.is_ok(), "whoever came by it is told that the box goes: {told:?}");
         assert!(!net.holds(two, address), "whoever leaves lets go of it");
         wait_until("the first has it again", || {
             net.holds(one, address) && net.believed(address) == net.mac(one)
