@@ -136,10 +136,7 @@ impl Link {
 
     /// What to do now, once per call; none when nothing is due. A socket may take `opening` to open.
     pub(crate) fn poll(&mut self, now: MonoTime, opening: Span) -> Option<Wish> {
-        if self.is_open() && now - self.next_wake() > ASLEEP {
-            // Whatever was said meanwhile may wait behind this.
-            self.slept(now);
-        }
+        self.notice_sleep(now);
         let (silence, every) = (self.silence, self.probe_every());
         match &mut self.phase {
             Phase::Away { until } if now >= *until => {
@@ -172,11 +169,16 @@ impl Link {
         }
     }
 
-    /// It was asked nothing for long after it wanted to be: the page stood still.
-    fn slept(&mut self, now: MonoTime) {
+    /// Asked so long after it wanted to be, the page stood still, and nobody has said so yet: what the box said meanwhile may wait
+    /// behind this.
+    fn notice_sleep(&mut self, now: MonoTime) {
+        let is_late = now - self.next_wake() > ASLEEP;
         let (asked, every) = (now - (self.silence - AWAKE_SILENCE_MAX), self.probe_every());
-        if let Phase::Open { heard, probed, woke, .. } = &mut self.phase {
-            (*heard, *probed, *woke) = (asked, now - every, true);
+        match &mut self.phase {
+            Phase::Open { heard, probed, woke: woke @ false, .. } if is_late => {
+                (*heard, *probed, *woke) = (asked, now - every, true);
+            }
+            _ => {}
         }
     }
 
@@ -266,6 +268,16 @@ mod tests {
         assert_eq!(silent(&mut link, at(60_200), at(65_000)), [], "and it lives");
         let wishes = silent(&mut link, at(65_000), at(120_000));
         assert_eq!(wishes.last().map(|(_, wish)| *wish), Some(Wish::Leave));
+    }
+
+    #[test]
+    fn a_page_that_is_told_that_it_has_slept_for_long_knocks_again_at_once() {
+        for are_several in [false, true] {
+            let mut link = opened();
+            link.handle_several(are_several);
+            link.handle_woke(at(60_000));
+            assert_eq!(link.poll(at(60_000), OPENING), Some(Wish::Close), "{are_several}");
+        }
     }
 
     #[test]

@@ -182,6 +182,11 @@ impl Lease {
         &self.peers
     }
 
+    /// The other boxes that live.
+    pub fn living_peers(&self, now: MonoTime) -> Vec<Uuid> {
+        self.peers.iter().filter(|(_, it)| it.lives(now)).map(|(node, _)| *node).collect()
+    }
+
     /// Whether this box would go on with the show: it drives, or was told it in the master's term and has taken as many steps.
     pub fn knows_the_show(&self, now: MonoTime, told_in: u64, steps: u64) -> bool {
         let master = self.master(now).and_then(|it| self.peers.get(&it));
@@ -471,11 +476,6 @@ impl Lease {
 
     fn living(&self, now: MonoTime) -> impl Iterator<Item = &Peer> {
         self.peers.values().filter(move |it| it.lives(now))
-    }
-
-    /// The other boxes that live.
-    pub fn living_peers(&self, now: MonoTime) -> Vec<Uuid> {
-        self.peers.iter().filter(|(_, it)| it.lives(now)).map(|(node, _)| *node).collect()
     }
 
     fn some_of(&mut self, span: Span) -> Span {

@@ -10,6 +10,7 @@ mod replicas;
 pub mod tenure;
 pub mod trust;
 mod understudy;
+pub mod ways;
 
 pub use fitness::Fitness;
 pub use lease::{Act, BEAT, LISTEN, Lease, LeaseSetup, Peer, SILENCE};

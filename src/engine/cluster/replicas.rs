@@ -29,6 +29,11 @@ pub struct Replicas {
 }
 
 impl Replicas {
+    /// Whether waiting changes nothing of what can be said.
+    pub fn is_known(&self, steps: u64) -> bool {
+        self.living.is_empty() || self.kept(steps) == Replication::Replicated
+    }
+
     /// What can be said of a command that is among so many steps.
     pub fn kept(&self, steps: u64) -> Replication {
         let have = |node: &Uuid| self.taken.get(node).is_some_and(|taken| *taken >= steps);
@@ -64,6 +69,10 @@ mod tests {
             "it lives, and does not follow"
         );
         assert_eq!(replicas(2, &[], &[]).kept(5), Replication::Alone, "there is nobody");
+        assert!(replicas(2, &[], &[]).is_known(5), "nobody is waited for");
+        assert!(
+            !replicas(2, &[1], &[(1, 4)]).is_known(5) && replicas(2, &[1], &[(1, 5)]).is_known(5)
+        );
     }
 
     #[test]

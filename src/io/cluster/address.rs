@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engine::cluster::tenure::{Deed, HELD_FOR, Tenure};
+use engine::cluster::ways::{Network, interface_for};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
     NetlinkPayload,
@@ -153,14 +154,11 @@ struct Place {
 }
 
 impl Place {
-    /// The one that is named, else the narrowest network that the address is of.
     fn find(wanted: &Wanted) -> io::Result<Option<Self>> {
         let all: Vec<InterfaceAddress> = getifaddrs()?.collect();
-        let named = |it: &InterfaceAddress| wanted.interface.as_ref() == Some(&it.interface_name);
-        let narrow = |it: &InterfaceAddress| it.netmask.and_then(ip).map_or(0, ones);
-        let name = all.iter().filter(|it| is_in_network_of(wanted.address, it));
-        let name = name.max_by_key(|it| (named(it), narrow(it))).map(|it| &it.interface_name);
-        let links = all.iter().filter(|it| Some(&it.interface_name) == name);
+        let networks: Vec<Network> = all.iter().filter_map(network).collect();
+        let name = interface_for(wanted.address, wanted.interface.as_deref(), &networks);
+        let links = all.iter().filter(|it| Some(it.interface_name.as_str()) == name);
         let link = links.filter_map(|it| it.address.as_ref()?.as_link_addr()).next();
         Ok(link.map(|link| Self {
             index: link.ifindex() as u32,
@@ -229,28 +227,13 @@ impl Place {
     }
 }
 
-/// Whether an interface's own address and mask put that address beside it; its own it is not.
-fn is_in_network_of(address: IpAddr, it: &InterfaceAddress) -> bool {
-    let (Some(own), Some(mask)) = (it.address.and_then(ip), it.netmask.and_then(ip)) else {
-        return false;
-    };
-    match (address, own, mask) {
-        (IpAddr::V4(address), IpAddr::V4(own), IpAddr::V4(mask)) => {
-            own != address && own & mask == address & mask
-        }
-        (IpAddr::V6(address), IpAddr::V6(own), IpAddr::V6(mask)) => {
-            own != address && own & mask == address & mask
-        }
-        _ => false,
-    }
-}
-
-/// How many ones a mask has.
-fn ones(mask: IpAddr) -> u32 {
-    match mask {
+/// None where an interface has no address of a network.
+fn network(it: &InterfaceAddress) -> Option<Network> {
+    let shared = match ip(it.netmask?)? {
         IpAddr::V4(mask) => mask.to_bits().count_ones(),
         IpAddr::V6(mask) => mask.to_bits().count_ones(),
-    }
+    };
+    Some(Network { interface: it.interface_name.clone(), own: ip(it.address?)?, shared })
 }
 
 fn ip(address: SockaddrStorage) -> Option<IpAddr> {

@@ -10,7 +10,6 @@ mod link;
 mod post;
 mod vault;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Replicas, Replication, SILENCE};
+use engine::cluster::ways::Ways;
+use engine::cluster::{Act, BEAT, Fitness, Lease, LeaseSetup, Replicas, Replication};
 use engine::show::Show;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -168,9 +168,7 @@ impl ClusterWatch {
     /// Whether the others have taken so many steps, once they have or [`REPLICATED_WITHIN`] is past.
     pub async fn kept(&self, steps: u64) -> Replication {
         let mut replicas = self.replicas.clone();
-        let is_known =
-            |it: &Replicas| it.living.is_empty() || it.kept(steps) == Replication::Replicated;
-        let replicated = replicas.wait_for(is_known);
+        let replicated = replicas.wait_for(|it| it.is_known(steps));
         let _ = tokio::time::timeout(REPLICATED_WITHIN, replicated).await;
         self.replicas.borrow().kept(steps)
     }
@@ -283,8 +281,7 @@ struct Member {
     follower: std::thread::Thread,
     kept: Kept,
     said: u64,
-    /// Where each is called, and when it was heard from there last.
-    at: BTreeMap<Uuid, (IpAddr, MonoTime)>,
+    ways: Ways,
     next_own: MonoTime,
     next_mend: MonoTime,
     stranger_told: Option<MonoTime>,
@@ -320,7 +317,7 @@ impl Member {
             follower,
             kept,
             said: 0,
-            at: BTreeMap::new(),
+            ways: Ways::default(),
             next_own: now,
             next_mend: now,
             stranger_told: None,
@@ -378,20 +375,12 @@ impl Member {
             return;
         }
         self.lease.handle_letter(now, &letter);
-        self.hear_from(now, node, from);
+        self.ways.handle_heard(now, node, from);
+        held(&self.ends.heard).insert(from);
         if let Word::Beacon(beacon) = &letter.word
             && self.lease.master(now) == Some(node)
         {
             self.setup.engine.progress(beacon.steps, beacon.done());
-        }
-    }
-
-    /// A box speaks by several ways. It is called by one of them until it is silent there.
-    fn hear_from(&mut self, now: MonoTime, node: Uuid, from: IpAddr) {
-        held(&self.ends.heard).insert(from);
-        let at = self.at.entry(node).or_insert((from, now));
-        if at.0 == from || now - at.1 >= SILENCE {
-            *at = (from, now);
         }
     }
 
@@ -468,8 +457,8 @@ impl Member {
         else {
             return;
         };
-        let Some((ip, _)) = self.at.get(&master) else { return };
-        let whom = Whom { at: SocketAddr::new(*ip, peer.beacon.port), term: peer.beacon.term };
+        let Some(ip) = self.ways.to(master) else { return };
+        let whom = Whom { at: SocketAddr::new(ip, peer.beacon.port), term: peer.beacon.term };
         if held(&self.ends.whom).replace(whom) != Some(whom) {
             self.setup.engine.stand_by(peer.name.clone());
             (self.setup.tell)(News::Follows(peer.name.clone()));

@@ -1,14 +1,12 @@
 //! The cluster's one address: two boxes and a phone, each on a machine of its own, on one switch (SX-03; DESIGN, Two boxes).
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns};
-
 use super::wait_until;
+use crate::light::lan::{must, on, runs};
 use crate::the_box::{PATIENCE, Place, TheBox, exchange};
 
 const COMMON: [&str; 2] = ["10.95.0.50", "fd95::50"];
@@ -118,7 +116,7 @@ impl Switched {
     /// Whether a phone that has read the code finds a box there.
     fn finds(&self, address: &str, port: u16) -> bool {
         let at = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), port);
-        self.on_phone(|| {
+        on(&self.names[2], || {
             let Ok(stream) = TcpStream::connect_timeout(&at, Duration::from_millis(500)) else {
                 return false;
             };
@@ -129,25 +127,13 @@ impl Switched {
     /// A connection of somebody who came by the address, and has been answered.
     fn comes(&self, address: &str) -> TcpStream {
         let at = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 8080);
-        self.on_phone(|| {
+        on(&self.names[2], || {
             let mut stream = TcpStream::connect(at).expect("it listens");
             stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
             stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
             let mut answer = [0; 1024];
             assert!(stream.read(&mut answer).expect("it answers") > 0);
             stream
-        })
-    }
-
-    fn on_phone<T: Send>(&self, deed: impl FnOnce() -> T + Send) -> T {
-        let place = format!("/run/netns/{}", self.names[2]);
-        std::thread::scope(|scope| {
-            let there = scope.spawn(|| {
-                let file = File::open(&place).expect("the namespace is there");
-                setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter it");
-                deed()
-            });
-            there.join().expect("the phone lives")
         })
     }
 }
@@ -158,16 +144,6 @@ impl Drop for Switched {
             runs(&format!("ip netns del {name}"));
         }
     }
-}
-
-fn runs(words: &str) -> bool {
-    let mut command = Command::new("ip");
-    command.args(words.split_whitespace().skip(1)).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn must(words: &str) {
-    assert!(runs(words), "{words}");
 }
 
 /// The one that drives first.

@@ -62,15 +62,7 @@ impl Lan {
 
     /// Does something on one of the machines, on a thread of its own.
     pub fn on<T: Send>(&self, side: Side, deed: impl FnOnce() -> T + Send) -> T {
-        let place = format!("/run/netns/{}", self.name(side));
-        std::thread::scope(|scope| {
-            let there = scope.spawn(|| {
-                let file = File::open(&place).expect("the namespace is there");
-                setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter it");
-                deed()
-            });
-            there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        on(self.name(side), deed)
     }
 
     /// A program on one of the machines.
@@ -104,13 +96,28 @@ impl Drop for Lan {
     }
 }
 
-fn runs(words: &str) -> bool {
+/// Does something on the machine of that name, on a thread of its own.
+pub fn on<T: Send>(machine: &str, deed: impl FnOnce() -> T + Send) -> T {
+    let place = format!("/run/netns/{machine}");
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| {
+            let file = File::open(&place).expect("the namespace is there");
+            setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            deed()
+        });
+        there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Whether a command is done.
+pub fn runs(words: &str) -> bool {
     let words: Vec<&str> = words.split_whitespace().collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-fn must(words: &str) {
+/// A command that cannot fail where the test can be.
+pub fn must(words: &str) {
     assert!(runs(words), "{words}");
 }

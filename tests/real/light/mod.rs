@@ -9,7 +9,7 @@ mod console_in;
 mod evening;
 mod interop;
 mod lamps;
-mod lan;
+pub mod lan;
 mod manners_artnet;
 mod meetings;
 mod olad;
