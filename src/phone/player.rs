@@ -188,6 +188,10 @@ impl Player {
             let voice = &mut self.voices[k];
             let is_ready =
                 self.tracks.get(&voice.track).is_some_and(|track| track.media == Media::Ready);
+            if is_ready && voice.is_misplaced(sync) {
+                self.due.retain(|due| due.order != voice.order);
+                self.acts.extend(voice.silence().acts);
+            }
             let wants = voice.tick(sync, is_ready, &mut self.segment_ids);
             self.take(wants);
         }

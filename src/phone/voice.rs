@@ -233,6 +233,8 @@ pub(crate) const STEER_MAX: Span = Span::from_millis(20);
 pub(crate) const STEER_RATE_MAX: f64 = 0.003;
 /// An error is worked off over this long.
 pub(crate) const STEER_OVER_SECS: f64 = 2.0;
+/// A start that is off by less is not worth another; rate mends it.
+const MISPLACED_MIN: Span = Span::from_millis(1);
 /// Smaller changes of rate are not worth a word.
 const STEER_STEP: f64 = 5e-6;
 /// (DESIGN: Time.)
@@ -363,7 +365,17 @@ impl Voice {
         }
     }
 
-    /// The context lost its time: what sounded is silent, and begins again when the clock is known.
+    /// Whether it is to begin where the clock has since learnt that it should not: that costs nothing until it is heard.
+    pub(crate) fn is_misplaced(&self, sync: &Sync) -> bool {
+        let Phase::Sounding(segment) = self.phase else { return false };
+        let (planned, soon) = (sync.audio(self.timeline.start), sync.soon(SOON));
+        let is_whole = segment.since == segment.began && segment.ends.is_none();
+        is_whole
+            && segment.since.min(planned) > soon
+            && (planned - segment.since).abs() > MISPLACED_MIN
+    }
+
+    /// What sounds or is about to is called off, and begins anew: at once, or once a context that lost its time is known again.
     pub(crate) fn silence(&mut self) -> Wants {
         let Phase::Sounding(segment) = self.phase else { return Wants::default() };
         self.phase = Phase::Waiting;

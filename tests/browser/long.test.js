@@ -87,6 +87,7 @@ test("sx10: a track of an hour plays in step from its beginning, its middle and 
   const beforeMb = await heldMb();
   await empty.close();
   const page = await tapped(browser, box.port);
+  t.after(() => page.close());
   await inStep(page);
   let mostMb = await heldMb();
   for (const [name, { fromS, everyS, listenS }] of Object.entries(PARTS)) {
@@ -114,7 +115,6 @@ test("sx10: a track of an hour plays in step from its beginning, its middle and 
   t.diagnostic(`an empty page holds ${beforeMb.toFixed(0)} MB, this one ${mostMb.toFixed(0)} at most, ${FILE_MB.toFixed(0)} MB of them the file; decoded whole it would be ${WHOLE_MB.toFixed(0)} more`);
   assert.ok(mostMb - beforeMb < WHOLE_MB, `${mostMb - beforeMb} MB more`);
   await until("it is over", async () => (await page.evaluate(() => window.downbeat.look().fare.doing)) === "ready", 40);
-  await page.close();
 });
 
 test("sx10: a piece of a FLAC, MP3 or Ogg file decodes to the very samples that the whole has there", { skip, timeout: 60_000 }, async () => {
@@ -129,6 +129,7 @@ test("sx10: a piece of a FLAC, MP3 or Ogg file decodes to the very samples that 
 
 test("sx10: an MP3 of more than five minutes is played by pieces, in step, each click where the whole has it", { skip, timeout: 120_000 }, async (t) => {
   const page = await tapped(browser, box.port);
+  t.after(() => page.close());
   const reeled = () => page.evaluate(() => performance.getEntriesByName(`${location.origin}/page/mp3.js`).length > 0);
   await inStep(page);
   // Where the browser has them that decodes it whole.
@@ -156,5 +157,4 @@ test("sx10: an MP3 of more than five minutes is played by pieces, in step, each 
   t.diagnostic(`${wanted.length} clicks, middle ${median(off).toFixed(3)} ms off, p95 ${p95.toFixed(3)}; sound stood still for ${still.toFixed(1)} ms`);
   assert.equal(between.length, wanted.length, "each click once");
   assert.ok(p95 < 5 + still, `${p95} ms off`);
-  await page.close();
 });

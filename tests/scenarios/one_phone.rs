@@ -266,6 +266,24 @@ fn sx01_a_track_is_heard_within_half_a_millisecond_of_the_box_and_stays_there() 
 }
 
 #[test]
+fn sx10_a_phone_that_learns_better_before_its_track_begins_begins_it_in_its_place() {
+    // What comes to it waits 40 ms, as on a page that is only being built, and says half of that of its clock.
+    let askew = Wifi { askew: Span::from_millis(40), ..Wifi::QUIET };
+    let mut page = StubBox::of(PhoneSpec::default());
+    page.phone.roam(askew);
+    page.tap();
+    page.run(1.2);
+    assert!(matches!(page.state(), State::InStep { .. }), "{:?}", page.state());
+    let start = page.order_play(1.0, json!({"loop_count": 0}));
+    page.run(0.1);
+    page.phone.roam(Wifi::QUIET);
+    page.run(1.0);
+    assert!(page.error_ms(start).abs() < 1.0, "{}", page.error_ms(start));
+    assert!(page.phone.bend() < 1e-4, "nothing is left to mend: {}", page.phone.bend());
+    assert_eq!(page.segments(), 1, "what was called off was not heard");
+}
+
+#[test]
 fn sx10_a_socket_killed_mid_track_comes_back_in_place_without_a_jump() {
     let mut page = StubBox::in_step();
     let start = page.order_play(0.4, json!({"loop_count": 0}));
