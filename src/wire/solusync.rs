@@ -134,11 +134,14 @@ pub struct Welcome {
     pub signaling: Option<Box<Signaling>>,
 }
 
-/// Where to ask the time in datagrams.
+/// The doors of WebTransport.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebTransport {
-    /// `https://…/time`.
+    /// Where to ask the time in datagrams: `https://…/time`, or the session that this is said in.
     pub url: String,
+    /// Where messages go by QUIC, a line each on a stream that the client opens (SX-20): `https://…/sync`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<String>,
     /// Hexadecimal SHA-256 of the certificate that serves there, and of the one that will.
     pub certificate_hashes: Vec<String>,
 }

@@ -16,6 +16,7 @@ mod peers_box;
 mod program;
 mod proxy;
 mod ptp;
+mod quic;
 mod sealed;
 mod secure;
 mod sound;

@@ -46,13 +46,13 @@ pub fn tls(
 }
 
 /// A phone that has said `hello` over TLS.
-fn join(the_box: &TheBox) -> Phone<StreamOwned<ClientConnection, TcpStream>> {
+pub fn join(the_box: &TheBox) -> Phone<StreamOwned<ClientConnection, TcpStream>> {
     let mut phone = Phone::over(the_box.place.https, tls(the_box, None), None);
     phone.hello();
     phone
 }
 
-fn told(welcome: &Value) -> (String, Vec<Sha256Digest>) {
+pub fn told(welcome: &Value) -> (String, Vec<Sha256Digest>) {
     let told = &welcome["webtransport"];
     let url = told["url"].as_str().expect("a url").to_owned();
     let hashes = told["certificate_hashes"].as_array().expect("a list").iter();
@@ -64,7 +64,7 @@ fn told(welcome: &Value) -> (String, Vec<Sha256Digest>) {
     (url, hashes.map(digest).collect())
 }
 
-async fn open(url: &str, hashes: &[Sha256Digest]) -> Result<Connection, String> {
+pub async fn open(url: &str, hashes: &[Sha256Digest]) -> Result<Connection, String> {
     let config = wtransport::ClientConfig::builder()
         .with_bind_address((Ipv4Addr::LOCALHOST, 0).into())
         .with_server_certificate_hashes(hashes.iter().cloned())
@@ -73,7 +73,7 @@ async fn open(url: &str, hashes: &[Sha256Digest]) -> Result<Connection, String> 
     client.connect(url).await.map_err(|error| error.to_string())
 }
 
-fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
@@ -95,7 +95,7 @@ async fn answer(session: &Connection) -> Answer {
 /// A phone that hears nothing for so long asks again; the limit is ten a second.
 const AGAIN: Duration = Duration::from_millis(300);
 
-async fn is_served(session: &Connection) -> bool {
+pub async fn is_served(session: &Connection) -> bool {
     session.send_datagram(question(7).emit()).expect("it fits");
     answer(session).await.t1 == question(7).t1
 }

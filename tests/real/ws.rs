@@ -52,18 +52,7 @@ impl<S: Read + Write> Phone<S> {
 
     pub fn say(&mut self, kind: &str, fields: &Value) {
         self.sequence += 1;
-        let mut message = json!({
-            "type": kind,
-            "header": {
-                "id": uuid::Uuid::from_u128(0x4000_8000_0000_0000_0000 + u128::from(self.sequence)),
-                "timestamp": 1.5,
-                "node_id": uuid::Uuid::from_u128(7),
-                "sequence": self.sequence,
-            },
-        });
-        let all = message.as_object_mut().expect("an object");
-        all.extend(fields.as_object().expect("an object").clone());
-        self.send(&message.to_string());
+        self.send(&message(self.sequence, kind, fields));
     }
 
     fn send(&mut self, text: &str) {
@@ -121,6 +110,22 @@ impl<S: Read + Write> Phone<S> {
         self.say("clock_sync", &json!({ "t1": 5 }));
         self.hear("clock_sync_response")["t1"] == 5
     }
+}
+
+/// A phone's message, as JSON.
+pub fn message(sequence: u64, kind: &str, fields: &Value) -> String {
+    let mut message = json!({
+        "type": kind,
+        "header": {
+            "id": uuid::Uuid::from_u128(0x4000_8000_0000_0000_0000 + u128::from(sequence)),
+            "timestamp": 1.5,
+            "node_id": uuid::Uuid::from_u128(7),
+            "sequence": sequence,
+        },
+    });
+    let all = message.as_object_mut().expect("an object");
+    all.extend(fields.as_object().expect("an object").clone());
+    message.to_string()
 }
 
 fn unix_now() -> f64 {
@@ -386,7 +391,7 @@ fn a_phone_that_stops_reading_costs_only_itself() {
     drop(stuck);
 }
 
-fn sockets(the_box: &TheBox) -> u64 {
+pub fn sockets(the_box: &TheBox) -> u64 {
     let (_, answer) = the_box.knock("GET", "/api/v1/phones", "");
     crate::the_box::body(&answer)["sockets"].as_u64().expect("a number")
 }

@@ -13,6 +13,7 @@ mod door;
 mod files;
 mod imported;
 mod lamps;
+mod lines;
 mod machine;
 mod mailbox;
 mod media;

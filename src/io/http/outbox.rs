@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use super::stream::{AtOnce, Cipher, Mouth};
 
 /// A socket that takes nothing for so long belongs to somebody who has stopped reading.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The head of a frame without a mask (RFC 6455, 5.2).
 const HEAD_MAX: usize = 10;
@@ -76,6 +76,11 @@ pub(super) fn queue(most: Waiting) -> (Outbox, Inbox) {
     let (mouth, state, wake) = (OnceLock::new(), Mutex::default(), Notify::new());
     let shared = Arc::new(Shared { most, mouth, state, wake });
     (Outbox(shared.clone()), Inbox(shared))
+}
+
+/// The end of a queue in which nobody leaves anything.
+pub(super) fn nobody() -> Inbox {
+    queue(Waiting { words: 0, octets: 0 }).1
 }
 
 /// Where words for a socket are left.

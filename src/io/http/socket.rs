@@ -27,11 +27,11 @@ use tokio_tungstenite::tungstenite::protocol::{
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::door::{Guest, Inside};
-use super::outbox::{Inbox, Over, Waiting, Word, queue};
+use super::outbox::{Inbox, Over, Word, nobody};
 use super::stream::{Ears, Stream};
 
 /// No message of any protocol here comes near it; what is longer is nonsense or worse.
-const MESSAGE_MAX: usize = 64 << 10;
+pub(super) const MESSAGE_MAX: usize = 64 << 10;
 
 /// What a socket holds of what it has not understood yet, at first; a longer message has it grow.
 const PART: usize = 256;
@@ -46,13 +46,13 @@ const BEAT: Duration = Duration::from_secs(10);
 const TOGETHER: Duration = Duration::from_millis(250);
 
 /// Nobody who answers pings is silent for so long; iOS drops sockets without a word (FACTS).
-const DEAD_AFTER: Duration = Duration::from_secs(30);
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a closing socket may take over its goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Not read for so long after it asked too often, so that a flood costs the one who sends it.
-const HUSH: Duration = Duration::from_millis(2);
+pub(super) const HUSH: Duration = Duration::from_millis(2);
 
 /// Opens a WebSocket for `attend`; whoever wanted something else is told what this is.
 pub(super) fn upgrade<A, F>(mut request: Request, attend: A) -> Response
@@ -278,8 +278,7 @@ fn in_company(due: Instant) -> Instant {
 
 /// For somebody who is only told why not.
 pub(super) async fn turn_away(stream: Stream, word: Option<Word>, code: CloseCode) {
-    let (_outbox, inbox) = queue(Waiting { words: 1, octets: MESSAGE_MAX });
-    Line::new(stream, inbox).close(End::Dismissed(word, code)).await;
+    Line::new(stream, nobody()).close(End::Dismissed(word, code)).await;
 }
 
 /// Reads once.
@@ -419,7 +418,7 @@ fn meant(message: Message) -> Option<Heard> {
     }
 }
 
-async fn until(hush: Option<Instant>) {
+pub(super) async fn until(hush: Option<Instant>) {
     if let Some(end) = hush {
         sleep_until(end).await;
     }

@@ -1,27 +1,36 @@
-//! WebTransport `/time`: phones ask the time in datagrams, which neither queue behind anything nor are sent again.
+//! WebTransport `/time`: phones ask the time in datagrams, which neither queue behind anything nor are sent again. At `/sync`
+//! they say and hear everything else in the same session, too (`lines`).
 //!
 //! In: datagrams. Out: the time, as close to the wire as a program gets: `t2` is the kernel's stamp where there is
 //! one. `engine::asker` decides what is answered; the engine's queue is never touched.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use engine::asker::{Answer, Asker};
 use engine::phones::Doorkeeper;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use units::{PhoneId, ShowTime, Span};
 use wire::time::{self as datagram, Channel};
 use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
 use wtransport::{Connection, VarInt as Code};
 
-use super::House;
+use super::crowd::Ticket;
+use super::lines::Lines;
+use super::outbox::nobody;
+use super::socket::End;
 use super::stamped::{Arrivals, StampedSocket};
 use super::tls::Certificates;
+use super::ws::{self, Carrier};
+use super::{House, Peer};
 
 /// A handshake and the request after it take a few round trips; nobody honest needs longer.
 const GREETING: Duration = Duration::from_secs(10);
@@ -50,7 +59,7 @@ const WAITING_MAX: u32 = 16 << 10;
 /// Why a session was closed, for the other side.
 const TOO_MUCH: Code = Code::from_u32(1);
 const GONE_QUIET: Code = Code::from_u32(2);
-const GOODBYE: VarInt = VarInt::from_u32(0);
+const GOODBYE: Code = Code::from_u32(0);
 
 /// The door for datagrams.
 #[derive(Debug)]
@@ -94,8 +103,14 @@ impl TimeDoor {
             tokio::spawn(async move {
                 let session = IncomingSessionFuture::with_quic_incoming(incoming);
                 let greeted = timeout(GREETING, greet(session)).await;
-                if let Ok(Some((connection, phone))) = greeted {
-                    attend(&house, &arrivals, &connection, phone).await;
+                match greeted {
+                    Ok(Some((session, Errand::Time(phone)))) => {
+                        answer(&house, &arrivals, &session, phone, SILENCE_MAX).await;
+                    }
+                    Ok(Some((session, Errand::Sync(host)))) => {
+                        attend(house, &arrivals, &session, host).await;
+                    }
+                    Ok(None) | Err(_) => {}
                 }
                 drop(place);
             });
@@ -105,7 +120,7 @@ impl TimeDoor {
 
 impl Drop for TimeDoor {
     fn drop(&mut self) {
-        self.endpoint.close(GOODBYE, b"");
+        self.endpoint.close(VarInt::from_u32(0), b"");
     }
 }
 
@@ -153,8 +168,16 @@ fn locked(door: &Mutex<Doorkeeper>) -> MutexGuard<'_, Doorkeeper> {
     door.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The session that somebody asks for, and which phone they say they are.
-async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Option<PhoneId>)> {
+/// What a session is for.
+enum Errand {
+    /// The time alone, for the phone that its client says it is.
+    Time(Option<PhoneId>),
+    /// Everything, by a client that found the box by this name.
+    Sync(Option<Authority>),
+}
+
+/// The session that somebody asks for, and what for.
+async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Errand)> {
     let request = match session.await {
         Ok(request) => request,
         Err(error) => {
@@ -162,26 +185,68 @@ async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Option<Pho
             return None;
         }
     };
-    let Some(phone) = asked_for(&request) else {
+    let Some(errand) = asked_for(&request) else {
         request.not_found().await;
         return None;
     };
-    Some((request.accept().await.ok()?, phone))
+    Some((request.accept().await.ok()?, errand))
 }
 
-/// `/time`, or `/time?phone=17` as `hello` told it; none for any other path.
-fn asked_for(request: &SessionRequest) -> Option<Option<PhoneId>> {
+/// `/time`, `/time?phone=17` as `hello` told it, or `/sync`; none for any other path.
+fn asked_for(request: &SessionRequest) -> Option<Errand> {
     let path = request.path();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
-    (path == "/time").then_some(phone)
+    match path {
+        "/time" => {
+            let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
+            Some(Errand::Time(phone))
+        }
+        "/sync" => Some(Errand::Sync(ws::named(request.authority()))),
+        _ => None,
+    }
 }
 
-async fn attend(house: &House, arrivals: &Arrivals, session: &Connection, phone: Option<PhoneId>) {
+/// A phone that says everything here, on the first stream that it opens.
+async fn attend(
+    house: Arc<House>,
+    arrivals: &Arrivals,
+    session: &Connection,
+    host: Option<Authority>,
+) {
+    let Ok(Ok(stream)) = timeout(GREETING, session.accept_bi()).await else {
+        return session.close(GONE_QUIET, b"nothing said");
+    };
+    let peer = Peer::Secure(session.remote_address());
+    match house.crowd.enter(peer) {
+        Ok(Ticket { phone, inbox, heard }) => {
+            let lines = Lines::new(stream, inbox);
+            let mut talk = pin!(ws::attend(house.clone(), peer, host, lines, (phone, heard)));
+            tokio::select! {
+                () = &mut talk => {}
+                // What has ended the session ends the talk.
+                () = answer(&house, arrivals, session, Some(phone), Duration::MAX) => talk.await,
+            }
+        }
+        Err(refusal) => {
+            let word = house.crowd.refusal(refusal);
+            Lines::new(stream, nobody()).close(End::Dismissed(Some(word), CloseCode::Again)).await;
+        }
+    }
+    session.close(GOODBYE, b"");
+}
+
+/// Answers datagrams until the session ends, or asks nothing for so long.
+async fn answer(
+    house: &House,
+    arrivals: &Arrivals,
+    session: &Connection,
+    phone: Option<PhoneId>,
+    patience: Duration,
+) {
     let mut asker = Asker::new(&house.limits);
     let counts = house.crowd.counts();
     loop {
-        let Ok(heard) = timeout(SILENCE_MAX, session.receive_datagram()).await else {
+        let Ok(heard) = timeout(patience, session.receive_datagram()).await else {
             return session.close(GONE_QUIET, b"nothing asked");
         };
         let Ok(bytes) = heard else { return };

@@ -1,10 +1,11 @@
-//! `/ws`: SOLUSync-X with one phone.
+//! `/ws`: SOLUSync-X with one phone, on whatever carries its messages.
 //!
-//! In: frames. Out: answers, and news for the engine. `engine::phones::Visitor` decides what is answered; the
+//! In: texts. Out: answers, and news for the engine. `engine::phones::Visitor` decides what is answered; the
 //! time is asked and told right here, as close to the wire as a program gets (DESIGN: clock exchanges are
 //! answered at the edge).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request as HttpRequest, State};
@@ -24,11 +25,49 @@ use wire::time::Channel;
 use wire::token::Role;
 
 use super::crowd::{Pulse, Ticket};
+use super::outbox::Word;
 use super::peering::Kept;
 use super::socket::{self, End, Heard, Line};
 use super::stream::Stream;
 use super::tokens::Denied;
 use super::{House, Peer};
+
+/// What carries one phone's messages: a WebSocket, or a stream of QUIC.
+pub(super) trait Carrier: Send {
+    /// The next message. Words that wait are said before.
+    fn hear(&mut self) -> impl Future<Output = Result<Heard, End>> + Send;
+    /// Does not hear it for so long.
+    fn pause(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send;
+    /// Says it behind whatever waits.
+    fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send;
+    /// It asked too often: it is not read for a moment.
+    fn hush(&mut self);
+    /// The goodbye that belongs to this end.
+    fn close(self, end: End) -> impl Future<Output = ()> + Send;
+    /// Where its phone asks the time in datagrams. It says which phone it is, so that `phones` can tell.
+    fn time_path(phone: PhoneId) -> String;
+}
+
+impl Carrier for Line {
+    fn hear(&mut self) -> impl Future<Output = Result<Heard, End>> + Send {
+        self.hear()
+    }
+    fn pause(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send {
+        Self::pause(self, span)
+    }
+    fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send {
+        self.say(word)
+    }
+    fn hush(&mut self) {
+        self.hush();
+    }
+    fn close(self, end: End) -> impl Future<Output = ()> + Send {
+        self.close(end)
+    }
+    fn time_path(phone: PhoneId) -> String {
+        format!("/time?phone={phone}")
+    }
+}
 
 /// `GET /ws`.
 pub(super) async fn upgrade(
@@ -42,13 +81,19 @@ pub(super) async fn upgrade(
 
 /// The name by which the client has found us, with its port: what leads here for one thing does so for others.
 fn host(headers: &HeaderMap) -> Option<Authority> {
-    let named: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
-    (!named.as_str().contains('@')).then_some(named)
+    named(headers.get(header::HOST)?.to_str().ok()?)
+}
+
+/// A name without what browsers would take for a login.
+pub(super) fn named(host: &str) -> Option<Authority> {
+    host.parse().ok().filter(|named: &Authority| !named.as_str().contains('@'))
 }
 
 async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, stream: Stream) {
     match house.crowd.enter(peer) {
-        Ok(ticket) => attend(house, peer, host, stream, ticket).await,
+        Ok(Ticket { phone, inbox, heard }) => {
+            attend(house, peer, host, Line::new(stream, inbox), (phone, heard)).await;
+        }
         Err(refusal) => {
             let text = house.crowd.refusal(refusal);
             socket::turn_away(stream, Some(text), CloseCode::Again).await;
@@ -56,16 +101,15 @@ async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, stream:
     }
 }
 
-async fn attend(
+/// One who has a seat, until the end.
+pub(super) async fn attend<L: Carrier>(
     house: Arc<House>,
     peer: Peer,
     host: Option<Authority>,
-    stream: Stream,
-    ticket: Ticket,
+    line: L,
+    (phone, heard): (PhoneId, Pulse),
 ) {
     let visitor = Visitor::new(&house.limits, peer.transport());
-    let Ticket { phone, inbox, heard } = ticket;
-    let line = Line::new(stream, inbox);
     let mut seat =
         Attendance { house, peer, host, line, phone, visitor, heard, greeted: false, kept: None };
     let end = seat.run().await;
@@ -81,12 +125,12 @@ async fn attend(
     crowd.left();
 }
 
-/// One socket while it is open.
-struct Attendance {
+/// One phone while it is there.
+struct Attendance<L> {
     house: Arc<House>,
     peer: Peer,
     host: Option<Authority>,
-    line: Line,
+    line: L,
     phone: PhoneId,
     visitor: Visitor,
     heard: Pulse,
@@ -95,7 +139,7 @@ struct Attendance {
     kept: Option<Kept>,
 }
 
-impl Attendance {
+impl<L: Carrier> Attendance<L> {
     async fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.next().await {
@@ -207,13 +251,14 @@ impl Attendance {
         Some(kept.signaling())
     }
 
-    /// Where this phone may ask the time in datagrams. It says which phone it is, so that `phones` can tell.
+    /// Where this phone may ask the time in datagrams, and speak by QUIC.
     fn webtransport(&self) -> Option<WebTransport> {
         let certificates = self.house.certificates.as_ref();
         let certificates = certificates.filter(|_| matches!(self.peer, Peer::Secure(_)))?;
-        let (host, phone) = (self.host.as_ref()?, self.phone.0);
+        let host = self.host.as_ref()?;
         Some(WebTransport {
-            url: format!("https://{host}/time?phone={phone}"),
+            url: format!("https://{host}{}", L::time_path(self.phone)),
+            messages: Some(format!("https://{host}/sync")),
             certificate_hashes: certificates.hashes(),
         })
     }

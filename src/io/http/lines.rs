@@ -1,0 +1,169 @@
+//! A stream of QUIC that carries what `/ws` carries (SX-20): a message a line, each JSON text before its `\n`.
+//!
+//! In: octets, and words that others have left for it. Out: texts that were heard, one at a time. It is alive as long as QUIC
+//! says so and its phone speaks at times; who cannot keep up is let go, as on a socket.
+
+use std::future::ready;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use units::PhoneId;
+use wtransport::{RecvStream, SendStream};
+
+use super::outbox::{Inbox, Over, PATIENCE, Word};
+use super::socket::{DEAD_AFTER, End, GOODBYE, HUSH, Heard, MESSAGE_MAX, until};
+use super::ws::Carrier;
+
+/// Octets that are read at once.
+const READ: usize = 1024;
+
+/// One stream while it is open.
+pub(super) struct Lines {
+    ears: RecvStream,
+    mouth: SendStream,
+    inbox: Inbox,
+    /// Not yet a line.
+    heard: Vec<u8>,
+    heard_at: Instant,
+    hush: Option<Instant>,
+}
+
+impl Lines {
+    pub(super) fn new((mouth, ears): (SendStream, RecvStream), inbox: Inbox) -> Self {
+        Self { ears, mouth, inbox, heard: Vec::new(), heard_at: Instant::now(), hush: None }
+    }
+
+    /// Says what waits.
+    async fn catch_up(&mut self) -> Result<(), End> {
+        loop {
+            if self.inbox.is_over() == Some(Over::Behind) {
+                return Err(End::Dead);
+            }
+            let word = tokio::select! {
+                biased;
+                word = self.inbox.next() => word,
+                () = ready(()) => return Ok(()),
+            };
+            self.write(&word.ok_or(End::Dismissed(None, CloseCode::Away))?).await?;
+        }
+    }
+
+    async fn write(&mut self, text: &str) -> Result<(), End> {
+        let line = [text.as_bytes(), b"\n"].concat();
+        match timeout(PATIENCE, self.mouth.write_all(&line)).await {
+            Ok(written) => written.map_err(|_| End::Gone),
+            Err(_) => Err(End::Dead),
+        }
+    }
+
+    /// Until something has come, or is to be done.
+    async fn wait(&mut self) -> Result<(), End> {
+        let Self { ears, inbox, heard, heard_at, hush, .. } = self;
+        let mut octets = [0; READ];
+        tokio::select! {
+            biased;
+            () = inbox.wake() => {}
+            () = sleep_until(*heard_at + DEAD_AFTER) => return Err(End::Dead),
+            () = until(*hush), if hush.is_some() => *hush = None,
+            read = ears.read(&mut octets), if hush.is_none() => {
+                let length = read.map_err(|_| End::Gone)?.ok_or(End::Farewell)?;
+                heard.extend_from_slice(&octets[..length]);
+                *heard_at = Instant::now();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Carrier for Lines {
+    async fn hear(&mut self) -> Result<Heard, End> {
+        loop {
+            self.catch_up().await?;
+            if self.hush.is_none()
+                && let Some(text) = next_line(&mut self.heard)?
+            {
+                return Ok(Heard::Text(text.into()));
+            }
+            self.wait().await?;
+        }
+    }
+
+    async fn pause(&mut self, span: Duration) -> Result<(), End> {
+        let end = Instant::now() + span;
+        while Instant::now() < end {
+            self.catch_up().await?;
+            tokio::select! {
+                () = self.inbox.wake() => {}
+                () = sleep_until(end) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, word: Word) -> Result<(), End> {
+        self.catch_up().await?;
+        self.write(&word).await
+    }
+
+    fn hush(&mut self) {
+        self.hush = Some(Instant::now() + HUSH);
+    }
+
+    /// A last word, and time to have it: closing at once would take it away again.
+    async fn close(mut self, end: End) {
+        let goodbye = async {
+            if let End::Dismissed(Some(word), _) = end {
+                let _ = self.write(&word).await;
+            }
+            let _ = self.mouth.finish().await;
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+
+    /// Its own session answers.
+    fn time_path(_: PhoneId) -> String {
+        "/sync".to_owned()
+    }
+}
+
+/// The next whole line, without its end.
+fn next_line(heard: &mut Vec<u8>) -> Result<Option<String>, End> {
+    let Some(end) = heard.iter().position(|octet| *octet == b'\n') else {
+        let is_too_long = heard.len() > MESSAGE_MAX;
+        return if is_too_long { Err(End::Dismissed(None, CloseCode::Size)) } else { Ok(None) };
+    };
+    let mut line: Vec<u8> = heard.drain(..=end).collect();
+    line.truncate(end);
+    String::from_utf8(line).map(Some).map_err(|_| End::Dismissed(None, CloseCode::Invalid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_and_one_at_a_time_however_they_were_cut() {
+        let mut heard = b"{\"a\":1}\n\n{\"b\"".to_vec();
+        let mut next = |more: &[u8]| {
+            heard.extend_from_slice(more);
+            next_line(&mut heard).expect("nothing is wrong with it")
+        };
+        assert_eq!(next(b"").as_deref(), Some("{\"a\":1}"));
+        assert_eq!(next(b"").as_deref(), Some(""));
+        assert_eq!(next(b""), None);
+        assert_eq!(next(b":2}\n").as_deref(), Some("{\"b\":2}"));
+        assert_eq!(next(b""), None);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_and_one_that_is_no_text_end_the_stream() {
+        let end = |octets: &[u8]| match next_line(&mut octets.to_vec()) {
+            Err(End::Dismissed(None, code)) => Some(code),
+            _ => None,
+        };
+        assert_eq!(end(&[b'x'; MESSAGE_MAX]), None);
+        assert_eq!(end(&[b'x'; MESSAGE_MAX + 1]), Some(CloseCode::Size));
+        assert_eq!(end(b"\xff\n"), Some(CloseCode::Invalid));
+    }
+}
