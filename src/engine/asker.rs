@@ -1,4 +1,4 @@
-//! Decides what one session on `/time` is answered: the same ten questions a second as on `/ws`.
+//! Decides what one session on `/sync` is answered: the same ten questions a second as on `/ws`.
 //!
 //! In: datagrams and the show time at which they came. Out: an [`Answer`]. Never here: sockets, clocks.
 

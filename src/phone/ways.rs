@@ -325,11 +325,7 @@ mod tests {
     }
 
     fn door(number: u32) -> WebTransport {
-        WebTransport {
-            url: format!("https://box/time?phone={number}"),
-            messages: None,
-            certificate_hashes: vec![],
-        }
+        WebTransport { url: format!("https://box/sync?phone={number}"), certificate_hashes: vec![] }
     }
 
     /// A phone on a secure page whose datagrams are answered.

@@ -134,14 +134,11 @@ pub struct Welcome {
     pub signaling: Option<Box<Signaling>>,
 }
 
-/// The doors of WebTransport.
+/// The door of WebTransport: datagrams ask the time, and messages go on a stream that the client opens, a line each (SX-20).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebTransport {
-    /// Where to ask the time in datagrams: `https://…/time`, or the session that this is said in.
+    /// `https://…/sync`; the session's own to whoever is in one.
     pub url: String,
-    /// Where messages go by QUIC, a line each on a stream that the client opens (SX-20): `https://…/sync`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub messages: Option<String>,
     /// Hexadecimal SHA-256 of the certificate that serves there, and of the one that will.
     pub certificate_hashes: Vec<String>,
 }

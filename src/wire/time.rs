@@ -1,4 +1,4 @@
-//! The datagrams in which a phone asks the time: WebTransport `/time`, and the data channel `time`.
+//! The datagrams in which a phone asks the time: WebTransport `/sync`, and the data channel `time`.
 //!
 //! A question is 10 octets, an answer 26, numbers high octet first. They are small so that they fit beside anything
 //! else in a packet, and binary so that the page can write its clock into one at the very moment of sending.
@@ -29,7 +29,7 @@ mod field {
 pub enum Channel {
     /// The peer connection's data channel `time`: datagrams, unordered.
     DataChannel,
-    /// WebTransport `/time`: datagrams.
+    /// WebTransport `/sync`: datagrams.
     WebTransport,
     #[default]
     /// `/ws`: in order, and sent again when lost, behind everything else that is said there.

@@ -6,7 +6,7 @@ import { createTime, hex, octets, stamped } from "../../src/page/web/time.js";
 import { begin, datagram, message, welcome } from "./helpers.js";
 
 const HASH = "ab".repeat(32);
-const door = { url: "https://box/time?phone=7", certificate_hashes: [HASH] };
+const door = { url: "https://box/sync?phone=7", certificate_hashes: [HASH] };
 const soon = () => new Promise((done) => { setImmediate(done); });
 
 function stubWorld(ready = Promise.resolve()) {

@@ -1,4 +1,4 @@
-//! HTTPS and WebTransport `/time` as phones meet them: the headers of a secure page, the hashes, the time.
+//! HTTPS and WebTransport `/sync` as phones meet them: the headers of a secure page, the hashes, the time.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
@@ -133,7 +133,7 @@ fn hello_over_tls_says_where_to_ask_the_time_and_over_plain_http_it_does_not() {
     assert_eq!(Phone::join(&the_box).welcome.get("webtransport"), None);
     let (url, hashes) = told(&join(&the_box).welcome);
     let port = the_box.place.https;
-    assert!(url.starts_with(&format!("https://127.0.0.1:{port}/time?phone=")), "{url}");
+    assert!(url.starts_with(&format!("https://127.0.0.1:{port}/sync?phone=")), "{url}");
     assert_eq!(hashes.len(), 1);
     let (status, _) = exchange(tls(&the_box, Some(&hashes)), "GET", "/healthz", "", "");
     assert_eq!(status, 200, "TLS serves with the certificate of that hash");
@@ -241,7 +241,7 @@ fn a_wrong_path_or_an_unknown_hash_opens_no_session() {
     let the_box = TheBox::start();
     let (url, hashes) = told(&join(&the_box).welcome);
     runtime().block_on(async {
-        assert!(open(&url.replace("/time", "/score"), &hashes).await.is_err());
+        assert!(open(&url.replace("/sync", "/score"), &hashes).await.is_err());
         assert!(open(&url, &[Sha256Digest::new([7; 32])]).await.is_err());
         assert!(is_served(&open(&url, &hashes).await.expect("a session")).await);
     });

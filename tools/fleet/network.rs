@@ -23,7 +23,7 @@ pub(super) struct Network {
 pub struct Networks {
     /// To `/ws`.
     pub streams: Account,
-    /// To `/time`; none where nobody asks there.
+    /// To `/sync`; none where nobody asks there.
     pub datagrams: Option<Account>,
 }
 

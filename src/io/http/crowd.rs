@@ -305,7 +305,7 @@ impl Crowd {
         }
     }
 
-    /// A phone asked the time. Anybody may call themselves any phone on `/time`, so only one from the phone's own
+    /// A phone asked the time. Anybody may call themselves any phone on `/sync`, so only one from the phone's own
     /// address is believed; this is for people to look at.
     pub(super) fn note_asked(&self, phone: PhoneId, channel: Channel, from: Option<IpAddr>) {
         let now = self.hall.clock.now();

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::time::TimeDoor;
+use super::quic::QuicDoor;
 use super::tls::Certificates;
 use super::{House, Peer, machine, router, switchboard};
 
@@ -109,7 +109,7 @@ pub fn bind_network(port: u16) -> Result<TcpListener, DoorError> {
 #[derive(Debug)]
 pub struct Secure {
     streams: TcpListener,
-    time: TimeDoor,
+    time: QuicDoor,
     certificates: Arc<Certificates>,
 }
 
@@ -124,7 +124,7 @@ pub fn bind_secure(port: u16, certificates: Arc<Certificates>) -> Result<Secure,
     // Port 0 has become one that is free.
     let port = streams.local_addr().map_err(failed)?.port();
     let datagrams = on_both_families(port, KEY, take_datagrams)?;
-    let time = TimeDoor::new(datagrams, &certificates).map_err(failed)?;
+    let time = QuicDoor::new(datagrams, &certificates).map_err(failed)?;
     Ok(Secure { streams, time, certificates })
 }
 

@@ -1,18 +1,19 @@
 //! A stream of QUIC that carries what `/ws` carries (SX-20): a message a line, each JSON text before its `\n`.
 //!
-//! In: octets, and words that others have left for it. Out: texts that were heard, one at a time. It is alive as long as QUIC
-//! says so and its phone speaks at times; who cannot keep up is let go, as on a socket.
+//! In: octets, and words that others have left for it. Out: texts that were heard, one at a time. Whether its phone lives is
+//! QUIC's to know; who cannot keep up is let go, as on a socket.
 
 use std::future::ready;
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use units::PhoneId;
 use wtransport::{RecvStream, SendStream};
 
 use super::outbox::{Inbox, Over, PATIENCE, Word};
-use super::socket::{DEAD_AFTER, End, GOODBYE, HUSH, Heard, MESSAGE_MAX, until};
+use super::socket::{End, GOODBYE, HUSH, Heard, MESSAGE_MAX, until};
 use super::ws::Carrier;
 
 /// Octets that are read at once.
@@ -25,13 +26,14 @@ pub(super) struct Lines {
     inbox: Inbox,
     /// Not yet a line.
     heard: Vec<u8>,
-    heard_at: Instant,
     hush: Option<Instant>,
+    /// What the client asked its session for.
+    path: String,
 }
 
 impl Lines {
-    pub(super) fn new((mouth, ears): (SendStream, RecvStream), inbox: Inbox) -> Self {
-        Self { ears, mouth, inbox, heard: Vec::new(), heard_at: Instant::now(), hush: None }
+    pub(super) fn new((mouth, ears): (SendStream, RecvStream), inbox: Inbox, path: String) -> Self {
+        Self { ears, mouth, inbox, heard: Vec::new(), hush: None, path }
     }
 
     /// Says what waits.
@@ -59,17 +61,15 @@ impl Lines {
 
     /// Until something has come, or is to be done.
     async fn wait(&mut self) -> Result<(), End> {
-        let Self { ears, inbox, heard, heard_at, hush, .. } = self;
+        let Self { ears, inbox, heard, hush, .. } = self;
         let mut octets = [0; READ];
         tokio::select! {
             biased;
             () = inbox.wake() => {}
-            () = sleep_until(*heard_at + DEAD_AFTER) => return Err(End::Dead),
             () = until(*hush), if hush.is_some() => *hush = None,
             read = ears.read(&mut octets), if hush.is_none() => {
                 let length = read.map_err(|_| End::Gone)?.ok_or(End::Farewell)?;
                 heard.extend_from_slice(&octets[..length]);
-                *heard_at = Instant::now();
             }
         }
         Ok(())
@@ -121,9 +121,9 @@ impl Carrier for Lines {
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
-    /// Its own session answers.
-    fn time_path(_: PhoneId) -> String {
-        "/sync".to_owned()
+    /// The one it came by.
+    fn door(&self, _: PhoneId, host: &Authority) -> String {
+        format!("https://{host}{}", self.path)
     }
 }
 

@@ -22,11 +22,12 @@ mod others;
 mod outbox;
 mod peering;
 mod prompt;
+mod quic;
 mod socket;
 mod stamped;
 mod stream;
 mod switchboard;
-mod time;
+
 mod tls;
 mod tokens;
 mod trust;

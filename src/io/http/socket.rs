@@ -46,7 +46,7 @@ const BEAT: Duration = Duration::from_secs(10);
 const TOGETHER: Duration = Duration::from_millis(250);
 
 /// Nobody who answers pings is silent for so long; iOS drops sockets without a word (FACTS).
-pub(super) const DEAD_AFTER: Duration = Duration::from_secs(30);
+const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a closing socket may take over its goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);

@@ -44,8 +44,8 @@ pub(super) trait Carrier: Send {
     fn hush(&mut self);
     /// The goodbye that belongs to this end.
     fn close(self, end: End) -> impl Future<Output = ()> + Send;
-    /// Where its phone asks the time in datagrams. It says which phone it is, so that `phones` can tell.
-    fn time_path(phone: PhoneId) -> String;
+    /// Where its phone finds WebTransport, having found the box by that name.
+    fn door(&self, phone: PhoneId, host: &Authority) -> String;
 }
 
 impl Carrier for Line {
@@ -64,8 +64,9 @@ impl Carrier for Line {
     fn close(self, end: End) -> impl Future<Output = ()> + Send {
         self.close(end)
     }
-    fn time_path(phone: PhoneId) -> String {
-        format!("/time?phone={phone}")
+    /// It says which phone it is, so that `phones` can tell.
+    fn door(&self, phone: PhoneId, host: &Authority) -> String {
+        format!("https://{host}/sync?phone={phone}")
     }
 }
 
@@ -251,14 +252,12 @@ impl<L: Carrier> Attendance<L> {
         Some(kept.signaling())
     }
 
-    /// Where this phone may ask the time in datagrams, and speak by QUIC.
+    /// Where this phone may ask the time in datagrams, and say everything else.
     fn webtransport(&self) -> Option<WebTransport> {
         let certificates = self.house.certificates.as_ref();
         let certificates = certificates.filter(|_| matches!(self.peer, Peer::Secure(_)))?;
-        let host = self.host.as_ref()?;
         Some(WebTransport {
-            url: format!("https://{host}{}", L::time_path(self.phone)),
-            messages: Some(format!("https://{host}/sync")),
+            url: self.line.door(self.phone, self.host.as_ref()?),
             certificate_hashes: certificates.hashes(),
         })
     }

@@ -1,5 +1,5 @@
-//! WebTransport `/time`: phones ask the time in datagrams, which neither queue behind anything nor are sent again. At `/sync`
-//! they say and hear everything else in the same session, too (`lines`).
+//! WebTransport `/sync`: phones ask the time in datagrams, which neither queue behind anything nor are sent again, and may say
+//! and hear everything else on a stream beside them (`lines`).
 //!
 //! In: datagrams. Out: the time, as close to the wire as a program gets: `t2` is the kernel's stamp where there is
 //! one. `engine::asker` decides what is answered; the engine's queue is never touched.
@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::http::uri::Authority;
@@ -36,12 +36,12 @@ use super::{House, Peer};
 const GREETING: Duration = Duration::from_secs(10);
 
 /// Nothing at all came for so long, not even an answer to [`KEEP_ALIVE`]: the phone has gone.
-const IDLE_MS: u32 = 60_000;
+const IDLE_MS: u32 = 30_000;
 
-/// Browsers close a session that was quiet for 30 s, and a phone may be asked to ask more seldom than that.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// As sockets are pinged. A phone may be asked to ask more seldom than browsers bear a session that is quiet.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// However seldom a phone is asked to ask: one that has asked nothing for so long wants nothing here.
+/// However seldom a phone is asked to ask: one that has asked nothing for so long, and says nothing either, wants nothing here.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
 
 /// Handshakes under way from which on a stranger first has to show that its address is its own.
@@ -50,10 +50,10 @@ const STRANGERS_MAX: usize = 64;
 /// Sessions of all addresses together; each may take some hundred kilobytes. Who finds no room asks on `/ws`.
 const SESSIONS_MAX: usize = 4096;
 
-/// A session is its request and HTTP/3's own three streams; nothing else is ever opened.
+/// A session is its request, HTTP/3's own three streams and the one for messages; nothing else is ever opened.
 const STREAMS_MAX: u32 = 8;
 
-/// Bytes that one session may keep waiting, in either direction: it speaks in datagrams of some thirty.
+/// Bytes that one session may keep waiting, in either direction: datagrams of some thirty, messages of some hundred.
 const WAITING_MAX: u32 = 16 << 10;
 
 /// Why a session was closed, for the other side.
@@ -61,14 +61,14 @@ const TOO_MUCH: Code = Code::from_u32(1);
 const GONE_QUIET: Code = Code::from_u32(2);
 const GOODBYE: Code = Code::from_u32(0);
 
-/// The door for datagrams.
+/// The door of UDP.
 #[derive(Debug)]
-pub(super) struct TimeDoor {
+pub(super) struct QuicDoor {
     endpoint: quinn::Endpoint,
     arrivals: Arc<Arrivals>,
 }
 
-impl TimeDoor {
+impl QuicDoor {
     /// Listens on a bound socket. Must be called in a runtime.
     pub(super) fn new(socket: UdpSocket, certificates: &Arc<Certificates>) -> io::Result<Self> {
         let arrivals = Arc::new(Arrivals::default());
@@ -103,14 +103,8 @@ impl TimeDoor {
             tokio::spawn(async move {
                 let session = IncomingSessionFuture::with_quic_incoming(incoming);
                 let greeted = timeout(GREETING, greet(session)).await;
-                match greeted {
-                    Ok(Some((session, Errand::Time(phone)))) => {
-                        answer(&house, &arrivals, &session, phone, SILENCE_MAX).await;
-                    }
-                    Ok(Some((session, Errand::Sync(host)))) => {
-                        attend(house, &arrivals, &session, host).await;
-                    }
-                    Ok(None) | Err(_) => {}
+                if let Ok(Some((session, asked))) = greeted {
+                    attend(house, &arrivals, &session, asked).await;
                 }
                 drop(place);
             });
@@ -118,7 +112,7 @@ impl TimeDoor {
     }
 }
 
-impl Drop for TimeDoor {
+impl Drop for QuicDoor {
     fn drop(&mut self) {
         self.endpoint.close(VarInt::from_u32(0), b"");
     }
@@ -168,16 +162,17 @@ fn locked(door: &Mutex<Doorkeeper>) -> MutexGuard<'_, Doorkeeper> {
     door.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a session is for.
-enum Errand {
-    /// The time alone, for the phone that its client says it is.
-    Time(Option<PhoneId>),
-    /// Everything, by a client that found the box by this name.
-    Sync(Option<Authority>),
+/// What a client asked for: `/sync`, or `/sync?phone=17` as `hello` told it.
+struct Asked {
+    path: String,
+    /// Which phone it says it is.
+    phone: Option<PhoneId>,
+    /// The name by which it has found us.
+    host: Option<Authority>,
 }
 
-/// The session that somebody asks for, and what for.
-async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Errand)> {
+/// The session that somebody asks for.
+async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Asked)> {
     let request = match session.await {
         Ok(request) => request,
         Err(error) => {
@@ -185,68 +180,66 @@ async fn greet(session: IncomingSessionFuture) -> Option<(Connection, Errand)> {
             return None;
         }
     };
-    let Some(errand) = asked_for(&request) else {
+    let Some(asked) = asked_for(&request) else {
         request.not_found().await;
         return None;
     };
-    Some((request.accept().await.ok()?, errand))
+    Some((request.accept().await.ok()?, asked))
 }
 
-/// `/time`, `/time?phone=17` as `hello` told it, or `/sync`; none for any other path.
-fn asked_for(request: &SessionRequest) -> Option<Errand> {
-    let path = request.path();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    match path {
-        "/time" => {
-            let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
-            Some(Errand::Time(phone))
-        }
-        "/sync" => Some(Errand::Sync(ws::named(request.authority()))),
-        _ => None,
+fn asked_for(request: &SessionRequest) -> Option<Asked> {
+    let (path, query) = request.path().split_once('?').unwrap_or((request.path(), ""));
+    let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
+    let (whole, host) = (request.path().to_owned(), ws::named(request.authority()));
+    (path == "/sync").then_some(Asked { path: whole, phone, host })
+}
+
+/// A session, until it or what is said in it ends.
+async fn attend(house: Arc<House>, arrivals: &Arrivals, session: &Connection, asked: Asked) {
+    let sitter = Sitter { seated: OnceLock::new(), said: asked.phone };
+    let mut talk = pin!(talk(&house, session, asked, &sitter));
+    tokio::select! {
+        () = &mut talk => session.close(GOODBYE, b""),
+        // What has ended the session ends the talk.
+        () = answer(&house, arrivals, session, &sitter) => talk.await,
     }
 }
 
-/// A phone that says everything here, on the first stream that it opens.
-async fn attend(
-    house: Arc<House>,
-    arrivals: &Arrivals,
-    session: &Connection,
-    host: Option<Authority>,
-) {
-    let Ok(Ok(stream)) = timeout(GREETING, session.accept_bi()).await else {
-        return session.close(GONE_QUIET, b"nothing said");
-    };
-    let peer = Peer::Secure(session.remote_address());
+/// Who is in a session.
+struct Sitter {
+    /// The phone that says everything here, once it does.
+    seated: OnceLock<PhoneId>,
+    /// The one that its client says it is.
+    said: Option<PhoneId>,
+}
+
+/// What is said on the first stream that the client opens, if it opens one.
+async fn talk(house: &Arc<House>, session: &Connection, asked: Asked, sitter: &Sitter) {
+    let Ok(stream) = session.accept_bi().await else { return };
+    let (peer, Asked { path, host, .. }) = (Peer::Secure(session.remote_address()), asked);
     match house.crowd.enter(peer) {
         Ok(Ticket { phone, inbox, heard }) => {
-            let lines = Lines::new(stream, inbox);
-            let mut talk = pin!(ws::attend(house.clone(), peer, host, lines, (phone, heard)));
-            tokio::select! {
-                () = &mut talk => {}
-                // What has ended the session ends the talk.
-                () = answer(&house, arrivals, session, Some(phone), Duration::MAX) => talk.await,
-            }
+            sitter.seated.get_or_init(|| phone);
+            let lines = Lines::new(stream, inbox, path);
+            ws::attend(house.clone(), peer, host, lines, (phone, heard)).await;
         }
         Err(refusal) => {
             let word = house.crowd.refusal(refusal);
-            Lines::new(stream, nobody()).close(End::Dismissed(Some(word), CloseCode::Again)).await;
+            let lines = Lines::new(stream, nobody(), path);
+            lines.close(End::Dismissed(Some(word), CloseCode::Again)).await;
         }
     }
-    session.close(GOODBYE, b"");
 }
 
-/// Answers datagrams until the session ends, or asks nothing for so long.
-async fn answer(
-    house: &House,
-    arrivals: &Arrivals,
-    session: &Connection,
-    phone: Option<PhoneId>,
-    patience: Duration,
-) {
+/// Answers datagrams until the session ends.
+async fn answer(house: &House, arrivals: &Arrivals, session: &Connection, sitter: &Sitter) {
     let mut asker = Asker::new(&house.limits);
     let counts = house.crowd.counts();
     loop {
-        let Ok(heard) = timeout(patience, session.receive_datagram()).await else {
+        let Ok(heard) = timeout(SILENCE_MAX, session.receive_datagram()).await else {
+            if sitter.seated.get().is_some() {
+                continue;
+            }
             return session.close(GONE_QUIET, b"nothing asked");
         };
         let Ok(bytes) = heard else { return };
@@ -265,7 +258,7 @@ async fn answer(
                 counts.time_datagrams_lead_ns.fetch_add(lead_ns, Ordering::Relaxed);
                 counts.time_datagrams.fetch_add(1, Ordering::Relaxed);
                 let from = Some(session.remote_address().ip().to_canonical());
-                if let Some(phone) = phone {
+                if let Some(phone) = sitter.seated.get().copied().or(sitter.said) {
                     house.crowd.note_asked(phone, Channel::WebTransport, from);
                 }
             }
