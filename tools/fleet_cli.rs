@@ -25,7 +25,7 @@ pub struct Args {
     /// What the network is like: a name, its beginning, or `all` in turn
     #[arg(long, default_value = "venue-crowded", value_parser = scenarios)]
     scenario: Scenarios,
-    /// How phones come in and ask: over plain HTTP on the socket, over TLS in datagrams, or one after the other
+    /// How phones come in and ask: over plain HTTP on the socket, over TLS in datagrams, the same with all that is said by QUIC, or the first two one after the other
     #[arg(long, value_enum, default_value = "ws")]
     way: Ways,
     /// Where chance begins
@@ -61,6 +61,7 @@ pub struct Args {
 enum Ways {
     Ws,
     Webtransport,
+    Quic,
     Both,
 }
 
@@ -69,6 +70,7 @@ impl Ways {
         match self {
             Self::Ws => &[Way::WebSocket],
             Self::Webtransport => &[Way::WebTransport],
+            Self::Quic => &[Way::Quic],
             Self::Both => &[Way::WebSocket, Way::WebTransport],
         }
     }

@@ -278,6 +278,7 @@ fn more_row(phone: &Value) -> [String; 9] {
     let asks_by = phone["clock_channel"].as_str().map(|channel| match channel {
         "data_channel" => "channel",
         "web_transport" => "datagrams",
+        _ if phone["carrier"] == "quic" => "stream",
         _ => "socket",
     });
     let takes = |it: &Value| Some((it["p50_ms"].as_f64()?, it["p99_ms"].as_f64()?));

@@ -232,6 +232,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         limits: limits(&config),
         phones,
         access_points: config.net.access_points.clone(),
+        phones_by_quic: config.net.phones_by_quic,
         page,
         tokens,
         seals,

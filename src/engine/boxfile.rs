@@ -54,6 +54,8 @@ pub struct Net {
     pub light_here: bool,
     /// The Wi-Fi side.
     pub phones: Option<String>,
+    /// Whether phones over HTTPS are to say and hear everything by QUIC where they can (SX-20).
+    pub phones_by_quic: bool,
     /// The link to the other boxes.
     pub cluster: Option<String>,
     /// The subnet of each access point, where each has one of its own: phones on one way are off by the same.
@@ -298,8 +300,15 @@ fn section<'a>(
     top.node(key).and_then(|node| Table::open(top.report, node, what, known))
 }
 
-const NET_KEYS: &[&str] =
-    &["light", "light_here", "phones", "cluster", "access_points", "phones_behind_one_address"];
+const NET_KEYS: &[&str] = &[
+    "light",
+    "light_here",
+    "phones",
+    "phones_by_quic",
+    "cluster",
+    "access_points",
+    "phones_behind_one_address",
+];
 
 fn net(top: &Table) -> Net {
     let Some(table) = section(top, "net", "[net]", NET_KEYS) else {
@@ -311,6 +320,7 @@ fn net(top: &Table) -> Net {
         light: interface("light"),
         light_here: table.or("light_here", false),
         phones: interface("phones"),
+        phones_by_quic: table.or("phones_by_quic", false),
         cluster: interface("cluster"),
         access_points: table.each("access_points"),
         phones_behind_one_address: table
@@ -608,7 +618,7 @@ mod tests {
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
-        let keys = "name net light light_here phones cluster access_points phones_behind_one_address ports http https osc limits connections_per_address \
+        let keys = "name net light light_here phones phones_by_quic cluster access_points phones_behind_one_address ports http https osc limits connections_per_address \
             signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone input channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
@@ -622,11 +632,11 @@ mod tests {
 
     #[test]
     fn what_a_file_says_counts() {
-        let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\naccess_points = [\"10.1.1.0/24\", \"10.1.2.0/24\"]\n[ports]\nhttp = 0\nhttps = 0\n\
+        let text = "name = \"stage left\"\n[net]\nlight = \"eth1\"\nphones_by_quic = true\naccess_points = [\"10.1.1.0/24\", \"10.1.2.0/24\"]\n[ports]\nhttp = 0\nhttps = 0\n\
             [sound]\ndevice = \"hw:1\"\nchannels = 8\n[cluster]\naddress = \"10.0.0.9\"\nvoters = [\"stage left\", \"b\"]\n";
         let config = load("box.toml", text).config.expect("a good file");
         assert_eq!(config.name, "stage left");
-        assert_eq!(config.net.light.as_deref(), Some("eth1"));
+        assert_eq!((config.net.light.as_deref(), config.net.phones_by_quic), (Some("eth1"), true));
         let subnets: Vec<String> = config.net.access_points.iter().map(Subnet::to_string).collect();
         assert_eq!(subnets, ["10.1.1.0/24", "10.1.2.0/24"]);
         assert_eq!((config.ports.http, config.ports.https, config.ports.osc), (0, 0, 53000));

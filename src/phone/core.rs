@@ -19,8 +19,9 @@ use wire::solusync::{
 use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
-use crate::boxes::{Boxes, Course};
+use crate::boxes::{Boxes, Course, Knock};
 use crate::buffer::{Buffer, Quality};
+use crate::carrier::Carrier;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::correction::Correction;
@@ -52,6 +53,7 @@ pub struct Core {
     guess: Span,
     link: Link,
     boxes: Boxes,
+    carrier: Carrier,
     /// The one that answered last.
     with: Option<Uuid>,
     /// The page has its own files, or was told to fetch them.
@@ -139,6 +141,7 @@ impl Core {
             guess: Span::from_secs_f64(start.unix_ms / 1e3) - (now - MonoTime::ZERO),
             link: Link::new(now),
             boxes: Boxes::new(&start.url),
+            carrier: Carrier::default(),
             with: None,
             is_stocked: false,
             ways: Ways::new(),
@@ -300,6 +303,7 @@ impl Core {
         if self.boxes.poll(now, &mut self.chance) == Course::Go {
             self.let_go(now);
         }
+        self.change_carrier(now);
         // A close and the next knock are all that can be due at once.
         for _ in 0..2 {
             let Some(wish) = self.link.poll(now, self.boxes.opening()) else { break };
@@ -315,7 +319,9 @@ impl Core {
         if self.ways.is_mute(Channel::DataChannel) {
             self.peer.handle_mute(now);
         }
-        if let Some(wish) = self.peer.poll(now, &mut self.chance) {
+        if !self.holds_peer(now)
+            && let Some(wish) = self.peer.poll(now, &mut self.chance)
+        {
             self.grant_peer(now, wish);
         }
         self.play(now);
@@ -348,7 +354,7 @@ impl Core {
 
     fn grant(&mut self, now: MonoTime, wish: Wish) {
         match wish {
-            Wish::Open => self.acts.push(Act::Open { url: self.boxes.url().to_owned() }),
+            Wish::Open => self.open(now),
             Wish::Close => {
                 self.acts.push(Act::Close);
                 self.closed(now);
@@ -361,6 +367,26 @@ impl Core {
         }
     }
 
+    /// From the socket to a stream once datagrams are answered, and back once they are not.
+    fn change_carrier(&mut self, now: MonoTime) {
+        let by = Channel::WebTransport;
+        if self.ways.is_answered(by) && self.carrier.wants_over(now) && self.link.is_open() {
+            self.link.handle_let_go(now);
+        } else if self.ways.is_mute(by) && self.carrier.is_stream() && self.link.is_open() {
+            self.grant(now, Wish::Close);
+        }
+    }
+
+    fn open(&mut self, now: MonoTime) {
+        let url = self.boxes.url();
+        let are_answered = self.ways.is_answered(Channel::WebTransport);
+        let act = match self.carrier.handle_open(now, url, are_answered) {
+            true => Act::OpenStream,
+            false => Act::Open { url: url.to_owned() },
+        };
+        self.acts.push(act);
+    }
+
     fn grant_peer(&mut self, now: MonoTime, wish: peer::Wish) {
         match wish {
             peer::Wish::Open(door) => self.acts.push(Act::OpenPeer { door }),
@@ -368,6 +394,12 @@ impl Core {
             peer::Wish::Probe => self.probe_peer(now),
             peer::Wish::Close => self.acts.push(Act::ClosePeer),
         }
+    }
+
+    /// An offer belongs to the carrier that it was told on, and that one may be about to change.
+    fn holds_peer(&self, now: MonoTime) -> bool {
+        let is_undecided = self.ways.is_undecided(now, Channel::WebTransport);
+        self.carrier.is_on_its_way() || self.carrier.wants_over(now) && is_undecided
     }
 
     fn probe_peer(&mut self, now: MonoTime) {
@@ -402,7 +434,8 @@ impl Core {
         let ask = self.ways.best().map(|_| self.pace.next());
         let status = (self.link.is_open() && self.welcomed.is_some()).then_some(self.next_status);
         let ways = self.ways.next_wake();
-        let (duet, peer) = (self.calibrator.next_wake(), self.peer.next_wake());
+        let duet = self.calibrator.next_wake();
+        let peer = self.peer.next_wake().filter(|_| !self.holds_peer(now));
         let clock = self.clock.is_busy().then_some(now + CLOCK_SLICE);
         let player = self.player.next_wake(now);
         let live = self.live.next_wake(now);
@@ -458,13 +491,17 @@ impl Core {
 
     fn closed(&mut self, now: MonoTime) {
         if !self.link.is_away() {
-            let knock = self.boxes.handle_closed(now);
+            let knock = match self.carrier.handle_closed(now) {
+                true => Knock::AtOnce,
+                false => self.boxes.handle_closed(now),
+            };
             self.link.handle_closed(now, knock, &mut self.chance);
         }
         self.ways.handle_closed(now, Channel::WebSocket);
     }
 
     fn leave(&mut self, now: MonoTime) {
+        self.carrier.handle_closed(now);
         let knock = self.boxes.handle_silent();
         self.link.handle_closed(now, knock, &mut self.chance);
         self.ways.handle_closed(now, Channel::WebSocket);
@@ -576,6 +613,8 @@ impl Core {
         }
         self.refused = None;
         self.correction.handle_welcome(now);
+        let rather = welcome.webtransport.as_ref().is_some_and(|it| it.messages);
+        self.carrier.handle_welcome(self.boxes.url(), rather);
         self.ways.handle_door(now, welcome.webtransport);
         self.peer.handle_door(now, welcome.signaling.map(|it| *it), &mut self.chance);
         self.title = welcome.show.title;
@@ -821,14 +860,15 @@ impl Core {
         let doing = self.doing(now);
         let uninvited = self.uninvited.map(|(_, code)| code);
         let uninvited = uninvited.filter(|_| self.tells_refusal());
+        let is_there = self.link.is_open() || self.carrier.is_on_its_way();
         match (self.refused.or(uninvited), bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
             (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {
                 State::Refused { code }
             }
             (Some(_), None) => State::Full,
-            (_, Some(bound_ms)) if !self.link.is_open() => State::OnOwnClock { bound_ms, doing },
-            (_, None) if !self.link.is_open() => State::Connecting,
+            (_, Some(bound_ms)) if !is_there => State::OnOwnClock { bound_ms, doing },
+            (_, None) if !is_there => State::Connecting,
             (_, None) => State::FindingTheBeat,
             _ if is_coming && doing != Doing::Playing => State::Loading { ready, of },
             (_, Some(bound_ms)) => State::InStep { bound_ms, doing },

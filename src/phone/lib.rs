@@ -11,6 +11,7 @@
 pub mod audio;
 mod boxes;
 pub mod buffer;
+mod carrier;
 mod chance;
 pub mod clock;
 mod core;

@@ -242,6 +242,8 @@ pub enum Act {
         /// Its origin; empty where [`Start::url`] was.
         url: String,
     },
+    /// The same, on a stream of the WebTransport session that is open, in place of the socket (SX-20): a message a line.
+    OpenStream,
     /// Close it: nobody is there any more.
     Close,
     /// Fetch what the page may want of its own files later, once: where they came from there may be no box by then.

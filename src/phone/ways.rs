@@ -100,6 +100,8 @@ const LEFT_EVERY: Span = Span::from_secs(15);
 /// ... and is opened anew once so many have gone unanswered.
 const GIVEN_UP: u32 = 8;
 const OPENING_MAX: Span = Span::from_secs(10);
+/// One that will open has done so within this.
+const UNDECIDED_MAX: Span = Span::from_secs(2);
 const BACKOFF_FIRST: Span = Span::from_secs(2);
 /// Where UDP is blocked it stays so, but a phone may come to another Wi-Fi.
 const BACKOFF_MAX: Span = Span::from_secs(60);
@@ -235,6 +237,22 @@ impl Ways {
         self.ways[place(channel)].phase == Phase::Open
     }
 
+    /// Whether it is open, and somebody answers there.
+    pub(crate) fn is_answered(&self, channel: Channel) -> bool {
+        let way = &self.ways[place(channel)];
+        way.phase == Phase::Open && way.missed == 0 && !way.rounds.is_empty()
+    }
+
+    /// Whether it is soon known if it is.
+    pub(crate) fn is_undecided(&self, now: MonoTime, channel: Channel) -> bool {
+        let way = &self.ways[place(channel)];
+        match way.phase {
+            Phase::Opening { since } => way.failures == 0 && now - since < UNDECIDED_MAX,
+            Phase::Open => way.missed == 0 && way.rounds.is_empty(),
+            Phase::Shut | Phase::Away { .. } => false,
+        }
+    }
+
     /// Whether it is open, and no accident any more that nothing is answered on it.
     pub(crate) fn is_mute(&self, channel: Channel) -> bool {
         let way = &self.ways[place(channel)];
@@ -325,7 +343,11 @@ mod tests {
     }
 
     fn door(number: u32) -> WebTransport {
-        WebTransport { url: format!("https://box/sync?phone={number}"), certificate_hashes: vec![] }
+        WebTransport {
+            url: format!("https://box/sync?phone={number}"),
+            messages: false,
+            certificate_hashes: vec![],
+        }
     }
 
     /// A phone on a secure page whose datagrams are answered.

@@ -540,7 +540,7 @@ impl SimPhone {
                 self.line.say(now, format!("{head}{secs}.{rest:09}{tail}"), &mut self.chance);
             }
             // The hall's box has no TLS, so it tells nobody where to ask in datagrams.
-            Act::OpenTime { .. } | Act::CloseTime | Act::AskTime { .. } => {}
+            Act::OpenStream | Act::OpenTime { .. } | Act::CloseTime | Act::AskTime { .. } => {}
             Act::Fetch { track_id, url } => {
                 let seconds = self.files.get(&url).copied();
                 let at = now + self.spec.load;

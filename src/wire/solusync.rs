@@ -139,6 +139,9 @@ pub struct Welcome {
 pub struct WebTransport {
     /// `https://…/sync`; the session's own to whoever is in one.
     pub url: String,
+    /// Whether the box would rather have messages there than on the socket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub messages: bool,
     /// Hexadecimal SHA-256 of the certificate that serves there, and of the one that will.
     pub certificate_hashes: Vec<String>,
 }

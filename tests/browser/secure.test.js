@@ -9,12 +9,15 @@ import { clickShow, inStep, startBox, startBrowser, startWire, stateOf, until, w
 
 const skip = whyNot() || false;
 let box;
+/** One whose box file would rather have messages by QUIC. */
+let rather;
 let wire;
 let browser;
 
 before(async () => {
   if (skip) return;
   box = await startBox(clickShow);
+  rather = await startBox(clickShow, { more: "\n[net]\nphones_by_quic = true\n" });
   wire = await startWire(box.securePort, { datagrams: true });
   browser = await startBrowser();
 });
@@ -22,7 +25,7 @@ before(async () => {
 after(async () => {
   if (browser) await browser.close();
   if (wire) await Promise.all([wire, wire.datagrams].map((it) => it.close()));
-  if (box) await box.stop();
+  await Promise.all([box, rather].map((it) => it && it.stop()));
 });
 
 /** A page; the box's own certificate is nobody's to trust, and whoever visits says so. */
@@ -38,11 +41,15 @@ async function open(url, before = () => {}) {
 const errors = [];
 const netMs = (page) => page.evaluate(() => window.downbeat.netMs() - performance.now());
 
-/** By which way the phones ask, as the box has it. */
-async function channels() {
-  const { stdout } = await box.command("phones", "--json");
-  return JSON.parse(stdout).phones.filter(({ hello }) => hello).map(({ clock_channel: channel }) => channel);
+/** What a box has of the phones that are there. */
+async function phones(of) {
+  const { stdout } = await of.command("phones", "--json");
+  return JSON.parse(stdout).phones.filter(({ hello }) => hello);
 }
+
+/** By which way they ask, and what carries what they say. */
+const channels = async () => (await phones(box)).map(({ clock_channel: channel }) => channel);
+const carriers = async () => (await phones(rather)).map(({ carrier }) => carrier).join();
 
 /** The smallest step between two readings of the page's clock, and what it is told of itself. */
 const clockOf = (page) => page.evaluate(() => {
@@ -93,6 +100,31 @@ test("the box speaks TLS 1.3 and nothing older", { skip }, async () => {
   });
   assert.equal(await versionOf("TLSv1.3"), "TLSv1.3");
   assert.match(await versionOf("TLSv1.2"), /PROTOCOL_VERSION/);
+});
+
+test("sx20: a page over TLS says and hears everything by QUIC, and on the socket again when datagrams are cut", { skip, timeout: 60_000 }, async (t) => {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  const way = await startWire(rather.securePort, { datagrams: true });
+  t.after(() => Promise.all([way, way.datagrams].map((it) => it.close())));
+  await page.goto(`https://127.0.0.1:${way.port}/`);
+  await page.click("#tap");
+  await inStep(page);
+  await until("its messages go by QUIC", async () => await carriers() === "quic");
+  assert.equal(await page.textContent("#line"), "Ready");
+  const shown = () => page.evaluate(() => window.downbeat.look().text);
+  await rather.order("fire", { cue: "1" });
+  await until("a cue is shown", async () => await shown() === "Good evening");
+  await rather.order("panic", {});
+  await until("it goes", async () => await shown() === "");
+  way.datagrams.order("cut");
+  const cutMs = performance.now();
+  await until("it is on the socket", async () => (await carriers()).includes("web_socket"));
+  t.diagnostic(`on the socket ${((performance.now() - cutMs) / 1000).toFixed(1)} s after datagrams were cut`);
+  await rather.order("fire", { cue: "1" });
+  await until("a cue is shown", async () => await shown() === "Good evening");
+  assert.equal(await stateOf(page), "in_step");
+  await context.close();
 });
 
 test("sx09: datagrams feed the clock, the socket stands in when they are cut, and they come back", { skip, timeout: 120_000 }, async (t) => {

@@ -19,7 +19,7 @@ function stubWorld() {
       this.onopen();
     }
   }
-  const link = createLink({ url: () => "ws://box/ws", WebSocket: StubSocket, nowMs: () => 123456.7, tell: (event) => events.push(event) });
+  const link = createLink({ url: () => "ws://box/ws", WebSocket: StubSocket, openStream: assert.fail, nowMs: () => 123456.7, tell: (event) => events.push(event) });
   return { link, sockets, events };
 }
 

@@ -193,6 +193,7 @@ impl Guest {
         match act {
             // Wherever its box is, the way to it goes through a network of ours.
             Act::Open { .. } => *line = Line::open(door),
+            Act::OpenStream => *line = Line::over(session.stream().await),
             Act::Close => *line = Line::Closed,
             Act::Send { text } => line.send(text).await,
             Act::Ask { head, tail } => {

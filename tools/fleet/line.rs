@@ -1,6 +1,6 @@
-//! A phone's socket, plain or over TLS.
+//! What carries a phone's messages: a socket, plain or over TLS, or a stream of its session.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use futures_util::{SinkExt, StreamExt};
 use phone::Event;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use wtransport::tls::client::NoServerVerification;
+use wtransport::{RecvStream, SendStream};
 
 /// Where phones find the box, as they believe.
 pub(super) struct Door {
@@ -23,11 +24,17 @@ pub(super) struct Door {
     tls: Option<TlsConnector>,
 }
 
-/// A phone's socket.
+/// What carries a phone's messages.
 pub(super) enum Line {
     Closed,
     Opening(Opening),
-    Open(Box<Socket>),
+    Open(Box<Open>),
+}
+
+/// One that is open.
+pub(super) enum Open {
+    Socket(Socket),
+    Stream(Lines),
 }
 
 /// A socket, and its own end of it.
@@ -36,7 +43,15 @@ pub(super) struct Socket {
     address: SocketAddr,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
+/// A stream: a message a line.
+pub(super) struct Lines {
+    mouth: SendStream,
+    ears: BufReader<RecvStream>,
+    heard: Vec<u8>,
+}
+
+/// Why not is all the same to the phone.
+type Opening = Pin<Box<dyn Future<Output = Option<Open>> + Send>>;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -64,7 +79,16 @@ impl Door {
 
 impl Line {
     pub(super) fn open(door: &Door) -> Self {
-        Self::Opening(Box::pin(open(door.at, door.tls.clone())))
+        let socket = open(door.at, door.tls.clone());
+        Self::Opening(Box::pin(async { Some(Open::Socket(socket.await.ok()?)) }))
+    }
+
+    /// On a stream that was just opened; none could be.
+    pub(super) fn over(stream: Option<(SendStream, RecvStream)>) -> Self {
+        let open = stream.map(|(mouth, ears)| {
+            Open::Stream(Lines { mouth, ears: BufReader::new(ears), heard: Vec::new() })
+        });
+        Self::Opening(Box::pin(ready(open)))
     }
 
     /// What comes of it next.
@@ -72,20 +96,15 @@ impl Line {
         let event = match self {
             Self::Closed => pending().await,
             Self::Opening(opening) => match opening.await {
-                Ok(socket) => {
-                    *self = Self::Open(Box::new(socket));
+                Some(open) => {
+                    *self = Self::Open(Box::new(open));
                     return Event::Opened;
                 }
-                Err(_) => Event::Closed,
+                None => Event::Closed,
             },
-            Self::Open(socket) => loop {
-                match socket.frames.next().await {
-                    Some(Ok(Frame::Text(text))) => {
-                        return Event::Heard { text: text.as_str().to_owned(), at_ms: None };
-                    }
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => break Event::Closed,
-                }
+            Self::Open(open) => match open.next().await {
+                Some(text) => return Event::Heard { text, at_ms: None },
+                None => Event::Closed,
             },
         };
         *self = Self::Closed;
@@ -93,16 +112,45 @@ impl Line {
     }
 
     pub(super) async fn send(&mut self, text: String) {
-        if let Self::Open(socket) = self {
-            // One that broke says so when it is read.
-            let _ = socket.frames.send(Frame::text(text)).await;
-        }
+        // One that broke says so when it is read.
+        let _ = match self {
+            Self::Open(open) => open.send(text).await,
+            _ => None,
+        };
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Open(socket) => Some(socket.address),
+            Self::Open(open) => match &**open {
+                Open::Socket(socket) => Some(socket.address),
+                Open::Stream(_) => None,
+            },
             _ => None,
+        }
+    }
+}
+
+impl Open {
+    /// The next message; none once it has ended.
+    async fn next(&mut self) -> Option<String> {
+        match self {
+            Self::Socket(socket) => loop {
+                if let Frame::Text(text) = socket.frames.next().await?.ok()? {
+                    return Some(text.as_str().to_owned());
+                }
+            },
+            Self::Stream(Lines { ears, heard, .. }) => {
+                // What was read of a line stays, whatever else happens first.
+                ears.read_until(b'\n', heard).await.ok().filter(|read| *read > 0)?;
+                String::from_utf8(std::mem::take(heard)).ok()
+            }
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Option<()> {
+        match self {
+            Self::Socket(socket) => socket.frames.send(Frame::text(text)).await.ok(),
+            Self::Stream(lines) => lines.mouth.write_all((text + "\n").as_bytes()).await.ok(),
         }
     }
 }

@@ -73,6 +73,8 @@ pub enum Way {
     WebSocket,
     /// Over TLS: they ask in datagrams, and on the socket while those are not answered.
     WebTransport,
+    /// The same, and they say and hear everything in that session, at a box that would rather.
+    Quic,
 }
 
 /// Which box the phones go to.
@@ -148,7 +150,10 @@ number = "1"
 phones = { color = "#ff8000" }
 "##;
 /// All come from one address.
-const LIMITS: &str = "[limits]\nconnections_per_address = 1000000\n";
+fn box_file(way: Way) -> String {
+    let by_quic = way == Way::Quic;
+    format!("[net]\nphones_by_quic = {by_quic}\n[limits]\nconnections_per_address = 1000000\n")
+}
 
 /// Brings the phones to the box and looks on; `say` hears how it goes.
 ///
@@ -224,13 +229,13 @@ impl Stage {
                 let folder = TempDir::new().map_err(BoxError::machine("a temporary folder"))?;
                 std::fs::write(folder.path().join("show.toml"), SHOW)
                     .map_err(BoxError::machine("a show"))?;
-                let running = Running::start(program, folder.path(), LIMITS).await?;
+                let running = Running::start(program, folder.path(), &box_file(plan.way)).await?;
                 let to = Addresses { http: running.http(), https: Some(running.https()) };
                 let (socket, pid) = (running.socket(), running.pid());
                 (to, socket, Some(pid), Some((running, folder)))
             }
         };
-        if plan.way == Way::WebTransport && to.https.is_none() {
+        if plan.way != Way::WebSocket && to.https.is_none() {
             return Err(FleetError::NoHttps);
         }
         let truth = Arc::new(Truth::ask(&socket).await?);

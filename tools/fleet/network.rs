@@ -46,8 +46,10 @@ impl Network {
                 let streams = proxy(0, to.http, Carriage::Stream)?;
                 return Ok(Self { streams, datagrams: None });
             }
-            (Way::WebTransport, Some(https)) => https,
-            (Way::WebTransport, None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+            (Way::WebTransport | Way::Quic, Some(https)) => https,
+            (Way::WebTransport | Way::Quic, None) => {
+                return Err(io::ErrorKind::AddrNotAvailable.into());
+            }
         };
         let mut tries = 0..TRIES;
         loop {

@@ -188,6 +188,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::WebSocket => "WebSocket",
             Self::WebTransport => "WebTransport",
+            Self::Quic => "QUIC alone",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A phone's WebTransport session, for clock questions alone: what `src/page/web/time.js` is in a browser.
+//! A phone's WebTransport session: what `src/page/web/time.js` is in a browser.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use phone::{Channel, Event};
 use wtransport::tls::Sha256Digest;
-use wtransport::{ClientConfig, Connection, Endpoint};
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
 /// A session.
 pub(super) enum Session {
@@ -73,6 +73,12 @@ impl Session {
         octets[clock_at..][..8].copy_from_slice(&now_ms.to_be_bytes());
         // One that has just ended says so when it is read.
         let _ = connection.send_datagram(octets);
+    }
+
+    /// A stream in it, for messages; none where there is no session.
+    pub(super) async fn stream(&mut self) -> Option<(SendStream, RecvStream)> {
+        let Self::Open { connection, .. } = self else { return None };
+        connection.open_bi().await.ok()?.await.ok()
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {

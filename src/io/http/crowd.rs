@@ -84,6 +84,7 @@ pub(super) struct Counts {
 struct Seat {
     outbox: Outbox,
     peer: Peer,
+    carrier: CarrierKind,
     since: ShowTime,
     greeted: bool,
     role: Role,
@@ -121,6 +122,16 @@ impl Pulse {
     }
 }
 
+/// What carries a phone's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CarrierKind {
+    /// `/ws`.
+    WebSocket,
+    /// A stream of a WebTransport session.
+    Quic,
+}
+
 /// A socket, for `phones`.
 #[derive(Debug, Clone, Serialize)]
 pub struct PhoneGlance {
@@ -142,6 +153,8 @@ pub struct PhoneGlance {
     pub status_age_s: Option<f64>,
     /// How it last asked the time; none if it has not.
     pub clock_channel: Option<Channel>,
+    /// What carries its messages.
+    pub carrier: CarrierKind,
     /// Seconds since it asked.
     pub clock_age_s: Option<f64>,
     /// How much sooner it was told to sound; none where there is no ground.
@@ -243,7 +256,7 @@ impl Crowd {
     }
 
     /// A seat for a new socket, or the refusal it is to hear.
-    pub(super) fn enter(&self, peer: Peer) -> Result<Ticket, Refusal> {
+    pub(super) fn enter(&self, peer: Peer, carrier: CarrierKind) -> Result<Ticket, Refusal> {
         if let Some(address) = peer.address() {
             let entered = self.hall.door().enter(address);
             entered.map_err(|full| self.hall.turn_away(address, full))?;
@@ -255,6 +268,7 @@ impl Crowd {
         let seat = Seat {
             outbox,
             peer,
+            carrier,
             since,
             heard: heard.clone(),
             greeted: false,
@@ -504,6 +518,7 @@ impl Seat {
             heard_s: (now - heard).secs_f64().max(0.0),
             status_age_s: self.status.as_ref().map(|(said, _)| (now - *said).secs_f64()),
             clock_channel: self.asked.map(|(_, channel)| channel),
+            carrier: self.carrier,
             clock_age_s: self.asked.map(|(asked, _)| (now - asked).secs_f64()),
         }
     }

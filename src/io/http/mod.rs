@@ -153,6 +153,8 @@ pub struct House {
     pub phones: PhoneTable,
     /// The subnet of each access point.
     pub access_points: Vec<Subnet>,
+    /// Whether phones are to say and hear everything by QUIC where they can.
+    pub phones_by_quic: bool,
     /// The page.
     pub page: PageFiles,
     /// Whom to believe.

@@ -23,7 +23,7 @@ use wire::time::{self as datagram, Channel};
 use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
 use wtransport::{Connection, VarInt as Code};
 
-use super::crowd::Ticket;
+use super::crowd::{CarrierKind, Ticket};
 use super::lines::Lines;
 use super::outbox::nobody;
 use super::socket::End;
@@ -217,7 +217,7 @@ struct Sitter {
 async fn talk(house: &Arc<House>, session: &Connection, asked: Asked, sitter: &Sitter) {
     let Ok(stream) = session.accept_bi().await else { return };
     let (peer, Asked { path, host, .. }) = (Peer::Secure(session.remote_address()), asked);
-    match house.crowd.enter(peer) {
+    match house.crowd.enter(peer, CarrierKind::Quic) {
         Ok(Ticket { phone, inbox, heard }) => {
             sitter.seated.get_or_init(|| phone);
             let lines = Lines::new(stream, inbox, path);

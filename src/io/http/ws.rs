@@ -24,7 +24,7 @@ use wire::solusync::{
 use wire::time::Channel;
 use wire::token::Role;
 
-use super::crowd::{Pulse, Ticket};
+use super::crowd::{CarrierKind, Pulse, Ticket};
 use super::outbox::Word;
 use super::peering::Kept;
 use super::socket::{self, End, Heard, Line};
@@ -91,7 +91,7 @@ pub(super) fn named(host: &str) -> Option<Authority> {
 }
 
 async fn receive(house: Arc<House>, peer: Peer, host: Option<Authority>, stream: Stream) {
-    match house.crowd.enter(peer) {
+    match house.crowd.enter(peer, CarrierKind::WebSocket) {
         Ok(Ticket { phone, inbox, heard }) => {
             attend(house, peer, host, Line::new(stream, inbox), (phone, heard)).await;
         }
@@ -258,6 +258,7 @@ impl<L: Carrier> Attendance<L> {
         let certificates = certificates.filter(|_| matches!(self.peer, Peer::Secure(_)))?;
         Some(WebTransport {
             url: self.line.door(self.phone, self.host.as_ref()?),
+            messages: self.house.phones_by_quic,
             certificate_hashes: certificates.hashes(),
         })
     }

@@ -1,57 +1,64 @@
-// The socket to the box. When to open, close and speak, and at which box, is the core's business.
+// What carries messages to the box and back: the socket, or a stream (`lines.js`). When to open, close and speak, at which box and
+// on which of the two, is the core's business.
+
+import { createLines } from "./lines.js";
 
 /**
  * @param {object} world
  * @param {() => string} world.url at the box that the page is with
  * @param {typeof WebSocket} world.WebSocket
+ * @param {() => Promise<import("./types").ByteStream>} world.openStream in the session that there is
  * @param {() => number} world.nowMs
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @returns {import("./types").Link}
  */
-export function createLink({ url, WebSocket, nowMs, tell }) {
-  /** @type {WebSocket | null} */
-  let socket = null;
+export function createLink({ url, WebSocket, openStream, nowMs, tell }) {
+  /** @type {import("./types").Carrier | null} */
+  let carrier = null;
 
-  function open() {
-    drop();
+  /** @returns {import("./types").Carrier | null} */
+  function openSocket() {
     /** @type {WebSocket} */
-    let fresh;
+    let socket;
     try {
-      fresh = new WebSocket(url());
+      socket = new WebSocket(url());
     } catch (_) {
       // Some browsers refuse at once while the network is away.
       Promise.resolve().then(() => tell({ event: "closed" }));
-      return;
+      return null;
     }
-    socket = fresh;
-    fresh.onopen = () => tell({ event: "opened" });
-    fresh.onmessage = ({ data }) => {
+    socket.onopen = () => tell({ event: "opened" });
+    socket.onmessage = ({ data }) => {
       const at_ms = nowMs();
       if (typeof data === "string") tell({ event: "heard", text: data, at_ms });
     };
-    fresh.onclose = () => {
-      drop();
+    // A socket we have let go of must not speak into the next one's life.
+    const close = () => {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    };
+    socket.onclose = () => {
+      close();
       tell({ event: "closed" });
     };
+    return { say: (text) => { if (socket.readyState === 1) socket.send(text); }, close };
   }
 
-  // A socket we have let go of must not speak into the next one's life.
   function drop() {
-    const old = socket;
-    socket = null;
-    if (!old) return;
-    old.onopen = old.onmessage = old.onclose = null;
-    old.close();
+    const old = carrier;
+    carrier = null;
+    if (old) old.close();
   }
 
   return {
     perform(act) {
-      if (act.act === "open") open();
-      else if (act.act === "close") drop();
-      else if (!socket || socket.readyState !== 1) return;
-      else if (act.act === "send") socket.send(act.text);
+      if (act.act === "open" || act.act === "open_stream" || act.act === "close") drop();
+      if (act.act === "open") carrier = openSocket();
+      else if (act.act === "open_stream") carrier = createLines(openStream(), { nowMs, tell });
+      else if (!carrier || act.act === "close") return;
+      else if (act.act === "send") carrier.say(act.text);
       // Nanoseconds: no clock of a page is finer.
-      else socket.send(act.head + (nowMs() / 1000).toFixed(9) + act.tail);
+      else carrier.say(act.head + (nowMs() / 1000).toFixed(9) + act.tail);
     },
   };
 }

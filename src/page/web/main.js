@@ -60,8 +60,8 @@ async function main(bytes, words) {
       fetchMicrophone().then((it) => it.open()).then((ears) => tell({ event: "calibrate", microphone: ears })).catch(broken);
     },
   });
-  const link = createLink({ url: () => socketAt("/ws"), WebSocket, nowMs, tell: linked });
   const time = createTime({ WebTransport: browser.WebTransport, nowMs, tell });
+  const link = createLink({ url: () => socketAt("/ws"), WebSocket, openStream: () => time.stream(), nowMs, tell: linked });
   /** @type {import("./types").Peer | null} */
   let peer = null;
   // Nobody waits for it: it comes when the rest is there.
@@ -155,11 +155,10 @@ async function main(bytes, words) {
   }
 
   // The page's own box may have been given a newer one while it was away.
-  let wasOpen = false;
+  let sockets = 0;
   /** @param {PhoneEvent} event */
   function linked(event) {
-    if (event.event === "opened" && wasOpen && at("/") === new URL("/", location.href).href) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
-    if (event.event === "opened") wasOpen = true;
+    if (event.event === "opened" && sockets > 1 && at("/") === new URL("/", location.href).href) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
     tell(event);
   }
 
@@ -186,9 +185,9 @@ async function main(bytes, words) {
   function perform(act) {
     switch (act.act) {
       case "open":
-        box = act.url;
+        [box, sockets] = [act.url, sockets + 1];
         return link.perform(act);
-      case "close": case "send": case "ask": return link.perform(act);
+      case "open_stream": case "close": case "send": case "ask": return link.perform(act);
       case "ask_time": return act.channel === "data_channel" ? peer && peer.ask(act) : time.perform(act);
       case "open_time": case "close_time": return time.perform(act);
       case "open_peer": case "restart_peer": case "close_peer": return performPeer(act);

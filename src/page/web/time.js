@@ -1,4 +1,5 @@
-// WebTransport to the box, for clock questions alone. When to open, close and ask is the core's business.
+// WebTransport to the box: clock questions in datagrams, and a stream for whoever wants one. When to open, close and ask is the
+// core's business.
 
 /** @typedef {import("./types").TimeAct} TimeAct */
 
@@ -67,6 +68,10 @@ export function createTime({ WebTransport, nowMs, tell }) {
   }
 
   return {
+    async stream() {
+      if (!session) throw new Error("no session");
+      return session.createBidirectionalStream();
+    },
     perform(act) {
       if (act.act === "open_time") open(act);
       else if (act.act === "close_time") close();

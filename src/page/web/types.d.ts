@@ -72,7 +72,7 @@ export interface Keep { act: "keep"; text: string }
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
 export type EarAct = Listen | Deafen;
 export type LinkAct =
-  | { act: "open"; url: string } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
+  | { act: "open"; url: string } | { act: "open_stream" | "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
 /** How the peer connection stands. */
 export type PeerLink = "connected" | "disconnected" | "closed";
 
@@ -159,7 +159,16 @@ export interface CoreExports extends WebAssembly.Exports {
 
 export interface Link { perform(act: LinkAct): void }
 
-export interface Time { perform(act: TimeAct): void }
+/** What carries messages while it is open; it tells of itself by events. */
+export interface Carrier { say(text: string): void; close(): void }
+
+export interface ByteStream { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> }
+
+export interface Time {
+  perform(act: TimeAct): void;
+  /** A stream in the session that there is. */
+  stream(): Promise<ByteStream>;
+}
 
 export interface Peer {
   perform(act: PeerAct): void;

@@ -1,4 +1,4 @@
-//! What a phone says of itself, by what is live at it.
+//! What a phone says of itself, by what is live at it; and what carries what it says.
 
 use super::*;
 
@@ -39,4 +39,117 @@ fn sx20_nobody_is_asked_early_or_late_before_anything_has_sounded() {
         core.has_sounded = true;
         assert_eq!(core.handle(at(3), Event::Tick).look.ear, Ear::Nudges, "and so it stays");
     }
+}
+
+const SESSION: &str = "https://10.0.0.5:8443/sync?phone=17";
+
+/// The box's answer to `hello`, and what tells of a session.
+fn welcome() -> Event {
+    let text = format!(
+        r#"{{"type":"hello","header":{{"id":"7d9f0f2e-92a3-4c4e-9a57-000000000001","timestamp":1790000000.5,
+        "node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5aff","sequence":1}},"protocol_version":"0.1.0","capabilities":[],
+        "node_type":"master","cluster_info":{{"master_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5aff","replica_ids":[]}},
+        "show":{{"title":"","tracks":[]}},"webtransport":{{"url":"{SESSION}","messages":true,"certificate_hashes":[]}}}}"#
+    );
+    Event::Heard { text, at_ms: None }
+}
+
+/// A page over TLS, and what it was told to do since it was looked at last.
+struct Page {
+    core: Core,
+    now: MonoTime,
+    acts: Vec<Act>,
+}
+
+impl Page {
+    /// One that was welcomed on its socket, and whose session is open.
+    fn with_session() -> Self {
+        let mut page = Self { core: page(Role::Phone, false), now: at(1), acts: Vec::new() };
+        [Event::Tick, Event::Opened, welcome()].into_iter().for_each(|event| page.hear(event));
+        page.hear(Event::TimeOpened { channel: Channel::WebTransport });
+        assert_eq!(page.carriers(), [Act::Open { url: String::new() }]);
+        page
+    }
+
+    fn hear(&mut self, event: Event) {
+        let mut turn = self.core.handle(self.now, event);
+        self.acts.append(&mut turn.acts);
+    }
+
+    /// The next question in a datagram is asked, and answered.
+    fn answer(&mut self) {
+        let mut asked = false;
+        while !asked {
+            asked = self.acts.iter().any(|act| matches!(act, Act::AskTime { .. }));
+            self.pass(Span::from_millis(50));
+        }
+        let (t1, t2) = (
+            ms(self.now),
+            wire::time::Answer { t1: ms(self.now).to_be_bytes(), t2_ns: 5, t3_ns: 5 },
+        );
+        let octets = t2.emit().iter().map(|octet| format!("{octet:02x}")).collect();
+        self.hear(Event::TimeHeard { channel: Channel::WebTransport, octets, at_ms: t1 });
+    }
+
+    fn pass(&mut self, span: Span) {
+        let until = self.now + span;
+        while self.now < until {
+            self.now += Span::from_millis(10);
+            self.hear(Event::Tick);
+        }
+    }
+
+    /// What was opened and closed to speak by.
+    fn carriers(&mut self) -> Vec<Act> {
+        let is_one = |act: &Act| matches!(act, Act::Open { .. } | Act::OpenStream | Act::Close);
+        std::mem::take(&mut self.acts).into_iter().filter(is_one).collect()
+    }
+
+    fn says_hello(&self) -> bool {
+        self.acts.iter().any(|act| matches!(act, Act::Send { text } if text.contains("\"hello\"")))
+    }
+}
+
+#[test]
+fn sx20_a_page_goes_over_to_a_stream_once_a_datagram_is_answered() {
+    let mut page = Page::with_session();
+    page.answer();
+    assert_eq!(page.carriers(), [Act::OpenStream]);
+    assert!(!matches!(page.core.fare(page.now), State::OnOwnClock { .. } | State::Connecting));
+    page.hear(Event::Opened);
+    assert!(page.says_hello());
+    page.hear(welcome());
+    page.pass(Span::from_secs(1));
+    assert_eq!(page.carriers(), [], "and stays there");
+}
+
+#[test]
+fn sx20_a_page_whose_stream_ends_is_on_the_socket_at_once_and_stays_there_for_a_minute() {
+    let mut page = Page::with_session();
+    page.answer();
+    page.hear(Event::Opened);
+    page.hear(welcome());
+    page.carriers();
+    page.hear(Event::Closed);
+    assert_eq!(page.carriers(), [Act::Open { url: String::new() }]);
+    page.hear(Event::Opened);
+    page.hear(welcome());
+    page.answer();
+    assert_eq!(page.carriers(), []);
+}
+
+#[test]
+fn sx20_a_page_whose_datagrams_are_no_longer_answered_leaves_its_stream() {
+    let mut page = Page::with_session();
+    page.answer();
+    page.hear(Event::Opened);
+    page.hear(welcome());
+    page.carriers();
+    // The box is heard; its session is not.
+    for _ in 0..40 {
+        page.pass(Span::from_millis(250));
+        page.hear(welcome());
+    }
+    let first: Vec<Act> = page.carriers().into_iter().take(2).collect();
+    assert_eq!(first, [Act::Close, Act::Open { url: String::new() }]);
 }
