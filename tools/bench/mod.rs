@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 mod box_clock;
+mod carriers;
 pub(crate) mod clock;
 mod clock_wasm;
 mod day;
@@ -58,6 +59,8 @@ pub enum Bench {
     Rooms(rooms::Args),
     /// What an order to thousands of phones costs and when the last has it, beside other servers
     Fanout(fanout::Args),
+    /// What phones over TLS hear later, and cost more, by a socket or by QUIC, where packets get lost
+    Carriers(carriers::Args),
     /// From the death of the box that drives to the light and the answer of the other one
     Takeover(takeover::Args),
     /// The box clock through simulated nights
@@ -83,6 +86,7 @@ pub fn run(which: &Bench) -> ExitCode {
         #[cfg(feature = "rooms")]
         Bench::Rooms(args) => rooms::run(args),
         Bench::Fanout(args) => fanout::run(args),
+        Bench::Carriers(args) => carriers::run(args),
         Bench::Takeover(args) => takeover::run(args),
         Bench::BoxClock(args) => box_clock::run(args),
     }

@@ -61,7 +61,7 @@ fn answered(metrics: &str) -> Option<f64> {
 }
 
 /// All threads of a process: nanoseconds on a processor (proc(5), `schedstat`, the first number).
-fn cpu_ns(pid: u32) -> Option<f64> {
+pub(super) fn cpu_ns(pid: u32) -> Option<f64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let of_thread = |path: &Path| -> Option<f64> {
         fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()

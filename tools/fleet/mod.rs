@@ -8,6 +8,7 @@
 //! overlay on the control socket, and a phone's crystal is made here. So the error at an instant is known exactly, and
 //! is not what anybody says of himself. It is taken at the phone's exact clock, before the browser's rounding.
 
+pub mod carriers;
 mod census;
 mod expense;
 mod guest;
