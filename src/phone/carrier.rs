@@ -4,8 +4,7 @@
 //!
 //! What is lost on a socket is sent again after a fifth of a second, by QUIC within some hundredths, and on a full Wi-Fi much is
 //! lost. But it costs the box twice as much, and a venue may block UDP, or let it die without a word: so the box says whether it
-//! would rather; everybody begins on the socket, goes over once datagrams are answered, and is back on the socket the moment a
-//! stream ends.
+//! would rather; everybody begins on the socket, goes over once datagrams are answered, and knocks there again when a stream ends.
 
 use units::{MonoTime, Span};
 
@@ -44,17 +43,16 @@ impl Carrier {
         self.is_stream
     }
 
-    /// It is gone; whether it was a stream, so that the socket is to be tried at once.
-    pub(crate) fn handle_closed(&mut self, now: MonoTime) -> bool {
+    /// It is gone.
+    pub(crate) fn handle_closed(&mut self, now: MonoTime) {
         if !std::mem::take(&mut self.is_stream) {
-            return false;
+            return;
         }
         if self.opened.is_some_and(|opened| now - opened > HEALTHY_AFTER) {
             self.failures = 0;
         }
         self.rests = Some(now + REST_FIRST.times(1 << self.failures.min(REST_DOUBLINGS_MAX)));
         self.failures += 1;
-        true
     }
 
     pub(crate) fn is_stream(&self) -> bool {
@@ -126,14 +124,15 @@ mod tests {
         let mut now = at(1);
         for rest in [60, 120, 240, 480, 960, 1_920, 1_920] {
             assert!(carrier.handle_open(now, BOX, true), "{rest}");
-            assert!(carrier.handle_closed(now) && !carrier.handle_closed(now));
+            carrier.handle_closed(now);
+            carrier.handle_closed(now);
             assert!(!carrier.handle_open(now + Span::from_secs(rest - 1), BOX, true));
             carrier.handle_welcome(BOX, true);
             now += Span::from_secs(rest);
             assert!(carrier.wants_over(now));
         }
         assert!(carrier.handle_open(now, BOX, true));
-        assert!(carrier.handle_closed(now + Span::from_secs(301)));
+        carrier.handle_closed(now + Span::from_secs(301));
         carrier.handle_open(now, BOX, false);
         carrier.handle_welcome(BOX, true);
         assert!(carrier.wants_over(now + Span::from_secs(301 + 60)), "it had lived");

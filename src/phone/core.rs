@@ -19,7 +19,7 @@ use wire::solusync::{
 use wire::time::Channel;
 
 use crate::audio::{AudioClock, Stamp};
-use crate::boxes::{Boxes, Course, Knock};
+use crate::boxes::{Boxes, Course};
 use crate::buffer::{Buffer, Quality};
 use crate::carrier::Carrier;
 use crate::chance::Chance;
@@ -491,10 +491,8 @@ impl Core {
 
     fn closed(&mut self, now: MonoTime) {
         if !self.link.is_away() {
-            let knock = match self.carrier.handle_closed(now) {
-                true => Knock::AtOnce,
-                false => self.boxes.handle_closed(now),
-            };
+            self.carrier.handle_closed(now);
+            let knock = self.boxes.handle_closed(now);
             self.link.handle_closed(now, knock, &mut self.chance);
         }
         self.ways.handle_closed(now, Channel::WebSocket);

@@ -338,6 +338,8 @@ fn sx12_node_status_comes_every_five_seconds() {
 fn sx10_a_go_reaches_every_phone_as_one_message() {
     let the_box = TheBox::start();
     let mut phones: Vec<Phone> = (0..3).map(|_| Phone::join(&the_box)).collect();
+    // A welcome comes before its phone is among those who hear all.
+    assert!(phones.iter_mut().all(Phone::is_served));
     assert_eq!(the_box.knock("POST", "/api/v1/go", "").0, 200);
     let screens: Vec<Value> = phones.iter_mut().map(|phone| phone.hear("screen")).collect();
     assert_eq!(screens[0]["color"], "#ff8000");

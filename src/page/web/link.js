@@ -52,13 +52,14 @@ export function createLink({ url, WebSocket, openStream, nowMs, tell }) {
 
   return {
     perform(act) {
-      if (act.act === "open" || act.act === "open_stream" || act.act === "close") drop();
+      if (act.act === "send" || act.act === "ask") {
+        // Nanoseconds: no clock of a page is finer.
+        if (carrier) carrier.say(act.act === "send" ? act.text : act.head + (nowMs() / 1000).toFixed(9) + act.tail);
+        return;
+      }
+      drop();
       if (act.act === "open") carrier = openSocket();
       else if (act.act === "open_stream") carrier = createLines(openStream(), { nowMs, tell });
-      else if (!carrier || act.act === "close") return;
-      else if (act.act === "send") carrier.say(act.text);
-      // Nanoseconds: no clock of a page is finer.
-      else carrier.say(act.head + (nowMs() / 1000).toFixed(9) + act.tail);
     },
   };
 }

@@ -72,7 +72,7 @@ export interface Keep { act: "keep"; text: string }
 export type SoundAct = Fetch | Forget | Begin | Rate | End | Gain | Chirp;
 export type EarAct = Listen | Deafen;
 export type LinkAct =
-  | { act: "open"; url: string } | { act: "open_stream" | "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
+  | { act: "open"; url: string } | { act: "open_stream" } | { act: "close" } | { act: "send"; text: string } | { act: "ask"; head: string; tail: string };
 /** How the peer connection stands. */
 export type PeerLink = "connected" | "disconnected" | "closed";
 
