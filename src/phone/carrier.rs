@@ -1,76 +1,95 @@
 //! What carries messages: the socket, or a stream beside the datagrams of the WebTransport session (SX-20).
 //!
-//! In: at which box was said hello, and what became of a stream. Out: whether to say the next hello on a stream. Never: either.
+//! In: what the box would rather, what was opened, welcomed and lost. Out: whether this is the moment to go over to a stream, and
+//! whether one keeps its phone waiting. Never: either of them.
 //!
 //! What is lost on a socket is sent again after a fifth of a second, by QUIC within some hundredths, and on a full Wi-Fi much is
-//! lost. But it costs the box twice as much, and a venue may block UDP, or let it die without a word: so the box says whether it
-//! would rather; everybody begins on the socket, goes over once datagrams are answered, and knocks there again when a stream ends.
+//! lost. But it costs the box twice as much, and a venue may block UDP, or let it die without a word. So the box says whether it
+//! would rather, and everybody knocks on a socket. A phone goes over within the first moment after its welcome or not at all: later it
+//! would drop what hangs on its socket, a peer connection and live sound, and a house would do so together. One whose stream has
+//! failed stays with sockets.
 
 use units::{MonoTime, Span};
 
 /// The carrier.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Carrier {
-    is_stream: bool,
-    /// Since it opened.
-    is_welcomed: bool,
-    /// The box that would rather have them in its session.
-    door_of: Option<String>,
-    /// Of streams that did not last.
-    failures: u32,
-    opened: Option<MonoTime>,
-    rests: Option<MonoTime>,
+    phase: Phase,
+    /// A stream did not last.
+    has_failed: bool,
 }
 
-/// After a stream that did not last the socket has its time; each time twice as much.
-const REST_FIRST: Span = Span::from_secs(60);
-const REST_DOUBLINGS_MAX: u32 = 5;
-/// One that lived this long was no failure.
-const HEALTHY_AFTER: Span = Span::from_secs(300);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    #[default]
+    Socket,
+    /// A socket whose box would rather have a stream.
+    Rather { since: MonoTime },
+    /// A stream that was asked for, and is not welcomed yet.
+    Over { since: MonoTime },
+    /// A stream.
+    Stream { since: MonoTime },
+}
+
+/// Sessions that open do so within this, and nobody hangs on a socket yet that is so young.
+const MOMENT: Span = Span::from_secs(2);
+/// A stream's opening shows nothing: its hello is answered within this, or the session is dead.
+const ANSWER_WITHIN: Span = Span::from_secs(3);
+/// Until then nobody need know that the phone is under way.
+const UNNOTICED: Span = Span::from_secs(1);
+/// A stream that lived this long has not failed: its box ended it.
+const LASTING: Span = Span::from_secs(300);
 
 impl Carrier {
-    /// The hello on it was answered by this box, which would rather have messages in its session, or would not.
-    pub(crate) fn handle_welcome(&mut self, url: &str, rather: bool) {
-        (self.is_welcomed, self.door_of) = (true, rather.then(|| url.to_owned()));
+    /// A hello was answered, and the box would rather have messages on a stream, or would not.
+    pub(crate) fn handle_welcome(&mut self, now: MonoTime, rather: bool) {
+        self.phase = match self.phase {
+            Phase::Over { .. } => Phase::Stream { since: now },
+            Phase::Socket if rather && !self.has_failed => Phase::Rather { since: now },
+            phase => phase,
+        };
     }
 
-    /// It is to be opened at this box, and datagrams of the session that there is are answered, or are not; whether it is to be
-    /// a stream.
-    pub(crate) fn handle_open(&mut self, now: MonoTime, url: &str, are_answered: bool) -> bool {
-        self.is_stream =
-            are_answered && self.may_stream(now) && self.door_of.as_deref() == Some(url);
-        (self.is_welcomed, self.opened) = (false, Some(now));
-        self.is_stream
+    /// The socket is left for a stream.
+    pub(crate) fn handle_over(&mut self, now: MonoTime) {
+        self.phase = Phase::Over { since: now };
+    }
+
+    /// It is let go, for another box.
+    pub(crate) fn handle_let_go(&mut self) {
+        self.phase = Phase::Socket;
     }
 
     /// It is gone.
-    pub(crate) fn handle_closed(&mut self, now: MonoTime) {
-        if !std::mem::take(&mut self.is_stream) {
-            return;
+    pub(crate) fn handle_gone(&mut self, now: MonoTime) {
+        self.has_failed = match self.phase {
+            Phase::Over { .. } => true,
+            Phase::Stream { since } => now - since < LASTING,
+            Phase::Socket | Phase::Rather { .. } => self.has_failed,
+        };
+        self.phase = Phase::Socket;
+    }
+
+    /// Since when an answered datagram says that the session lives, if this is the moment to go over.
+    pub(crate) fn moment(&self, now: MonoTime) -> Option<MonoTime> {
+        match self.phase {
+            Phase::Rather { since } if now - since < MOMENT => Some(since),
+            _ => None,
         }
-        if self.opened.is_some_and(|opened| now - opened > HEALTHY_AFTER) {
-            self.failures = 0;
-        }
-        self.rests = Some(now + REST_FIRST.times(1 << self.failures.min(REST_DOUBLINGS_MAX)));
-        self.failures += 1;
     }
 
     pub(crate) fn is_stream(&self) -> bool {
-        self.is_stream
+        matches!(self.phase, Phase::Over { .. } | Phase::Stream { .. })
     }
 
-    /// Whether the socket is to be left for a stream, now that datagrams are answered.
-    pub(crate) fn wants_over(&self, now: MonoTime) -> bool {
-        !self.is_stream && self.is_welcomed && self.door_of.is_some() && self.may_stream(now)
+    /// From one to the other, and nobody need notice yet: the box has just been there.
+    pub(crate) fn is_under_way(&self, now: MonoTime) -> bool {
+        matches!(self.phase, Phase::Over { since } if now - since < UNNOTICED)
     }
 
-    /// From one to the other, and nothing is lost: the box has just been there.
-    pub(crate) fn is_on_its_way(&self) -> bool {
-        self.is_stream && !self.is_welcomed
-    }
-
-    fn may_stream(&self, now: MonoTime) -> bool {
-        self.rests.is_none_or(|rests| rests <= now)
+    /// Whether its hello has gone unanswered for too long.
+    pub(crate) fn is_late(&self, now: MonoTime) -> bool {
+        matches!(self.phase, Phase::Over { since } if now - since >= ANSWER_WITHIN)
     }
 }
 
@@ -78,63 +97,63 @@ impl Carrier {
 mod tests {
     use super::*;
 
-    const BOX: &str = "https://10.0.0.5:8443/";
-
-    fn at(secs: i64) -> MonoTime {
-        MonoTime::ZERO + Span::from_secs(secs)
+    fn at(ms: i64) -> MonoTime {
+        MonoTime::ZERO + Span::from_millis(ms)
     }
 
     fn welcomed() -> Carrier {
         let mut carrier = Carrier::default();
-        assert!(!carrier.handle_open(at(0), BOX, false));
-        carrier.handle_welcome(BOX, true);
+        carrier.handle_welcome(at(0), true);
         carrier
     }
 
     #[test]
-    fn sx20_everybody_begins_on_the_socket_and_goes_over_once_datagrams_are_answered() {
-        let mut carrier = Carrier::default();
-        assert!(!carrier.handle_open(at(0), BOX, true), "by whom is not known");
-        assert!(!carrier.wants_over(at(0)), "nobody has said where");
-        carrier.handle_welcome(BOX, true);
-        assert!(carrier.wants_over(at(1)));
-        assert!(carrier.handle_open(at(1), BOX, true) && carrier.is_on_its_way());
-        assert!(!carrier.wants_over(at(1)));
-        carrier.handle_welcome(BOX, true);
-        assert!(!carrier.is_on_its_way() && !carrier.wants_over(at(9)));
+    fn sx20_a_phone_goes_over_in_the_first_moment_or_not_at_all() {
+        let mut carrier = welcomed();
+        assert_eq!(carrier.moment(at(1_999)), Some(at(0)));
+        assert_eq!(carrier.moment(at(2_000)), None);
+        carrier.handle_over(at(1_000));
+        assert!(carrier.is_stream() && carrier.moment(at(1_000)).is_none());
+        carrier.handle_welcome(at(1_100), true);
+        assert!(carrier.is_stream() && !carrier.is_late(at(60_000)));
+        let mut asked_again = welcomed();
+        asked_again.handle_welcome(at(1_500), true);
+        assert_eq!(asked_again.moment(at(2_000)), None, "its moment was");
     }
 
     #[test]
     fn sx20_where_the_box_would_not_have_it_the_socket_stays() {
-        let mut carrier = welcomed();
-        carrier.handle_welcome(BOX, false);
-        assert!(!carrier.wants_over(at(1)) && !carrier.handle_open(at(1), BOX, true));
+        let mut carrier = Carrier::default();
+        carrier.handle_welcome(at(0), false);
+        assert_eq!((carrier.moment(at(1)), carrier.is_stream()), (None, false));
     }
 
     #[test]
-    fn sx20_another_box_is_met_on_a_socket_first() {
+    fn sx20_a_stream_whose_hello_is_not_answered_is_noticed_and_given_up() {
         let mut carrier = welcomed();
-        assert!(!carrier.handle_open(at(5), "https://10.0.0.6:8443/", true));
-        assert!(carrier.handle_open(at(6), BOX, true), "this one is known");
+        carrier.handle_over(at(100));
+        assert!(carrier.is_under_way(at(1_099)) && !carrier.is_under_way(at(1_100)));
+        assert!(!carrier.is_late(at(3_099)) && carrier.is_late(at(3_100)));
+        carrier.handle_gone(at(3_100));
+        carrier.handle_welcome(at(3_200), true);
+        assert_eq!(carrier.moment(at(3_201)), None, "it stays with sockets");
     }
 
     #[test]
-    fn sx20_a_stream_that_ends_gives_way_to_the_socket_and_is_tried_more_and_more_seldom() {
-        let mut carrier = welcomed();
-        let mut now = at(1);
-        for rest in [60, 120, 240, 480, 960, 1_920, 1_920] {
-            assert!(carrier.handle_open(now, BOX, true), "{rest}");
-            carrier.handle_closed(now);
-            carrier.handle_closed(now);
-            assert!(!carrier.handle_open(now + Span::from_secs(rest - 1), BOX, true));
-            carrier.handle_welcome(BOX, true);
-            now += Span::from_secs(rest);
-            assert!(carrier.wants_over(now));
+    fn sx20_one_whose_stream_has_lasted_may_go_over_again_and_one_whose_stream_has_not_stays() {
+        for (ms, may) in [(299_999, false), (300_000, true)] {
+            let mut carrier = welcomed();
+            carrier.handle_over(at(0));
+            carrier.handle_welcome(at(0), true);
+            carrier.handle_gone(at(ms));
+            assert!(!carrier.is_stream());
+            carrier.handle_welcome(at(ms), true);
+            assert_eq!(carrier.moment(at(ms)).is_some(), may, "{ms}");
         }
-        assert!(carrier.handle_open(now, BOX, true));
-        carrier.handle_closed(now + Span::from_secs(301));
-        carrier.handle_open(now, BOX, false);
-        carrier.handle_welcome(BOX, true);
-        assert!(carrier.wants_over(now + Span::from_secs(301 + 60)), "it had lived");
+        let mut sent = welcomed();
+        sent.handle_over(at(0));
+        sent.handle_let_go();
+        sent.handle_welcome(at(9), true);
+        assert!(sent.moment(at(9)).is_some(), "to be sent to another box is no failure");
     }
 }

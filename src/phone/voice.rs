@@ -369,7 +369,9 @@ impl Voice {
     pub(crate) fn is_misplaced(&self, sync: &Sync) -> bool {
         let Phase::Sounding(segment) = self.phase else { return false };
         let (planned, soon) = (sync.audio(self.timeline.start), sync.soon(SOON));
-        let is_whole = segment.since == segment.began && segment.ends.is_none();
+        // The end that was ordered is reported by itself.
+        let is_whole =
+            segment.since == segment.began && (segment.ends.is_none() || self.finish.is_none());
         is_whole
             && segment.since.min(planned) > soon
             && (planned - segment.since).abs() > MISPLACED_MIN

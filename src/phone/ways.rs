@@ -45,6 +45,8 @@ struct Way {
     /// Times that it would not open, or closed, since it last answered.
     failures: u32,
     tried: Option<MonoTime>,
+    /// When the newest question was put that has an answer.
+    answered: Option<MonoTime>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,8 +102,6 @@ const LEFT_EVERY: Span = Span::from_secs(15);
 /// ... and is opened anew once so many have gone unanswered.
 const GIVEN_UP: u32 = 8;
 const OPENING_MAX: Span = Span::from_secs(10);
-/// One that will open has done so within this.
-const UNDECIDED_MAX: Span = Span::from_secs(2);
 const BACKOFF_FIRST: Span = Span::from_secs(2);
 /// Where UDP is blocked it stays so, but a phone may come to another Wi-Fi.
 const BACKOFF_MAX: Span = Span::from_secs(60);
@@ -177,6 +177,7 @@ impl Ways {
             way.losses.see(false);
         }
         (way.missed, way.failures) = (0, 0);
+        way.answered = way.answered.max(Some(t1));
         way.rounds.see(rtt);
         self.judge();
         true
@@ -237,18 +238,18 @@ impl Ways {
         self.ways[place(channel)].phase == Phase::Open
     }
 
-    /// Whether it is open, and somebody answers there.
-    pub(crate) fn is_answered(&self, channel: Channel) -> bool {
+    /// Whether it is open, and answers what was asked since then.
+    pub(crate) fn answers_since(&self, channel: Channel, since: MonoTime) -> bool {
         let way = &self.ways[place(channel)];
-        way.phase == Phase::Open && way.missed == 0 && !way.rounds.is_empty()
+        way.phase == Phase::Open && way.missed == 0 && way.answered.is_some_and(|t1| t1 >= since)
     }
 
-    /// Whether it is soon known if it is.
-    pub(crate) fn is_undecided(&self, now: MonoTime, channel: Channel) -> bool {
+    /// Whether it may yet do so for the first time.
+    pub(crate) fn is_undecided(&self, channel: Channel) -> bool {
         let way = &self.ways[place(channel)];
         match way.phase {
-            Phase::Opening { since } => way.failures == 0 && now - since < UNDECIDED_MAX,
-            Phase::Open => way.missed == 0 && way.rounds.is_empty(),
+            Phase::Opening { .. } => way.failures == 0,
+            Phase::Open => way.missed == 0,
             Phase::Shut | Phase::Away { .. } => false,
         }
     }

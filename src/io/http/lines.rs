@@ -24,8 +24,7 @@ pub(super) struct Lines {
     ears: RecvStream,
     mouth: SendStream,
     inbox: Inbox,
-    /// Not yet a line.
-    heard: Vec<u8>,
+    heard: Heap,
     hush: Option<Instant>,
     /// What the client asked its session for.
     path: String,
@@ -33,7 +32,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new((mouth, ears): (SendStream, RecvStream), inbox: Inbox, path: String) -> Self {
-        Self { ears, mouth, inbox, heard: Vec::new(), hush: None, path }
+        Self { ears, mouth, inbox, heard: Heap::default(), hush: None, path }
     }
 
     /// Says what waits.
@@ -69,7 +68,7 @@ impl Lines {
             () = until(*hush), if hush.is_some() => *hush = None,
             read = ears.read(&mut octets), if hush.is_none() => {
                 let length = read.map_err(|_| End::Gone)?.ok_or(End::Farewell)?;
-                heard.extend_from_slice(&octets[..length]);
+                heard.octets.extend_from_slice(&octets[..length]);
             }
         }
         Ok(())
@@ -81,7 +80,7 @@ impl Carrier for Lines {
         loop {
             self.catch_up().await?;
             if self.hush.is_none()
-                && let Some(text) = next_line(&mut self.heard)?
+                && let Some(text) = self.heard.next_line()?
             {
                 return Ok(Heard::Text(text.into()));
             }
@@ -127,15 +126,29 @@ impl Carrier for Lines {
     }
 }
 
-/// The next whole line, without its end.
-fn next_line(heard: &mut Vec<u8>) -> Result<Option<String>, End> {
-    let Some(end) = heard.iter().position(|octet| *octet == b'\n') else {
-        let is_too_long = heard.len() > MESSAGE_MAX;
-        return if is_too_long { Err(End::Dismissed(None, CloseCode::Size)) } else { Ok(None) };
-    };
-    let mut line: Vec<u8> = heard.drain(..=end).collect();
-    line.truncate(end);
-    String::from_utf8(line).map(Some).map_err(|_| End::Dismissed(None, CloseCode::Invalid))
+/// What was heard and is not yet a line.
+#[derive(Debug, Default)]
+struct Heap {
+    octets: Vec<u8>,
+    /// So many of them are known to end none.
+    searched: usize,
+}
+
+impl Heap {
+    /// The next whole line, without its end. Nothing is held for what has been said.
+    fn next_line(&mut self) -> Result<Option<String>, End> {
+        let new = &self.octets[self.searched..];
+        let Some(end) = new.iter().position(|octet| *octet == b'\n') else {
+            self.searched = self.octets.len();
+            let is_too_long = self.searched > MESSAGE_MAX;
+            return if is_too_long { Err(End::Dismissed(None, CloseCode::Size)) } else { Ok(None) };
+        };
+        let rest = self.octets.split_off(self.searched + end + 1);
+        let mut line = std::mem::replace(&mut self.octets, rest);
+        self.searched = 0;
+        line.pop();
+        String::from_utf8(line).map(Some).map_err(|_| End::Dismissed(None, CloseCode::Invalid))
+    }
 }
 
 #[cfg(test)]
@@ -144,21 +157,24 @@ mod tests {
 
     #[test]
     fn lines_come_whole_and_one_at_a_time_however_they_were_cut() {
-        let mut heard = b"{\"a\":1}\n\n{\"b\"".to_vec();
+        let octets = b"{\"a\":1}\n\n{\"b\"".to_vec();
+        let mut heard = Heap { octets, searched: 0 };
         let mut next = |more: &[u8]| {
-            heard.extend_from_slice(more);
-            next_line(&mut heard).expect("nothing is wrong with it")
+            heard.octets.extend_from_slice(more);
+            heard.next_line().expect("nothing is wrong with it")
         };
         assert_eq!(next(b"").as_deref(), Some("{\"a\":1}"));
         assert_eq!(next(b"").as_deref(), Some(""));
         assert_eq!(next(b""), None);
         assert_eq!(next(b":2}\n").as_deref(), Some("{\"b\":2}"));
         assert_eq!(next(b""), None);
+        assert_eq!(heard.octets.capacity(), 0);
     }
 
     #[test]
     fn a_line_that_never_ends_and_one_that_is_no_text_end_the_stream() {
-        let end = |octets: &[u8]| match next_line(&mut octets.to_vec()) {
+        let heard = |octets: &[u8]| Heap { octets: octets.to_vec(), searched: 0 }.next_line();
+        let end = |octets: &[u8]| match heard(octets) {
             Err(End::Dismissed(None, code)) => Some(code),
             _ => None,
         };

@@ -41,7 +41,8 @@ const IDLE_MS: u32 = 30_000;
 /// As sockets are pinged. A phone may be asked to ask more seldom than browsers bear a session that is quiet.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// However seldom a phone is asked to ask: one that has asked nothing for so long, and says nothing either, wants nothing here.
+/// However seldom a phone is asked to ask: one that has asked nothing for so long, and has opened no
+/// stream, wants nothing here.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
 
 /// Handshakes under way from which on a stranger first has to show that its address is its own.

@@ -155,10 +155,12 @@ async function main(bytes, words) {
   }
 
   // The page's own box may have been given a newer one while it was away.
-  let sockets = 0;
+  let wasOpen = false;
+  let mayBeNewer = false;
   /** @param {PhoneEvent} event */
   function linked(event) {
-    if (event.event === "opened" && sockets > 1 && at("/") === new URL("/", location.href).href) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
+    if (event.event === "opened" && mayBeNewer && at("/") === new URL("/", location.href).href) isOutdated().then((it) => { if (it) view.tell("update"); }).catch(() => {});
+    if (event.event === "opened") [wasOpen, mayBeNewer] = [true, false];
     tell(event);
   }
 
@@ -185,7 +187,7 @@ async function main(bytes, words) {
   function perform(act) {
     switch (act.act) {
       case "open":
-        [box, sockets] = [act.url, sockets + 1];
+        [box, mayBeNewer] = [act.url, wasOpen];
         return link.perform(act);
       case "open_stream": case "close": case "send": case "ask": return link.perform(act);
       case "ask_time": return act.channel === "data_channel" ? peer && peer.ask(act) : time.perform(act);

@@ -1,6 +1,8 @@
 //! What a phone says of itself, by what is live at it; and what carries what it says.
 
 use super::*;
+use crate::state::{Doing, State};
+use crate::told::Ear;
 
 fn page(role: Role, listens: bool) -> Core {
     Core::new(MonoTime::ZERO, &Start { role, listens, ..Start::default() })
@@ -110,29 +112,109 @@ impl Page {
     }
 }
 
+impl Page {
+    /// One that went over.
+    fn on_stream() -> Self {
+        let mut page = Self::with_session();
+        page.answer();
+        assert_eq!(page.carriers(), [Act::OpenStream]);
+        page.hear(Event::Opened);
+        page
+    }
+
+    fn is_in_step(&self) -> bool {
+        matches!(self.core.fare(self.now), State::InStep { .. } | State::FindingTheBeat)
+    }
+}
+
+fn socket() -> Act {
+    Act::Open { url: String::new() }
+}
+
 #[test]
 fn sx20_a_page_goes_over_to_a_stream_once_a_datagram_is_answered() {
     let mut page = Page::with_session();
     page.answer();
     assert_eq!(page.carriers(), [Act::OpenStream]);
-    assert!(!matches!(page.core.fare(page.now), State::OnOwnClock { .. } | State::Connecting));
+    assert!(page.is_in_step(), "nobody need notice");
     page.hear(Event::Opened);
-    assert!(page.says_hello());
+    page.hear(Event::Tick);
     page.hear(welcome());
     page.pass(Span::from_secs(1));
     assert_eq!(page.carriers(), [], "and stays there");
 }
 
 #[test]
-fn sx20_a_page_whose_stream_ends_is_on_the_socket_again_and_stays_there_for_a_minute() {
+fn sx20_a_page_whose_datagrams_are_answered_late_stays_where_its_peer_connection_is() {
     let mut page = Page::with_session();
+    page.pass(Span::from_secs(2));
     page.answer();
-    page.hear(Event::Opened);
+    assert_eq!(page.carriers(), []);
+}
+
+#[test]
+fn sx20_a_page_whose_hello_on_a_stream_is_not_answered_knocks_on_the_socket() {
+    let mut page = Page::on_stream();
+    assert!(page.says_hello());
+    // Its session lives.
+    for _ in 0..28 {
+        page.pass(Span::from_millis(100));
+        assert_eq!(page.carriers(), []);
+        page.core.ways.handle_asked(page.now, Channel::WebTransport);
+        page.core.ways.handle_answered(Channel::WebTransport, page.now, Span::ZERO);
+    }
+    page.pass(Span::from_millis(700));
+    assert_eq!(page.carriers(), [Act::Close, socket()]);
+}
+
+#[test]
+fn sx20_a_stream_of_a_box_that_tells_of_another_session_is_not_taken_away() {
+    let mut page = Page::on_stream();
+    page.hear(welcome());
+    let Event::Heard { text, at_ms } = welcome() else { panic!("it is heard") };
+    let text = text.replace("phone=17", "phone=18");
+    page.hear(Event::Heard { text, at_ms });
+    page.pass(Span::from_millis(100));
+    assert!(!page.acts.iter().any(|act| matches!(act, Act::OpenTime { .. } | Act::CloseTime)));
+}
+
+#[test]
+fn sx20_a_stream_that_finds_no_room_says_nothing_of_the_house() {
+    let mut page = Page::on_stream();
+    let Event::Heard { text, .. } = welcome() else { panic!("it is heard") };
+    let head = text.find("\"protocol_version\"").expect("behind the header");
+    let text =
+        text[..head].replace("hello", "error") + r#""code":"too_many_connections","message":"no"}"#;
+    page.hear(Event::Heard { text, at_ms: None });
+    page.hear(Event::Closed);
+    page.pass(Span::from_millis(400));
+    assert_eq!(page.carriers(), [socket()]);
+    assert_ne!(page.core.fare(page.now), State::Full);
+}
+
+#[test]
+fn sx20_a_silent_stream_is_left_for_the_socket_of_the_same_box_though_there_is_another() {
+    let two = r#""replica_ids":["7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb"],"boxes":[
+        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5aff","name":"a","url":"http://10.0.0.5:8080/"},
+        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb","name":"b","url":"http://10.0.0.6:8080/"}]"#;
+    let Event::Heard { text, .. } = welcome() else { panic!("it is heard") };
+    let welcome = || Event::Heard { text: text.replace(r#""replica_ids":[]"#, two), at_ms: None };
+    let mut page = Page::on_stream();
+    page.hear(welcome());
+    page.carriers();
+    page.pass(Span::from_secs(8));
+    let next: Vec<Act> = page.carriers().into_iter().take(2).collect();
+    assert_eq!(next, [Act::Close, socket()]);
+}
+
+#[test]
+fn sx20_a_page_whose_stream_ends_is_on_the_socket_again_and_stays_there() {
+    let mut page = Page::on_stream();
     page.hear(welcome());
     page.carriers();
     page.hear(Event::Closed);
     page.pass(Span::from_millis(400));
-    assert_eq!(page.carriers(), [Act::Open { url: String::new() }]);
+    assert_eq!(page.carriers(), [socket()]);
     page.hear(Event::Opened);
     page.hear(welcome());
     page.answer();
@@ -141,9 +223,7 @@ fn sx20_a_page_whose_stream_ends_is_on_the_socket_again_and_stays_there_for_a_mi
 
 #[test]
 fn sx20_a_page_whose_datagrams_are_no_longer_answered_leaves_its_stream() {
-    let mut page = Page::with_session();
-    page.answer();
-    page.hear(Event::Opened);
+    let mut page = Page::on_stream();
     page.hear(welcome());
     page.carriers();
     // The box is heard; its session is not.
@@ -152,5 +232,5 @@ fn sx20_a_page_whose_datagrams_are_no_longer_answered_leaves_its_stream() {
         page.hear(welcome());
     }
     let first: Vec<Act> = page.carriers().into_iter().take(2).collect();
-    assert_eq!(first, [Act::Close, Act::Open { url: String::new() }]);
+    assert_eq!(first, [Act::Close, socket()]);
 }
