@@ -29,6 +29,7 @@ use crate::correction::Correction;
 use crate::delay::Delay;
 use crate::device::device;
 use crate::flicker::{Flicker, Lamp};
+use crate::invitation::Invitation;
 use crate::link::Link;
 use crate::live::Live;
 use crate::pace::Pace;
@@ -45,7 +46,7 @@ use calibrate::Calibrator;
 #[derive(Debug, Clone)]
 pub struct Core {
     role: Role,
-    token: Option<String>,
+    invitation: Invitation,
     chance: Chance,
     node: Uuid,
     sequence: u64,
@@ -90,10 +91,6 @@ pub struct Core {
     lights: bool,
     welcomed: Option<NetTime>,
     refused: Option<RefusalCode>,
-    /// A box has taken its token.
-    is_invited: bool,
-    /// By which box it was not, and why; there it is in the audience.
-    uninvited: Option<(Uuid, RefusalCode)>,
     next_status: MonoTime,
     battery: Option<f64>,
     /// How long the box's last word on itself took to come; none since it was told.
@@ -130,7 +127,7 @@ impl Core {
         let device = device(&start.user_agent, &start.hints);
         Self {
             role: start.role,
-            token: start.token.clone(),
+            invitation: Invitation::new(start.token.clone()),
             node: solusync::uuid_v4(chance.bits()),
             chance,
             sequence: 0,
@@ -167,8 +164,6 @@ impl Core {
             lights: false,
             welcomed: None,
             refused: None,
-            is_invited: false,
-            uninvited: None,
             next_status: now,
             battery: None,
             delivery: None,
@@ -260,7 +255,7 @@ impl Core {
             Event::Heard { text, at_ms } => {
                 self.heard(now, at_ms.map_or(now, |it| stamp(it, now)), &text)
             }
-            Event::TimeOpened { channel } => self.ways.handle_opened(channel),
+            Event::TimeOpened { channel } => self.time_opened(channel),
             Event::TimeClosed { channel } => self.ways.handle_closed(now, channel),
             Event::TimeHeard { channel, octets, at_ms } => {
                 self.heard_time(channel, stamp(at_ms, now), &octets);
@@ -300,6 +295,9 @@ impl Core {
             self.let_go(now);
         }
         self.change_carrier(now);
+        if self.invitation.poll(now) && self.link.is_open() {
+            self.say_hello(now);
+        }
         // A close and the next knock are all that can be due at once.
         for _ in 0..2 {
             let Some(wish) = self.link.poll(now, self.boxes.opening()) else { break };
@@ -380,8 +378,21 @@ impl Core {
         let player = self.player.next_wake(now);
         let live = self.live.next_wake(now);
         let boxes = self.boxes.next_wake();
-        let rest =
-            [live, player, ask, ways, peer, duet, stamps, status, clock, boxes, Some(now + IDLE)];
+        let invited = self.invitation.next_wake();
+        let rest = [
+            live,
+            player,
+            ask,
+            ways,
+            peer,
+            duet,
+            stamps,
+            status,
+            clock,
+            boxes,
+            invited,
+            Some(now + IDLE),
+        ];
         rest.into_iter().flatten().fold(link, MonoTime::min).max(now)
     }
 

@@ -25,6 +25,7 @@ mod flicker;
 mod guard;
 #[cfg(test)]
 mod heap;
+mod invitation;
 mod line;
 mod link;
 mod live;

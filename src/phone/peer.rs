@@ -31,6 +31,8 @@ enum Phase {
     Away {
         until: MonoTime,
     },
+    /// Until its channels are open: where a way was found the handshake may still come to nothing, and browsers do not
+    /// say so.
     Opening {
         since: MonoTime,
     },
@@ -109,10 +111,7 @@ impl Peer {
     /// The page says how it stands.
     pub(crate) fn handle_link(&mut self, now: MonoTime, link: PeerLink, chance: &mut Chance) {
         self.phase = match (self.phase, link) {
-            (Phase::Opening { .. } | Phase::Up { .. }, PeerLink::Connected) => {
-                self.failures = 0;
-                Phase::Up { doubted: None }
-            }
+            (Phase::Up { .. }, PeerLink::Connected) => Phase::Up { doubted: None },
             // Until a question is answered, those that were not still count.
             (Phase::Down { since, .. }, PeerLink::Connected) => {
                 Phase::Down { since, next: Step::Probe, at: now }
@@ -123,6 +122,13 @@ impl Peer {
             }
             (phase, _) => phase,
         };
+    }
+
+    /// Its channel for the time is open.
+    pub(crate) fn handle_opened(&mut self) {
+        if matches!(self.phase, Phase::Opening { .. }) {
+            (self.phase, self.failures) = (Phase::Up { doubted: None }, 0);
+        }
     }
 
     /// The page came back to the front, perhaps on another Wi-Fi; true if it is to be seen whether the connection lives.
@@ -249,8 +255,13 @@ mod tests {
         fn up() -> Self {
             let mut phone = Self::told();
             assert_eq!(phone.wishes(0, 1_001), [(phone.opened(), Wish::Open(door(1)))]);
-            phone.link(1_200, Connected);
+            phone.open(1_200);
             phone
+        }
+
+        fn open(&mut self, ms: i64) {
+            self.link(ms, Connected);
+            self.peer.handle_opened();
         }
 
         /// When the first wish of this seed's phone comes.
@@ -295,10 +306,19 @@ mod tests {
         let mut phone = Phone::told();
         let wishes = phone.wishes(0, 14_000);
         assert!(matches!(wishes[..], [(0..=1_000, Wish::Open(_))]), "{wishes:?}");
-        phone.link(1_200, Connected);
+        phone.open(1_200);
         assert_eq!(phone.wishes(1_200, 3_600_000), []);
         phone.peer.handle_door(at(2_000), Some(door(1)), &mut phone.chance);
         assert_eq!(phone.peer.next_wake(), None, "nothing new");
+    }
+
+    #[test]
+    fn one_whose_handshake_comes_to_nothing_is_given_up_and_offered_anew() {
+        let mut phone = Phone::told();
+        assert_eq!(phone.wishes(0, 1_001).len(), 1);
+        phone.link(1_200, Connected);
+        let wishes = phone.wishes(1_200, 19_000);
+        assert!(matches!(wishes[..], [(_, Wish::Close), (_, Wish::Open(_))]), "{wishes:?}");
     }
 
     #[test]
@@ -384,7 +404,7 @@ mod tests {
         phone.peer.handle_door(at(5_000), Some(door(7)), &mut phone.chance);
         let wishes = phone.wishes(5_000, 6_001);
         assert!(matches!(&wishes[..], [(_, Wish::Open(it))] if *it == door(7)), "{wishes:?}");
-        phone.link(6_100, Connected);
+        phone.open(6_100);
         phone.peer.handle_door(at(7_000), None, &mut phone.chance);
         assert_eq!(phone.wishes(7_000, 100_000), [(7_000, Wish::Close)]);
     }

@@ -80,6 +80,7 @@ test("each moment is said in plain words", () => {
   assert.equal(said({ ...inStep, doing: "paused" }), "Paused: it goes on soon");
   assert.match(said({ ...inStep, state: "on_own_clock" }), /goes on by itself/);
   assert.match(said({ state: "refused", code: "unauthorized" }), /not valid, or has run out/);
+  assert.match(said({ state: "refused", code: "rate_limited" }), /shown again in a minute/);
   assert.match(said({ state: "outdated" }), /too old/);
   assert.deepEqual([page.parts.get("news").hidden, page.body.dataset.state], [false, "outdated"], "it can be loaded again");
 });

@@ -29,6 +29,8 @@ pub struct StubBox {
     plays_now: Vec<Value>,
     /// At these doors, by how their origins begin.
     refuses_tokens: Option<&'static str>,
+    /// With this code.
+    refuses_with: &'static str,
     /// Whatever is said there reaches nobody.
     deaf: Option<&'static str>,
     /// Several boxes, by their origins; a lone one has none.
@@ -63,6 +65,7 @@ impl StubBox {
             messages: 0,
             plays_now,
             refuses_tokens: None,
+            refuses_with: "unauthorized",
             deaf: None,
             boxes: BTreeMap::new(),
         }
@@ -130,7 +133,7 @@ impl StubBox {
         match said["type"].as_str() {
             Some("clock_sync") => self.answer_clock(text),
             Some("hello") if self.refuses(&said) => {
-                self.say(json!({"type": "error", "code": "unauthorized", "message": "no"}));
+                self.say(json!({"type": "error", "code": self.refuses_with, "message": "no"}));
             }
             Some("hello") => {
                 let standing = self.one().map(|one| one.standing.clone());
@@ -387,6 +390,26 @@ fn sx16_whose_token_does_not_hold_is_told_and_is_in_the_audience_once_it_taps() 
     let start = page.order_play(0.5, json!({}));
     page.run(2.0);
     assert!(page.worst_ms(start, 3.0) < 1.0);
+}
+
+#[test]
+fn sx16_a_token_that_was_not_looked_at_makes_nobody_deaf_and_is_shown_again_after_a_minute() {
+    let token = "not.looked.at";
+    let mut page = StubBox::of(PhoneSpec { token: Some(token), ..PhoneSpec::default() });
+    (page.refuses_tokens, page.refuses_with) = (Some(""), "rate_limited");
+    page.run(8.0);
+    let refused = State::Refused { code: RefusalCode::RateLimited };
+    assert_eq!(page.phone.look(page.now).fare, refused);
+    page.tap();
+    page.run(3.0);
+    let start = page.order_play(0.5, json!({"loop_count": 0}));
+    page.run(2.0);
+    assert!(page.worst_ms(start, 3.0) < 1.0, "others' wrong tokens leave it in the audience");
+    page.refuses_tokens = None;
+    page.run(80.0);
+    let hellos: Vec<_> = page.said("hello").iter().map(|it| it.get("auth_token")).collect();
+    assert_eq!(hellos, [Some(&json!(token)), None, Some(&json!(token))]);
+    assert!(page.worst_ms(start, 3.0) < 1.0, "and being let in moves nothing");
 }
 
 #[test]

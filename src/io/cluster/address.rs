@@ -113,16 +113,20 @@ fn hold(
 pub fn may_hold(wanted: &Wanted) -> Result<(), String> {
     // The kernel looks at rights before it looks whether anything is there.
     let place = Place::find(wanted).ok().flatten().unwrap_or(Place { index: 1, mac: [0; 6] });
-    match place.let_go(wanted.address) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(in_words(&error)),
-        _ => Ok(()),
+    let tried = [place.let_go(wanted.address), Place::speak_v4().map(drop)];
+    let mut denied = tried.into_iter().filter_map(Result::err);
+    match denied.find(|it| it.kind() == io::ErrorKind::PermissionDenied) {
+        Some(error) => Err(in_words(&error)),
+        None => Ok(()),
     }
 }
 
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "it takes the right to change interfaces, CAP_NET_ADMIN (docs/two-boxes.md)".to_owned()
+            "it takes the rights to change interfaces and to announce it, CAP_NET_ADMIN and CAP_NET_RAW \
+             (docs/two-boxes.md)"
+                .to_owned()
         }
         _ => error.to_string(),
     }
@@ -205,12 +209,16 @@ impl Place {
     }
 
     fn announce_v4(self, address: Ipv4Addr) -> io::Result<()> {
-        // Of protocol 0 nothing comes in.
-        let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))?;
+        let socket = Self::speak_v4()?;
         let packet = neighbour::arp(self.mac, address);
         let to = ethernet::address(self.index, libc::ETH_P_ARP as u16, ethernet::EVERYBODY);
         sendto(socket.as_raw_fd(), &packet, &to, MsgFlags::empty())?;
         Ok(())
+    }
+
+    fn speak_v4() -> io::Result<Socket> {
+        // Of protocol 0 nothing comes in.
+        Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))
     }
 
     fn announce_v6(self, address: Ipv6Addr) -> io::Result<()> {

@@ -8,10 +8,13 @@ mod feed;
 mod key;
 mod link;
 mod post;
+#[cfg(test)]
+mod tests;
 mod vault;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -300,17 +303,9 @@ impl Member {
         follower: std::thread::Thread,
     ) -> Self {
         let now = setup.clock.mono_now();
-        let lease = Lease::new(LeaseSetup {
-            node: setup.node,
-            name: setup.name.clone(),
-            voters: setup.voters.clone(),
-            chance: chance::seed(),
-            kept: kept.voted,
-            now,
-        });
         Self {
+            lease: lease(&setup, kept, now),
             setup,
-            lease,
             post,
             port,
             ends,
@@ -332,22 +327,38 @@ impl Member {
         // Whoever is late here is taken for dead.
         crate::sound::ask_for_real_time();
         while !self.leaving.load(Relaxed) {
-            let now = self.now();
-            if now >= self.next_own {
-                self.next_own = now + BEAT;
-                self.look_at_own(now);
+            if catch_unwind(AssertUnwindSafe(|| self.turn())).is_err() {
+                self.begin_anew();
             }
-            if now >= self.next_mend {
-                self.next_mend = now + MEND_EVERY;
-                self.post.mend().into_iter().for_each(|it| (self.setup.tell)(News::Trouble(it)));
-            }
-            self.lease.handle_wake(now);
-            self.act(now);
-            self.publish(now);
-            self.listen();
         }
         self.lease.handle_leave(self.now());
         self.act(self.now());
+    }
+
+    fn turn(&mut self) {
+        let now = self.now();
+        if now >= self.next_own {
+            self.next_own = now + BEAT;
+            self.look_at_own(now);
+        }
+        if now >= self.next_mend {
+            self.next_mend = now + MEND_EVERY;
+            self.post.mend().into_iter().for_each(|it| (self.setup.tell)(News::Trouble(it)));
+        }
+        self.lease.handle_wake(now);
+        self.act(now);
+        self.publish(now);
+        self.listen();
+    }
+
+    /// After a fault of our own nobody knows what the lease is worth: as if this box had just been started.
+    fn begin_anew(&mut self) {
+        let why = "a fault in the cluster's thread (its backtrace is in the log): this box stands by and joins anew";
+        (self.setup.tell)(News::Trouble(why.to_owned()));
+        self.stand_by();
+        *held(&self.ends.whom) = None;
+        self.lease = lease(&self.setup, self.kept, self.now());
+        self.standing = None;
     }
 
     fn now(&self) -> MonoTime {
@@ -439,15 +450,17 @@ impl Member {
                     self.holder.iter().for_each(|it| it.set_drives(true));
                     (self.setup.tell)(News::Drives { after });
                 }
-                Act::StandBy => {
-                    *held(&self.ends.term) = None;
-                    self.setup.engine.stand_by("another box".to_owned());
-                    self.holder.iter().for_each(|it| it.set_drives(false));
-                    (self.setup.tell)(News::StandsBy);
-                }
+                Act::StandBy => self.stand_by(),
             }
         }
         self.follow(now);
+    }
+
+    fn stand_by(&mut self) {
+        *held(&self.ends.term) = None;
+        self.setup.engine.stand_by("another box".to_owned());
+        self.holder.iter().for_each(|it| it.set_drives(false));
+        (self.setup.tell)(News::StandsBy);
     }
 
     /// Whoever drives is followed, and who drives follows nobody.
@@ -533,6 +546,17 @@ impl Member {
             boxes: boxes.collect(),
         }
     }
+}
+
+fn lease(setup: &ClusterSetup, kept: Kept, now: MonoTime) -> Lease {
+    Lease::new(LeaseSetup {
+        node: setup.node,
+        name: setup.name.clone(),
+        voters: setup.voters.clone(),
+        chance: chance::seed(),
+        kept: kept.voted,
+        now,
+    })
 }
 
 /// Whether a cable is in it, as the kernel sees it; one that it does not tell of has.

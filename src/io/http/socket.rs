@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -243,10 +243,15 @@ impl Line {
     pub(super) async fn close(mut self, end: End) {
         let _ = match end {
             End::Dismissed(word, code) => timeout(GOODBYE, self.dismiss(word, code)).await,
-            // The answer to it is on its way.
-            End::Farewell => timeout(GOODBYE, self.inbox.drained()).await,
+            End::Farewell => timeout(GOODBYE, self.answer_goodbye()).await,
             End::Gone | End::Dead => return,
         };
+    }
+
+    /// Not before the place is free: who has heard it may come again at once.
+    async fn answer_goodbye(&mut self) -> io::Result<()> {
+        reply(&self.inbox, mem::take(&mut self.grammar.goodbye))?;
+        self.inbox.drained().await
     }
 
     /// Last words, a close frame, and time to read them: closing at once would reset the connection and take the
@@ -301,6 +306,8 @@ struct Grammar {
     heard: VecDeque<Result<Heard, End>>,
     /// What comes after a goodbye, or after nonsense, means nothing.
     end: Option<Ended>,
+    /// The answer to a goodbye, until it is said.
+    goodbye: Vec<u8>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -317,7 +324,7 @@ impl Grammar {
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX));
         let context = WebSocketContext::new(Role::Server, Some(config));
-        Self { context, heard: VecDeque::new(), end: None }
+        Self { context, heard: VecDeque::new(), end: None, goodbye: Vec::new() }
     }
 
     fn next(&mut self) -> Option<Result<Heard, End>> {
@@ -328,7 +335,7 @@ impl Grammar {
         next
     }
 
-    /// What came from the socket; pings and goodbyes are answered.
+    /// What came from the socket; pings are answered.
     fn take(&mut self, inbox: &Inbox, octets: &[u8]) -> io::Result<()> {
         let mut answer = Vec::new();
         inbox.open(octets, |plain| answer.extend(self.understand(plain)))?;
@@ -338,11 +345,14 @@ impl Grammar {
     /// What is to be answered at once.
     fn understand(&mut self, octets: &[u8]) -> Vec<u8> {
         let mut piece = Piece { octets, answer: Vec::new() };
+        let mut at_once = None;
         while self.end != Some(Ended::Nonsense) {
             match self.context.read(&mut piece) {
                 Ok(Message::Close(_)) => {
                     self.end = Some(Ended::Farewell);
                     self.heard.push_back(Err(End::Farewell));
+                    // The library answers it at the next read.
+                    at_once = Some(piece.answer.len());
                 }
                 Ok(message) => self.heard.extend(meant(message).map(Ok)),
                 Err(Error::Io(_)) => break,
@@ -352,6 +362,9 @@ impl Grammar {
                     self.heard.push_back(Err(broken(&error)));
                 }
             }
+        }
+        if let Some(at_once) = at_once {
+            self.goodbye = piece.answer.split_off(at_once);
         }
         piece.answer
     }
@@ -437,6 +450,16 @@ fn broken(error: &Error) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ping_is_answered_at_once_and_a_goodbye_when_its_place_is_free() {
+        let [ping, goodbye] = [0x89, 0x88].map(|opcode| [opcode, 0x80, 0, 0, 0, 0]);
+        let mut grammar = Grammar::new();
+        assert_eq!(grammar.understand(&[ping, goodbye].concat()), [0x8a, 0]);
+        assert_eq!(grammar.understand(&ping), [0_u8; 0]);
+        assert!(matches!(grammar.next(), Some(Err(End::Farewell))));
+        assert_eq!(grammar.goodbye, [0x88, 0]);
+    }
 
     #[tokio::test]
     async fn beats_come_in_company_never_early_and_never_late_by_more() {

@@ -95,7 +95,7 @@ export type State =
   | { state: "tap_to_start" | "tap_to_wake" | "connecting" | "finding_the_beat" | "full" | "outdated" }
   | { state: "loading"; ready: number; of: number }
   | { state: "in_step" | "on_own_clock"; bound_ms: number; doing: Doing }
-  | { state: "refused"; code: "unauthorized" | "forbidden" };
+  | { state: "refused"; code: "unauthorized" | "forbidden" | "rate_limited" };
 
 export type OutputSource = "reported" | "table" | "calibrated" | "pooled" | "doubtful" | "unknown";
 

@@ -67,7 +67,9 @@ impl Core {
         if self.stand(now, header, Standing { node_type, cluster_info }) == Course::Go {
             return;
         }
-        self.invite_again(now, header.node_id);
+        if self.invitation.handle_welcome(header.node_id) {
+            self.say_hello(now);
+        }
         if self.with.replace(header.node_id).is_some_and(|before| before != header.node_id) {
             // What leads to the one before says nothing of this one's clock.
             self.ways.handle_closed(now, Channel::DataChannel);
@@ -107,40 +109,21 @@ impl Core {
                 self.refused = Some(refusal.code);
                 self.link.handle_full();
             }
-            RefusalCode::RateLimited => self.pace.handle_rate_limited(now),
+            RefusalCode::RateLimited => {
+                if self.invitation.handle_rate_limited(now, by, &mut self.chance) {
+                    self.say_hello(now);
+                } else {
+                    self.pace.handle_rate_limited(now);
+                }
+            }
             RefusalCode::Unauthorized | RefusalCode::Forbidden => {
-                self.turned_away(now, by, refusal.code);
+                if self.invitation.handle_refused(by, refusal.code) {
+                    self.say_hello(now);
+                } else {
+                    self.refused = Some(refusal.code);
+                }
             }
             RefusalCode::InvalidPayload => {}
-        }
-    }
-
-    /// Who showed a token that does not hold has a place in the audience, with all that belongs to it, before it is asked
-    /// whether it wants that. One that no box has ever taken is not shown again.
-    pub(super) fn turned_away(&mut self, now: MonoTime, by: Uuid, code: RefusalCode) {
-        if !self.shows_token() {
-            self.refused = Some(code);
-            return;
-        }
-        self.uninvited = Some((by, code));
-        if !self.is_invited {
-            self.token = None;
-        }
-        self.say_hello(now);
-    }
-
-    pub(super) fn shows_token(&self) -> bool {
-        self.token.is_some() && self.uninvited.is_none()
-    }
-
-    /// This box may know the token that another one did not.
-    pub(super) fn invite_again(&mut self, now: MonoTime, by: Uuid) {
-        if self.shows_token() {
-            self.is_invited = true;
-        }
-        if self.token.is_some() && self.uninvited.is_some_and(|(other, _)| other != by) {
-            self.uninvited = None;
-            self.say_hello(now);
         }
     }
 

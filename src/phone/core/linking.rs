@@ -27,19 +27,27 @@ impl Core {
         self.tell_calibrated(now);
     }
 
+    pub(super) fn time_opened(&mut self, channel: Channel) {
+        self.ways.handle_opened(channel);
+        if channel == Channel::DataChannel {
+            self.peer.handle_opened();
+        }
+    }
+
     pub(super) fn say_hello(&mut self, now: MonoTime) {
         let screen = match self.role {
             Role::Phone => "audio",
             Role::Screen => "projector",
             Role::Performer => "performer",
         };
+        let auth_token = self.invitation.show();
         self.tell(
             now,
             &Message::Hello(Hello {
                 protocol_version: solusync::PROTOCOL_VERSION.into(),
                 capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
                 node_type: NodeType::Client,
-                auth_token: self.token.clone().filter(|_| self.shows_token()),
+                auth_token,
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
             }),
         );

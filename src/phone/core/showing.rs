@@ -109,15 +109,12 @@ impl Core {
         let of = if self.role == Role::Phone { of } else { 0 };
         let is_coming = ready + self.player.unplayable() < of;
         let doing = self.doing(now);
-        let uninvited = self.uninvited.map(|(_, code)| code);
-        let uninvited = uninvited.filter(|_| self.tells_refusal());
+        let uninvited = self.invitation.refused().filter(|_| self.tells_refusal());
         let is_there = self.link.is_open() || self.carrier.is_under_way(now);
         match (self.refused.or(uninvited), bound_ms) {
             (Some(RefusalCode::VersionMismatch), _) => State::Outdated,
-            (Some(code @ (RefusalCode::Unauthorized | RefusalCode::Forbidden)), _) => {
-                State::Refused { code }
-            }
-            (Some(_), None) => State::Full,
+            (Some(RefusalCode::TooManyConnections), None) => State::Full,
+            (Some(code), _) if code != RefusalCode::TooManyConnections => State::Refused { code },
             (_, Some(bound_ms)) if !is_there => State::OnOwnClock { bound_ms, doing },
             (_, None) if !is_there => State::Connecting,
             (_, None) => State::FindingTheBeat,
