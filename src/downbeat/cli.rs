@@ -100,12 +100,20 @@ Examples:
     #[command(after_help = "Example:\n  downbeat back")]
     Back(ListOrder),
     /// End every running cue; light stays as it is
+    #[command(after_help = "Example:\n  downbeat stop")]
     Stop(Order),
     /// Everything that moves stands still
+    #[command(
+        after_help = "Example:\n  downbeat pause          `downbeat resume` goes on from there"
+    )]
     Pause(Order),
     /// Everything goes on where it stood
+    #[command(after_help = "Example:\n  downbeat resume")]
     Resume(Order),
     /// Fade everything out
+    #[command(
+        after_help = "Example:\n  downbeat panic          light, sound and phones, over the show's `panic_fade`"
+    )]
     Panic(Order),
     /// Fire a cue now
     #[command(after_help = "Example:\n  downbeat fire 2.5")]
@@ -199,6 +207,9 @@ Example:
     #[command(after_help = "Example:\n  downbeat status --json | jq .show.lists[0].standby.number")]
     Status(Show),
     /// Every cue, and where the show stands among them
+    #[command(
+        after_help = "Examples:\n  downbeat cues\n  downbeat cues --json | jq '.lists[].cues[].number'"
+    )]
     Cues(Show),
     /// The box clock: whom it follows, how far off it may be, and its last minutes
     #[command(after_help = "\
@@ -358,7 +369,7 @@ pub struct Token {
     #[arg(long, value_name = "NAME", requires = "role")]
     pub name: Option<String>,
     /// Draw the address that carries it, for a phone's camera
-    #[arg(long, requires = "role")]
+    #[arg(long, requires = "role", conflicts_with = "json")]
     pub qr: bool,
     /// Sign with a new key from now on
     #[arg(long)]
@@ -506,7 +517,7 @@ pub struct Phones {
     #[command(flatten)]
     pub show: Show,
     /// Show every phone
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub all: bool,
 }
 

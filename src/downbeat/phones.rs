@@ -25,6 +25,7 @@ pub fn phones(it: &Value, all: bool) -> String {
         patients(it, shown),
         fares(shown),
         more(shown),
+        names(shown),
         peers(shown),
         channels(shown),
         pictures(shown),
@@ -179,6 +180,13 @@ fn more(shown: &[&Value]) -> String {
         "late",
     ];
     if rows.is_empty() { String::new() } else { table(head, &rows) }
+}
+
+/// Whom tokens name; a crowd has none.
+fn names(shown: &[&Value]) -> String {
+    let line =
+        |phone: &&Value| Some(format!("phone {} is {}", phone["id"], phone["name"].as_str()?));
+    shown.iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What became of live pictures; nothing where none were sent.
@@ -409,7 +417,7 @@ mod tests {
     fn full() -> Value {
         json!({
             "id": 12345, "address": "fd12:3456:789a:1:c0ff:eeee:1234:5678", "connected_s": 12_345.6,
-            "hello": true, "role": "performer", "heard_s": 99.4, "clock_channel": "web_transport",
+            "hello": true, "role": "performer", "name": "Wilhelmina of the first desk", "heard_s": 99.4, "clock_channel": "web_transport",
             "correction_ms": -12.345, "correction_sigma_ms": 0.123,
             "status": {
                 "tracks_ready": 12, "tracks_wanted": 12, "buffer_ms": 250.0,
@@ -438,6 +446,7 @@ mod tests {
         assert!(widest <= Some(100), "{shown}");
         let left = "phone 12345 left out 1234 pieces of what is live: sealed with another key than its token's";
         assert!(shown.contains(left), "{shown}");
+        assert!(shown.contains("\nphone 12345 is Wilhelmina of the first desk\n"), "{shown}");
         let counted = shown.lines().find(|it| it.contains("1234567")).expect("its pictures");
         let counted: Vec<&str> = counted.split_whitespace().collect();
         assert_eq!(counted, ["12345", "1234567", "12345", "1234", "123", "12"]);

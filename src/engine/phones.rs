@@ -269,7 +269,8 @@ impl Visitor {
         self.proven.as_deref().map_or(Role::Audience, |(proven, _)| proven.role)
     }
 
-    fn name(&self) -> &str {
+    /// Whom its token names; empty where it names nobody.
+    pub fn name(&self) -> &str {
         self.proven.as_deref().map_or("", |(proven, _)| &proven.name)
     }
 
@@ -336,7 +337,7 @@ pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
 
 /// The answer to `hello`: who we are and among whom, what to fetch before it is needed (SX-08), and where to ask the time.
 pub fn welcome(standing: Standing, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
-    let capabilities = ["audio", "clock_sync", "screen"];
+    let capabilities = ["audio", "video", "clock_sync", "screen"];
     Welcome {
         protocol_version: PROTOCOL_VERSION.to_owned(),
         capabilities: capabilities.map(str::to_owned).to_vec(),

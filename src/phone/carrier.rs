@@ -82,7 +82,12 @@ impl Carrier {
         matches!(self.phase, Phase::Over { .. } | Phase::Stream { .. })
     }
 
-    /// From one to the other, and nobody need notice yet: the box has just been there.
+    /// From one to the other.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over { .. })
+    }
+
+    /// The same, and nobody need notice yet: the box has just been there.
     pub(crate) fn is_under_way(&self, now: MonoTime) -> bool {
         matches!(self.phase, Phase::Over { since } if now - since < UNNOTICED)
     }

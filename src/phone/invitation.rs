@@ -17,10 +17,10 @@ const STAGGER: Span = Span::from_secs(15);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Invitation {
     token: Option<String>,
-    /// A box has taken it.
-    is_taken: bool,
-    /// It was shown, and nothing was said to it.
-    is_shown: bool,
+    /// The box that took it last.
+    taken_by: Option<Uuid>,
+    /// A hello is unanswered; whether it shows the token.
+    asked: Option<bool>,
     refused: Option<Refused>,
 }
 
@@ -40,7 +40,7 @@ impl Invitation {
     /// What a hello shows.
     pub(crate) fn show(&mut self) -> Option<String> {
         let token = self.token.clone().filter(|_| self.refused.is_none());
-        self.is_shown = token.is_some();
+        self.asked = Some(token.is_some());
         token
     }
 
@@ -51,7 +51,9 @@ impl Invitation {
 
     /// A box welcomed the phone; true if this one may know a token that another one did not, and hello is said again.
     pub(crate) fn handle_welcome(&mut self, by: Uuid) -> bool {
-        self.is_taken |= std::mem::take(&mut self.is_shown);
+        if self.asked.take() == Some(true) {
+            self.taken_by = Some(by);
+        }
         let is_elsewhere = self.refused.is_some_and(|it| it.by != by);
         self.show_again(is_elsewhere)
     }
@@ -59,22 +61,24 @@ impl Invitation {
     /// A box said no; true if that was to the token, and hello is said again without. One that no box has ever taken is not
     /// shown again.
     pub(crate) fn handle_refused(&mut self, by: Uuid, code: RefusalCode) -> bool {
-        let is_ours = std::mem::take(&mut self.is_shown);
+        let is_ours = self.asked.take_if(|with| *with).is_some();
         if is_ours {
             self.refused = Some(Refused { by, code, until: None });
-            self.token.take_if(|_| !self.is_taken);
+            self.token.take_if(|_| self.taken_by.is_none());
         }
         is_ours
     }
 
-    /// Too much came from where the phone is; true if for that the token was not looked at, and hello is said again without.
+    /// Too much came from where the phone is; true if for that the token was not looked at, and hello is said again without. One
+    /// that the box knows it looks at always, so then it was too much of something else.
     pub(crate) fn handle_rate_limited(
         &mut self,
         now: MonoTime,
         by: Uuid,
         chance: &mut Chance,
     ) -> bool {
-        let is_ours = std::mem::take(&mut self.is_shown);
+        let is_known = self.taken_by == Some(by);
+        let is_ours = self.asked.take_if(|with| *with && !is_known).is_some();
         if is_ours {
             let wait = SHOWN_AGAIN.secs_f64() + STAGGER.secs_f64() * chance.share();
             let until = Some(now + Span::from_secs_f64(wait));
@@ -91,7 +95,7 @@ impl Invitation {
 
     /// When [`Invitation::poll`] has something.
     pub(crate) fn next_wake(&self) -> Option<MonoTime> {
-        self.refused.and_then(|it| it.until)
+        self.refused.and_then(|it| it.until).filter(|_| self.asked.is_none())
     }
 
     fn show_again(&mut self, is_time: bool) -> bool {
@@ -145,8 +149,8 @@ mod tests {
             .map(|seed| {
                 let (mut invitation, mut chance) = (shown(), Chance::new(seed));
                 assert!(invitation.handle_rate_limited(MonoTime::ZERO, STAGE, &mut chance));
-                assert!(!invitation.handle_welcome(STAGE));
-                assert_eq!((invitation.show(), invitation.poll(MonoTime::ZERO)), (None, false));
+                assert_eq!(invitation.show(), None);
+                assert!(!invitation.handle_welcome(STAGE) && !invitation.poll(MonoTime::ZERO));
                 let due = invitation.next_wake().expect("it is shown again");
                 assert!(invitation.poll(due) && invitation.show().is_some());
                 assert_eq!((invitation.refused(), invitation.next_wake()), (None, None));
@@ -163,6 +167,20 @@ mod tests {
         let (mut invitation, mut chance) = (shown(), Chance::new(1));
         assert!(!invitation.handle_welcome(STAGE));
         assert!(!invitation.handle_rate_limited(MonoTime::ZERO, STAGE, &mut chance));
-        assert_eq!(invitation.refused(), None);
+        assert!(invitation.show().is_some(), "hello is said again, to who drives from now on");
+        assert!(!invitation.handle_rate_limited(MonoTime::ZERO, STAGE, &mut chance));
+        assert!(invitation.handle_rate_limited(MonoTime::ZERO, BOOTH, &mut chance));
+        assert_eq!(invitation.refused(), Some(RefusalCode::RateLimited));
+    }
+
+    #[test]
+    fn one_that_is_due_waits_for_the_answer_to_the_hello_before() {
+        let (mut invitation, mut chance) = (shown(), Chance::new(1));
+        assert!(invitation.handle_rate_limited(MonoTime::ZERO, STAGE, &mut chance));
+        let late = MonoTime::ZERO + Span::from_secs(600);
+        assert_eq!((invitation.show(), invitation.poll(late)), (None, false));
+        assert!(!invitation.handle_welcome(STAGE));
+        assert!(invitation.poll(late) && invitation.show().is_some());
+        assert!(invitation.handle_refused(STAGE, RefusalCode::Unauthorized));
     }
 }

@@ -143,6 +143,16 @@ test("a look says what the browser knows and leaves out what it does not", async
   assert.equal(sound.look().output, null);
 });
 
+test("a browser that may freeze when it is asked how late it is is not asked", async () => {
+  const world = { AudioContext: StubContext, load: async () => new ArrayBuffer(0), tell() {}, tellsLatency: false };
+  const sound = createSound(world);
+  await sound.wake();
+  const asked = () => { throw new Error("asked"); };
+  Object.defineProperty(StubContext.last, "outputLatency", { get: asked });
+  StubContext.last.getOutputTimestamp = asked;
+  assert.deepEqual(sound.look(), { event: "audio", running: true, audio_s: 10, latency_s: null, output: null });
+});
+
 test("before the first tap there is no context and nothing to look at", () => {
   const sound = createSound({ AudioContext: StubContext, load: async () => new ArrayBuffer(0), tell() {} });
   assert.equal(sound.look(), null);

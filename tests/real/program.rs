@@ -281,6 +281,13 @@ fn every_document_has_its_documented_keys() {
         ["delivery", "hello", "phones", "ready", "refused", "sockets", "summary", "turned_away"];
     assert_eq!(keys(&phones), of_phones);
     assert_eq!(keys(&phones["delivery"]), ["auto", "late", "lead_ns", "reached", "words"]);
+    let _phone = Phone::join(&the_box);
+    let documented = include_str!("../../docs/status.md");
+    let of_phone = keys(&the_box.ask_json(&["phones"])["phones"][0]);
+    assert!(of_phone.contains(&"role".to_owned()), "{of_phone:?}");
+    for key in of_phone {
+        assert!(documented.contains(&format!("| `{key}` |")), "docs/status.md lacks `{key}`");
+    }
     let receipts = the_box.ask_json(&["receipts"]);
     assert_eq!(receipts["orders"][0]["order"]["cue"], "1");
     assert_eq!(keys(&receipts["orders"][0]), ["late_ns", "order", "receipt"]);

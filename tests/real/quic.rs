@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use wtransport::tls::Sha256Digest;
@@ -131,6 +132,29 @@ fn sx20_a_phone_says_and_hears_by_quic_all_that_it_would_on_a_socket() {
     });
     until("one is left", || sockets(&the_box) == 1);
     assert!(other.is_served());
+}
+
+#[test]
+fn sx20_who_goes_over_from_a_socket_that_was_welcomed_does_not_queue_up_again() {
+    let the_box = TheBox::start_with("[limits]\nconnections_per_address = 4\n");
+    let socket = join(&the_box);
+    let mut again = Phone::connect(&the_box);
+    (0..16).for_each(|_| again.hello());
+    again.say("hello", &json!({ "protocol_version": "0.1.0", "node_type": "client" }));
+    let (door, mut stranger) = (told(&socket.welcome), told(&socket.welcome));
+    stranger.0.truncate(stranger.0.find('?').expect("it says which phone it is"));
+    runtime().block_on(async {
+        let mut queued = QuicPhone::connect(&stranger).await;
+        queued.hello(&json!({})).await;
+        let (_over, welcome) = QuicPhone::join(&door).await;
+        assert_eq!(welcome["show"], socket.welcome["show"]);
+        let hello = queued.hear("hello");
+        assert!(
+            hello.now_or_never().is_none(),
+            "one that the box does not know has its turn later"
+        );
+    });
+    assert!(!again.has_welcome(), "it has not had its turn");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::EngineStart;
@@ -142,7 +142,7 @@ impl Ends {
 }
 
 pub(super) fn held<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
-    it.lock().expect("nobody panics while holding what links share")
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells whoever follows, until the listener is closed. Whoever has not been heard by the post is let in, but cannot keep

@@ -49,8 +49,8 @@ const ENGINE_SILENT: Span = Span::from_millis(100);
 const REPLICATED_WITHIN: Duration = Duration::from_millis(150);
 /// Interfaces that are not there are looked for so often.
 const MEND_EVERY: Span = Span::from_secs(1);
-/// Strangers are told of once in so long.
-const STRANGERS_EVERY: Span = Span::from_secs(60);
+/// Strangers, and faults of our own, are told of once in so long.
+const TOLD_EVERY: Span = Span::from_secs(60);
 
 /// What a cluster is joined with.
 pub struct ClusterSetup {
@@ -288,6 +288,7 @@ struct Member {
     next_own: MonoTime,
     next_mend: MonoTime,
     stranger_told: Option<MonoTime>,
+    fault_told: Option<MonoTime>,
     standing: Option<Standing>,
     glance: Arc<Mutex<ClusterGlance>>,
     leaving: Arc<AtomicBool>,
@@ -316,6 +317,7 @@ impl Member {
             next_own: now,
             next_mend: now,
             stranger_told: None,
+            fault_told: None,
             standing: None,
             glance: Arc::default(),
             leaving: Arc::default(),
@@ -327,8 +329,11 @@ impl Member {
         // Whoever is late here is taken for dead.
         crate::sound::ask_for_real_time();
         while !self.leaving.load(Relaxed) {
+            let began = self.now();
             if catch_unwind(AssertUnwindSafe(|| self.turn())).is_err() {
-                self.begin_anew();
+                // One that comes again and again must not cost a processor.
+                std::thread::sleep(BEAT.to_std());
+                let _ = catch_unwind(AssertUnwindSafe(|| self.stumble(began)));
             }
         }
         self.lease.handle_leave(self.now());
@@ -351,14 +356,26 @@ impl Member {
         self.listen();
     }
 
-    /// After a fault of our own nobody knows what the lease is worth: as if this box had just been started.
-    fn begin_anew(&mut self) {
-        let why = "a fault in the cluster's thread (its backtrace is in the log): this box stands by and joins anew";
-        (self.setup.tell)(News::Trouble(why.to_owned()));
-        self.stand_by();
-        *held(&self.ends.whom) = None;
-        self.lease = lease(&self.setup, self.kept, self.now());
-        self.standing = None;
+    /// After a fault of our own nobody knows what the lease is worth: where others live, it is as if this box had just been
+    /// started. Where none did when it began, the show goes on: a fault takes its time, in which nobody was heard.
+    fn stumble(&mut self, began: MonoTime) {
+        let now = self.now();
+        let goes_on = self.lease.drives() && self.lease.living_peers(began).is_empty();
+        if !goes_on {
+            self.lease = lease(&self.setup, self.kept, now);
+            (self.standing, self.next_own) = (None, now);
+            *held(&self.ends.whom) = None;
+            self.stand_by();
+        }
+        if self.fault_told.is_some_and(|told| now - told < TOLD_EVERY) {
+            return;
+        }
+        self.fault_told = Some(now);
+        let then = if goes_on { "goes on alone" } else { "stands by and joins anew" };
+        let why = format!(
+            "a fault in the cluster's thread (its backtrace is in the log): this box {then}"
+        );
+        (self.setup.tell)(News::Trouble(why));
     }
 
     fn now(&self) -> MonoTime {
@@ -396,7 +413,7 @@ impl Member {
     }
 
     fn tell_of_stranger(&mut self, now: MonoTime, from: IpAddr) {
-        if self.stranger_told.is_some_and(|told| now - told < STRANGERS_EVERY) {
+        if self.stranger_told.is_some_and(|told| now - told < TOLD_EVERY) {
             return;
         }
         self.stranger_told = Some(now);

@@ -88,6 +88,7 @@ struct Seat {
     since: ShowTime,
     greeted: bool,
     role: Role,
+    name: Option<Box<str>>,
     heard: Pulse,
     status: Option<(ShowTime, NodeStatus)>,
     /// When it last asked the time, and how.
@@ -145,6 +146,8 @@ pub struct PhoneGlance {
     pub hello: bool,
     /// What its token made of it; whoever showed none is audience.
     pub role: Role,
+    /// Whom its token names; none if it names nobody.
+    pub name: Option<Box<str>>,
     /// What it last said of itself; none if it has not.
     pub status: Option<NodeStatus>,
     /// Seconds since anything was heard of it, by any way.
@@ -273,6 +276,7 @@ impl Crowd {
             heard: heard.clone(),
             greeted: false,
             role: Role::Audience,
+            name: None,
             status: None,
             correction: None,
             asked: None,
@@ -300,9 +304,9 @@ impl Crowd {
     }
 
     /// From now on it hears what all hear, and first how often it may ask the time.
-    pub(super) fn greet(&self, phone: PhoneId, role: Role) {
+    pub(super) fn greet(&self, phone: PhoneId, role: Role, name: &str) {
         if let Some(seat) = self.hall.seats().get_mut(&phone) {
-            seat.role = role;
+            (seat.role, seat.name) = (role, (!name.is_empty()).then(|| name.into()));
             seat.greeted = true;
             self.hall.hearers().insert(phone, seat.outbox.hearer());
         }
@@ -337,6 +341,12 @@ impl Crowd {
         if let Some(seat) = self.hall.seats().get_mut(&phone) {
             seat.asked = Some((now, Channel::DataChannel));
         }
+    }
+
+    /// Whether the phone of that seat was welcomed, and that is its address.
+    pub(super) fn is_welcome(&self, phone: PhoneId, from: Option<IpAddr>) -> bool {
+        let seats = self.hall.seats();
+        seats.get(&phone).is_some_and(|seat| seat.greeted && seat.peer.address() == from)
     }
 
     pub(super) fn leave(&self, phone: PhoneId, peer: Peer) {
@@ -512,6 +522,7 @@ impl Seat {
             connected_s: (now - self.since).secs_f64(),
             hello: self.greeted,
             role: self.role,
+            name: self.name.clone(),
             status: self.status.as_ref().map(|(_, status)| status.clone()),
             correction_ms: self.correction.map(|it| it.ms),
             correction_sigma_ms: self.correction.map(|it| it.sigma_ms),

@@ -4,6 +4,7 @@
 //! QUIC's to know; who cannot keep up is let go, as on a socket.
 
 use std::future::ready;
+use std::mem;
 use std::time::Duration;
 
 use axum::http::uri::Authority;
@@ -28,11 +29,17 @@ pub(super) struct Lines {
     hush: Option<Instant>,
     /// What the client asked its session for.
     path: String,
+    /// Its phone comes from a socket on which it was welcomed.
+    had_turn: bool,
 }
 
 impl Lines {
-    pub(super) fn new((mouth, ears): (SendStream, RecvStream), inbox: Inbox, path: String) -> Self {
-        Self { ears, mouth, inbox, heard: Heap::default(), hush: None, path }
+    pub(super) fn new(
+        (mouth, ears): (SendStream, RecvStream),
+        inbox: Inbox,
+        (path, had_turn): (String, bool),
+    ) -> Self {
+        Self { ears, mouth, inbox, heard: Heap::default(), hush: None, path, had_turn }
     }
 
     /// Says what waits.
@@ -120,6 +127,10 @@ impl Carrier for Lines {
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
+    fn take_turn(&mut self) -> bool {
+        mem::take(&mut self.had_turn)
+    }
+
     /// The one it came by.
     fn door(&self, _: PhoneId, host: &Authority) -> String {
         format!("https://{host}{}", self.path)
@@ -144,7 +155,7 @@ impl Heap {
             return if is_too_long { Err(End::Dismissed(None, CloseCode::Size)) } else { Ok(None) };
         };
         let rest = self.octets.split_off(self.searched + end + 1);
-        let mut line = std::mem::replace(&mut self.octets, rest);
+        let mut line = mem::replace(&mut self.octets, rest);
         self.searched = 0;
         line.pop();
         String::from_utf8(line).map(Some).map_err(|_| End::Dismissed(None, CloseCode::Invalid))

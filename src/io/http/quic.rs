@@ -197,7 +197,9 @@ fn asked_for(request: &SessionRequest) -> Option<Asked> {
 
 /// A session, until it or what is said in it ends.
 async fn attend(house: Arc<House>, arrivals: &Arrivals, session: &Connection, asked: Asked) {
-    let sitter = Sitter { seated: OnceLock::new(), said: asked.phone };
+    let from = Some(session.remote_address().ip().to_canonical());
+    let had_turn = asked.phone.is_some_and(|phone| house.crowd.is_welcome(phone, from));
+    let sitter = Sitter { seated: OnceLock::new(), said: asked.phone, had_turn };
     let mut talk = pin!(talk(&house, session, asked, &sitter));
     tokio::select! {
         () = &mut talk => session.close(GOODBYE, b""),
@@ -212,6 +214,8 @@ struct Sitter {
     seated: OnceLock<PhoneId>,
     /// The one that its client says it is.
     said: Option<PhoneId>,
+    /// That one was welcomed on its socket: a house that comes at once need not queue up twice.
+    had_turn: bool,
 }
 
 /// What is said on the first stream that the client opens, if it opens one.
@@ -221,12 +225,12 @@ async fn talk(house: &Arc<House>, session: &Connection, asked: Asked, sitter: &S
     match house.crowd.enter(peer, CarrierKind::Quic) {
         Ok(Ticket { phone, inbox, heard }) => {
             sitter.seated.get_or_init(|| phone);
-            let lines = Lines::new(stream, inbox, path);
+            let lines = Lines::new(stream, inbox, (path, sitter.had_turn));
             ws::attend(house.clone(), peer, host, lines, (phone, heard)).await;
         }
         Err(refusal) => {
             let word = house.crowd.refusal(refusal);
-            let lines = Lines::new(stream, nobody(), path);
+            let lines = Lines::new(stream, nobody(), (path, false));
             lines.close(End::Dismissed(Some(word), CloseCode::Again)).await;
         }
     }

@@ -44,6 +44,8 @@ pub(super) trait Carrier: Send {
     fn hush(&mut self);
     /// The goodbye that belongs to this end.
     fn close(self, end: End) -> impl Future<Output = ()> + Send;
+    /// Whether its phone has had its turn just now, on the socket that it comes from; true once.
+    fn take_turn(&mut self) -> bool;
     /// Where its phone finds WebTransport, having found the box by that name.
     fn door(&self, phone: PhoneId, host: &Authority) -> String;
 }
@@ -63,6 +65,9 @@ impl Carrier for Line {
     }
     fn close(self, end: End) -> impl Future<Output = ()> + Send {
         self.close(end)
+    }
+    fn take_turn(&mut self) -> bool {
+        false
     }
     /// It says which phone it is, so that `phones` can tell.
     fn door(&self, phone: PhoneId, host: &Authority) -> String {
@@ -221,7 +226,7 @@ impl<L: Carrier> Attendance<L> {
     /// Those who wait are answered one after the other. An operator is one of few, and has work to do.
     async fn wait_for_turn(&mut self) -> Result<(), End> {
         let Some(address) = self.peer.address() else { return Ok(()) };
-        if self.visitor.role_shown() == Role::Operator {
+        if self.visitor.role_shown() == Role::Operator || self.line.take_turn() {
             return Ok(());
         }
         self.line.pause(self.house.crowd.knock(address)).await?;
@@ -237,7 +242,7 @@ impl<L: Carrier> Attendance<L> {
         welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
         self.tell(&Message::Welcome(Box::new(welcome))).await?;
         let phone = self.phone;
-        self.house.crowd.greet(phone, self.visitor.role_shown());
+        self.house.crowd.greet(phone, self.visitor.role_shown(), self.visitor.name());
         self.greeted = true;
         let way = way(&self.house.access_points, self.peer.address());
         self.house.engine.tell(Input::PhoneJoined { phone, way });

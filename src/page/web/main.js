@@ -109,6 +109,8 @@ async function main(bytes, words) {
     chirp: (rateHz) => core.chirp(rateHz),
     fetchReels: once(async () => (await import("/page/reels.js")).createReels()),
     fetchFilms,
+    // Firefox on PulseAudio, asked while it makes sound, may wait for its sound and its sound for it, for ever.
+    tellsLatency: !/X11.*Firefox\//.test(navigator.userAgent),
   });
   const fetchMicrophone = once(async () => {
     const { createMicrophone } = await import("/page/microphone.js");

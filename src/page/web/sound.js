@@ -18,9 +18,10 @@ const WARN_MB = 10;
  * @param {(rateHz: number) => Float32Array} world.chirp
  * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once there is one
  * @param {() => Promise<import("./types").Reels>} world.fetchReels what plays long tracks, the same
+ * @param {boolean} [world.tellsLatency] whether the context may be asked how late it is
  * @returns {import("./types").Sound}
  */
-export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetchReels }) {
+export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetchReels, tellsLatency = true }) {
   /** @type {AudioContext | null} */
   let context = null;
   /** @type {import("./types").Films | null} */
@@ -233,7 +234,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
 
   /** @param {AudioContext} host @returns {import("./types").OutputStamp | null} */
   function outputStamp(host) {
-    if (!host.getOutputTimestamp) return null;
+    if (!tellsLatency || !host.getOutputTimestamp) return null;
     const { contextTime, performanceTime } = host.getOutputTimestamp();
     if (!contextTime || !performanceTime) return null;
     return { audio_s: contextTime, page_ms: performanceTime };
@@ -241,7 +242,7 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
 
   function lookAt() {
     if (!context) return null;
-    const latency = context.outputLatency;
+    const latency = tellsLatency && context.outputLatency;
     return {
       event: /** @type {"audio"} */ ("audio"),
       running: context.state === "running",

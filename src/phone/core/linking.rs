@@ -35,17 +35,17 @@ impl Core {
     }
 
     pub(super) fn say_hello(&mut self, now: MonoTime) {
-        let screen = match self.role {
-            Role::Phone => "audio",
-            Role::Screen => "projector",
-            Role::Performer => "performer",
+        let capabilities: &[&str] = match self.role {
+            Role::Phone => &["audio", "video", "screen", "clock_sync"],
+            Role::Screen => &["projector", "video", "screen", "clock_sync"],
+            Role::Performer => &["performer", "screen", "clock_sync"],
         };
         let auth_token = self.invitation.show();
         self.tell(
             now,
             &Message::Hello(Hello {
                 protocol_version: solusync::PROTOCOL_VERSION.into(),
-                capabilities: [screen, "screen", "clock_sync"].map(String::from).into(),
+                capabilities: capabilities.iter().map(|it| (*it).to_owned()).collect(),
                 node_type: NodeType::Client,
                 auth_token,
                 device: Some(self.device.clone()).filter(|it| *it != Device::default()),
@@ -78,6 +78,7 @@ impl Core {
     }
 
     pub(super) fn leave(&mut self, now: MonoTime) {
+        self.carrier.handle_gone(now);
         let knock = self.boxes.handle_silent();
         self.link.handle_closed(now, knock, &mut self.chance);
         self.ways.handle_closed(now, Channel::WebSocket);
@@ -186,7 +187,7 @@ impl Core {
     /// An offer belongs to the carrier that it was told on, and that one may be about to change.
     pub(super) fn holds_peer(&self, now: MonoTime) -> bool {
         let may_go = self.carrier.moment(now).is_some();
-        may_go && self.ways.is_undecided(Channel::WebTransport) || self.carrier.is_under_way(now)
+        may_go && self.ways.is_undecided(Channel::WebTransport) || self.carrier.is_over()
     }
 
     pub(super) fn probe_peer(&mut self, now: MonoTime) {

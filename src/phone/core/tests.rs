@@ -56,6 +56,15 @@ fn welcome() -> Event {
     Event::Heard { text, at_ms: None }
 }
 
+/// The same, where there is another box.
+fn welcome_of_two() -> Event {
+    let two = r#""replica_ids":["7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb"],"boxes":[
+        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5aff","name":"a","url":"http://10.0.0.5:8080/"},
+        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb","name":"b","url":"http://10.0.0.6:8080/"}]"#;
+    let Event::Heard { text, .. } = welcome() else { panic!("it is heard") };
+    Event::Heard { text: text.replace(r#""replica_ids":[]"#, two), at_ms: None }
+}
+
 /// A page over TLS, and what it was told to do since it was looked at last.
 struct Page {
     core: Core,
@@ -194,17 +203,25 @@ fn sx20_a_stream_that_finds_no_room_says_nothing_of_the_house() {
 
 #[test]
 fn sx20_a_silent_stream_is_left_for_the_socket_of_the_same_box_though_there_is_another() {
-    let two = r#""replica_ids":["7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb"],"boxes":[
-        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5aff","name":"a","url":"http://10.0.0.5:8080/"},
-        {"node_id":"7d9f0f2e-92a3-4c4e-9a57-0f5b0c0f5abb","name":"b","url":"http://10.0.0.6:8080/"}]"#;
-    let Event::Heard { text, .. } = welcome() else { panic!("it is heard") };
-    let welcome = || Event::Heard { text: text.replace(r#""replica_ids":[]"#, two), at_ms: None };
     let mut page = Page::on_stream();
-    page.hear(welcome());
+    page.hear(welcome_of_two());
     page.carriers();
     page.pass(Span::from_secs(8));
     let next: Vec<Act> = page.carriers().into_iter().take(2).collect();
     assert_eq!(next, [Act::Close, socket()]);
+}
+
+#[test]
+fn sx20_a_page_whose_box_falls_silent_goes_over_at_the_next_one() {
+    let mut page = Page::with_session();
+    page.hear(welcome_of_two());
+    page.pass(Span::from_secs(12));
+    assert!(page.carriers().contains(&Act::Open { url: "http://10.0.0.6:8080/".into() }));
+    page.hear(Event::Opened);
+    page.hear(welcome_of_two());
+    page.hear(Event::TimeOpened { channel: Channel::WebTransport });
+    page.answer();
+    assert_eq!(page.carriers(), [Act::OpenStream]);
 }
 
 #[test]
