@@ -50,7 +50,8 @@ include!(concat!(env!("OUT_DIR"), "/files.rs"));
 fn mime(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
+        // Modules are UTF-8, and no page says otherwise of the one script that is none.
+        Some("js") => "text/javascript",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("wasm") => "application/wasm",

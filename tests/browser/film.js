@@ -426,11 +426,12 @@ export function readFilm(bits) {
     if (isSure && !video.hidden) window.film.push({ number, atMs: window.downbeat.netMs() + expectedDisplayTime - performance.now() });
     video.requestVideoFrameCallback(look);
   });
+  const attended = new Set();
   new MutationObserver(() => {
-    const video = document.querySelector("#films video");
-    if (!video || window.attended === video) return;
-    window.attended = video;
-    attend(video);
+    for (const video of document.querySelectorAll("#films video")) {
+      if (!attended.has(video)) attend(video);
+      attended.add(video);
+    }
   }).observe(document, { childList: true, subtree: true });
 }
 

@@ -125,6 +125,7 @@ fn sx05_a_page_over_tls_shares_its_process_with_nobody_and_is_the_same_page() {
     assert_eq!(page(&secure), page(&plain));
     let (_, core) = exchange(tls(&the_box, None), "GET", "/page/core.wasm", "", "");
     assert!(core.contains("cross-origin-resource-policy: same-origin"));
+    assert!(secure.contains("x-frame-options: DENY") && !core.contains("x-frame-options"));
 }
 
 #[test]
