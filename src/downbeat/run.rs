@@ -448,7 +448,7 @@ fn limits(config: &BoxConfig) -> Limits {
         clock_syncs_per_second: config.limits.clock_syncs_per_second as usize,
         clock_syncs_total_per_second: config.limits.clock_syncs_total_per_second as usize,
         media_controls_per_second: config.limits.media_controls_per_second as usize,
-        ..Limits::default()
+        messages_per_second: config.limits.messages_per_second as usize,
     }
 }
 

@@ -30,7 +30,7 @@ impl Asker {
     pub fn new(limits: &Limits) -> Self {
         Self {
             clock_syncs: RateWindow::new(limits.clock_syncs_per_second),
-            refused: RateWindow::new(limits.reports_per_second),
+            refused: RateWindow::new(limits.messages_per_second),
         }
     }
 

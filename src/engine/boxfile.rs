@@ -94,6 +94,8 @@ pub struct Limits {
     pub clock_syncs_total_per_second: u32,
     /// Of one socket (SX-17).
     pub media_controls_per_second: u32,
+    /// Of one socket: whatever else it says, nonsense included.
+    pub messages_per_second: u32,
     /// Peer connections of all phones together.
     pub peers: u32,
 }
@@ -210,6 +212,7 @@ impl Default for Limits {
             // Two small frames each, some 0.2 ms of air: a fifth of it where one access point has a thousand phones.
             clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
+            messages_per_second: 100,
             peers: 1_000,
         }
     }
@@ -424,6 +427,7 @@ fn limits(top: &Table) -> Limits {
         "clock_syncs_per_second",
         "clock_syncs_total_per_second",
         "media_controls_per_second",
+        "messages_per_second",
         "peers",
     ];
     let fallback = Limits::default();
@@ -441,6 +445,7 @@ fn limits(top: &Table) -> Limits {
             "media_controls_per_second",
             fallback.media_controls_per_second,
         ),
+        messages_per_second: limit("messages_per_second", fallback.messages_per_second),
         peers: limit("peers", fallback.peers),
     }
 }
@@ -619,7 +624,7 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../config/box.toml");
         let keys = "name net light light_here phones phones_by_quic cluster access_points phones_behind_one_address ports http https osc limits connections_per_address \
-            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second bloom token_file idle_s sound device microphone input channels \
+            signalling_per_address clock_syncs_per_second clock_syncs_total_per_second media_controls_per_second messages_per_second bloom token_file idle_s sound device microphone input channels \
             rate_hz paths shows state socket voters address clock ptp interfaces transport profile domain \
             priority1 priority2 delay timestamps timecode ltc_in ltc_channel midi_in midi_out log_announce_interval log_sync_interval log_delay_interval peers";
         for key in keys.split_whitespace() {

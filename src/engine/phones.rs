@@ -35,7 +35,7 @@ pub struct Limits {
     /// `media_control` in any second, per socket.
     pub media_controls_per_second: usize,
     /// Everything else, nonsense included, in any second, per socket.
-    pub reports_per_second: usize,
+    pub messages_per_second: usize,
 }
 
 impl Default for Limits {
@@ -47,7 +47,7 @@ impl Default for Limits {
             clock_syncs_total_per_second: 1_000,
             media_controls_per_second: 100,
             // A phone reports each order once and its state every 5 s; a hundred leaves room for a busy cue.
-            reports_per_second: 100,
+            messages_per_second: 100,
         }
     }
 }
@@ -167,7 +167,7 @@ impl Visitor {
             proven: None,
             clock_syncs: RateWindow::new(limits.clock_syncs_per_second),
             media_controls: RateWindow::new(limits.media_controls_per_second),
-            reports: RateWindow::new(limits.reports_per_second),
+            reports: RateWindow::new(limits.messages_per_second),
             reported: VecDeque::new(),
         }
     }

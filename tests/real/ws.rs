@@ -203,10 +203,19 @@ fn sx17_the_eleventh_clock_sync_of_a_second_is_refused() {
 
 #[test]
 fn sx17_limits_are_what_the_box_file_says() {
-    let the_box =
-        TheBox::start_with("[limits]\nclock_syncs_per_second = 2\nconnections_per_address = 1\n");
+    let the_box = TheBox::start_with(
+        "[limits]\nclock_syncs_per_second = 2\nmedia_controls_per_second = 3\nmessages_per_second = 4\n\
+         connections_per_address = 1\n",
+    );
     let mut phone = Phone::connect(&the_box);
     (0..3).for_each(|t1| phone.ask_time(&json!(t1)));
+    assert_eq!(phone.hear_refusal(), "rate_limited");
+    (0..3).for_each(|_| phone.say("media_control", &json!({ "action": "stop" })));
+    (0..3).for_each(|_| assert_eq!(phone.hear_refusal(), "forbidden"));
+    phone.say("media_control", &json!({ "action": "stop" }));
+    assert_eq!(phone.hear_refusal(), "rate_limited");
+    (0..5).for_each(|_| phone.send("nonsense"));
+    (0..4).for_each(|_| assert_eq!(phone.hear_refusal(), "invalid_payload"));
     assert_eq!(phone.hear_refusal(), "rate_limited");
     assert_eq!(Phone::connect(&the_box).hear_refusal(), "too_many_connections");
 }
