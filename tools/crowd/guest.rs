@@ -18,6 +18,8 @@ pub(super) struct Guest {
     part: Vec<u8>,
     at: At,
     told: String,
+    /// So many octets of a word of a flood are on their way.
+    begun: usize,
 }
 
 /// A socket, plain or over TLS.
@@ -43,6 +45,8 @@ pub(super) enum Step {
 
 /// The kernel answers on this machine at once, unless its queue at the door is full.
 const DOOR_PATIENCE: Duration = Duration::from_secs(1);
+/// So many words of a flood at once.
+const FLOOD: usize = 200;
 /// Who does not read is to be noticed within a measurement, not when megabytes have piled up.
 const DEAF_BUFFER: usize = 4096;
 
@@ -66,7 +70,8 @@ impl Guest {
         });
         let tls = tls.transpose().map_err(io::Error::other)?;
         let stream = Stream { tcp: socket.into(), tls };
-        let mut guest = Self { stream, part: Vec::new(), at: At::Door, told: String::new() };
+        let mut guest =
+            Self { stream, part: Vec::new(), at: At::Door, told: String::new(), begun: 0 };
         let (path, to) = (&party.dialect.path, party.to);
         guest.write(
             format!(
@@ -92,6 +97,14 @@ impl Guest {
     /// The head of a message of 60 kB, of which octets follow one by one.
     pub(super) fn begin_a_long_word(&mut self) -> io::Result<()> {
         self.write(&frame(TEXT, &[b'x'; 60_000])[..8])
+    }
+
+    /// As much of a flood as the socket takes; it goes on in the middle of a word.
+    pub(super) fn flood(&mut self) -> io::Result<()> {
+        let word = frame(TEXT, b"x");
+        let taken = self.stream.write(&word.repeat(FLOOD)[self.begun..])?;
+        self.begun = (self.begun + taken) % word.len();
+        Ok(())
     }
 
     pub(super) fn write(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -202,6 +215,14 @@ impl Stream {
             tls.write_tls(&mut self.tcp)?;
         }
         tls.reader().read(buffer)
+    }
+
+    /// How much of it was taken.
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.tcp.write(octets) };
+        let taken = tls.writer().write(octets)?;
+        while tls.wants_write() && tls.write_tls(&mut self.tcp).is_ok() {}
+        Ok(taken)
     }
 
     fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {

@@ -56,6 +56,8 @@ pub enum Manner {
     Dribbling,
     /// It leaves at once and comes again, once a second.
     Restless,
+    /// It reads, and says two hundred things a second that mean nothing.
+    Flooding,
 }
 
 /// How their coming went.
@@ -234,7 +236,7 @@ impl Crowd {
     fn settle(&mut self, nth: usize) {
         let Some(guest) = &mut self.guests[nth] else { return };
         match self.party.manner {
-            Manner::Good => {}
+            Manner::Good | Manner::Flooding => {}
             Manner::Deaf => {
                 let _ = self.epoll.delete(guest.socket());
             }
@@ -249,6 +251,11 @@ impl Crowd {
             Manner::Dribbling => {
                 for guest in self.guests.iter_mut().flatten() {
                     let _ = guest.write(b"x");
+                }
+            }
+            Manner::Flooding => {
+                for guest in self.guests.iter_mut().flatten() {
+                    let _ = guest.flood();
                 }
             }
             Manner::Restless => {

@@ -26,7 +26,7 @@ use server::{Peer, Server, ServerError, machine};
 /// How to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless\n  tools bench fanout --peers downbeat --phones 1000 --clock 60\n\nNode and npm are needed for ws, socket-io and soundworks, and openssl for ws-tls. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
+    after_help = "Examples:\n  tools bench fanout\n  tools bench fanout --peers floor,downbeat --phones 1000 --seconds 5\n  tools bench fanout --peers downbeat --phones 1000 --beside deaf,dribbling,restless,flooding\n  tools bench fanout --peers downbeat --phones 1000 --clock 60\n\nNode and npm are needed for ws, socket-io and soundworks, and openssl for ws-tls. 5,000 phones are as many descriptors in two processes: `ulimit -n 20000`."
 )]
 pub struct Args {
     /// Phones, one measurement each
