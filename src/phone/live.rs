@@ -129,19 +129,25 @@ impl Live {
         let ended = self.stream.take().filter(|it| it.track == chunk.track_id);
         let ended = ended.filter(|it| it.next <= chunk.chunk_index);
         let lead = ended.as_ref().map_or(lead, |it| it.lead.max(lead));
-        let behind = (self.buffer.as_ref()?.size() - lead).max(Span::ZERO);
-        let want = sync.audio(net(chunk.timestamp) + behind);
-        let placed = place(ended.as_ref(), chunk.chunk_index, want);
+        let buffer = self.buffer.as_mut()?;
+        let want = |size: Span| sync.audio(net(chunk.timestamp) + (size - lead).max(Span::ZERO));
+        let soonest = sync.soon(HANDLING);
+        let mut placed = place(ended.as_ref(), chunk.chunk_index, want(buffer.size()));
+        if placed.from < soonest {
+            self.late += 1;
+            buffer.handle_underrun(at);
+            // There is a hole anyway, so the larger buffer is heard at once.
+            let later = want(buffer.size());
+            if later > placed.from {
+                placed = Placed { from: later, rise: REJOIN };
+            }
+        }
+        let want = want(buffer.size());
         let off = (want - placed.from).secs_f64() / STEER_OVER_SECS;
         let rate = sync.rate() * (1.0 - off.clamp(-STEER_RATE_MAX, STEER_RATE_MAX));
         let end = placed.from + Span::from_secs_f64(chunk.duration.secs_f64() / rate);
         let next = chunk.chunk_index + 1;
         self.stream = Some(Stream { track: chunk.track_id, next, end, lead });
-        let soonest = sync.soon(HANDLING);
-        if placed.from < soonest {
-            self.late += 1;
-            self.buffer.as_mut()?.handle_underrun(at);
-        }
         (end > soonest).then(|| Act::Live {
             index: chunk.chunk_index,
             codec: chunk.codec,
@@ -169,6 +175,12 @@ impl Live {
     /// The buffer while something is live.
     pub(crate) fn buffer(&self, now: MonoTime) -> Option<&Buffer> {
         self.buffer.as_ref().filter(|_| self.is_live(now))
+    }
+
+    /// How long after it was sent live sound is heard here, while any is.
+    pub(crate) fn delay(&self, now: MonoTime) -> Option<Span> {
+        let lead = self.stream.as_ref().map_or(Span::ZERO, |it| it.lead);
+        self.buffer(now).map(|it| it.size().max(lead))
     }
 
     /// Chunks that were not there when they were due.

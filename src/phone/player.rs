@@ -36,6 +36,8 @@ struct Track {
     media: Media,
     /// The browser made nothing of it. It may next time: decoding asks for memory.
     is_unplayable: bool,
+    /// From then on it is to be here no more.
+    unload_at: Option<NetTime>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +93,7 @@ impl Player {
                 .map_or((Media::Wanted { at: now, failures: 0 }, false), |track| {
                     (track.media, track.is_unplayable)
                 });
-            let track = Track { url: info.url, length, media, is_unplayable };
+            let track = Track { url: info.url, length, media, is_unplayable, unload_at: None };
             self.tracks.insert(info.track_id, track);
         }
         self.acts.extend(known.into_keys().map(|track_id| Act::Forget { track_id }));
@@ -170,7 +172,13 @@ impl Player {
                 self.finish(order, track.as_ref(), at, fade, sync);
             }
             (MediaAction::Load, Some(track)) => self.load(track, now.mono),
-            (MediaAction::Unload, Some(track)) => self.unload(order, track, now.net, sync),
+            (MediaAction::Unload, Some(track)) => {
+                self.finish(order, Some(track), at, DE_CLICK, sync);
+                if let Some(track) = self.tracks.get_mut(track) {
+                    track.unload_at = Some(at);
+                }
+                self.unload_due(now.net);
+            }
             (_, None) => {}
         }
     }
@@ -180,6 +188,7 @@ impl Player {
         self.fetch_wanted(now.mono);
         // A phone that nobody tapped must not keep what passed unheard.
         self.voices.retain(|voice| voice.is_sounding() || !voice.has_passed(now.net));
+        self.unload_due(now.net);
         let Some(sync) = sync else { return };
         if self.census.is_some_and(|census| census <= now.mono) {
             self.take_census(sync);
@@ -222,7 +231,8 @@ impl Player {
             Media::Wanted { at, .. } => Some(at),
             _ => None,
         });
-        let is_busy = !(self.voices.is_empty() && self.due.is_empty());
+        let mut leaving = self.tracks.values().filter(|track| track.unload_at.is_some());
+        let is_busy = !(self.voices.is_empty() && self.due.is_empty()) || leaving.next().is_some();
         fetch.chain(is_busy.then_some(now + TICK)).min()
     }
 
@@ -349,18 +359,22 @@ impl Player {
     }
 
     fn load(&mut self, track: &TrackId, now: MonoTime) {
-        if self.tracks.get(track).is_some_and(|track| track.media == Media::Unloaded) {
-            self.set_media(track, Media::Wanted { at: now, failures: 0 });
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        track.unload_at = None;
+        if track.media == Media::Unloaded {
+            track.media = Media::Wanted { at: now, failures: 0 };
         }
     }
 
-    fn unload(&mut self, order: Uuid, track: &TrackId, now: NetTime, sync: Option<&Sync>) {
-        if !self.tracks.contains_key(track) {
-            return;
+    /// What is still heard stays until it has ended.
+    fn unload_due(&mut self, now: NetTime) {
+        for (id, track) in &mut self.tracks {
+            let is_heard = || self.voices.iter().any(|voice| voice.track == *id);
+            if track.unload_at.is_some_and(|at| at <= now) && !is_heard() {
+                (track.unload_at, track.media) = (None, Media::Unloaded);
+                self.acts.push(Act::Forget { track_id: id.clone() });
+            }
         }
-        self.finish(order, Some(track), now, DE_CLICK, sync);
-        self.set_media(track, Media::Unloaded);
-        self.acts.push(Act::Forget { track_id: track.clone() });
     }
 
     fn set_media(&mut self, id: &TrackId, media: Media) {

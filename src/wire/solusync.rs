@@ -401,7 +401,7 @@ pub struct NodeStatus {
     /// Tracks that are to be (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracks_wanted: Option<u32>,
-    /// How long after it was sent live sound is heard at the earliest, while any is (ours).
+    /// How long after it was sent live sound is heard, while any is (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer_ms: Option<f64>,
     /// How long the box's last `node_status` took to come, by the phone's clock (ours). Others are as long on their way.

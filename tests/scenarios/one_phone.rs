@@ -438,6 +438,31 @@ fn sx10_pause_seek_and_stop_act_at_their_time() {
 }
 
 #[test]
+fn sx10_an_unload_acts_at_its_time_and_a_later_word_takes_it_back() {
+    let mut page = StubBox::in_step();
+    let of_all = |page: &mut StubBox| {
+        page.run(5.1);
+        page.said("node_status").last().expect("every five seconds")["tracks_ready"].clone()
+    };
+    let start = page.order_play(0.5, json!({}));
+    page.run(1.0);
+    page.order("unload", 1.0, json!({}));
+    page.run(0.1);
+    assert!(page.worst_ms(start, 0.8) < 1.0, "it is heard until then");
+    page.run(0.2);
+    assert!(page.heard().is_empty());
+    assert_eq!(of_all(&mut page), 0);
+    page.order("load", 0.0, json!({}));
+    assert_eq!(of_all(&mut page), 1, "it came again");
+    page.order("unload", 6.0, json!({}));
+    page.run(0.5);
+    let start = page.order_play(1.0, json!({"loop_count": 0}));
+    assert_eq!(of_all(&mut page), 1);
+    page.run(2.0);
+    assert!(page.worst_ms(start, 1.0) < 1.0);
+}
+
+#[test]
 fn a_stop_right_after_go_also_stops_what_has_not_begun() {
     let mut page = StubBox::in_step();
     page.order_play(0.8, json!({}));

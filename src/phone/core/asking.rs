@@ -23,6 +23,7 @@ impl Core {
         // Another way is of another length, and has to be learnt.
         if self.asked_by.is_some_and(|by| by != best) {
             self.pace.handle_doubt(now);
+            self.rtts.clear();
         }
         if now >= self.pace.next() {
             self.asked_by = Some(best);

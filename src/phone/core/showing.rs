@@ -53,7 +53,7 @@ impl Core {
             packet_loss_percent: loss.map(|share| share * 100.0),
             tracks_ready: ready,
             tracks_wanted: wanted,
-            buffer_ms: live.map(|it| it.size().millis_f64()),
+            buffer_ms: self.live.delay(now).map(Span::millis_f64),
             delivery_ms: self.delivery.map(Span::millis_f64),
             need_ms: self.sync(now).map(|sync| sync.need().millis_f64()),
             live_refused: self.live.refused().map(|(count, _)| count),

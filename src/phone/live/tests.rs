@@ -152,6 +152,23 @@ fn sx15_a_phone_whose_buffer_exceeds_the_box_s_delay_is_later_by_the_difference(
 }
 
 #[test]
+fn sx15_after_a_tear_sound_is_a_fifth_later_at_once_and_stays_there() {
+    let mut phone = Phone::new();
+    let sent_ms = |k: u64| 10_000 + 20 * k as i64;
+    (0..12_000).for_each(|k| phone.chunk(k, sent_ms(k), 8, 40));
+    let size = phone.live.delay(mono(sent_ms(12_000))).expect("it is live");
+    // What is stuck behind it comes with it.
+    for k in 12_000..12_020 {
+        phone.chunk(k, sent_ms(k), (100 - 20 * (k as i64 - 12_000)).max(8), 40);
+    }
+    let placed = phone.placed();
+    let after = |k: u64| placed[k as usize].0 - audio_s(mono(sent_ms(k)));
+    assert!((after(11_999) - size.secs_f64()).abs() < 0.001, "{} of {size:?}", after(11_999));
+    assert!((after(12_000) - 1.2 * size.secs_f64()).abs() < 0.001, "{}", after(12_000));
+    assert!((after(12_019) - after(12_000)).abs() < 0.002, "{}", after(12_019));
+}
+
+#[test]
 fn sx11_who_comes_anew_begins_anew_and_what_cannot_be_decoded_is_left() {
     let mut phone = Phone::new();
     (0..5).for_each(|k| phone.chunk(100 + k, 10_000 + 20 * k as i64, 5, 300));
