@@ -11,6 +11,7 @@
 
 pub mod asker;
 mod audience;
+mod believed;
 pub mod boxfile;
 pub mod calibrate;
 pub mod certificate;
@@ -40,5 +41,6 @@ pub mod timecode;
 pub mod token;
 pub mod told;
 pub mod turned_away;
+pub mod weather;
 
 pub use cue::{Engine, EngineStart, Why};

@@ -19,6 +19,7 @@ use wire::solusync::{
 };
 use wire::token::Role;
 
+use crate::believed::believed;
 use crate::show::{MediaId, Show};
 
 /// How much one address and one socket may ask for (SX-17).
@@ -202,7 +203,10 @@ impl Visitor {
                 role => not_an_operator(role, "screens"),
             }),
             Message::Played(it) => self.limited(now, |visitor| visitor.handle_played(it)),
-            Message::NodeStatus(it) => self.limited(now, |_| Answer::Status(it)),
+            Message::NodeStatus(it) => self.limited(now, |_| match believed(*it) {
+                Ok(status) => Answer::Status(Box::new(status)),
+                Err(why) => refuse(RefusalCode::InvalidPayload, why),
+            }),
             Message::Calibrate => self.limited(now, |_| Answer::Calibrate),
             Message::Calibrated(it) => self.limited(now, |_| Answer::Calibrated(it)),
             // What only a box says means nothing from a phone, and live media have a channel of their own.
@@ -337,10 +341,11 @@ pub fn way(access_points: &[Subnet], address: Option<IpAddr>) -> Option<WayId> {
 
 /// The answer to `hello`: who we are and among whom, what to fetch before it is needed (SX-08), and where to ask the time.
 pub fn welcome(standing: Standing, show: &Show, webtransport: Option<WebTransport>) -> Welcome {
-    let capabilities = ["audio", "video", "clock_sync", "screen"];
+    let in_cluster = (!standing.cluster_info.boxes.is_empty()).then_some("cluster");
+    let capabilities = ["audio", "video", "clock_sync", "screen"].into_iter().chain(in_cluster);
     Welcome {
         protocol_version: PROTOCOL_VERSION.to_owned(),
-        capabilities: capabilities.map(str::to_owned).to_vec(),
+        capabilities: capabilities.map(str::to_owned).collect(),
         node_type: standing.node_type,
         cluster_info: standing.cluster_info,
         show: ShowInfo {

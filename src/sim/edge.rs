@@ -11,6 +11,7 @@ use engine::pace::HousePace;
 use engine::phones::{Answer, Limits, Transport, Visitor, welcome};
 use engine::show::Show;
 use engine::told::{Input, To};
+use engine::weather::Weather;
 use phone::Chance;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
@@ -108,6 +109,8 @@ impl Edge {
             connected_clients: Some(phones as u64),
             ..NodeStatus::of(NodeType::Master)
         };
+        let said = self.seats.values().filter_map(|seat| seat.status.as_ref());
+        let status = Weather::of(said).told_in(status);
         let pace = self.pace.poll(now, phones, None).map(Message::ClockPace);
         [Message::NodeStatus(Box::new(status))].into_iter().chain(pace).collect()
     }

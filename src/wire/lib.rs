@@ -23,6 +23,7 @@ pub mod output;
 #[cfg(not(target_arch = "wasm32"))] // what a page gets is read by its browser
 pub mod pictures;
 pub mod ptp;
+pub mod quality;
 pub mod rdm;
 pub mod sacn;
 pub mod sealed;

@@ -18,6 +18,7 @@ use engine::phones::{Doorkeeper, Limits, TooMany};
 use engine::reception::Reception;
 use engine::told::To;
 use engine::turned_away::{TurnedAway, TurnedAwayGlance};
+use engine::weather::Weather;
 use serde::Serialize;
 use units::{PhoneId, ShowTime, Span, WireTime};
 use uuid::Uuid;
@@ -231,11 +232,17 @@ impl Crowd {
             memory_usage,
             ..NodeStatus::of(self.hall.standing().node_type)
         };
+        let status = self.weather().told_in(status);
         self.tell(To::All, chance::uuid(), Message::NodeStatus(Box::new(status)));
         let pace = self.hall.pace().poll(self.hall.clock.now(), self.greeted(), cpu_usage);
         if let Some(pace) = pace {
             self.tell(To::All, chance::uuid(), Message::ClockPace(pace));
         }
+    }
+
+    fn weather(&self) -> Weather {
+        let seats = self.hall.seats();
+        Weather::of(seats.values().filter_map(|seat| Some(&seat.status.as_ref()?.1)))
     }
 
     /// A message as this box says it to one phone at once.
