@@ -21,6 +21,7 @@ mod cue;
 pub mod delivery;
 pub mod fixture;
 pub mod glance;
+pub mod hush;
 mod ledger;
 pub mod light;
 pub mod muster;

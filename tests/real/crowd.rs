@@ -72,9 +72,11 @@ fn sx02_an_order_reaches_everybody_plain_and_over_tls() {
 }
 
 #[test]
-fn sx02_who_does_not_read_dribbles_or_comes_again_and_again_keeps_no_order_from_the_others() {
+fn sx02_who_does_not_read_dribbles_comes_again_and_again_or_floods_keeps_no_order_from_the_others()
+{
     let (runtime, running, _show) = a_box(3);
-    let company = [Manner::Good, Manner::Deaf, Manner::Dribbling, Manner::Restless];
+    let company =
+        [Manner::Good, Manner::Deaf, Manner::Dribbling, Manner::Restless, Manner::Flooding];
     let mut crowds = company.map(|it| crowd(running.http(), false, 100 * it as u32, it));
     for number in 0..3 {
         runtime.block_on(running.post("go", "{}")).expect("GO");

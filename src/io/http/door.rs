@@ -235,18 +235,26 @@ impl Drop for Place {
     }
 }
 
-/// The threads on which HTTP is spoken with the network.
+/// Threads of their own, so that however much strangers say, an operator's word stands behind none of it.
 #[derive(Debug)]
-struct Threshold(Option<Runtime>);
+struct Threads(Option<Runtime>);
 
-impl Threshold {
-    fn new() -> io::Result<Self> {
-        let mut builder = Builder::new_multi_thread();
-        builder.enable_all().thread_name("door").on_thread_start(|| {
+impl Threads {
+    /// Those on which HTTP is spoken with the network.
+    fn threshold() -> io::Result<Self> {
+        Self::new(Builder::new_multi_thread().thread_name("door").on_thread_start(|| {
             // Without it they are threads like others.
             let _ = rustix::process::nice(STANDS_BACK);
-        });
-        builder.build().map(Some).map(Self)
+        }))
+    }
+
+    /// Those on which phones are heard.
+    fn hall() -> io::Result<Self> {
+        Self::new(Builder::new_multi_thread().thread_name("hall"))
+    }
+
+    fn new(builder: &mut Builder) -> io::Result<Self> {
+        builder.enable_all().build().map(Some).map(Self)
     }
 
     fn handle(&self) -> &Handle {
@@ -254,7 +262,7 @@ impl Threshold {
     }
 }
 
-impl Drop for Threshold {
+impl Drop for Threads {
     fn drop(&mut self) {
         // In a runtime nobody may wait for another's threads.
         self.0.take().into_iter().for_each(Runtime::shutdown_background);
@@ -266,12 +274,12 @@ impl Drop for Threshold {
 pub struct Doors {
     house: Arc<House>,
     tasks: Vec<JoinHandle<()>>,
-    _threshold: Threshold,
+    _threads: [Threads; 2],
     _place: Place,
 }
 
 impl Doors {
-    /// Answers from now on. Must be called in a runtime, which is where WebSockets will be.
+    /// Answers from now on. Must be called in a runtime, which is where the control socket will be.
     ///
     /// # Errors
     /// Where the system gives no threads.
@@ -281,9 +289,9 @@ impl Doors {
         secure: Option<Secure>,
         control: ControlSocket,
     ) -> io::Result<Self> {
-        let threshold = Threshold::new()?;
-        let at = threshold.handle();
-        let router = router(house.clone());
+        let threads = [Threads::threshold()?, Threads::hall()?];
+        let [at, hall] = threads.each_ref().map(Threads::handle);
+        let router = router(house.clone(), hall.clone());
         let ControlSocket { listener, place } = control;
         let lobby = Arc::new(Mutex::new(lobby()));
         let mut tasks = Vec::new();
@@ -299,7 +307,7 @@ impl Doors {
         tasks.push(tokio::spawn(answer_socket(listener, router)));
         tasks.push(tokio::spawn(tell_status(house.clone())));
         tasks.push(tokio::spawn(switchboard::look_after(house.board.clone())));
-        Ok(Self { house, tasks, _threshold: threshold, _place: place })
+        Ok(Self { house, tasks, _threads: threads, _place: place })
     }
 
     /// Lets nobody in any more and says goodbye to every phone.

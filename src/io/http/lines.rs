@@ -14,7 +14,7 @@ use units::PhoneId;
 use wtransport::{RecvStream, SendStream};
 
 use super::outbox::{Inbox, Over, PATIENCE, Word};
-use super::socket::{End, GOODBYE, HUSH, Heard, MESSAGE_MAX, until};
+use super::socket::{End, GOODBYE, Heard, MESSAGE_MAX};
 use super::ws::Carrier;
 
 /// Octets that are read at once.
@@ -26,7 +26,6 @@ pub(super) struct Lines {
     mouth: SendStream,
     inbox: Inbox,
     heard: Heap,
-    hush: Option<Instant>,
     /// What the client asked its session for.
     path: String,
     /// Its phone comes from a socket on which it was welcomed.
@@ -39,7 +38,7 @@ impl Lines {
         inbox: Inbox,
         (path, had_turn): (String, bool),
     ) -> Self {
-        Self { ears, mouth, inbox, heard: Heap::default(), hush: None, path, had_turn }
+        Self { ears, mouth, inbox, heard: Heap::default(), path, had_turn }
     }
 
     /// Says what waits.
@@ -67,13 +66,12 @@ impl Lines {
 
     /// Until something has come, or is to be done.
     async fn wait(&mut self) -> Result<(), End> {
-        let Self { ears, inbox, heard, hush, .. } = self;
+        let Self { ears, inbox, heard, .. } = self;
         let mut octets = [0; READ];
         tokio::select! {
             biased;
             () = inbox.wake() => {}
-            () = until(*hush), if hush.is_some() => *hush = None,
-            read = ears.read(&mut octets), if hush.is_none() => {
+            read = ears.read(&mut octets) => {
                 let length = read.map_err(|_| End::Gone)?.ok_or(End::Farewell)?;
                 heard.octets.extend_from_slice(&octets[..length]);
             }
@@ -86,9 +84,7 @@ impl Carrier for Lines {
     async fn hear(&mut self) -> Result<Heard, End> {
         loop {
             self.catch_up().await?;
-            if self.hush.is_none()
-                && let Some(text) = self.heard.next_line()?
-            {
+            if let Some(text) = self.heard.next_line()? {
                 return Ok(Heard::Text(text.into()));
             }
             self.wait().await?;
@@ -110,10 +106,6 @@ impl Carrier for Lines {
     async fn say(&mut self, word: Word) -> Result<(), End> {
         self.catch_up().await?;
         self.write(&word).await
-    }
-
-    fn hush(&mut self) {
-        self.hush = Some(Instant::now() + HUSH);
     }
 
     /// A last word, and time to have it: closing at once would take it away again.

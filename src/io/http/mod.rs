@@ -45,6 +45,7 @@ use engine::phones::{Limits, Transport};
 use engine::show::Show;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use units::{ShowTime, Span, Subnet};
 use uuid::Uuid;
@@ -208,8 +209,8 @@ fn abroad() -> Router<Arc<House>> {
         .layer(axum::middleware::from_fn(cors::open))
 }
 
-/// Every path of the house. Must be called in the runtime in which WebSockets will be.
-pub fn router(house: Arc<House>) -> Router {
+/// Every path of the house; WebSockets are heard on `hall`.
+pub fn router(house: Arc<House>, hall: Handle) -> Router {
     Router::new()
         .route("/ws", get(ws::upgrade))
         .route("/bloom", get(bloom::upgrade))
@@ -221,6 +222,6 @@ pub fn router(house: Arc<House>) -> Router {
         .nest("/api/v1", api::router(house.clone()))
         .fallback(files::serve)
         .layer(axum::middleware::from_fn(files::harden))
-        .layer(axum::Extension(door::Inside(tokio::runtime::Handle::current())))
+        .layer(axum::Extension(door::Inside(hall)))
         .with_state(house)
 }

@@ -51,9 +51,6 @@ const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// How long a closing socket may take over its goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Not read for so long after it asked too often, so that a flood costs the one who sends it.
-pub(super) const HUSH: Duration = Duration::from_millis(2);
-
 /// Opens a WebSocket for `attend`; whoever wanted something else is told what this is.
 pub(super) fn upgrade<A, F>(mut request: Request, attend: A) -> Response
 where
@@ -136,7 +133,6 @@ pub(super) struct Line {
     grammar: Grammar,
     heard_at: Instant,
     beat: Interval,
-    hush: Option<Instant>,
 }
 
 impl Line {
@@ -149,7 +145,7 @@ impl Line {
         // Behind it is what TLS has decrypted beyond. A socket that is broken already is found so when it is read.
         let answer = grammar.understand(&early);
         let _ = reply(&inbox, answer).and_then(|()| grammar.take(&inbox, &[]));
-        Self { ears, inbox, grammar, heard_at: Instant::now(), beat, hush: None }
+        Self { ears, inbox, grammar, heard_at: Instant::now(), beat }
     }
 
     /// The next text or binary frame. Words that wait for the socket are said before: who does not read them is not
@@ -157,9 +153,7 @@ impl Line {
     pub(super) async fn hear(&mut self) -> Result<Heard, End> {
         loop {
             self.catch_up().await?;
-            if self.hush.is_none()
-                && let Some(heard) = self.grammar.next()
-            {
+            if let Some(heard) = self.grammar.next() {
                 return heard;
             }
             self.wait().await?;
@@ -194,13 +188,12 @@ impl Line {
 
     /// Until something has come, or is to be done.
     async fn wait(&mut self) -> Result<(), End> {
-        let Self { ears, inbox, grammar, heard_at, beat, hush } = self;
+        let Self { ears, inbox, grammar, heard_at, beat } = self;
         tokio::select! {
             biased;
             () = inbox.wake() => {}
             _ = beat.tick() => return self.beat(),
-            () = until(*hush), if hush.is_some() => *hush = None,
-            read = read(ears, |octets| grammar.take(inbox, octets)), if hush.is_none() => {
+            read = read(ears, |octets| grammar.take(inbox, octets)) => {
                 read?;
                 *heard_at = Instant::now();
             }
@@ -222,11 +215,6 @@ impl Line {
             io::ErrorKind::TimedOut => End::Dead,
             _ => End::Gone,
         })
-    }
-
-    /// It asked too often: it is not read for a moment.
-    pub(super) fn hush(&mut self) {
-        self.hush = Some(Instant::now() + HUSH);
     }
 
     fn beat(&self) -> Result<(), End> {
@@ -428,12 +416,6 @@ fn meant(message: Message) -> Option<Heard> {
         Message::Binary(_) => Some(Heard::Binary),
         // The library has answered the ping; a pong's worth is that it was heard.
         Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
-    }
-}
-
-pub(super) async fn until(hush: Option<Instant>) {
-    if let Some(end) = hush {
-        sleep_until(end).await;
     }
 }
 

@@ -12,6 +12,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use engine::hush::Hush;
 use engine::phones::{Answer, Visitor, way, welcome};
 use engine::told::{Command, Input, Request};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -40,8 +41,6 @@ pub(super) trait Carrier: Send {
     fn pause(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send;
     /// Says it behind whatever waits.
     fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send;
-    /// It asked too often: it is not read for a moment.
-    fn hush(&mut self);
     /// The goodbye that belongs to this end.
     fn close(self, end: End) -> impl Future<Output = ()> + Send;
     /// Whether its phone has had its turn just now, on the socket that it comes from; true once.
@@ -59,9 +58,6 @@ impl Carrier for Line {
     }
     fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send {
         self.say(word)
-    }
-    fn hush(&mut self) {
-        self.hush();
     }
     fn close(self, end: End) -> impl Future<Output = ()> + Send {
         self.close(end)
@@ -116,8 +112,9 @@ pub(super) async fn attend<L: Carrier>(
     (phone, heard): (PhoneId, Pulse),
 ) {
     let visitor = Visitor::new(&house.limits, peer.transport());
+    let (hush, greeted, kept) = (Hush::default(), false, None);
     let mut seat =
-        Attendance { house, peer, host, line, phone, visitor, heard, greeted: false, kept: None };
+        Attendance { house, peer, host, line, phone, visitor, heard, hush, greeted, kept };
     let end = seat.run().await;
     let Attendance { house, line, greeted, kept, .. } = seat;
     drop(kept);
@@ -140,6 +137,7 @@ struct Attendance<L> {
     phone: PhoneId,
     visitor: Visitor,
     heard: Pulse,
+    hush: Hush,
     greeted: bool,
     /// Where it may offer a peer connection, from its `hello` on.
     kept: Option<Kept>,
@@ -269,11 +267,10 @@ impl<L: Carrier> Attendance<L> {
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> Result<(), End> {
-        if refusal.code == RefusalCode::RateLimited {
-            self.line.hush();
-        }
         let text = self.house.crowd.refusal(refusal);
-        self.line.say(text).await
+        self.line.say(text).await?;
+        let span = self.hush.refused(self.house.clock.now());
+        self.line.pause(span.to_std()).await
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), End> {
