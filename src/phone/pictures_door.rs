@@ -117,7 +117,8 @@ pub extern "C" fn film_pace() -> f64 {
     with(|door| door.wish.map_or(1.0, |wish| wish.rate))
 }
 
-/// [`Screening::handle_piece`]: 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film.
+/// [`Screening::handle_piece`]: 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film. Eight for
+/// each picture that waits no more, from the first on ([`Screening::poll_dropped`]); the whole one waits already.
 #[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn live_piece(
@@ -127,9 +128,10 @@ pub extern "C" fn live_piece(
     lasts_s: f64,
     left: u32,
     is_key: bool,
+    octets: u32,
 ) -> u32 {
     let lasts = Span::from_secs_f64(lasts_s);
-    let piece = Piece { index: index as u64, at: net(at_ms), lasts, left, is_key };
+    let piece = Piece { index: index as u64, at: net(at_ms), lasts, left, is_key, octets };
     with(|door| {
         let begins = door.screening.begins(&piece);
         if begins {
@@ -138,7 +140,7 @@ pub extern "C" fn live_piece(
         let verdict = match door.screening.handle_piece(&piece, net(now_ms)) {
             Verdict::Dropped => 0,
             Verdict::Kept => 1,
-            Verdict::Whole => 2,
+            Verdict::Whole => 2 | (door.screening.poll_dropped(net(now_ms)) as u32) << 3,
         };
         verdict | u32::from(begins) << 2
     })
@@ -165,13 +167,14 @@ pub extern "C" fn live_broken() {
     with(|door| door.screening.handle_broken());
 }
 
-/// [`Screening::poll_drawn`]: how many of the decoded pictures are past, the last of which is drawn; -1 where nothing is on.
+/// [`Screening::poll_drawn`]: two for each of the decoded pictures that is past, and 1 beside them where the last of these is
+/// drawn; -1 where nothing is on.
 #[expect(unsafe_code, reason = "an export needs its plain name; nothing unsafe happens in it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn live_drawn(now_ms: f64) -> i32 {
     with(|door| {
         let drawn = door.screening.poll_drawn(net(now_ms));
-        if drawn.is_on { drawn.past as i32 } else { -1 }
+        if drawn.is_on { (drawn.past as i32) << 1 | i32::from(drawn.draws) } else { -1 }
     })
 }
 

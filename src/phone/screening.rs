@@ -7,6 +7,10 @@
 //! Every phone shows a picture at its time. One that comes late is decoded, since others build on it, and not seen. Where
 //! something is missing nothing that follows can be decoded: the last picture stands until the next key frame. Pictures are
 //! decoded shortly before their time: decoded they are large, and some phones have room for a handful.
+//!
+//! A page that is not seen draws nothing, so it decodes nothing, while pieces come on: a film of ten minutes would wait in
+//! its memory, and be decoded whole when its holder comes back. So what waits before a key frame that is past waits no more,
+//! and whoever comes back sees what one who joins does.
 
 use std::collections::VecDeque;
 
@@ -28,6 +32,8 @@ pub struct Piece {
     pub left: u32,
     /// Whether decoding can begin with it.
     pub is_key: bool,
+    /// How large it is.
+    pub octets: u32,
 }
 
 /// What becomes of a piece.
@@ -52,11 +58,21 @@ pub struct Drawn {
     pub is_on: bool,
 }
 
-/// A picture that was given to the decoder.
+/// A picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Shot {
     at: NetTime,
     ends: NetTime,
+    /// It was whole before its time.
+    in_time: bool,
+}
+
+/// One that waits to be decoded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Unit {
+    shot: Shot,
+    is_key: bool,
+    octets: u32,
 }
 
 /// Live pictures at one phone.
@@ -65,10 +81,12 @@ pub struct Screening {
     next: Option<u64>,
     /// Nothing can be decoded before the next key frame.
     is_lost: bool,
-    /// Its time, and how many pieces are missing.
-    part: Option<(NetTime, u32)>,
+    /// Of a picture that is not whole.
+    part: Option<Part>,
     /// Pictures that wait to be decoded, in that order.
-    waits: VecDeque<Shot>,
+    waits: VecDeque<Unit>,
+    /// How many the decoder was given since the screen was drawn.
+    given: usize,
     /// Those that the decoder has.
     decoding: Vec<Shot>,
     /// Decoded ones, as they are seen.
@@ -81,15 +99,29 @@ pub struct Screening {
     was_in_time: bool,
     counts: PictureCounts,
     drawn: Option<NetTime>,
-    /// Up to when pictures were seen when the screen was drawn last.
-    seen: Option<NetTime>,
     period: Span,
+}
+
+/// What has come of a picture that is not whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    at: NetTime,
+    /// How many pieces are missing.
+    left: u32,
+    is_key: bool,
+    octets: u32,
 }
 
 /// So long before its time a picture is decoded: decoders give back none before they have had some more.
 const DECODE_AHEAD: Span = Span::from_millis(400);
 /// So many may be there decoded.
 const DECODED_MAX: usize = 8;
+/// So many are given to the decoder each time the screen is drawn: one that is drawn four times a second keeps up with 60
+/// pictures in a second, and no phone is asked for more at once when it catches up.
+const GIVEN_MAX: usize = 16;
+/// So many octets may wait to be decoded: ten seconds, from one key frame to the next, of the largest film a box is likely to
+/// send.
+const WAITS_MAX: u64 = 32 << 20;
 /// Most screens are drawn as often; until it is known.
 const PERIOD: Span = Span::from_micros(16_667);
 /// No screen is drawn more seldom; what takes longer was held up.
@@ -108,6 +140,7 @@ impl Screening {
             is_lost: true,
             part: None,
             waits: VecDeque::new(),
+            given: 0,
             decoding: Vec::new(),
             decoded: VecDeque::new(),
             stands: None,
@@ -115,7 +148,6 @@ impl Screening {
             was_in_time: false,
             counts: PictureCounts::default(),
             drawn: None,
-            seen: None,
             period: PERIOD,
         }
     }
@@ -139,8 +171,9 @@ impl Screening {
             self.counts.lost += missing;
             self.is_lost = true;
         }
-        let goes_on = missing == 0 && part == Some((piece.at, piece.left + 1));
-        if part.is_some() && !goes_on {
+        let goes_on = |it: &Part| missing == 0 && (it.at, it.left) == (piece.at, piece.left + 1);
+        let begun = part.filter(goes_on);
+        if part.is_some() && begun.is_none() {
             // The rest of a picture never came.
             self.is_lost = true;
         }
@@ -149,27 +182,54 @@ impl Screening {
             self.counts.lost += u64::from(self.was_in_time);
             return Verdict::Dropped;
         }
+        let (is_key, octets) = begun.map_or((piece.is_key, 0), |it| (it.is_key, it.octets));
+        let octets = octets.saturating_add(piece.octets);
         if piece.left > 0 {
-            self.part = Some((piece.at, piece.left));
+            self.part = Some(Part { at: piece.at, left: piece.left, is_key, octets });
             return Verdict::Kept;
         }
         let is_late = piece.at < now;
         self.counts.late += u64::from(is_late && self.was_in_time);
         self.was_in_time |= !is_late;
         let ends = piece.at + piece.lasts;
-        self.waits.push_back(Shot { at: piece.at, ends });
-        self.ends = Some(self.ends.map_or(ends, |before| before.max(ends)));
+        let shot = Shot { at: piece.at, ends, in_time: !is_late };
+        self.waits.push_back(Unit { shot, is_key, octets });
+        // Who joins is sent what is past, to begin with: something is on all the same.
+        self.ends = self.ends.max(Some(ends.max(now)));
         Verdict::Whole
+    }
+
+    /// So many pictures wait no more, from the first on: what is seen `now` is decoded without them, or too much waits. To be
+    /// asked after each that is whole.
+    pub fn poll_dropped(&mut self, now: NetTime) -> usize {
+        let is_full = self.waits.iter().map(|it| u64::from(it.octets)).sum::<u64>() > WAITS_MAX;
+        let begins = |it: &Unit| it.is_key && (is_full || it.shot.at <= now);
+        let dropped = match self.waits.iter().rposition(begins).unwrap_or(0) {
+            // There is no key frame to begin with, and what follows builds on what is dropped.
+            0 if is_full => {
+                self.is_lost = true;
+                self.waits.len()
+            }
+            first => first,
+        };
+        self.drop_waits(dropped);
+        dropped
+    }
+
+    fn drop_waits(&mut self, count: usize) {
+        let skipped = self.waits.drain(..count).filter(|it| it.shot.in_time).count();
+        self.counts.skipped += skipped as u64;
     }
 
     /// Whether the first picture that waits is to be decoded; it waits no more.
     pub fn poll_decode(&mut self, now: NetTime) -> bool {
-        let is_due = self.waits.front().is_some_and(|it| it.at - now <= DECODE_AHEAD);
+        let is_due = self.waits.front().is_some_and(|it| it.shot.at - now <= DECODE_AHEAD);
         // What is past makes room before it is drawn.
         let kept = self.decoded.iter().filter(|it| it.at > now).count();
-        let decodes = is_due && kept < DECODED_MAX;
+        let decodes = is_due && kept < DECODED_MAX && self.given < GIVEN_MAX;
         if decodes {
-            self.decoding.extend(self.waits.pop_front());
+            self.given += 1;
+            self.decoding.extend(self.waits.pop_front().map(|it| it.shot));
         }
         decodes
     }
@@ -178,8 +238,9 @@ impl Screening {
     pub fn handle_decoded(&mut self, at: NetTime) {
         // Browsers round its time.
         let near = (0..self.decoding.len()).min_by_key(|k| (self.decoding[*k].at - at).abs());
-        let ends = near.map_or(at, |k| self.decoding.swap_remove(k).ends);
-        self.decoded.push_back(Shot { at, ends });
+        let unknown = Shot { at, ends: at, in_time: false };
+        let shot = near.map_or(unknown, |k| self.decoding.swap_remove(k));
+        self.decoded.push_back(Shot { at, ..shot });
     }
 
     /// The decoder could not go on; all that waits is of no use.
@@ -199,20 +260,28 @@ impl Screening {
         // The nearest time at which it can change is as often before as after.
         let seen = now + self.period + Span::from_ns(self.period.ns() / 2);
         let past = self.decoded.partition_point(|it| it.at <= seen);
-        // What is late is none of these: others have been seen since.
-        let before = self.seen.replace(seen);
-        let is_new = |it: &&Shot| before.is_some_and(|before| it.at > before);
-        let skipped = self.decoded.range(..past.saturating_sub(1)).filter(is_new).count();
-        self.counts.skipped += skipped as u64;
-        let last = self.decoded.drain(..past).next_back();
+        // While others that are due wait to be decoded, the last of these is not the one of now.
+        let is_behind = self.waits.front().is_some_and(|it| it.shot.at <= seen);
+        let mut gone = self.decoded.drain(..past);
+        let last = if is_behind { None } else { gone.next_back() };
+        self.counts.skipped += gone.filter(|it| it.in_time).count() as u64;
         if let Some(last) = last {
             self.note_drawn(last, now + self.period);
         }
+        self.given = 0;
         let is_on = self.ends.is_some_and(|ends| now < ends + STANDS);
         if !is_on {
-            (self.ends, self.stands, self.seen) = (None, None, None);
+            self.end();
         }
-        Drawn { past, draws: past > 0, is_on }
+        Drawn { past, draws: last.is_some(), is_on }
+    }
+
+    /// Nothing is on. The decoder goes with what it has, so what comes next is decoded from a key frame on.
+    fn end(&mut self) {
+        self.drop_waits(self.waits.len());
+        self.decoding.clear();
+        self.decoded.clear();
+        (self.ends, self.stands, self.part, self.is_lost) = (None, None, None, true);
     }
 
     /// A picture is drawn that is seen at `seen`.

@@ -11,7 +11,7 @@ const START_MS = 1_790_000_000_000;
 /** A page at network time START_MS + world.ms whose decoder gives back what it is told to at once. */
 async function stubPage({ codecs = ["h264", "vp9"], hasDecoder = true } = {}) {
   const door = await openPictures(picturesBytes());
-  const world = { ms: 0, frames: [], drawn: [], configured: [], decoded: [], open: 0, elements: [], breaks: false, told: [] };
+  const world = { ms: 0, frames: [], drawn: [], configured: [], decoded: [], given: [], open: 0, elements: [], breaks: false, told: [] };
   const createElement = (kind) => {
     const element = {
       kind, hidden: false, width: 0, height: 0, className: "", textContent: "",
@@ -31,6 +31,7 @@ async function stubPage({ codecs = ["h264", "vp9"], hasDecoder = true } = {}) {
       if (this.state !== "configured") throw new Error(this.state);
       if (world.breaks) { this.state = "closed"; return this.error(new Error("broken")); }
       world.decoded.push([type, data.length]);
+      world.given.push([type, timestamp / 1000 - START_MS]);
       world.open += 1;
       return this.output({ timestamp, displayWidth: 320, displayHeight: 180, close() { world.open -= 1; } });
     }
@@ -76,6 +77,34 @@ test("sx11: pictures are decoded shortly before their time and drawn at it, and 
   assert.ok(world.told.length >= 4 && world.told.length <= 6, `and not all the time: ${world.told.length}`);
   const seen = world.told.map((it) => it.seen);
   assert.deepEqual(seen.filter((it, k) => it !== seen[k - 1]), [false, true, false], "from its first picture to its last");
+});
+
+test("sx11: a page that is hidden for ten minutes decodes next to nothing when it is back, and is in step at once", async () => {
+  const { world, screening } = await stubPage();
+  const long = (k) => world.piece(k, 1000 + 40 * k, { is_keyframe: k % 50 === 0 });
+  let next = 0;
+  const hear = () => { for (; 1000 + 40 * next < world.ms + 1250; next += 1) long(next); };
+  for (; world.ms < 3000; hear()) world.run(10);
+  const [shown, given] = [world.drawn.length, world.given.length];
+  // No frame is asked for meanwhile.
+  for (; world.ms < 603_000; world.ms += 40) hear();
+  const backMs = world.ms;
+  world.run(10);
+  const first = world.given.slice(given);
+  assert.ok(first.length > 0 && first.length <= 16, `${first.length} in the first frame`);
+  for (; world.ms < backMs + 1000; hear()) world.run(10);
+  const after = world.given.slice(given).map(([type, dueMs]) => [type, (dueMs - 1000) / 40]);
+  after.forEach(([type, k], n) => {
+    assert.equal(type, k % 50 ? "delta" : "key", "page and core speak of the same picture");
+    assert.ok(type === "key" || (n > 0 && after[n - 1][1] === k - 1), `${k} builds on what was left out`);
+  });
+  assert.ok(1000 + 40 * after[0][1] > backMs - 2100, "from the newest key frame on");
+  const seen = world.drawn.slice(shown);
+  assert.ok(seen[0][1] <= backMs + 50, `after ${seen[0][1] - backMs} ms`);
+  seen.forEach(([dueMs, drawnMs]) => assert.ok(Math.abs(drawnMs - dueMs) <= 50, `${dueMs} at ${drawnMs}`));
+  const { skipped, late, lost } = screening.counts();
+  assert.ok(skipped > 14_950 && skipped < 15_050, `${skipped} were passed over`);
+  assert.deepEqual([late, lost], [0, 0]);
 });
 
 test("sx11: what is lost holds the last picture until the next key frame, and so does a decoder that breaks", async () => {

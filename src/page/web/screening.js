@@ -3,7 +3,8 @@
 
 /** @typedef {{ data: Uint8Array, atUs: number, isKey: boolean, codec: string }} Unit */
 
-const [KEPT, WHOLE, ANEW] = [1, 2, 4];
+const [KEPT, WHOLE, ANEW, DROPPED_SHIFT] = [1, 2, 4, 3];
+const [DRAWS, PAST_SHIFT] = [1, 1];
 /** The box hears of them every five seconds. */
 const TELL_EVERY_MS = 1000;
 
@@ -47,7 +48,8 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
     const said = JSON.parse(text);
     if (said.type === "media_untaken") return codecs.includes(said.codec) ? undefined : excuseUs();
     const { chunk_index, timestamp, duration, codec, data, is_keyframe, parts_left } = said;
-    const verdict = door.live_piece(netMs(nowMs()), chunk_index, timestamp * 1000, duration, parts_left || 0, Boolean(is_keyframe));
+    const octets = 0.75 * data.length;
+    const verdict = door.live_piece(netMs(nowMs()), chunk_index, timestamp * 1000, duration, parts_left || 0, Boolean(is_keyframe), octets);
     if (verdict & ANEW) forget();
     if (!(verdict & (KEPT | WHOLE)) || is_keyframe) parts = [];
     if (!(verdict & (KEPT | WHOLE))) return undefined;
@@ -56,6 +58,7 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
     if (!(verdict & WHOLE)) return undefined;
     units.push({ data: joined(parts), atUs: Math.round(timestamp * 1e6), isKey, codec });
     parts = [];
+    units.splice(0, verdict >> DROPPED_SHIFT);
     run();
     return undefined;
   }
@@ -70,20 +73,20 @@ export function createScreening({ document, door, netMs, nowMs, VideoDecoder, En
   function draw(frameMs) {
     isRunning = false;
     while (units.length && door.live_decodes(netMs(frameMs))) decode(/** @type {Unit} */ (units.shift()));
-    const past = door.live_drawn(netMs(frameMs));
+    const drawn = door.live_drawn(netMs(frameMs));
     const wasSeen = !canvas.hidden;
-    if (past < 0) hide();
-    else pass(past);
+    if (drawn < 0) hide();
+    else pass(drawn >> PAST_SHIFT, (drawn & DRAWS) !== 0);
     const isSeen = !canvas.hidden;
-    if (past >= 0 && isSeen === wasSeen && frameMs < toldMs + TELL_EVERY_MS) return;
+    if (drawn >= 0 && isSeen === wasSeen && frameMs < toldMs + TELL_EVERY_MS) return;
     toldMs = frameMs;
     tell({ event: "pictures", seen: isSeen, counts: counts() });
   }
 
-  /** @param {number} past so many of the decoded ones are, the last of which is seen now */
-  function pass(past) {
+  /** @param {number} past so many of the decoded ones are @param {boolean} draws whether the last of these is seen now */
+  function pass(past, draws) {
     const gone = frames.splice(0, past);
-    const last = gone.pop();
+    const last = draws && gone.pop();
     gone.forEach((frame) => frame.close());
     if (last) show(last);
     run();

@@ -318,12 +318,13 @@ export interface PicturesDoor {
   film_poll(film: number, nowS: number, placeS: number, runs: boolean, seeks: boolean): number;
   film_place(): number;
   film_pace(): number;
-  /** 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film. Network time in milliseconds. */
-  live_piece(nowMs: number, index: number, atMs: number, lastsS: number, left: number, isKey: boolean): number;
+  /** 0 dropped, 1 kept, 2 whole; and 4 beside it where all that waits is of another film; 8 for each picture that waits no
+   * more, from the first on. Network time in milliseconds. */
+  live_piece(nowMs: number, index: number, atMs: number, lastsS: number, left: number, isKey: boolean, octets: number): number;
   live_decodes(nowMs: number): number;
   live_decoded(atMs: number): void;
   live_broken(): void;
-  /** How many decoded pictures are past, the last of which is drawn; -1 where nothing is on. */
+  /** 2 for each decoded picture that is past, and 1 where the last of these is drawn; -1 where nothing is on. */
   live_drawn(nowMs: number): number;
   /** 0 shown, 1 held, 2 skipped, 3 late, 4 lost. */
   live_count(which: number): number;

@@ -3,6 +3,8 @@
 use super::*;
 
 const PICTURE: Span = Span::from_millis(40);
+/// At 4 Mbit/s.
+const OCTETS: u32 = 20_000;
 /// From sent to seen.
 const LEAD: Span = Span::from_millis(1_250);
 
@@ -16,7 +18,8 @@ fn due(k: u64) -> NetTime {
 }
 
 fn piece(k: u64) -> Piece {
-    Piece { index: k, at: due(k), lasts: PICTURE, left: 0, is_key: k.is_multiple_of(10) }
+    let is_key = k.is_multiple_of(10);
+    Piece { index: k, at: due(k), lasts: PICTURE, left: 0, is_key, octets: OCTETS }
 }
 
 fn counts(shown: u64, held: u64, lost: u64) -> PictureCounts {
@@ -29,6 +32,8 @@ struct Phone {
     screening: Screening,
     waits: VecDeque<u64>,
     decoded: VecDeque<u64>,
+    /// What the decoder was given, in that order.
+    given: Vec<u64>,
     /// What was seen, and when.
     seen: Vec<(u64, NetTime)>,
     most: usize,
@@ -36,10 +41,16 @@ struct Phone {
 
 impl Phone {
     fn hear(&mut self, k: u64, now: NetTime) -> Verdict {
-        let verdict = self.screening.handle_piece(&piece(k), now);
+        self.take(&piece(k), now)
+    }
+
+    fn take(&mut self, piece: &Piece, now: NetTime) -> Verdict {
+        let verdict = self.screening.handle_piece(piece, now);
         if verdict == Verdict::Whole {
-            self.waits.push_back(k);
+            self.waits.push_back(piece.index);
+            self.waits.drain(..self.screening.poll_dropped(now));
         }
+        assert_eq!(self.waits.len(), self.screening.waits.len(), "the page has what the core has");
         verdict
     }
 
@@ -49,12 +60,17 @@ impl Phone {
             let k = self.waits.pop_front().expect("it waits");
             self.screening.handle_decoded(due(k));
             self.decoded.push_back(k);
+            self.given.push(k);
         }
         self.most = self.most.max(self.decoded.len());
         let drawn = self.screening.poll_drawn(now);
         let past: Vec<u64> = self.decoded.drain(..drawn.past).collect();
         if let Some(last) = past.last().filter(|_| drawn.draws) {
             self.seen.push((*last, now + PERIOD));
+        }
+        if !drawn.is_on {
+            self.waits.clear();
+            self.decoded.clear();
         }
         drawn
     }
@@ -131,7 +147,14 @@ fn sx11_who_joins_decodes_from_the_key_frame_on_and_sees_what_the_others_see() {
 #[test]
 fn sx11_a_picture_in_parts_is_whole_with_its_last_and_none_without_one_of_them() {
     let mut screening = Screening::new();
-    let part = |index, left| Piece { index, left, at: due(0), lasts: PICTURE, is_key: index == 0 };
+    let part = |index, left| Piece {
+        index,
+        left,
+        at: due(0),
+        lasts: PICTURE,
+        is_key: index == 0,
+        octets: 1,
+    };
     let hear = |screening: &mut Screening, it: Piece| screening.handle_piece(&it, at(0));
     assert_eq!([part(0, 2), part(1, 1)].map(|it| hear(&mut screening, it)), [Verdict::Kept; 2]);
     assert_eq!(hear(&mut screening, part(2, 0)), Verdict::Whole);
@@ -139,7 +162,7 @@ fn sx11_a_picture_in_parts_is_whole_with_its_last_and_none_without_one_of_them()
     let mut screening = Screening::new();
     assert_eq!(hear(&mut screening, part(0, 2)), Verdict::Kept);
     assert_eq!(hear(&mut screening, part(2, 0)), Verdict::Dropped);
-    let other = Piece { index: 3, left: 0, at: due(1), lasts: PICTURE, is_key: false };
+    let other = Piece { index: 3, left: 0, at: due(1), lasts: PICTURE, is_key: false, octets: 1 };
     assert_eq!(hear(&mut screening, other), Verdict::Dropped);
     assert_eq!(screening.counts().lost, 1, "the one that is missing");
     assert_eq!(hear(&mut screening, Piece { index: 4, is_key: true, ..other }), Verdict::Whole);
@@ -156,6 +179,7 @@ fn sx11_another_film_begins_anew_and_one_that_is_over_goes_dark() {
     phone.screening.restart();
     assert_eq!(phone.hear(0, at(0)), Verdict::Whole);
     phone.screening.handle_broken();
+    phone.waits.clear();
     assert_eq!(phone.hear(1, at(0)), Verdict::Dropped);
     assert_eq!(phone.hear(10, at(0)), Verdict::Whole);
 }
@@ -188,11 +212,11 @@ fn sx12_pictures_of_different_lengths_stand_as_long_as_they_should() {
     let (mut at, mut now) = (due(0), due(0) - Span::from_millis(300));
     for (k, ms) in [40, 400, 40, 1_000, 40, 40].into_iter().enumerate() {
         let lasts = Span::from_millis(ms);
-        let piece = Piece { index: k as u64, at, lasts, left: 0, is_key: k == 0 };
+        let piece = Piece { index: k as u64, at, lasts, left: 0, is_key: k == 0, octets: 1 };
         assert_eq!(screening.handle_piece(&piece, now), Verdict::Whole);
         at += lasts;
     }
-    let mut waits: VecDeque<NetTime> = screening.waits.iter().map(|it| it.at).collect();
+    let mut waits: VecDeque<NetTime> = screening.waits.iter().map(|it| it.shot.at).collect();
     while now < at {
         while screening.poll_decode(now) {
             // As browsers round it.
@@ -203,4 +227,116 @@ fn sx12_pictures_of_different_lengths_stand_as_long_as_they_should() {
         now += PERIOD;
     }
     assert_eq!(screening.counts(), counts(6, 0, 0));
+}
+
+#[test]
+fn sx11_a_page_that_is_not_seen_for_ten_minutes_hoards_nothing_and_is_in_step_at_once_when_it_is_back()
+ {
+    let mut phone = Phone::default();
+    phone.run(0..100, |_| Some(Span::ZERO));
+    let (shown, heard) = (phone.seen.len(), phone.screening.next.expect("it has heard of some"));
+    let (gone, back) = (heard, heard + 15_005);
+    let mut most = 0;
+    for k in gone..back {
+        phone.hear(k, due(k) - LEAD);
+        most = most.max(phone.waits.len());
+    }
+    // From one key frame to the next, and what is sent ahead.
+    assert!(most <= 10 + 32, "{most} wait");
+    phone.given.clear();
+    let mut now = due(back) - LEAD;
+    for _ in 0..3 {
+        let before = phone.given.len();
+        phone.draw(now);
+        assert!(phone.given.len() - before <= GIVEN_MAX);
+        now += PERIOD;
+    }
+    // The newest key frame that was past, and nothing out of order behind it.
+    let first = phone.given[0];
+    assert!(piece(first).is_key && due(first) <= now && due(first + 10) > now - PERIOD.times(3));
+    assert!(phone.given.windows(2).all(|two| two[1] == two[0] + 1));
+    let off = phone.seen[shown..].iter().map(|(k, seen)| (*seen - due(*k)).millis_f64());
+    assert!(
+        off.clone().all(|it| it.abs() <= PICTURE.millis_f64()),
+        "{:?}",
+        off.collect::<Vec<_>>()
+    );
+    let counts = phone.screening.counts();
+    assert_eq!((counts.held, counts.late, counts.lost), (1, 0, 0));
+    let rest = (phone.waits.len() + phone.decoded.len()) as u64;
+    assert_eq!(
+        counts.shown + counts.skipped + rest,
+        back,
+        "each was shown, passed over, or is to come"
+    );
+}
+
+#[test]
+fn sx11_more_than_32_mb_never_wait_even_where_no_key_frame_comes_to_begin_anew_with() {
+    let mut phone = Phone::default();
+    let large = |k| Piece { is_key: k == 0 || k == 5_000, ..piece(k) };
+    let mut most = 0;
+    for k in 0..5_000 {
+        phone.take(&large(k), due(k) - LEAD);
+        most = most.max(phone.waits.len() as u64 * u64::from(OCTETS));
+    }
+    assert!(most <= WAITS_MAX, "{most} octets wait");
+    assert_eq!(phone.waits.len(), 0, "nothing can be decoded any more");
+    let counts = phone.screening.counts();
+    assert_eq!(counts.skipped + counts.lost, 5_000);
+    assert!(counts.skipped > 1_600, "what was whole in time is passed over");
+    assert_eq!(phone.take(&large(5_000), due(4_990)), Verdict::Whole);
+    phone.draw(due(5_000));
+    assert_eq!(phone.seen.last().map(|(k, _)| *k), Some(5_000));
+}
+
+#[test]
+fn sx11_too_much_that_waits_goes_up_to_the_newest_key_frame_though_that_is_not_past() {
+    let mut phone = Phone::default();
+    let large = |k| Piece { octets: 1 << 20, ..piece(k) };
+    // Sent all at once, long before it is seen.
+    for k in 0..35 {
+        assert_eq!(phone.take(&large(k), at(0)), Verdict::Whole);
+    }
+    assert_eq!(phone.waits.iter().copied().collect::<Vec<_>>(), (30..35).collect::<Vec<_>>());
+    assert_eq!(phone.screening.counts(), PictureCounts { skipped: 30, ..counts(0, 0, 0) });
+}
+
+#[test]
+fn sx11_who_joins_late_behind_a_key_frame_decodes_a_few_at_a_time_and_sees_none_that_is_past() {
+    let mut phone = Phone::default();
+    let long = |k| Piece { is_key: k == 0, ..piece(k) };
+    let mut now = due(200);
+    (0..231).for_each(|k| {
+        phone.take(&long(k), now);
+    });
+    let mut draws = 0;
+    while phone.seen.is_empty() {
+        let before = phone.given.len();
+        assert!(phone.draw(now).is_on, "something is, though all that has come is past");
+        assert!(phone.given.len() - before <= GIVEN_MAX);
+        (now, draws) = (now + PERIOD, draws + 1);
+    }
+    assert!(draws <= 15, "{draws}");
+    let (k, seen) = phone.seen[0];
+    assert!((seen - due(k)).abs() <= PICTURE, "{k} is not of now");
+    let counts = phone.screening.counts();
+    assert_eq!((counts.shown, counts.late, counts.lost), (1, 0, 0), "nobody is late who comes");
+    assert!(counts.skipped < 8, "{} of a quarter of a second are passed over", counts.skipped);
+}
+
+#[test]
+fn sx11_what_waits_when_nothing_is_on_any_more_waits_for_nothing() {
+    let mut phone = Phone::default();
+    (0..25).for_each(|k| {
+        phone.hear(k, due(k) - LEAD);
+    });
+    let over = due(25) + STANDS + Span::from_millis(10);
+    assert!(!phone.draw(over).is_on);
+    assert_eq!(phone.screening.waits.len(), 0);
+    assert_eq!(phone.hear(25, over), Verdict::Dropped, "its decoder is gone");
+    for k in 26..35 {
+        phone.hear(k, due(k) - LEAD);
+    }
+    assert_eq!(phone.waits.front(), Some(&30));
 }
