@@ -7,19 +7,33 @@ import { createFilms } from "../../src/page/web/films.js";
 import { openPictures } from "../../src/page/web/pictures.js";
 import { picturesBytes } from "./helpers.js";
 
-globalThis.URL.createObjectURL = () => "blob:film";
-globalThis.URL.revokeObjectURL = () => {};
+/** Files that the browser holds. */
+const held = new Set();
+let files = 0;
+globalThis.URL.createObjectURL = () => {
+  held.add(`blob:${++files}`);
+  return `blob:${files}`;
+};
+globalThis.URL.revokeObjectURL = (url) => held.delete(url);
+
+/** What a browser does when it is told to load a file. */
+const shows = (video) => video.oncanplaythrough();
+const cannot = (video) => video.onerror();
+const takesLong = () => {};
 
 /** A browser whose time is in `world.ms`; it shows a frame whenever the film is at another one. */
-async function stubBrowser() {
+async function stubBrowser(loads = shows) {
   const door = await openPictures(picturesBytes());
-  const world = { ms: 0, video: null, sets: [], look: null, frames: [] };
+  const world = { ms: 0, video: null, sets: [], look: null, frames: [], onPage: 0 };
   const createElement = (kind) => {
     const element = {
-      kind, hidden: false, paused: true, seeking: false, playbackRate: 1, duration: 60, place: 0, setAttribute() {}, append() {}, remove() {},
+      kind, hidden: false, paused: true, seeking: false, playbackRate: 1, duration: 60, place: 0, setAttribute() {},
+      append() { world.onPage += 1; },
+      remove() { world.onPage -= 1; },
+      removeAttribute() { this.src = ""; },
       play() { this.paused = false; return Promise.resolve(); },
       pause() { this.paused = true; },
-      load() { this.oncanplaythrough(); },
+      load() { if (this.src) loads(this); },
       requestVideoFrameCallback(look) { world.look = look; },
       get currentTime() { return this.place; },
       set currentTime(at) { world.sets.push(at); this.place = at; },
@@ -112,4 +126,31 @@ test("a film follows the sound's own rate, ends with it, and a loop begins again
   assert.deepEqual([world.video.hidden, world.video.paused, films.owns(1)], [true, true, false]);
   films.forget("film");
   assert.equal(films.has("film"), false);
+});
+
+test("a film that the browser cannot show is let go of, however often it is tried, and so is one whose time is over", async () => {
+  held.clear();
+  const { world, films } = await stubBrowser(cannot);
+  for (let k = 0; k < 5; k += 1) await assert.rejects(films.load("film", {}), /cannot show/);
+  assert.deepEqual([held.size, world.onPage, films.has("film")], [0, 0, false]);
+  const other = await stubBrowser();
+  await other.films.load("film", {});
+  assert.deepEqual([held.size, other.world.onPage], [1, 1]);
+  other.films.forget("film");
+  assert.deepEqual([held.size, other.world.onPage], [0, 0]);
+});
+
+test("a film that is unloaded or comes again while it loads is let go of, and what the browser says of it then is nothing", async () => {
+  held.clear();
+  const { world, films } = await stubBrowser(takesLong);
+  const gone = films.load("film", {});
+  const { video } = world;
+  films.forget("film");
+  await assert.rejects(gone, /nobody wants/);
+  assert.deepEqual([held.size, world.onPage, video.oncanplaythrough, video.onerror], [0, 0, null, null]);
+  const [first, second] = [films.load("film", {}), films.load("film", {})];
+  await assert.rejects(first, /nobody wants/);
+  world.video.oncanplaythrough();
+  assert.equal(await second, 60);
+  assert.deepEqual([held.size, world.onPage, films.has("film")], [1, 1, true]);
 });

@@ -77,6 +77,22 @@ test("what was let go of while it came is not told of", async () => {
   assert.deepEqual(events, []);
 });
 
+test("a film that is let go of while what shows films comes is not loaded", async () => {
+  const loaded = [];
+  const events = [];
+  const film = Uint8Array.of(0, 0, 0, 0, 0x66, 0x74, 0x79, 0x70).buffer;
+  let come = () => {};
+  const fetchFilms = () => new Promise((done) => { come = () => done({ load: async (track) => loaded.push(track), forget() {} }); });
+  const sound = createSound({ AudioContext: StubContext, load: async () => film, tell: (event) => events.push(event), fetchFilms });
+  await sound.wake();
+  sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
+  await settled();
+  sound.perform({ act: "forget", track_id: "track_001" });
+  come();
+  await settled();
+  assert.deepEqual([loaded, events], [[], [fetched]]);
+});
+
 test("what cannot be decoded or fetched is told, each as what it is", async () => {
   const { events } = await awake(0);
   assert.deepEqual(events, [fetched, { event: "media_undecodable", track_id: "track_001" }]);

@@ -21,6 +21,8 @@ const [SHOWN, SET, BUSY] = [1, 2, 4];
 export function createFilms({ document, door, nowMs, look, delayMs, nextFrame }) {
   /** @type {Map<string, Film>} */
   const films = new Map();
+  /** @type {Map<string, (why: string) => void>} lets go of those that load, which may take long and come to nothing */
+  const loading = new Map();
   const wall = document.createElement("div");
   wall.id = "films";
   wall.className = "films";
@@ -36,28 +38,44 @@ export function createFilms({ document, door, nowMs, look, delayMs, nextFrame })
     video.setAttribute("playsinline", "");
     wall.append(video);
     return new Promise((ready, broken) => {
+      const giveUp = (/** @type {string} */ why) => {
+        loading.delete(track);
+        release(video, url);
+        broken(new Error(why));
+      };
+      loading.set(track, giveUp);
       video.oncanplaythrough = () => {
-        video.oncanplaythrough = null;
+        video.oncanplaythrough = video.onerror = null;
+        loading.delete(track);
         const film = { video, url, hold: door.film_new(video.duration), source: null };
         films.set(track, film);
         watch(film);
         ready(video.duration);
       };
-      video.onerror = () => broken(new Error("the browser cannot show this film"));
+      video.onerror = () => giveUp("the browser cannot show this film");
       video.load();
     });
   }
 
   /** @param {string} track */
   function forget(track) {
+    const giveUp = loading.get(track);
+    if (giveUp) giveUp("nobody wants this film any more");
     const film = films.get(track);
     if (!film) return;
     films.delete(track);
     door.film_drop(film.hold);
-    film.video.onerror = null;
-    film.video.pause();
-    film.video.remove();
-    URL.revokeObjectURL(film.url);
+    release(film.video, film.url);
+  }
+
+  /** A browser holds the file as long as anything names it. @param {Screen} video @param {string} url */
+  function release(video, url) {
+    video.oncanplaythrough = video.onerror = null;
+    video.pause();
+    video.remove();
+    video.removeAttribute("src");
+    video.load();
+    URL.revokeObjectURL(url);
   }
 
   /** The audio time that is heard at a page time. @param {number} atMs */

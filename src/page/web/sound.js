@@ -104,6 +104,8 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
     const type = filmType(new Uint8Array(data));
     if (!type) return (mayBeLong(data) && await reel(host, track, data)) || decodeSound(host, data);
     films = await fetchFilms();
+    // Nobody would let go of it.
+    if (!fetched.has(track)) throw track;
     return films.load(track, new Blob([data], { type }));
   }
 
