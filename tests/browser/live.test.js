@@ -1,5 +1,5 @@
 // Live sound in Chromium: pages hear it by their channel `media`, one of them through a bad network, one over plain HTTP, where
-// no browser has WebCodecs, one with our decoder elsewhere, one without any. The story and its network are in a network namespace of their own (alone.js). Prints what it measured.
+// no browser has WebCodecs, one with our decoder elsewhere, which it loses at first, one with a decoder that cannot. The story and its network are in a network namespace of their own (alone.js). Prints what it measured.
 
 import { test } from "node:test";
 import { lacks, told } from "./alone.js";

@@ -42,7 +42,7 @@ function chunk(index, fromS, { untilS = fromS + 0.02, riseS = 0, wave = sine } =
 function begin(sampleRate, world = {}) {
   const host = new StubContext(sampleRate);
   const events = [];
-  return { host, events, live: createLive({ context: () => host, tell: (it) => events.push(it), ...world }) };
+  return { host, events, live: createLive({ context: () => host, nowMs: () => 0, tell: (it) => events.push(it), ...world }) };
 }
 
 /** What is heard of all pieces, from a frame on. */
@@ -129,15 +129,22 @@ function stubDecoder(supported) {
   return class StubDecoder {
     static all = [];
     static async isConfigSupported({ codec }) { return { supported: supported && codec === "opus" }; }
-    constructor(how) { Object.assign(this, how, { given: [] }); StubDecoder.all.push(this); }
-    configure(how) { this.how = how; }
+    constructor(how) { Object.assign(this, how, { given: [], state: "unconfigured" }); StubDecoder.all.push(this); }
+    configure(how) { [this.how, this.state] = [how, "configured"]; }
     decode(it) { this.given.push(it); }
+    close() { this.state = "closed"; }
+    breaks() { this.close(); this.error(new Error("broken")); }
   };
 }
 const opus = (index) => ({ ...chunk(index, 12 + 0.02 * index), codec: "opus", data: "/P/+" });
 const soon = () => new Promise((done) => { setImmediate(done); });
+const undecodable = [{ event: "live_undecodable" }];
+/** What our decoder makes of any packet. */
+const tone = () => [0.25, 0.5].map((it) => new Float32Array(FRAMES).fill(it));
+/** When a piece begins, in milliseconds. */
+const begins = ({ sources }) => sources.map(({ starts }) => Math.round(starts[0] * 1000));
 
-test("sx11: opus goes through the browser's decoder, and one that breaks says so once", async () => {
+test("sx11: opus goes through the browser's decoder, and one that breaks is followed by another", async () => {
   const AudioDecoder = stubDecoder(true);
   const { host, events, live } = begin(48_000, { AudioDecoder, EncodedAudioChunk: StubChunk });
   live.perform(opus(0));
@@ -149,17 +156,24 @@ test("sx11: opus goes through the browser's decoder, and one that breaks says so
   const data = { numberOfChannels: 2, numberOfFrames: FRAMES, copyTo: (plane) => plane.fill(0.25), close() { this.closed = true; } };
   decoder.output(data);
   assert.ok(data.closed && host.sources[0].buffer.planes[1][500] > 0.24);
-  decoder.error(new Error("broken"));
+  decoder.breaks();
   decoder.output({ ...data });
-  assert.deepEqual([events, host.sources.length], [[{ event: "live_undecodable" }], 1]);
+  assert.equal(host.sources.length, 1, "what it had in hand is lost");
+  live.perform(opus(3));
+  await soon();
+  live.perform(opus(4));
+  const [, next] = AudioDecoder.all;
+  assert.deepEqual(next.given.map(({ timestamp }) => timestamp), [60_000, 80_000]);
+  next.output(data);
+  assert.deepEqual([begins(host), events], [[12_000, 12_060], []]);
 });
 
 for (const [name, AudioDecoder] of [["has none", undefined], ["knows no opus", stubDecoder(false)]]) {
   test(`sx11: where the browser's decoder ${name}, ours comes, and what came before it is heard in its order`, async () => {
     const given = [];
-    const decode = (packet) => { given.push([...packet]); return [0.25, 0.5].map((it) => new Float32Array(FRAMES).fill(it)); };
+    const decode = (packet) => { given.push([...packet]); return tone(); };
     let fetched = 0;
-    const fetchOpus = async () => { fetched += 1; await soon(); return decode; };
+    const fetchOpus = async () => { fetched += 1; await soon(); return async () => decode; };
     const { host, events, live } = begin(48_000, { AudioDecoder, EncodedAudioChunk: StubChunk, fetchOpus });
     live.perform(opus(0));
     live.perform(opus(1));
@@ -168,24 +182,86 @@ for (const [name, AudioDecoder] of [["has none", undefined], ["knows no opus", s
     await soon();
     live.perform(opus(2));
     assert.deepEqual([fetched, given.length, given[0]], [1, 3, [0xfc, 0xff, 0xfe]]);
-    assert.deepEqual(host.sources.map(({ starts }) => Math.round(starts[0] * 1000)), [12_000, 12_020, 12_040]);
+    assert.deepEqual(begins(host), [12_000, 12_020, 12_040]);
     assert.ok(host.sources[2].buffer.planes[1][500] > 0.49);
     assert.deepEqual(events, []);
   });
 }
 
-test("sx11: a decoder of ours that cannot be fetched, or breaks, says so once", async () => {
-  for (const fetchOpus of [async () => { throw new Error("away"); }, async () => () => { throw new Error("no packet"); }]) {
-    const { events, live } = begin(48_000, { fetchOpus });
-    live.perform(opus(0));
-    live.perform(opus(1));
-    await soon();
-    assert.deepEqual(events, [{ event: "live_undecodable" }]);
+/** A phone that has no decoder but ours, and hears a chunk every 20 ms. */
+function plain({ fetchOpus, chance = () => 0.5 }) {
+  const world = { ms: 0, next: 0, asked: [] };
+  const more = { nowMs: () => world.ms, chance, fetchOpus: () => { world.asked.push(world.ms); return fetchOpus(world.asked.length); } };
+  Object.assign(world, begin(48_000, more));
+  world.run = async (ms) => {
+    for (const end = world.ms + ms; world.ms < end; world.ms += 20) {
+      world.host.currentTime = 10 + world.ms / 1000;
+      world.live.perform({ ...opus(world.next), from_s: 10.3 + world.ms / 1000, until_s: 10.32 + world.ms / 1000 });
+      world.next += 1;
+      await soon();
+    }
+  };
+  return world;
+}
+
+test("sx11: a decoder of ours that is lost on its way is asked for again a second or two later, and heard from then on", async () => {
+  for (const [share, againMs] of [[0, 1000], [0.5, 1500], [0.999, 2000]]) {
+    const lost = async (time) => { if (time === 1) throw new Error("lost"); return async () => tone; };
+    const world = plain({ fetchOpus: lost, chance: () => share });
+    await world.run(3000);
+    assert.deepEqual(world.asked, [0, againMs]);
+    assert.deepEqual(world.events, [], "the box is not asked for six times as much");
+    const [first, second] = begins(world.host);
+    assert.deepEqual([first, second], [10_300 + againMs, 10_320 + againMs], "what came meanwhile passes");
+    assert.equal(world.host.sources.length, (3000 - againMs) / 20);
   }
 });
 
+test("sx11: a decoder of ours that never comes is asked for more and more seldom, and then the box is asked for samples, once", async () => {
+  const world = plain({ fetchOpus: async () => { throw new Error("away"); } });
+  await world.run(22_480);
+  assert.deepEqual(world.events, []);
+  await world.run(60_000);
+  assert.deepEqual(world.asked, [0, 1500, 4500, 10_500, 22_500]);
+  assert.deepEqual(world.events, undecodable);
+  world.live.perform(chunk(0, 200));
+  assert.equal(world.host.sources.length, 1, "which are heard");
+});
+
+test("sx11: a decoder of ours that breaks over a packet is made anew, and no more than that packet is missing", async () => {
+  let made = 0;
+  let packets = 0;
+  const open = async () => {
+    made += 1;
+    return () => {
+      packets += 1;
+      if (packets % 1600 === 10) throw new Error("no packet");
+      return tone();
+    };
+  };
+  const world = plain({ fetchOpus: async () => open });
+  await world.run(100_000);
+  assert.deepEqual([world.asked, made, world.events], [[0], 5, []], "four in a hundred seconds");
+  assert.equal(world.host.sources.length, 5000 - 4);
+});
+
+test("sx11: of a stream that cannot be decoded three packets are tried, and then the box is asked for samples, once", async () => {
+  const world = plain({ fetchOpus: async () => async () => () => { throw new Error("no packet"); } });
+  await world.run(10_000);
+  assert.deepEqual([world.asked.length, world.events], [1, undecodable]);
+  const AudioDecoder = stubDecoder(true);
+  const { events, live } = begin(48_000, { AudioDecoder, EncodedAudioChunk: StubChunk });
+  for (let k = 0; k < 10; k += 1) {
+    live.perform(opus(k));
+    await soon();
+    const last = AudioDecoder.all[AudioDecoder.all.length - 1];
+    if (last.state === "configured") last.breaks();
+  }
+  assert.deepEqual([AudioDecoder.all.length, events], [3, undecodable]);
+});
+
 test("sx11: without a context nothing is asked of one", () => {
-  const live = createLive({ context: () => null, fetchOpus: async () => () => [], tell: () => {} });
+  const live = createLive({ context: () => null, nowMs: () => 0, fetchOpus: async () => async () => () => [], tell: () => {} });
   live.perform(chunk(0, 12));
   assert.equal(withEcho(new Float32Array([1, 1]), 0, 0).length, 4);
   assert.equal(drawOut(new Float32Array(3), new Float32Array(FRAMES), { from_s: 1, until_s: 1.02 }, 48_000, 10, 48_000).length, 10);

@@ -1,8 +1,13 @@
 // Live sound, chunk by chunk, as the core places it on the audio clock. Fetched when the first chunk comes.
 //
-// A chunk is decoded (`opus` by WebCodecs where the browser has it, else by opus.js; `pcm16` here), drawn out to the frames of the context between its two times,
-// and sounds from the frame where the one before it ends. Behind each lies its echo, the chunk backwards, dying away:
-// it is cut off where the next chunk begins, and heard where that one is late.
+// A chunk is decoded (`opus` by WebCodecs where the browser has it, else by opus.js; `pcm16` here), drawn out to the frames
+// of the context between its two times, and sounds from the frame where the one before it ends. Behind each lies its echo,
+// the chunk backwards, dying away: it is cut off where the next chunk begins, and heard where that one is late.
+//
+// What cannot decode is told from what did not come. A whole audience fetches our decoder at the same moment, and some lose
+// it: those hear nothing for a second or two, and ask again. A decoder that breaks over a packet is made anew. To ask for
+// `pcm16` is to ask for six times as much for the rest of the evening, so that comes last. (It is decided here and not in
+// the core because the core comes with the first load, which has no room for it.)
 
 /** @typedef {import("./types").LiveAct} LiveAct */
 /** @typedef {import("./types").LiveCodec} LiveCodec */
@@ -17,23 +22,44 @@ const AHEAD = 2;
 const HISTORY = 3;
 /** What comes late is not there at once. */
 const LATE_RISE_S = 0.005;
+/** So much waits for a decoder; what came before it is over by then. */
+const WAITING_MAX = 250;
+/** So often our decoder is asked for. */
+const MISSES_MAX = 5;
+/** Until the second time, and then twice as long each time; up to twice that, by chance, so that not all ask at once. */
+const AGAIN_MS = 1000;
+const AGAIN_MS_MAX = 8000;
+/** So many breaks within so long, and it is not one packet's fault. */
+const BREAKS_MAX = 3;
+const BREAKS_WITHIN_MS = 60_000;
+
+/** @typedef {{ take(act: LiveAct): void, end(): void }} Decoder */
 
 /**
  * @param {object} world
  * @param {() => AudioContext | null} world.context
  * @param {typeof AudioDecoder | undefined} world.AudioDecoder
  * @param {typeof EncodedAudioChunk | undefined} world.EncodedAudioChunk
- * @param {() => Promise<import("./types").Opus>} world.fetchOpus
+ * @param {() => Promise<() => Promise<import("./types").Opus>>} world.fetchOpus what makes our own decoders
+ * @param {() => number} world.nowMs
+ * @param {() => number} [world.chance] from 0 to 1
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @returns {import("./types").LiveSound}
  */
-export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus, tell }) {
-  /** @type {((act: LiveAct) => void) | null} what decodes, once it is there */
-  let decode = null;
-  /** @type {LiveAct[]} what came before it was */
+export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus, nowMs, chance = Math.random, tell }) {
+  /** @type {(() => Promise<Decoder>) | null} what makes decoders, once it is there */
+  let make = null;
+  /** @type {Decoder | null} */
+  let decoder = null;
+  let isSeeking = false;
+  let hasGivenUp = false;
+  /** How often in a row it did not come, and when to ask again. */
+  let misses = 0;
+  let againMs = -Infinity;
+  /** @type {number[]} when a decoder broke */
+  let breaksMs = [];
+  /** @type {LiveAct[]} what came before there was a decoder */
   let waiting = [];
-  /** @type {LiveAct[]} given to the decoder, which gives each back once, in this order */
-  let decoding = [];
   /** @type {Piece | null} */
   let before = null;
   /** @type {Piece[]} not over yet: the sound of a film comes a second ahead */
@@ -44,14 +70,29 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus
   /** @param {LiveAct} act */
   function perform(act) {
     if (act.codec === "pcm16") return sound(act, samplesOf(octetsOf(act), framesOf(act)));
+    // While nobody asks for a decoder, chunks pass as those do that are late.
+    if (hasGivenUp || nowMs() < againMs) return;
     waiting.push(act);
-    if (decode) return pump();
-    if (waiting.length === 1) find().then((it) => { decode = it; pump(); }).catch(broken);
+    if (waiting.length > WAITING_MAX) waiting.shift();
+    if (decoder) pump();
+    else if (!isSeeking) seek();
+  }
+
+  async function seek() {
+    isSeeking = true;
+    try {
+      make = make || await find();
+      decoder = await make().catch(broken);
+    } catch (_) {
+      missed();
+    }
+    isSeeking = false;
+    pump();
   }
 
   function pump() {
     try {
-      for (let act = waiting.shift(); act; act = waiting.shift()) if (decode) decode(act);
+      for (let act = decoder && waiting.shift(); act; act = decoder && waiting.shift()) if (decoder) decoder.take(act);
     } catch (_) {
       broken();
     }
@@ -59,9 +100,12 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus
 
   /** The browser's own decoder, which is not to be had everywhere, and not on pages over plain HTTP; else ours. */
   async function find() {
-    if (await isLent()) return borrow();
-    const opus = await fetchOpus();
-    return /** @param {LiveAct} act */ (act) => sound(act, opus(octetsOf(act)));
+    if (await isLent()) return async () => borrow();
+    const open = await fetchOpus();
+    return async () => {
+      const opus = await open();
+      return { take: (/** @type {LiveAct} */ act) => sound(act, opus(octetsOf(act))), end() {} };
+    };
   }
 
   async function isLent() {
@@ -76,25 +120,47 @@ export function createLive({ context, AudioDecoder, EncodedAudioChunk, fetchOpus
   function borrow() {
     if (!AudioDecoder || !EncodedAudioChunk) throw new Error("it was there a moment ago");
     const Chunk = EncodedAudioChunk;
-    const decoder = new AudioDecoder({
+    /** @type {LiveAct[]} what it has in hand; it gives each back once, in this order */
+    const taken = [];
+    const lent = new AudioDecoder({
       output: (data) => {
-        const act = decoding.shift();
-        if (act && decode === ours) sound(act, planesOf(data));
+        const act = taken.shift();
+        if (act && decoder === ours) sound(act, planesOf(data));
         data.close();
       },
-      error: () => { if (decode === ours) broken(); },
+      error: () => { if (decoder === ours) broken(); },
     });
-    decoder.configure(CONFIG);
-    /** @param {LiveAct} act */
-    function ours(act) {
-      decoding.push(act);
-      decoder.decode(new Chunk({ type: "key", timestamp: act.index * 20_000, data: octetsOf(act) }));
-    }
+    lent.configure(CONFIG);
+    const ours = {
+      /** @param {LiveAct} act */
+      take(act) {
+        taken.push(act);
+        lent.decode(new Chunk({ type: "key", timestamp: act.index * 20_000, data: octetsOf(act) }));
+      },
+      end() { if (lent.state !== "closed") lent.close(); },
+    };
     return ours;
   }
 
+  function missed() {
+    misses += 1;
+    waiting = [];
+    if (misses === MISSES_MAX) return giveUp();
+    againMs = nowMs() + Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** (misses - 1)) * (1 + chance());
+  }
+
+  /** What it had in hand is lost; what waits is for the next one. */
   function broken() {
-    [decode, decoding, waiting] = [null, [], []];
+    if (decoder) decoder.end();
+    decoder = null;
+    const now = nowMs();
+    breaksMs = breaksMs.filter((at) => now - at < BREAKS_WITHIN_MS).concat(now);
+    if (breaksMs.length === BREAKS_MAX) giveUp();
+    return null;
+  }
+
+  function giveUp() {
+    [hasGivenUp, waiting, make] = [true, [], null];
     tell({ event: "live_undecodable" });
   }
 

@@ -81,11 +81,13 @@ async function main(bytes, words) {
       nextFrame: (act) => { requestAnimationFrame(act); },
     });
   });
-  const fetchOpus = once(async () => (await import("/page/opus.js")).fetchOpus());
-  const fetchLive = once(async () => {
-    const { createLive } = await import("/page/live.js");
+  // A whole audience fetches these at the same moment.
+  const fetchOpus = once(async (again) => (await import(`/page/opus.js${again}`)).fetchOpus());
+  const fetchLive = once(async (again) => {
+    /** @type {typeof import("./live.js")} */
+    const { createLive } = await import(`/page/live.js${again}`);
     const { AudioDecoder, EncodedAudioChunk } = window;
-    return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, tell });
+    return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, nowMs, tell });
   });
   const fetchSeal = once(async () => {
     const { createSeal, createSealLine } = await import("/page/sealed.js");
@@ -209,8 +211,7 @@ async function main(bytes, words) {
   // What does not come now is asked for again when it is wanted.
   function stock() {
     const modules = ["peer", "live", "reels", "films", "screening", "sealed", "torch"].map((name) => import(`/page/${name}.js`));
-    const doors = [fetchPictures(), ...(window.AudioDecoder ? [] : [fetchOpus()])];
-    [...modules, ...doors].forEach((it) => { it.catch(() => {}); });
+    Promise.all([...modules, fetchPictures(), window.AudioDecoder || fetchOpus()]).catch(() => {});
   }
 
   // The module is there once the lamp was lent.
@@ -332,13 +333,17 @@ function takeToken() {
   }
 }
 
-/** What `make` makes, once; a failure is not kept. @template T @param {() => Promise<T>} make */
+/** What `make` makes, once. A failure is kept for a second at most: some things are wanted fifty times in one, and by a whole
+ * audience at the same moment. Browsers keep for good that a module did not come from an address, so `make` is told what makes
+ * another one of it. @template T @param {(again: string) => Promise<T>} make */
 function once(make) {
   /** @type {Promise<T> | null} */
   let made = null;
+  let again = "";
   return () => {
-    made = made || make().catch((error) => {
-      made = null;
+    made = made || make(again).catch((error) => {
+      again += "?";
+      setTimeout(() => { made = null; }, 1000 * Math.random());
       throw error;
     });
     return made;

@@ -5,17 +5,18 @@ const CHANNELS = 2;
 /** No packet is larger, and no more room is given. */
 const PACKET_MAX = 3 * 1_275;
 
-/** @returns {Promise<import("./types").Opus>} */
+/** What makes decoders. @returns {Promise<() => Promise<import("./types").Opus>>} */
 export async function fetchOpus() {
   const answer = await fetch("/page/opus.wasm");
   if (!answer.ok) throw new Error(`no opus.wasm: ${answer.status}`);
-  return openOpus(await answer.arrayBuffer());
+  const module = await WebAssembly.compile(await answer.arrayBuffer());
+  return () => openOpus(module);
 }
 
-/** Decodes packets in the order they were made; throws over what is none. @param {BufferSource} bytes
+/** Decodes packets in the order they were made; throws over what is none. @param {WebAssembly.Module} module
  * @returns {Promise<import("./types").Opus>} */
-export async function openOpus(bytes) {
-  const { instance } = await WebAssembly.instantiate(bytes, {});
+export async function openOpus(module) {
+  const instance = await WebAssembly.instantiate(module, {});
   const door = /** @type {import("./types").OpusExports} */ (instance.exports);
   return (packet) => {
     const length = Math.min(packet.length, PACKET_MAX);
