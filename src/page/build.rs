@@ -327,7 +327,8 @@ fn pack(web: &Path, out: &Path) {
     for (part, ..) in PARTS {
         files.push((part.into(), read(&out.join(part))));
     }
-    for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with(".js")) {
+    let has_comments = |name: &str| name.ends_with(".js") || name.ends_with(".css");
+    for (_, bytes) in files.iter_mut().filter(|(name, _)| has_comments(name)) {
         *bytes = without_comments(std::mem::take(bytes));
     }
     let version = version(&files);
@@ -344,12 +345,12 @@ fn pack(web: &Path, out: &Path) {
     fs::write(out.join("files.rs"), table).expect("the build folder can be written");
 }
 
-/// A third of the modules is for those who read them, and they read them where they lie. What counts is how a line
+/// A third of modules and style is for those who read them, and they read them where they lie. What counts is how a line
 /// begins; no module has a text that begins a line so.
-fn without_comments(module: Vec<u8>) -> Vec<u8> {
-    let module = String::from_utf8(module).expect("the page is UTF-8");
+fn without_comments(file: Vec<u8>) -> Vec<u8> {
+    let file = String::from_utf8(file).expect("the page is UTF-8");
     let mut inside = false;
-    let code = module.lines().filter(|line| {
+    let code = file.lines().filter(|line| {
         let line = line.trim();
         let begins = line.starts_with("/*");
         let is_comment = inside || begins || line.starts_with("//");
