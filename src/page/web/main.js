@@ -65,15 +65,13 @@ async function main(bytes, words) {
   /** @type {import("./types").Peer | null} */
   let peer = null;
   // Nobody waits for it: it comes when the rest is there.
-  const fetchPeer = once(async () => {
-    const { createEar, createPeer } = await import("/page/peer.js");
+  const fetchPeer = once("peer", ({ createEar, createPeer }) => {
     const ear = createEar({ context: () => sound.context(), createAudio: () => new Audio() });
     const { RTCPeerConnection } = window;
     return createPeer({ url: () => socketAt("/bloom"), WebSocket, RTCPeerConnection, nowMs, tell: overheard, ear });
   });
-  const fetchPictures = once(async () => (await import("/page/pictures.js")).fetchPictures());
-  const fetchScreening = once(async () => {
-    const { createScreening } = await import("/page/screening.js");
+  const fetchPictures = once("pictures", (it) => it.fetchPictures());
+  const fetchScreening = once("screening", async ({ createScreening }) => {
     const { VideoDecoder, EncodedVideoChunk } = window;
     const excuse = words.say(window.isSecureContext ? "no_pictures" : "no_pictures_plain");
     return createScreening({
@@ -81,23 +79,18 @@ async function main(bytes, words) {
       nextFrame: (act) => { requestAnimationFrame(act); },
     });
   });
-  // A whole audience fetches these at the same moment.
-  const fetchOpus = once(async (again) => (await import(`/page/opus.js${again}`)).fetchOpus());
-  const fetchLive = once(async (again) => {
-    /** @type {typeof import("./live.js")} */
-    const { createLive } = await import(`/page/live.js${again}`);
+  const fetchOpus = once("opus", (it) => it.fetchOpus());
+  const fetchLive = once("live", ({ createLive }) => {
     const { AudioDecoder, EncodedAudioChunk } = window;
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, nowMs, tell });
   });
-  const fetchSeal = once(async () => {
-    const { createSeal, createSealLine } = await import("/page/sealed.js");
+  const fetchSeal = once("sealed", ({ createSeal, createSealLine }) => {
     const netS = () => core.netMs(nowMs()) / 1000;
     const isSecure = location.protocol === "https:";
     return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell: opened, say: createSealLine(document, words) });
   });
   const load = createPreload({ fetch: (path, how) => fetch(at(String(path)), how), hash: createHash(crypto.subtle) });
-  const fetchFilms = once(async () => {
-    const { createFilms } = await import("/page/films.js");
+  const fetchFilms = once("films", async ({ createFilms }) => {
     return createFilms({
       document, door: await fetchPictures(), nowMs, look: () => sound.look(), delayMs: () => core.look(nowMs()).errors.delay_ms,
       nextFrame: (act) => { requestAnimationFrame(act); },
@@ -109,13 +102,12 @@ async function main(bytes, words) {
     load,
     tell,
     chirp: (rateHz) => core.chirp(rateHz),
-    fetchReels: once(async () => (await import("/page/reels.js")).createReels()),
+    fetchReels: once("reels", (it) => it.createReels()),
     fetchFilms,
     // Firefox on PulseAudio, asked while it makes sound, may wait for its sound and its sound for it, for ever.
     tellsLatency: !/X11.*Firefox\//.test(navigator.userAgent),
   });
-  const fetchMicrophone = once(async () => {
-    const { createMicrophone } = await import("/page/microphone.js");
+  const fetchMicrophone = once("microphone", ({ createMicrophone }) => {
     return createMicrophone({
       isSecure: window.isSecureContext,
       mediaDevices: navigator.mediaDevices,
@@ -123,8 +115,7 @@ async function main(bytes, words) {
       handIn: (rateHz, fromS, samples) => turn((now) => core.recorded(now, rateHz, fromS, samples)),
     });
   });
-  const fetchTorch = once(async () => {
-    const { createTorch } = await import("/page/torch.js");
+  const fetchTorch = once("torch", ({ createTorch }) => {
     return createTorch(navigator.mediaDevices, (lamp) => {
       view.tellLamp(lamp);
       tell({ event: "tick" });
@@ -333,15 +324,16 @@ function takeToken() {
   }
 }
 
-/** What `make` makes, once. A failure is kept for a second at most: some things are wanted fifty times in one, and by a whole
- * audience at the same moment. Browsers keep for good that a module did not come from an address, so `make` is told what makes
- * another one of it. @template T @param {(again: string) => Promise<T>} make */
-function once(make) {
+/** What `make` makes of a module, once it is wanted, and once. A failure is kept for a second at most: some things are wanted
+ * fifty times in one, and by a whole audience at the same moment. Browsers keep for good that a module did not come from an
+ * address, so it is asked for at another. @template {keyof import("./types").Modules} N @template T @param {N} name
+ * @param {(module: import("./types").Modules[N]) => T | Promise<T>} make */
+function once(name, make) {
   /** @type {Promise<T> | null} */
   let made = null;
   let again = "";
   return () => {
-    made = made || make(again).catch((error) => {
+    made = made || import(`/page/${name}.js${again}`).then(make).catch((error) => {
       again += "?";
       setTimeout(() => { made = null; }, 1000 * Math.random());
       throw error;

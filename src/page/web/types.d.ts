@@ -336,3 +336,17 @@ export interface Screening {
   hear(text: string): void;
   counts(): PictureCounts;
 }
+
+/** What comes when it is wanted, by name. */
+export interface Modules {
+  films: typeof import("./films.js");
+  live: typeof import("./live.js");
+  microphone: typeof import("./microphone.js");
+  opus: typeof import("./opus.js");
+  peer: typeof import("./peer.js");
+  pictures: typeof import("./pictures.js");
+  reels: typeof import("./reels.js");
+  screening: typeof import("./screening.js");
+  sealed: typeof import("./sealed.js");
+  torch: typeof import("./torch.js");
+}
