@@ -99,6 +99,20 @@ fn sx13_a_box_that_is_not_fit_any_more_lets_a_fit_one_drive_and_goes_on_where_th
 }
 
 #[test]
+fn sx13_after_a_fault_the_show_goes_on_where_nobody_else_lived_when_it_began() {
+    let mut boxes = boxes(2, 7);
+    let goes_on = |boxes: &Boxes, who: usize, began| {
+        boxes.lease(who).expect("it lives").goes_on_after_fault(began)
+    };
+    let together = boxes.now();
+    assert!([0, 1].iter().all(|who| !goes_on(&boxes, *who, together)));
+    boxes.kill(1);
+    boxes.run_for(SETTLED);
+    assert!(goes_on(&boxes, 0, boxes.now()));
+    assert!(!goes_on(&boxes, 0, together), "a fault that took so long began while the other lived");
+}
+
+#[test]
 fn sx13_two_that_a_cut_made_drive_both_are_one_again_by_the_higher_term() {
     let mut boxes = boxes(2, 7);
     boxes.cut(&[0, 1]);

@@ -182,6 +182,12 @@ impl Lease {
         &self.peers
     }
 
+    /// Whether the show goes on here after a fault in what turns this: nobody knows what the lease is worth then, so not
+    /// where others lived when the fault began. A fault takes its time, in which nobody was heard.
+    pub fn goes_on_after_fault(&self, began: MonoTime) -> bool {
+        self.drives() && self.living_peers(began).is_empty()
+    }
+
     /// The other boxes that live.
     pub fn living_peers(&self, now: MonoTime) -> Vec<Uuid> {
         self.peers.iter().filter(|(_, it)| it.lives(now)).map(|(node, _)| *node).collect()

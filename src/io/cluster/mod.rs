@@ -356,11 +356,10 @@ impl Member {
         self.listen();
     }
 
-    /// After a fault of our own nobody knows what the lease is worth: where others live, it is as if this box had just been
-    /// started. Where none did when it began, the show goes on: a fault takes its time, in which nobody was heard.
+    /// Where the show does not go on after a fault of our own, it is as if this box had just been started.
     fn stumble(&mut self, began: MonoTime) {
         let now = self.now();
-        let goes_on = self.lease.drives() && self.lease.living_peers(began).is_empty();
+        let goes_on = self.lease.goes_on_after_fault(began);
         if !goes_on {
             self.lease = lease(&self.setup, self.kept, now);
             (self.standing, self.next_own) = (None, now);
