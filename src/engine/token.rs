@@ -195,7 +195,7 @@ pub fn may_verify(now: i64, others: KeyLife) -> bool {
 #[derive(Debug, Default)]
 pub struct Guesses {
     wrong: BTreeMap<IpAddr, (MonoTime, u32)>,
-    /// Tokens that have held, hashed; the newest first.
+    /// Tokens that have held, hashed, each once; the one that held last first.
     held: VecDeque<u64>,
 }
 
@@ -225,13 +225,12 @@ impl Guesses {
         self.wrong.get(&from).is_none_or(|&(_, count)| count < GUESSES_MAX)
     }
 
-    /// A token held.
+    /// A token held. One that is shown again and again is never the oldest, however many others hold meanwhile.
     pub fn was_right(&mut self, token: &str) {
         let hash = hashed(token);
-        if !self.held.contains(&hash) {
-            self.held.truncate(HELD_MAX - 1);
-            self.held.push_front(hash);
-        }
+        self.held.retain(|it| *it != hash);
+        self.held.truncate(HELD_MAX - 1);
+        self.held.push_front(hash);
     }
 
     /// A token from there did not hold.
@@ -375,6 +374,22 @@ mod tests {
         assert!(!guesses.may_try(at(68), guesser, "a.b.c"));
         assert!(guesses.may_try(at(69), guesser, "a.b.c"));
         assert!(guesses.may_try(at(69), guesser, "a.b.c"), "he has begun anew");
+    }
+
+    #[test]
+    fn sx16_a_token_that_is_shown_again_and_again_is_remembered_however_many_others_hold() {
+        let (now, from): (_, IpAddr) = (MonoTime::from_ns(0), [10, 0, 0, 1].into());
+        let mut guesses = Guesses::default();
+        (0..GUESSES_MAX).for_each(|_| guesses.was_wrong(now, from));
+        guesses.was_right("the operator's");
+        for nth in 0..3 * HELD_MAX {
+            assert!(guesses.may_try(now, from, "the operator's"), "after {nth} others");
+            guesses.was_right("the operator's");
+            guesses.was_right(&nth.to_string());
+        }
+        assert_eq!(guesses.held.len(), HELD_MAX);
+        assert!(guesses.may_try(now, from, &(3 * HELD_MAX - 1).to_string()));
+        assert!(!guesses.may_try(now, from, "0"), "shown once, long ago");
     }
 
     #[test]
