@@ -20,6 +20,7 @@ use wire::solusync::{
 use wire::token::Role;
 
 use crate::believed::believed;
+use crate::rooms::Network;
 use crate::show::{MediaId, Show};
 
 /// How much one address and one socket may ask for (SX-17).
@@ -458,39 +459,72 @@ impl Doorkeeper {
 
 /// How many connections the machine has room for, and who has them: whoever opens all there are must not keep
 /// others out, least of all the operator.
+///
+/// One address has three quarters of the room at most: a venue's NAT can put a whole audience behind one, so it is not
+/// less. Then two addresses of one machine could have it all, so the last eighth is for addresses that hold [`FEW`]. An
+/// IPv6 host gives itself as many addresses as it likes, so the last half of that is for networks that hold few. It is
+/// not more, since a whole audience may share a /64, too, and is to be let in beside whoever is greedy.
 #[derive(Debug)]
 pub struct Lobby {
     room: usize,
     inside: usize,
     open: BTreeMap<IpAddr, usize>,
+    networks: BTreeMap<Network, usize>,
 }
+
+/// A page's own six connections, its sockets, and as many of another page's.
+const FEW: usize = 16;
 
 impl Lobby {
     /// Nobody yet; `room` is for all addresses together.
     pub fn new(room: usize) -> Self {
-        Self { room, inside: 0, open: BTreeMap::new() }
+        Self { room, inside: 0, open: BTreeMap::new(), networks: BTreeMap::new() }
     }
 
-    /// Whether one more from `address` may come in. One address has three quarters of the room at most: a venue's NAT can put
-    /// a whole audience behind one, so it is not less.
+    /// Whether one more from `address` may come in.
     pub fn enter(&mut self, address: IpAddr) -> bool {
         let theirs = self.open.get(&address).copied().unwrap_or(0);
-        let admitted = self.inside < self.room && theirs < self.room - self.room / 4;
+        let admitted =
+            theirs < self.room - self.room / 4 && self.inside < self.room - self.kept_from(address);
         if admitted {
             self.inside += 1;
-            self.open.insert(address, theirs + 1);
+            *self.open.entry(address).or_default() += 1;
+            *self.networks.entry(Network::of(Some(address))).or_default() += 1;
         }
         admitted
     }
 
     /// One that had entered has gone.
     pub fn leave(&mut self, address: IpAddr) {
-        let Some(open) = self.open.get_mut(&address) else { return };
-        (*open, self.inside) = (*open - 1, self.inside - 1);
-        if *open == 0 {
-            self.open.remove(&address);
+        if less(&mut self.open, &address) {
+            less(&mut self.networks, &Network::of(Some(address)));
+            self.inside -= 1;
         }
     }
+
+    /// The part of the room that is for those who hold fewer.
+    fn kept_from(&self, address: IpAddr) -> usize {
+        let holds_few = |open: Option<&usize>| open.is_none_or(|open| *open < FEW);
+        let by_address = holds_few(self.open.get(&address));
+        let by_network = holds_few(self.networks.get(&Network::of(Some(address))));
+        match (by_address, by_network) {
+            (true, true) => 0,
+            (true, false) => self.room / 16,
+            (false, _) => self.room / 8,
+        }
+    }
+}
+
+/// One less of whose they are, if there is any; who has none is forgotten.
+fn less<K: Ord>(open: &mut BTreeMap<K, usize>, whose: &K) -> bool {
+    let left = open.get_mut(whose).map(|open| {
+        *open -= 1;
+        *open
+    });
+    if left == Some(0) {
+        open.remove(whose);
+    }
+    left.is_some()
 }
 
 #[cfg(test)]
@@ -565,6 +599,52 @@ mod tests {
         lobby.leave(other);
         lobby.leave(third);
         assert!(lobby.enter(third) && !lobby.enter(third));
+    }
+
+    fn entered(lobby: &mut Lobby, address: IpAddr, times: usize) -> usize {
+        (0..times).filter(|_| lobby.enter(address)).count()
+    }
+
+    #[test]
+    fn sx17_two_addresses_that_open_all_they_can_leave_an_eighth_for_those_that_hold_few() {
+        let mut lobby = Lobby::new(800);
+        let [one, other] = [1, 2].map(|host| IpAddr::from([10, 0, 0, host]));
+        let greedy = [one, other].map(|it| entered(&mut lobby, it, 1_000));
+        assert_eq!(greedy, [600, 100]);
+        let guests = (10..).map(|host| IpAddr::from([10, 0, 1, host]));
+        let entered: usize = guests.take(20).map(|it| entered(&mut lobby, it, 10)).sum();
+        assert_eq!(entered, 100, "ten guests with a page each");
+        (0..600).for_each(|_| lobby.leave(one));
+        assert_eq!(lobby.inside, 200);
+        assert!(lobby.enter(one) && lobby.enter(other));
+    }
+
+    #[test]
+    fn sx17_one_that_gives_itself_many_ipv6_addresses_leaves_room_for_its_neighbours_and_more_for_others()
+     {
+        let address = |net: u128, host: u128| IpAddr::V6((net << 64 | host).into());
+        let mut lobby = Lobby::new(1_600);
+        let greedy = [1, 2].map(|host| entered(&mut lobby, address(1, host), 2_000));
+        assert_eq!(greedy, [1_200, 200]);
+        let neighbours: usize = (3..103).map(|it| entered(&mut lobby, address(1, it), 4)).sum();
+        assert_eq!(
+            neighbours, 100,
+            "the audience of one /64 is let in beside it, while there is room"
+        );
+        let operator = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(entered(&mut lobby, operator, 10), 10);
+        assert_eq!(entered(&mut lobby, address(2, 1), 10), 10);
+        (0..1_200).for_each(|_| lobby.leave(address(1, 1)));
+        assert_eq!(entered(&mut lobby, address(1, 200), 10), 10);
+    }
+
+    #[test]
+    fn sx17_nobody_is_counted_of_whom_all_have_left() {
+        let mut lobby = Lobby::new(10);
+        let address = IpAddr::from([10, 0, 0, 1]);
+        assert!(lobby.enter(address));
+        (0..2).for_each(|_| lobby.leave(address));
+        assert_eq!((lobby.inside, lobby.open.len(), lobby.networks.len()), (0, 0, 0));
     }
 
     #[test]
