@@ -259,8 +259,9 @@ sACN universe, or as one more than its Art-Net port address; NAME=N records it a
 nothing else is recorded then. What nobody sends any more stays as it was last.
 
 With --phones everything that phones are told is in the same file, and what each said of it: that it came and went,
-how late it did what it was told, how it fares; and what they hear and see live, as it leaves (sound as Opus, 45 MB an
-hour; films as their pictures). Of a sealed show only when that was is kept: who has the file may lack the key.
+how late it did what it was told, how it fares (its clock, its battery, its network, its tracks; twice a minute, and when
+its network gets better or worse); and what they hear and see live, as it leaves (sound as Opus, 45 MB an hour; films as
+their pictures). Of a sealed show only when that was is kept: who has the file may lack the key.
 `phones = { capture = \"FILE\" }` tells phones all of it again, in step.
 
 With --list nothing is recorded: it says what a capture that is there holds, and where it is damaged.

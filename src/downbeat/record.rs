@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use units::Span;
-use wire::capture::talk::{Stretch, Talk};
+use wire::capture::talk::{Fare, Stretch, Talk};
 use wire::capture::{CaptureError, Head, Reader, Record, whole_len};
+use wire::quality::Quality;
 
 use crate::client::Client;
 use crate::live::{rows, text};
@@ -193,6 +194,8 @@ struct Contents {
     came: u64,
     told: u64,
     said: u64,
+    /// Words by which level they say that the network has, from the best.
+    quality: [u64; Quality::ALL.len()],
     sound: Vec<Stretch>,
     pictures: Vec<Stretch>,
     is_cut: bool,
@@ -211,6 +214,7 @@ impl Contents {
             came: 0,
             told: 0,
             said: 0,
+            quality: [0; Quality::ALL.len()],
             sound: Vec::new(),
             pictures: Vec::new(),
             is_cut: false,
@@ -242,6 +246,9 @@ impl Contents {
             Record::Talk { talk, .. } => {
                 self.came += u64::from(matches!(talk, Talk::Came { .. }));
                 self.said += 1;
+                if let Talk::Fares { fare: Fare { quality: Some(level), .. }, .. } = talk {
+                    self.quality[*level as usize] += 1;
+                }
             }
             Record::Mark { .. } => {}
         }
@@ -251,8 +258,11 @@ impl Contents {
     fn phones(&self) -> Value {
         let all = |it: &[Stretch]| it.iter().map(stretch).collect::<Vec<Value>>();
         let (sound, pictures) = (all(&self.sound), all(&self.pictures));
+        let quality = Quality::ALL.iter().zip(self.quality);
+        let quality: Map<String, Value> =
+            quality.map(|(level, said)| (level.name().into(), said.into())).collect();
         let phones = json!({ "came": self.came, "told": self.told, "said": self.said,
-            "sound": sound, "pictures": pictures });
+            "quality": quality, "sound": sound, "pictures": pictures });
         if self.has_talk { phones } else { Value::Null }
     }
 
@@ -298,7 +308,8 @@ fn listed(it: &Value, contents: &Contents) -> String {
     let cut = contents.is_cut.then(|| "  it was cut off while it was written".to_owned());
     let damage = contents.damage.map(|it| format!("  {it}: nothing behind it is read"));
     let whole = summary(it, contents.length, &universes);
-    let lines = std::iter::once(whole).chain(of).chain(live(it)).chain(cut).chain(damage);
+    let lines = std::iter::once(whole).chain(of).chain(networks(contents)).chain(live(it));
+    let lines = lines.chain(cut).chain(damage);
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -316,6 +327,13 @@ fn summary(it: &Value, length: Span, universes: &str) -> String {
     let (changes, bytes) = (many(count(&it["changes"]), "change"), count(&it["bytes"]));
     let (file, length) = (text(&it["file"]), length.secs_f64());
     format!("{file}: {length:.2} s of {universes}, {changes}{phones}, {bytes} bytes")
+}
+
+/// How often they said which level their network has.
+fn networks(it: &Contents) -> Option<String> {
+    let said = Quality::ALL.iter().zip(it.quality).filter(|(_, said)| *said > 0);
+    let said: Vec<String> = said.map(|(level, said)| format!("{said} {}", level.name())).collect();
+    (!said.is_empty()).then(|| format!("  of their networks they said: {}", said.join(", ")))
 }
 
 /// From when until when phones heard and saw something live.
@@ -385,6 +403,30 @@ mod tests {
         assert_eq!((&document["universes"], &document["cut"]), (&json!([7]), &json!(false)));
         assert_eq!(document["phones"]["pictures"][1]["kept"], false);
         assert_eq!(document["damaged_at"], Value::Null);
+    }
+
+    #[test]
+    fn sx20_a_capture_is_listed_with_what_phones_said_of_their_networks() {
+        let head = Head { title: String::new(), began: ShowTime::ZERO, universes: vec![] };
+        let mut bytes = Vec::new();
+        let mut writer = Writer::with_talk(head, &mut bytes);
+        for (phone, quality) in [
+            (1, Some(Quality::Good)),
+            (2, Some(Quality::Critical)),
+            (1, Some(Quality::Good)),
+            (3, None),
+        ] {
+            let fare = Fare { quality, ..Fare::default() };
+            writer.talk(ShowTime::ZERO, &Line::Fares { phone, fare }, &mut bytes);
+        }
+        let listed = said(&bytes);
+        assert!(
+            listed.ends_with("\n  of their networks they said: 2 good, 1 critical"),
+            "{listed}"
+        );
+        let document = Contents::read(&bytes[..]).expect("a capture").document("it", 1);
+        let levels = ["excellent", "good", "critical"].map(|it| &document["phones"]["quality"][it]);
+        assert_eq!(levels, [0, 2, 1]);
     }
 
     #[test]

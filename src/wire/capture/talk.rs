@@ -8,13 +8,14 @@
 //! | 1, came | a varint: the phone, counted from 0 as they come |
 //! | 2, went | a varint: the phone |
 //! | 3, played | varints: the phone; which of the messages that were told, from 0; how late, microseconds, zigzag; the bound of its clock's error, microseconds and one, or 0 where it is unknown |
-//! | 4, fares | varints: the phone; bounds of its clock's and its output's error, microseconds and one, or 0; its battery, percent and one, or 0 |
+//! | 4, fared | the first four numbers of 7, as captures had it before there was that |
 //! | 5, sound | a varint: octets of the track's name; the name, UTF-8; 20 ms of Opus as they left for all phones (RFC 6716), or nothing where they were sealed. The record's time is the packet's: when a decoder's first sample is to be heard |
 //! | 6, picture | a varint: octets of the track's name; the name, UTF-8; an octet: 0 H.264, 1 VP9, and 2 more where decoding can begin with it; varints: the piece's number; how many more of the same picture follow; how long it lasts, and how much earlier than the record's time it is seen, nanoseconds; then the piece as it left for all phones, or nothing where it was sealed |
+//! | 7, fares | varints: the phone; then, each with one more than its value, or 0 where it is unknown: bounds of its clock's and its output's error, microseconds; its battery, percent; which of the document's levels its network has, 0 the best; its round trip, microseconds; packets lost of 10,000; how long live sound waits there, microseconds; tracks that are ready, and that are to be. Those at the end may be left out, and what follows is passed over |
 //!
 //! No packet begins before half of the one before is over: only one thing is on air. Pieces of pictures stand in the
 //! order in which they left, which is a decoder's: where one is seen before one that left earlier, its record has the
-//! time of that. The pieces of a picture follow each other with one time. So an evening of a thousand phones is a few
+//! time of that. The pieces of a picture follow each other with one time. So an hour of a thousand phones is a few
 //! megabytes, 45 more for an hour of sound, and what their files take for films.
 
 use std::collections::BTreeMap;
@@ -23,10 +24,14 @@ use units::{Span, TrackId};
 use uuid::Uuid;
 
 use super::{put, take};
+use crate::quality::Quality;
 use crate::solusync::{DURATION_MAX, INDEX_MAX, MediaCodec, PARTS_MAX};
 
 /// A told message that is longer is left out.
 const TOLD_MAX: usize = 60_000;
+const PERCENT_MAX: u8 = 100;
+/// All of them.
+const LOSS_MAX: u16 = 10_000;
 /// An evening's phones and their returns; a number beyond is damage.
 const PHONES_MAX: u64 = 1 << 24;
 
@@ -152,6 +157,18 @@ pub struct Fare {
     pub output_error: Option<Span>,
     /// Percent.
     pub battery: Option<u8>,
+    /// What its network is.
+    pub quality: Option<Quality>,
+    /// To the box and back.
+    pub round_trip: Option<Span>,
+    /// Packets lost of ten thousand.
+    pub loss: Option<u16>,
+    /// How long after it was sent live sound is heard.
+    pub buffer: Option<Span>,
+    /// Tracks that are there.
+    pub tracks_ready: Option<u32>,
+    /// Tracks that are to be.
+    pub tracks_wanted: Option<u32>,
 }
 
 /// What is read.
@@ -316,14 +333,16 @@ mod kind {
     pub const CAME: usize = 1;
     pub const WENT: usize = 2;
     pub const PLAYED: usize = 3;
-    pub const FARES: usize = 4;
+    /// Read, and not written any more.
+    pub const FARED: usize = 4;
     pub const SOUND: usize = 5;
     pub const PICTURE: usize = 6;
+    pub const FARES: usize = 7;
 }
 
 /// Whether there was such a kind when this was written.
 pub(super) fn is_known(kind: usize) -> bool {
-    kind <= kind::PICTURE
+    kind <= kind::FARES
 }
 
 /// How phones and messages are numbered in a capture.
@@ -371,9 +390,9 @@ impl Names {
                 (kind::PLAYED, vec![phone, order, zigzag(micros(*late)), bound(*clock_error)])
             }
             Line::Fares { phone, fare } => {
-                let battery = fare.battery.map_or(0, |it| u64::from(it.min(100)) + 1);
-                let bounds = [fare.clock_error, fare.output_error].map(bound);
-                (kind::FARES, vec![*self.phones.get(phone)?, bounds[0], bounds[1], battery])
+                let mut numbers = vec![*self.phones.get(phone)?];
+                numbers.extend(told(fare));
+                (kind::FARES, numbers)
             }
             Line::Sound { track, opus } => {
                 let (name, opus) = (track.0.as_bytes(), opus.as_deref());
@@ -414,13 +433,16 @@ pub(super) fn read(of: usize, mut content: &[u8]) -> Option<Talk<'_>> {
             let late = span(unzigzag(take(&mut content)?))?;
             Talk::Played { phone, order, late, clock_error: unbound(take(&mut content)?)? }
         }
+        kind::FARED => {
+            let three = [take(&mut content)?, take(&mut content)?, take(&mut content)?];
+            let mut told = three.into_iter();
+            Talk::Fares { phone, fare: fare(|| Some(told.next().unwrap_or(0)))? }
+        }
         kind::FARES => {
-            let clock_error = unbound(take(&mut content)?)?;
-            let output_error = unbound(take(&mut content)?)?;
-            let battery = take(&mut content)?.checked_sub(1);
-            let battery = battery.map(|it| u8::try_from(it).ok().filter(|it| *it <= 100));
-            let battery = if let Some(it) = battery { Some(it?) } else { None };
-            Talk::Fares { phone, fare: Fare { clock_error, output_error, battery } }
+            let told = || if content.is_empty() { Some(0) } else { take(&mut content) };
+            let fare = fare(told)?;
+            content = &[];
+            Talk::Fares { phone, fare }
         }
         _ => return None,
     };
@@ -492,6 +514,58 @@ fn is_packet(opus: &[u8]) -> bool {
     Span::from_micros(frame_us * frames) == PACKET
 }
 
+/// What of it is known, in the order of a record's numbers; what is unknown at the end is left out.
+fn told(fare: &Fare) -> impl Iterator<Item = u64> {
+    let all = [
+        bound(fare.clock_error),
+        bound(fare.output_error),
+        one_more(fare.battery.map(|it| it.min(PERCENT_MAX))),
+        one_more(fare.quality.map(|it| it as u8)),
+        bound(fare.round_trip),
+        one_more(fare.loss.map(|it| it.min(LOSS_MAX))),
+        bound(fare.buffer),
+        one_more(fare.tracks_ready),
+        one_more(fare.tracks_wanted),
+    ];
+    let known = all.iter().rposition(|it| *it > 0).map_or(0, |last| last + 1);
+    all.into_iter().take(known)
+}
+
+/// The same from a record's numbers; none where it is damaged.
+fn fare(mut told: impl FnMut() -> Option<u64>) -> Option<Fare> {
+    Some(Fare {
+        clock_error: unbound(told()?)?,
+        output_error: unbound(told()?)?,
+        battery: one_less(told()?, PERCENT_MAX)?,
+        quality: level(told()?)?,
+        round_trip: unbound(told()?)?,
+        loss: one_less(told()?, LOSS_MAX)?,
+        buffer: unbound(told()?)?,
+        tracks_ready: one_less(told()?, u32::MAX)?,
+        tracks_wanted: one_less(told()?, u32::MAX)?,
+    })
+}
+
+/// None where it is damaged; the inner is unknown.
+#[expect(clippy::option_option, reason = "damaged and unknown are two things")]
+fn level(told: u64) -> Option<Option<Quality>> {
+    let place = one_less(told, Quality::ALL.len() as u8 - 1)?;
+    Some(place.map(|it| Quality::ALL[usize::from(it)]))
+}
+
+fn one_more<N: Into<u64>>(value: Option<N>) -> u64 {
+    value.map_or(0, |it| it.into() + 1)
+}
+
+/// None where it is damaged, or more than `most`; the inner is unknown.
+#[expect(clippy::option_option, reason = "damaged and unknown are two things")]
+fn one_less<N: TryFrom<u64> + PartialOrd>(told: u64, most: N) -> Option<Option<N>> {
+    match told.checked_sub(1) {
+        None => Some(None),
+        Some(it) => N::try_from(it).ok().filter(|it| *it <= most).map(Some),
+    }
+}
+
 fn micros(span: Span) -> i64 {
     span.ns().div_euclid(1_000)
 }
@@ -558,7 +632,7 @@ mod tests {
         let text = || "{\"type\":\"screen\"}".to_owned();
         let late = Span::from_micros(-1_250);
         let clock_error = Some(Span::from_micros(400));
-        let fare = Fare { clock_error, output_error: None, battery: Some(87) };
+        let fare = Fare { clock_error, battery: Some(87), ..Fare::default() };
         let played = |phone, order| Line::Played { phone, order, late, clock_error };
         let lines = [
             (0, Line::Came { phone: 900 }),
@@ -589,6 +663,43 @@ mod tests {
         ];
         assert_eq!(read_back(&bytes), expected, "what was told before it began has no place");
         assert!(bytes.len() < 18 + 8 * 16, "{} octets", bytes.len());
+    }
+
+    fn fares(fare: Fare) -> Line {
+        Line::Fares { phone: 7, fare }
+    }
+
+    #[test]
+    fn sx20_all_that_a_phone_says_of_its_network_is_read_as_it_was_written_in_some_ten_octets_more()
+    {
+        let us = |us| Some(Span::from_micros(us));
+        let known = Fare { clock_error: us(900), output_error: us(12_000), ..Fare::default() };
+        let network = Fare {
+            quality: Some(Quality::Critical),
+            round_trip: us(31_250),
+            loss: Some(125),
+            ..known
+        };
+        let (tracks_ready, tracks_wanted) = (Some(0), Some(300));
+        let all = Fare { battery: Some(100), buffer: us(250_000), tracks_ready, ..network };
+        let all = Fare { tracks_wanted, ..all };
+        let lines = [Fare::default(), known, network, all].map(|it| (0, fares(it)));
+        let bytes = written(&lines);
+        let read: Vec<_> = read_back(&bytes).into_iter().skip(1).collect();
+        let expected = [Fare::default(), known, network, all];
+        assert_eq!(read, expected.map(|fare| said(0, &Talk::Fares { phone: 0, fare })));
+        let length = |fare| written(&[(0, fares(fare))]).len() - written(&[]).len();
+        assert!(length(all) - length(known) <= 13, "{} and {}", length(all), length(known));
+    }
+
+    #[test]
+    fn sx20_how_phones_fared_is_read_from_older_captures_and_what_newer_ones_add_is_passed_over() {
+        let fare = Fare { clock_error: Some(Span::ZERO), battery: Some(1), ..Fare::default() };
+        let expected = Some(Talk::Fares { phone: 3, fare });
+        assert_eq!(read(kind::FARED, &[3, 1, 0, 2]), expected);
+        assert_eq!(read(kind::FARED, &[3, 1, 0, 2, 0]), None);
+        assert_eq!(read(kind::FARES, &[3, 1, 0, 2]), expected);
+        assert_eq!(read(kind::FARES, &[3, 1, 0, 2, 0, 0, 0, 0, 0, 0, 9, 0xff]), expected);
     }
 
     /// A packet of 20 ms: one frame of CELT, or two of SILK of 10 ms.
@@ -782,7 +893,7 @@ mod tests {
             bytes[4] = version;
             assert_eq!(read_back(&bytes).len(), 1);
         }
-        bytes.extend([3, 0, 0, 8, 9]);
+        bytes.extend([3, 0, 0, 9, 9]);
         let mut reader = Reader::new(&bytes[..]).expect("a capture");
         let records = || reader.next_record().expect("no damage").map(|it| it.is_mark());
         assert_eq!(std::iter::from_fn(records).collect::<Vec<_>>(), [false, true]);
@@ -834,9 +945,15 @@ mod tests {
         let mut huge = Vec::new();
         put(PHONES_MAX, &mut huge);
         assert_eq!(read(kind::CAME, &huge), None);
-        assert_eq!(read(kind::FARES, &[0, 0, 0, 102]), None, "101 percent");
+        for of in [kind::FARED, kind::FARES] {
+            assert_eq!(read(of, &[0, 0, 0, 102]), None, "101 percent");
+        }
+        assert_eq!(read(kind::FARED, &[0, 0, 0]), None);
+        assert_eq!(read(kind::FARES, &[0, 0, 0, 0, 6]), None, "a sixth level");
+        assert_eq!(read(kind::FARES, &[0, 0, 0, 0, 0, 0, 0x92, 0x4e]), None, "10,001 of 10,000");
+        assert_eq!(read(kind::FARES, &[0, 0x80]), None, "a number without an end");
         assert_eq!(read(kind::PLAYED, &[0, 0, 0]), None);
-        assert!(!is_known(7));
+        assert!(!is_known(8));
         assert_eq!(read(kind::TOLD, &[0xff]), None);
     }
 }
