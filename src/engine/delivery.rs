@@ -22,8 +22,10 @@
 //!
 //! Whoever takes longer than [`CEILING`] more often than not is not waited for, and is late. What phones say fades in a
 //! quarter of an hour, and the slower the fewer words there are, so that a long evening makes up for few phones. It
-//! outlives them: a phone that comes again and again is of this house, too. All of it follows from the engine's inputs,
-//! so a box that hears the same has learnt the same; a box that begins anew knows nothing.
+//! outlives them: a phone that comes again and again is of this house, too. But the more is heard of those who are here,
+//! the sooner it is forgotten: else one that was slow, or said so, would hold the house up for an hour after it has
+//! gone. While it is here it is believed, for a phone far off and one that lies say the same. All of it follows from the
+//! engine's inputs, so a box that hears the same has learnt the same; a box that begins anew knows nothing.
 
 mod spread;
 
@@ -53,6 +55,9 @@ const BYGONE: f64 = 0.25;
 const FADES_IN_A_MINUTE: f64 = 0.067;
 /// And after an hour at most, where there are fewer: yesterday's house says nothing of tonight's.
 const FADES_SLOWER_MAX: f64 = 6.0;
+/// What those said who have gone weighs half after two and a half minutes, where those who are here have said
+/// [`MISSED_ONCE_IN`] words and more: one that comes for a third of every minute is still of the house.
+const GONE_FADES_IN_A_MINUTE: f64 = 0.2;
 /// Then next to nothing is left of any.
 const FORGOTTEN_MINUTES: i64 = 1_800;
 /// From the engine's decision to the socket, and to the next frame that a page paints.
@@ -281,14 +286,19 @@ impl Delivery {
 
     /// Time has gone on; a clock that stepped back has forgotten how far.
     fn age(&mut self, now: ShowTime) {
-        let gone = minute(now).saturating_sub(std::mem::replace(&mut self.minute, minute(now)));
-        if gone <= 0 {
+        let minutes = minute(now).saturating_sub(std::mem::replace(&mut self.minute, minute(now)));
+        if minutes <= 0 {
             return;
         }
-        let words = self.whole().total();
-        let minutes = 0..gone.min(FORGOTTEN_MINUTES);
-        let kept = minutes.fold(1.0, |kept, _| kept * kept_in_a_minute(words * kept));
-        self.gone.fade(kept);
+        let gone = self.gone.total();
+        let here = self.whole().total() - gone;
+        let (mut kept, mut kept_of_gone) = (1.0, 1.0);
+        for _ in 0..minutes.min(FORGOTTEN_MINUTES) {
+            let in_a_minute = kept_in_a_minute(here * kept + gone * kept_of_gone);
+            kept *= in_a_minute;
+            kept_of_gone *= in_a_minute * kept_of_gone_in_a_minute(here * kept);
+        }
+        self.gone.fade(kept_of_gone);
         self.phones.values_mut().for_each(|phone| phone.spread.fade(kept));
     }
 
@@ -321,6 +331,11 @@ fn unheard(whole: &Spread, took: Span) -> f64 {
 
 fn kept_in_a_minute(words: f64) -> f64 {
     1.0 - FADES_IN_A_MINUTE / (MISSED_ONCE_IN / words).clamp(1.0, FADES_SLOWER_MAX)
+}
+
+/// Beside that, the more so the more is known of those who are here.
+fn kept_of_gone_in_a_minute(here: f64) -> f64 {
+    1.0 - GONE_FADES_IN_A_MINUTE * (here / MISSED_ONCE_IN).min(1.0)
 }
 
 fn minute(now: ShowTime) -> i64 {

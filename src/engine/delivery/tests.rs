@@ -133,6 +133,63 @@ fn sx20_one_who_leaves_and_comes_again_and_again_is_still_of_the_house() {
     assert_eq!(delivery.lead(), ms(320));
 }
 
+/// Minutes until the lead is what the others need, once some that said for ten minutes that they take 900 ms have gone.
+fn minutes_held_up(phones: u64, liars: u64) -> i64 {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 3_600, phones, |_| 60.0);
+    house(&mut delivery, 3_600, 600, phones + liars, |it| if it < phones { 60.0 } else { 900.0 });
+    assert!(delivery.lead() > ms(900), "while they are here nobody can know better");
+    let left = at(4_200_000);
+    (phones..phones + liars).for_each(|liar| delivery.handle_left(left, PhoneId(liar)));
+    let is_held_up = |minute: &i64| {
+        house(&mut delivery, 4_200 + 60 * minute, 60, phones, |_| 60.0);
+        delivery.lead() > FLOOR
+    };
+    (0..600).take_while(is_held_up).count() as i64
+}
+
+#[test]
+fn sx20_who_held_the_lead_up_and_has_gone_is_forgotten_in_minutes_where_others_stay() {
+    let of_one = [100, 50, 12].map(|phones| minutes_held_up(phones, 1));
+    assert_eq!(of_one, [15, 18, 23], "seven of them the lead comes down");
+    let of_ten = [100, 50, 12].map(|phones| minutes_held_up(phones, 10));
+    assert_eq!(of_ten, [23, 26, 30]);
+}
+
+#[test]
+fn sx20_one_who_comes_for_a_third_of_each_minute_is_waited_for() {
+    let mut delivery = Delivery::new(at(0));
+    house(&mut delivery, 0, 3_600, 100, |_| 60.0);
+    for round in 0..30 {
+        let (begin, phone) = (3_600 + 60 * round, PhoneId(1_000 + round as u64));
+        for second in (begin..begin + 60).step_by(5) {
+            house(&mut delivery, second, 5, 100, |_| 60.0);
+            match second - begin {
+                10..30 => {
+                    let now = at(1_000 * second + 4_999);
+                    delivery.handle_status(now, phone, &status(Some(300.0)));
+                }
+                30 => delivery.handle_left(at(1_000 * second + 4_999), phone),
+                _ => {}
+            }
+        }
+        assert!(round < 5 || delivery.lead() >= ms(310), "{} in round {round}", delivery.lead());
+    }
+}
+
+#[test]
+fn sx20_a_house_that_has_gone_out_for_a_while_is_known_when_it_comes_back() {
+    let mut delivery = Delivery::new(at(0));
+    let took = |it: u64| if it == 7 { 300.0 } else { 60.0 };
+    house(&mut delivery, 0, 3_600, 100, took);
+    assert_eq!(delivery.lead(), ms(320));
+    (0..100).for_each(|it| delivery.handle_left(at(3_600_000), PhoneId(it)));
+    house(&mut delivery, 4_800, 60, 3, |_| 60.0);
+    assert_eq!(delivery.lead(), ms(320), "of those who came back first none is slow");
+    house(&mut delivery, 4_860, 600, 100, took);
+    assert_eq!(delivery.lead(), ms(320));
+}
+
 #[test]
 fn sx20_an_order_that_came_too_late_is_counted_once_by_what_its_sound_needs() {
     let mut delivery = Delivery::new(at(0));
