@@ -56,3 +56,12 @@ export async function told(file, word) {
   assert.equal(code, 0, `${said}\n${complaint}`);
   return said.trim().split("\n");
 }
+
+/** In a page: makes this address, and port, the only way to the box. */
+export function sendBy(place) {
+  const set = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function setRemote({ type, sdp }) {
+    const lines = sdp.split("\r\n").filter((line) => !/^a=(candidate|end-of-candidates)/.test(line));
+    return set.call(this, { type, sdp: lines.join("\r\n").replace("a=ice-ufrag:", `a=candidate:1 1 udp 2130706431 ${place} typ host\r\na=ice-ufrag:`) });
+  };
+}

@@ -1,7 +1,7 @@
 // What `live.test.js` has five pages live through, in a network namespace: `node live.js chromium`.
 
 import assert from "node:assert/strict";
-import { HERE, tell } from "./alone.js";
+import { HERE, sendBy, tell } from "./alone.js";
 import { all, areInStep, begin, gather, hearEnough, peersOf } from "./bursts.js";
 import { captureOrders } from "./capture.js";
 import { startProxy, until } from "./helpers.js";
@@ -39,7 +39,7 @@ await tell(async (later) => {
     },
     lossy: {
       url: near,
-      prepare: (page) => page.addInitScript(sendBy, `a=candidate:1 1 udp 2130706431 ${HERE} ${packets.port} typ host`),
+      prepare: (page) => page.addInitScript(sendBy, `${HERE} ${packets.port}`),
     },
   };
   const pages = await gather(later, box, Object.values(ways));
@@ -61,12 +61,3 @@ await tell(async (later) => {
   assert.ok(down.lost > 0, "packets were lost");
   console.log(`${up.lost + down.lost} of ${up.packets + down.packets} packets of the lossy one were lost`);
 });
-
-/** In the page: makes this way the only one to the box. */
-function sendBy(way) {
-  const set = RTCPeerConnection.prototype.setRemoteDescription;
-  RTCPeerConnection.prototype.setRemoteDescription = function setRemote({ type, sdp }) {
-    const lines = sdp.split("\r\n").filter((line) => !/^a=(candidate|end-of-candidates)/.test(line));
-    return set.call(this, { type, sdp: lines.join("\r\n").replace("a=ice-ufrag:", `${way}\r\na=ice-ufrag:`) });
-  };
-}

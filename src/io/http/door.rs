@@ -299,7 +299,7 @@ impl Doors {
             let tls = TlsAcceptor::from(Arc::new(certificates.server_of_pages(b"http/1.1")));
             let streams = moved(streams, at)?;
             tasks.push(at.spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
-            tasks.push(tokio::spawn(time.answer(house.clone())));
+            tasks.push(hall.spawn(time.answer(house.clone())));
             tasks.push(tokio::spawn(certificates.look_after()));
         }
         tasks.push(tokio::spawn(house.tokens.clone().look_after()));

@@ -179,7 +179,8 @@ fn play(trace: &Trace) -> (Vec<Tear>, f64) {
 }
 
 #[test]
-fn sx15_on_simulated_ways_nothing_tears_that_a_perfect_buffer_of_the_same_mean_would_have_held() {
+fn sx15_on_simulated_and_recorded_ways_nothing_tears_that_a_perfect_buffer_of_the_same_mean_would_have_held()
+ {
     let traces = traces();
     assert!(traces.len() >= 6);
     for trace in traces {
