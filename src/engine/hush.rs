@@ -44,7 +44,7 @@ mod tests {
         let mut now = start;
         while now - start < Span::from_secs(10) {
             spans.push(hush.refused(now));
-            now = now + spans[spans.len() - 1];
+            now += spans[spans.len() - 1];
         }
         assert!(spans[..100].iter().all(|it| *it == LEAST), "what the limits let through");
         assert!((135..150).contains(&spans.len()), "{} in ten seconds", spans.len());

@@ -1,4 +1,4 @@
-//! The buffer on simulated ways, and by any events at all.
+//! The buffer on simulated and recorded ways, and by any events at all.
 
 use std::path::Path;
 
