@@ -3,7 +3,7 @@
 //! In: what cues ask of phones. Out: messages for all of them, and for one that joins late the messages that
 //! bring it to where the others are. Never: sockets, header times.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use units::{Rgb, ShowTime, Span, TrackId, WireTime};
 use wire::solusync::{Flash, MediaAction, MediaControl, MediaParams, Message, Screen, whole_ms};
@@ -15,8 +15,8 @@ use crate::show::{Loops, PhoneCue, PhoneFlash, PhoneTrack, Told};
 pub struct Audience {
     tai_utc: Span,
     tracks: BTreeMap<TrackId, Playing>,
-    /// What phones were told to let go of.
-    unloaded: BTreeSet<TrackId>,
+    /// What phones were told to let go of, and when.
+    unloaded: BTreeMap<TrackId, ShowTime>,
     colour: Option<ColourFade>,
     text: Option<String>,
     torch: Option<bool>,
@@ -59,7 +59,7 @@ const BLACK: Rgb = Rgb { red: 0, green: 0, blue: 0 };
 impl Audience {
     /// Dark and silent.
     pub fn new(tai_utc: Span) -> Self {
-        let (tracks, unloaded) = (BTreeMap::new(), BTreeSet::new());
+        let (tracks, unloaded) = (BTreeMap::new(), BTreeMap::new());
         let (colour, text, torch, ordered) = (None, None, None, ShowTime::ZERO);
         Self { tai_utc, tracks, unloaded, colour, text, torch, ordered, paused: None }
     }
@@ -136,15 +136,15 @@ impl Audience {
             Carry::Load => MediaAction::Load,
             Carry::Unload => MediaAction::Unload,
         };
-        self.note_carried(action, track);
+        self.note_carried(action, track, at);
         self.message(action, Some(track), at, MediaParams::default())
     }
 
-    fn note_carried(&mut self, action: MediaAction, track: &TrackId) {
+    fn note_carried(&mut self, action: MediaAction, track: &TrackId, at: ShowTime) {
         match action {
             MediaAction::Unload => {
-                self.tracks.remove(track);
-                self.unloaded.insert(track.clone());
+                self.stop(Some(track), at, Span::ZERO);
+                self.unloaded.insert(track.clone(), at);
             }
             _ => drop(self.unloaded.remove(track)),
         }
@@ -175,7 +175,7 @@ impl Audience {
                 self.stop(track, at, fade);
             }
             (action @ (MediaAction::Load | MediaAction::Unload), Some(track)) => {
-                self.note_carried(action, track);
+                self.note_carried(action, track, at);
             }
             _ => {}
         }
@@ -227,11 +227,11 @@ impl Audience {
     pub fn catch_up(&self, now: ShowTime) -> Vec<Message> {
         let sounding = |playing: &Playing| playing.until.is_none_or(|until| now < until);
         let tracks = self.tracks.iter().filter(|(_, it)| self.paused.is_none() && sounding(it));
-        let gone = self.unloaded.iter().map(|track| {
-            self.message(MediaAction::Unload, Some(track), now, MediaParams::default())
+        let gone = self.unloaded.iter().map(|(track, at)| {
+            self.message(MediaAction::Unload, Some(track), now.max(*at), MediaParams::default())
         });
-        let mut messages: Vec<Message> =
-            gone.chain(tracks.flat_map(|(track, it)| self.playing(track, it))).collect();
+        let plays = tracks.flat_map(|(track, it)| self.playing(track, it));
+        let mut messages: Vec<Message> = plays.chain(gone).collect();
         if self.colour.is_some() || self.text.is_some() || self.torch.is_some() {
             let at = self.colour.map_or(now, |fade| fade.at);
             let screen = self.screen(at, self.colour, self.text.clone(), self.torch);
@@ -431,6 +431,19 @@ mod tests {
         assert_eq!(plays.params.position_ms, 40_000.0);
         assert_eq!(controls(&audience.catch_up(at(10_000))), [(MediaAction::Play, 9_000)]);
         assert_eq!(controls(&audience.catch_up(at(29_001))), [], "20 s were left of it");
+    }
+
+    #[test]
+    fn sx10_one_who_joins_before_a_track_is_unloaded_hears_it_until_then_and_in_a_pause_not_at_all()
+    {
+        let (mut audience, track) = ending();
+        audience.carry(Carry::Unload, &track, at(6_000));
+        let all =
+            [(MediaAction::Play, 1_000), (MediaAction::Stop, 6_000), (MediaAction::Unload, 6_000)];
+        assert_eq!(controls(&audience.catch_up(at(5_000))), all);
+        assert_eq!(controls(&audience.catch_up(at(7_000))), [(MediaAction::Unload, 7_000)]);
+        audience.pause(at(5_000));
+        assert_eq!(controls(&audience.catch_up(at(5_500))), [(MediaAction::Unload, 6_000)]);
     }
 
     #[test]

@@ -135,10 +135,11 @@ impl Live {
         let mut placed = place(ended.as_ref(), chunk.chunk_index, want(buffer.size()));
         if placed.from < soonest {
             self.late += 1;
+            let before = buffer.size();
             buffer.handle_underrun(at);
             // There is a hole anyway, so the larger buffer is heard at once.
             let later = want(buffer.size());
-            if later > placed.from {
+            if later > want(before) && later > placed.from {
                 placed = Placed { from: later, rise: REJOIN };
             }
         }

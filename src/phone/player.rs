@@ -89,11 +89,9 @@ impl Player {
                 continue;
             }
             let same = known.remove(&info.track_id).filter(|track| track.url == info.url);
-            let (media, is_unplayable) = same
-                .map_or((Media::Wanted { at: now, failures: 0 }, false), |track| {
-                    (track.media, track.is_unplayable)
-                });
-            let track = Track { url: info.url, length, media, is_unplayable, unload_at: None };
+            let (url, media) = (info.url, Media::Wanted { at: now, failures: 0 });
+            let new = Track { url, length, media, is_unplayable: false, unload_at: None };
+            let track = same.map_or(new, |track| Track { length, ..track });
             self.tracks.insert(info.track_id, track);
         }
         self.acts.extend(known.into_keys().map(|track_id| Act::Forget { track_id }));

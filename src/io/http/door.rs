@@ -1,8 +1,8 @@
 //! The listeners: TCP on both address families, with TLS and without; UDP beside TLS; the control socket.
 //!
-//! Whoever comes by the network is let in by threads of their own ([`Threshold`]), which stand back for the others: a
-//! crowd that knocks again and again, and handshakes of TLS, take nothing from an order, a clock question, or the
-//! control socket. A WebSocket, once open, is with the others.
+//! Whoever comes by the network is let in by threads of their own, which stand back for the others: a crowd that knocks
+//! again and again, and handshakes of TLS, take nothing from an order, a clock question, or the control socket. A
+//! WebSocket, once open, is heard on others, which do not stand back; so is QUIC.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -109,7 +109,7 @@ pub fn bind_network(port: u16) -> Result<TcpListener, DoorError> {
 #[derive(Debug)]
 pub struct Secure {
     streams: TcpListener,
-    time: QuicDoor,
+    datagrams: UdpSocket,
     certificates: Arc<Certificates>,
 }
 
@@ -124,8 +124,7 @@ pub fn bind_secure(port: u16, certificates: Arc<Certificates>) -> Result<Secure,
     // Port 0 has become one that is free.
     let port = streams.local_addr().map_err(failed)?.port();
     let datagrams = on_both_families(port, KEY, take_datagrams)?;
-    let time = QuicDoor::new(datagrams, &certificates).map_err(failed)?;
-    Ok(Secure { streams, time, certificates })
+    Ok(Secure { streams, datagrams, certificates })
 }
 
 impl Secure {
@@ -295,11 +294,15 @@ impl Doors {
         let ControlSocket { listener, place } = control;
         let lobby = Arc::new(Mutex::new(lobby()));
         let mut tasks = Vec::new();
-        if let Some(Secure { streams, time, certificates }) = secure {
+        if let Some(Secure { streams, datagrams, certificates }) = secure {
             let tls = TlsAcceptor::from(Arc::new(certificates.server_of_pages(b"http/1.1")));
             let streams = moved(streams, at)?;
             tasks.push(at.spawn(answer_secure(streams, tls, lobby.clone(), router.clone())));
-            tasks.push(hall.spawn(time.answer(house.clone())));
+            let quic = {
+                let _there = hall.enter();
+                QuicDoor::new(datagrams, &certificates)?
+            };
+            tasks.push(hall.spawn(quic.answer(house.clone())));
             tasks.push(tokio::spawn(certificates.look_after()));
         }
         tasks.push(tokio::spawn(house.tokens.clone().look_after()));

@@ -172,7 +172,7 @@ impl Line {
     }
 
     /// Does not hear it for so long.
-    pub(super) async fn pause(&self, span: Duration) -> Result<(), End> {
+    pub(super) async fn pause(&mut self, span: Duration) -> Result<(), End> {
         if span.is_zero() {
             return Ok(());
         }
@@ -181,9 +181,12 @@ impl Line {
             self.catch_up().await?;
             tokio::select! {
                 () = self.inbox.wake() => {}
-                () = sleep_until(end) => return Ok(()),
+                () = sleep_until(end) => break,
             }
         }
+        // It was we who did not listen.
+        self.heard_at = Instant::now();
+        Ok(())
     }
 
     /// Until something has come, or is to be done.

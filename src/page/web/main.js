@@ -89,7 +89,7 @@ async function main(bytes, words) {
     const isSecure = location.protocol === "https:";
     return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell: opened, say: createSealLine(document, words) });
   });
-  const load = createPreload({ fetch: (path, how) => fetch(at(String(path)), how), hash: createHash(crypto.subtle) });
+  const load = createPreload({ fetch: (path, how) => fetch(at(String(path)), how), hash: createHash(crypto.subtle, once("sha256", (it) => it.sha256)) });
   const fetchFilms = once("films", async ({ createFilms }) => {
     return createFilms({
       document, door: await fetchPictures(), nowMs, look: () => sound.look(), delayMs: () => core.look(nowMs()).errors.delay_ms,
@@ -326,15 +326,17 @@ function takeToken() {
 
 /** What `make` makes of a module, once it is wanted, and once. A failure is kept for a second at most: some things are wanted
  * fifty times in one, and by a whole audience at the same moment. Browsers keep for good that a module did not come from an
- * address, so it is asked for at another. @template {keyof import("./types").Modules} N @template T @param {N} name
+ * address, so the module is asked for at another; what it imports itself is not. @template {keyof import("./types").Modules} N @template T @param {N} name
  * @param {(module: import("./types").Modules[N]) => T | Promise<T>} make */
 function once(name, make) {
   /** @type {Promise<T> | null} */
   let made = null;
-  let again = "";
+  let misses = 0;
   return () => {
-    made = made || import(`/page/${name}.js${again}`).then(make).catch((error) => {
-      again += "?";
+    made = made || import(`/page/${name}.js${misses ? `?${misses}` : ""}`).catch((error) => {
+      misses += 1;
+      throw error;
+    }).then(make).catch((error) => {
       setTimeout(() => { made = null; }, 1000 * Math.random());
       throw error;
     });

@@ -71,12 +71,12 @@ function reserve(part, more) {
 
 /**
  * The browser's own SHA-256, which it keeps from pages over plain HTTP; those fetch one.
- * @param {SubtleCrypto | undefined} subtle
+ * @param {SubtleCrypto | undefined} subtle @param {() => Promise<(bytes: Uint8Array) => string>} fetchSha256
  * @returns {(bytes: Uint8Array) => Promise<string>}
  */
-export function createHash(subtle) {
+export function createHash(subtle, fetchSha256) {
   return async (bytes) => {
-    if (!subtle) return (await import("/page/sha256.js")).sha256(bytes);
+    if (!subtle) return (await fetchSha256())(bytes);
     const digest = await subtle.digest("SHA-256", /** @type {BufferSource} */ (bytes));
     return Array.from(new Uint8Array(digest), (octet) => octet.toString(16).padStart(2, "0")).join("");
   };

@@ -348,5 +348,6 @@ export interface Modules {
   reels: typeof import("./reels.js");
   screening: typeof import("./screening.js");
   sealed: typeof import("./sealed.js");
+  sha256: typeof import("./sha256.js");
   torch: typeof import("./torch.js");
 }

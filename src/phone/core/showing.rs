@@ -49,7 +49,8 @@ impl Core {
         NodeStatus {
             battery_level: self.battery,
             network_quality: level.map(|it| it.name().to_owned()),
-            avg_rtt_ms: rtt.map(Span::millis_f64),
+            // A clock of whole milliseconds makes less than nothing of a cable.
+            avg_rtt_ms: rtt.map(|it| it.max(Span::ZERO).millis_f64()),
             packet_loss_percent: loss.map(|share| share * 100.0),
             tracks_ready: ready,
             tracks_wanted: wanted,
