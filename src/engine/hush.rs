@@ -1,11 +1,20 @@
-//! Decides for how long a phone that was refused something is not heard, so that a flood costs the one who sends it (SX-17).
+//! Decides what becomes of a phone that was refused something, so that a flood costs the one who sends it (SX-17).
 
 use units::{ShowTime, Span};
 
-/// One phone's.
+/// What it is to bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hush {
+    /// It is not read for so long.
+    Wait(Span),
+    /// Whatever it says for so long is thrown away.
+    Ignore(Span),
+}
+
+/// How often one phone was refused something.
 #[derive(Debug, Clone, Default)]
-pub struct Hush {
-    /// So often it was refused something since it was last as good as new.
+pub struct Patience {
+    /// Since it was last as good as new.
     refused: u32,
     /// When it is heard again.
     until: Option<ShowTime>,
@@ -14,15 +23,15 @@ pub struct Hush {
 /// Nobody notices it once.
 const LEAST: Span = Span::from_millis(2);
 /// So often a mistake may be made: more than all that the document's limits let through in a second.
-const MISTAKES: u32 = 300;
-/// What a flood has left behind it is read soon, when it ends.
-const DOUBLINGS_MAX: u32 = 4;
-/// Who was refused nothing for so long is as good as new. Who asks once too often in each second is, too.
-const FORGIVEN_AFTER: Span = Span::from_millis(500);
+const MISTAKES: u32 = 150;
+/// Who mends his ways is heard at once, as people see it.
+const DOUBLINGS_MAX: u32 = 7;
+/// Who was refused nothing for so long is as good as new.
+const FORGIVEN_AFTER: Span = Span::from_secs(2);
 
-impl Hush {
-    /// It was refused something at `now`: for so long it is not heard, and longer each time once it was too often.
-    pub fn refused(&mut self, now: ShowTime) -> Span {
+impl Patience {
+    /// It was refused something at `now`. Once that was too often it is ignored, for longer each time.
+    pub fn handle_refused(&mut self, now: ShowTime) -> Hush {
         if self.until.is_none_or(|it| now - it >= FORGIVEN_AFTER) {
             self.refused = 0;
         }
@@ -30,7 +39,7 @@ impl Hush {
         let doublings = self.refused.saturating_sub(MISTAKES).min(DOUBLINGS_MAX);
         let span = LEAST.times(1 << doublings);
         self.until = Some(now + span);
-        span
+        if doublings > 0 { Hush::Ignore(span) } else { Hush::Wait(span) }
     }
 }
 
@@ -39,15 +48,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sx17_who_floods_is_heard_thirty_times_a_second_and_who_stops_is_as_good_as_new() {
-        let (start, mut hush, mut spans) = (ShowTime::from_ns(0), Hush::default(), Vec::new());
+    fn sx17_who_floods_is_heard_four_times_a_second_and_who_stops_is_as_good_as_new() {
+        let (start, mut patience, mut borne) =
+            (ShowTime::from_ns(0), Patience::default(), Vec::new());
         let mut now = start;
         while now - start < Span::from_secs(10) {
-            spans.push(hush.refused(now));
-            now += spans[spans.len() - 1];
+            borne.push(patience.handle_refused(now));
+            let (Hush::Wait(span) | Hush::Ignore(span)) = borne[borne.len() - 1];
+            now += span;
         }
-        assert!(spans[..300].iter().all(|it| *it == LEAST), "what the limits let through");
-        assert!((590..610).contains(&spans.len()), "{} in ten seconds", spans.len());
-        assert_eq!(hush.refused(now + FORGIVEN_AFTER), LEAST);
+        let (first, rest) = borne.split_at(MISTAKES as usize);
+        assert!(first.iter().all(|it| *it == Hush::Wait(LEAST)), "what the limits let through");
+        assert!(rest.iter().all(|it| matches!(it, Hush::Ignore(_))));
+        assert!((40..50).contains(&rest.len()), "{} in ten seconds", rest.len());
+        assert_eq!(patience.handle_refused(now + FORGIVEN_AFTER), Hush::Wait(LEAST));
     }
 }

@@ -103,6 +103,19 @@ impl Carrier for Lines {
         Ok(())
     }
 
+    async fn ignore(&mut self, span: Duration) -> Result<(), End> {
+        let end = Instant::now() + span;
+        while Instant::now() < end {
+            self.catch_up().await?;
+            while self.heard.next_line()?.is_some() {}
+            tokio::select! {
+                () = sleep_until(end) => {}
+                went = self.wait() => went?,
+            }
+        }
+        Ok(())
+    }
+
     async fn say(&mut self, word: Word) -> Result<(), End> {
         self.catch_up().await?;
         self.write(&word).await

@@ -189,6 +189,22 @@ impl Line {
         Ok(())
     }
 
+    /// Throws away what it says for so long; a goodbye is heard.
+    pub(super) async fn ignore(&mut self, span: Duration) -> Result<(), End> {
+        let end = Instant::now() + span;
+        while Instant::now() < end {
+            self.catch_up().await?;
+            while let Some(heard) = self.grammar.next() {
+                heard?;
+            }
+            tokio::select! {
+                () = sleep_until(end) => {}
+                went = self.wait() => went?,
+            }
+        }
+        Ok(())
+    }
+
     /// Until something has come, or is to be done.
     async fn wait(&mut self) -> Result<(), End> {
         let Self { ears, inbox, grammar, heard_at, beat } = self;

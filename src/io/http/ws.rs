@@ -12,7 +12,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use engine::hush::Hush;
+use engine::hush::{Hush, Patience};
 use engine::phones::{Answer, Visitor, way, welcome};
 use engine::told::{Command, Input, Request};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -39,6 +39,8 @@ pub(super) trait Carrier: Send {
     fn hear(&mut self) -> impl Future<Output = Result<Heard, End>> + Send;
     /// Does not hear it for so long.
     fn pause(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send;
+    /// Throws away what it says for so long.
+    fn ignore(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send;
     /// Says it behind whatever waits.
     fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send;
     /// The goodbye that belongs to this end.
@@ -55,6 +57,9 @@ impl Carrier for Line {
     }
     fn pause(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send {
         Self::pause(self, span)
+    }
+    fn ignore(&mut self, span: Duration) -> impl Future<Output = Result<(), End>> + Send {
+        Self::ignore(self, span)
     }
     fn say(&mut self, word: Word) -> impl Future<Output = Result<(), End>> + Send {
         self.say(word)
@@ -112,9 +117,9 @@ pub(super) async fn attend<L: Carrier>(
     (phone, heard): (PhoneId, Pulse),
 ) {
     let visitor = Visitor::new(&house.limits, peer.transport());
-    let (hush, greeted, kept) = (Hush::default(), false, None);
+    let (patience, greeted, kept) = (Patience::default(), false, None);
     let mut seat =
-        Attendance { house, peer, host, line, phone, visitor, heard, hush, greeted, kept };
+        Attendance { house, peer, host, line, phone, visitor, heard, patience, greeted, kept };
     let end = seat.run().await;
     let Attendance { house, line, greeted, kept, .. } = seat;
     drop(kept);
@@ -137,7 +142,7 @@ struct Attendance<L> {
     phone: PhoneId,
     visitor: Visitor,
     heard: Pulse,
-    hush: Hush,
+    patience: Patience,
     greeted: bool,
     /// Where it may offer a peer connection, from its `hello` on.
     kept: Option<Kept>,
@@ -269,8 +274,10 @@ impl<L: Carrier> Attendance<L> {
     async fn refuse(&mut self, refusal: Refusal) -> Result<(), End> {
         let text = self.house.crowd.refusal(refusal);
         self.line.say(text).await?;
-        let span = self.hush.refused(self.house.clock.now());
-        self.line.pause(span.to_std()).await
+        match self.patience.handle_refused(self.house.clock.now()) {
+            Hush::Wait(span) => self.line.pause(span.to_std()).await,
+            Hush::Ignore(span) => self.line.ignore(span.to_std()).await,
+        }
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), End> {
