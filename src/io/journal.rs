@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::Write;
+use std::iter;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
@@ -25,6 +27,9 @@ const LAG_MAX: usize = 1024;
 
 /// Entries that may wait for the disk; a memory card that stalls for some seconds still loses nothing.
 const DISK_WAITING_MAX: usize = 16_384;
+
+/// Lines that are written at once.
+const BATCH: usize = 256;
 
 /// The file is put aside at this size and a new one begun; with the one put aside it stays below twice this.
 const FILE_MAX: u64 = 8 << 20;
@@ -90,7 +95,7 @@ pub struct Journal {
     feed: broadcast::Sender<Line>,
     orders: Mutex<VecDeque<Accounted>>,
     disk: Option<SyncSender<Arc<str>>>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Journal {
@@ -99,9 +104,11 @@ impl Journal {
     /// # Errors
     /// Where the file cannot be opened.
     pub fn begin(folder: Option<&Path>) -> std::io::Result<Self> {
-        let disk = folder.map(|folder| write_to(folder.join("journal.jsonl"))).transpose()?;
+        let dropped = Arc::<AtomicU64>::default();
+        let write = |folder: &Path| write_to(folder.join("journal.jsonl"), dropped.clone());
+        let disk = folder.map(write).transpose()?;
         let (feed, _) = broadcast::channel(LAG_MAX);
-        Ok(Self { feed, orders: Mutex::default(), disk, dropped: AtomicU64::new(0) })
+        Ok(Self { feed, orders: Mutex::default(), disk, dropped })
     }
 
     /// Something happened.
@@ -150,57 +157,81 @@ impl Journal {
         orders.iter().skip(orders.len().saturating_sub(limit)).cloned().collect()
     }
 
-    /// How many entries the disk did not take in time.
+    /// How many entries the disk did not take, or not in time.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-fn write_to(path: PathBuf) -> std::io::Result<SyncSender<Arc<str>>> {
+fn write_to(path: PathBuf, dropped: Arc<AtomicU64>) -> std::io::Result<SyncSender<Arc<str>>> {
     let mut file = Rotating::open(path)?;
     let (queue, lines) = mpsc::sync_channel::<Arc<str>>(DISK_WAITING_MAX);
     std::thread::Builder::new().name("journal".into()).spawn(move || {
+        let mut is_well = true;
         while let Ok(line) = lines.recv() {
-            if let Err(error) = file.write_all(std::iter::once(line).chain(lines.try_iter())) {
-                tracing::warn!(%error, "could not write the journal; going on without it");
-                return;
+            let batch: Vec<_> = iter::once(line).chain(lines.try_iter().take(BATCH - 1)).collect();
+            let written = file.write(&batch);
+            match &written {
+                Ok(()) if !is_well => tracing::info!("the journal is written again"),
+                Err(error) if is_well => {
+                    tracing::warn!(%error, "could not write the journal; trying again with what comes");
+                }
+                _ => {}
+            }
+            is_well = written.is_ok();
+            if !is_well {
+                dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
             }
         }
     })?;
     Ok(queue)
 }
 
-/// A file that is put aside when it has grown.
+/// A file that is put aside when it has grown, and opened anew when something went wrong.
 struct Rotating {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: Option<File>,
     written: u64,
 }
 
 impl Rotating {
     fn open(path: PathBuf) -> std::io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let written = file.metadata()?.len();
-        Ok(Self { path, file: BufWriter::new(file), written })
+        let mut it = Self { path, file: None, written: 0 };
+        it.reopen()?;
+        Ok(it)
     }
 
-    fn write_all(&mut self, lines: impl Iterator<Item = Arc<str>>) -> std::io::Result<()> {
-        for line in lines {
-            self.file.write_all(line.as_bytes())?;
-            self.file.write_all(b"\n")?;
-            self.written += line.len() as u64 + 1;
-            if self.written >= FILE_MAX {
-                self.put_aside()?;
-            }
+    /// A disk that was full, or a box that lost its power, has left half a line at its end.
+    fn reopen(&mut self) -> std::io::Result<&mut File> {
+        let options = OpenOptions::new().create(true).read(true).append(true).clone();
+        let mut file = options.open(&self.path)?;
+        self.written = file.metadata()?.len();
+        let mut last = *b"\n";
+        if self.written > 0 {
+            file.read_exact_at(&mut last, self.written - 1)?;
         }
-        self.file.flush()
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+        Ok(self.file.insert(file))
     }
 
-    fn put_aside(&mut self) -> std::io::Result<()> {
-        self.file.flush()?;
-        std::fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
-        *self = Self::open(self.path.clone())?;
-        Ok(())
+    fn write(&mut self, lines: &[Arc<str>]) -> std::io::Result<()> {
+        if self.written >= FILE_MAX {
+            std::fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
+            self.file = None;
+        }
+        let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        let file = match self.file.take() {
+            Some(file) => self.file.insert(file),
+            None => self.reopen()?,
+        };
+        let written = file.write_all(text.as_bytes());
+        self.written += text.len() as u64;
+        if written.is_err() {
+            self.file = None;
+        }
+        written
     }
 }
 
@@ -244,6 +275,48 @@ mod tests {
         assert_eq!(orders[0].receipt, None);
         assert_eq!(orders[1].receipt, Some(receipt(2)));
         assert_eq!(journal.orders(1)[0].order.id, OrderId(2));
+    }
+
+    fn lines(of: &[&str]) -> Vec<Arc<str>> {
+        of.iter().map(|it| Arc::from(*it)).collect()
+    }
+
+    #[test]
+    fn what_comes_after_half_a_line_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.jsonl");
+        std::fs::write(&path, "{}\n{\"ha").expect("written");
+        let mut file = Rotating::open(path.clone()).expect("opened");
+        file.write(&lines(&["{1}", "{2}"])).expect("written");
+        assert_eq!(std::fs::read_to_string(path).expect("read"), "{}\n{\"ha\n{1}\n{2}\n");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_that_was_full_is_written_to_again_once_it_has_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.jsonl");
+        std::os::unix::fs::symlink("/dev/full", &path).expect("a disk without room");
+        let mut file = Rotating { path: path.clone(), file: None, written: 0 };
+        for _ in 0..2 {
+            let error = file.write(&lines(&["{1}"])).expect_err("no room");
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        }
+        std::fs::remove_file(&path).expect("there is room again");
+        file.write(&lines(&["{2}"])).expect("written");
+        assert_eq!(std::fs::read_to_string(path).expect("read"), "{2}\n");
+    }
+
+    #[test]
+    fn a_file_that_has_grown_is_put_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.jsonl");
+        let mut file = Rotating::open(path.clone()).expect("opened");
+        file.write(&lines(&["x".repeat(FILE_MAX as usize).as_str()])).expect("written");
+        file.write(&lines(&["{1}"])).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "{1}\n");
+        let aside = std::fs::metadata(path.with_extension("jsonl.old")).expect("it is there");
+        assert_eq!(aside.len(), FILE_MAX + 1);
     }
 
     #[test]
