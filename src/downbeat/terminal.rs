@@ -1,5 +1,6 @@
 //! Lines to whoever watches. A reader that has gone away is no reason to stop a show, and while the keys are read
-//! raw every line end needs its carriage return.
+//! raw every line end needs its carriage return. Names come from phones, tokens and files of others: none commands the
+//! terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub fn complain(text: &str) {
 pub fn progress(text: &str) {
     let mut watcher = io::stderr().lock();
     if watcher.is_terminal() {
-        let _ = write!(watcher, "\r{text}\x1b[K");
+        let _ = write!(watcher, "\r{}\x1b[K", harmless(text));
     }
 }
 
@@ -53,7 +54,16 @@ pub fn many(count: usize, what: &str) -> String {
 }
 
 fn ended(text: &str) -> String {
-    with_returns(&format!("{text}\n"), RAW.load(Ordering::Relaxed))
+    with_returns(&format!("{}\n", harmless(text)), RAW.load(Ordering::Relaxed))
+}
+
+/// With a mark in place of whatever moves the cursor, colours, rings, or turns the way of reading round.
+fn harmless(text: &str) -> String {
+    let harms = |it: char| {
+        let turns = matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (it.is_control() && !matches!(it, '\n' | '\t'))
+    };
+    text.replace(harms, "\u{fffd}")
 }
 
 fn with_returns(text: &str, raw: bool) -> String {
@@ -155,6 +165,12 @@ mod tests {
         assert_eq!(was_read.recv().expect("read"), "line 0\n");
         let said = was_read.recv().expect("read");
         assert!(said.contains(&format!("{dropped} lines")), "{said}");
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_printed_as_a_mark() {
+        let text = "a\x1b[2J\r\x07\u{9b}\u{202e}b\tc\n\u{5e95}\u{200d}\u{1f600}";
+        assert_eq!(harmless(text), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}b\tc\n\u{5e95}\u{200d}\u{1f600}");
     }
 
     #[test]
