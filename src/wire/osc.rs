@@ -40,11 +40,28 @@ pub fn parse(datagram: &[u8]) -> Result<Vec<Message>, ParseError> {
     if datagram.len() > DATAGRAM_MAX {
         return Err(ParseError::TooLong);
     }
+    if let Some(message) = without_types(datagram) {
+        return Ok(vec![message]);
+    }
     let (_, packet) = rosc::decoder::decode_udp(datagram)
         .map_err(|error| ParseError::Invalid(error.to_string()))?;
     let mut messages = Vec::new();
     unfold(packet, &mut messages);
     Ok(messages)
+}
+
+/// A message of an older surface, whose arguments have no types (OSC 1.0, "OSC Type Tag String", asks to be robust there). A
+/// button let go is all zeros in every type; where a fader stands nobody knows.
+fn without_types(datagram: &[u8]) -> Option<Message> {
+    let end = datagram.iter().position(|it| *it == 0)?;
+    let address = std::str::from_utf8(&datagram[..end]).ok().filter(|it| it.starts_with('/'))?;
+    let rest = datagram.get((end + 1).next_multiple_of(4)..)?;
+    let is_one = !rest.starts_with(b",") && rest.len().is_multiple_of(4);
+    is_one.then(|| Message {
+        address: address.to_owned(),
+        released: !rest.is_empty() && rest.iter().all(|it| *it == 0),
+        level: None,
+    })
 }
 
 fn unfold(packet: OscPacket, messages: &mut Vec<Message>) {
@@ -100,6 +117,24 @@ mod tests {
         assert_eq!((parsed(&released).level, parsed(&bare).level), (Some(Level::OUT), None));
         assert!(parsed(&released).released);
         assert_eq!(parsed(&bare).address, "/cue/2.5/start");
+    }
+
+    #[test]
+    fn a_button_of_a_surface_that_names_no_types_is_pressed_and_let_go() {
+        let go = |rest: &[u8]| {
+            let message = parse(&[b"/go\0", rest].concat()).expect("OSC").remove(0);
+            (message.address, message.released, message.level)
+        };
+        assert_eq!(go(b""), ("/go".into(), false, None));
+        assert_eq!(go(&1.0_f32.to_be_bytes()), ("/go".into(), false, None));
+        assert_eq!(go(&0_i32.to_be_bytes()), ("/go".into(), true, None));
+        let stop = parse(b"/stop\0\0\0").expect("OSC").remove(0);
+        assert_eq!(stop.address, "/stop");
+        let four = parse(b"/abc\0\0\0\0").expect("OSC").remove(0);
+        assert_eq!((four.address.as_str(), four.released), ("/abc", false));
+        for none in [b"/go".as_slice(), b"/go\0x", b"go\0\0", b"/go\0,x\0\0"] {
+            assert!(parse(none).is_err(), "{none:?}");
+        }
     }
 
     #[test]
