@@ -5,6 +5,8 @@ use wire::solusync::NodeStatus;
 
 /// The most milliseconds that anything about a phone takes.
 const MS_MAX: f64 = 600_000.0;
+/// What a clock of whole milliseconds, or one that is being set, measures may be less than nothing by so much.
+const COARSE_MS: f64 = 1_000.0;
 
 /// The status with a level that the document knows, or none: newer phones may know others.
 ///
@@ -19,10 +21,9 @@ pub fn believed(status: NodeStatus) -> Result<NodeStatus, String> {
         ("battery_level", status.battery_level, 0.0, 1.0),
         ("packet_loss_percent", status.packet_loss_percent, 0.0, 100.0),
         ("buffer_ms", status.buffer_ms, 0.0, MS_MAX),
-        // What a coarse clock measures may be less than nothing.
-        ("avg_rtt_ms", status.avg_rtt_ms, -MS_MAX, MS_MAX),
-        ("delivery_ms", status.delivery_ms, -MS_MAX, MS_MAX),
-        ("need_ms", status.need_ms, -MS_MAX, MS_MAX),
+        ("avg_rtt_ms", status.avg_rtt_ms, -COARSE_MS, MS_MAX),
+        ("delivery_ms", status.delivery_ms, -COARSE_MS, MS_MAX),
+        ("need_ms", status.need_ms, -COARSE_MS, MS_MAX),
         ("sync.clock_ms", of_sync(|it| it.clock_ms), 0.0, f64::MAX),
         ("sync.output_ms", of_sync(|it| it.output_ms), 0.0, f64::MAX),
         ("sync.acoustic_ms", of_sync(|it| it.acoustic_ms), 0.0, f64::MAX),
@@ -53,7 +54,7 @@ mod tests {
         let why = believed(of(50.0, 20.0)).expect_err("no battery is that full");
         assert_eq!(why, "node_status: battery_level is 0 to 1, not 50");
         assert_eq!(believed(of(0.5, -0.03)), Ok(of(0.5, -0.03)), "whole milliseconds on a cable");
-        assert!(believed(of(0.5, 1e9)).is_err());
+        assert!(believed(of(0.5, 1e9)).is_err() && believed(of(0.5, -1e4)).is_err());
     }
 
     #[test]

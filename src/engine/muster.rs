@@ -23,6 +23,8 @@ pub struct Fare<'a> {
     pub connected: Span,
     /// Since anything was heard of it.
     pub heard: Span,
+    /// Whether an operator's token, or another box's, was shown: who drives a show need not be in step with it.
+    pub drives: bool,
     /// What it last said of itself.
     pub status: Option<&'a NodeStatus>,
     /// What became of its orders; none while it has not told.
@@ -168,8 +170,16 @@ impl Fare<'_> {
         self.clock_ms().unwrap_or(-1.0)
     }
 
-    /// None of who does not say: a screen, or one that has just come.
+    /// A desk that says nothing of itself is no phone that fell silent.
+    fn is_mute_by_trade(&self) -> bool {
+        self.drives && self.status.is_none()
+    }
+
+    /// None of who does not say: a screen, a desk, or one that has just come.
     fn is_in_step(&self) -> Option<bool> {
+        if self.is_mute_by_trade() {
+            return None;
+        }
         let says = self.status.is_some_and(|it| it.sync.is_some());
         let knows = self.clock_ms().is_some() && self.heard <= SILENT;
         match self.connected > NEW {
@@ -184,7 +194,7 @@ impl Fare<'_> {
         let sync = self.status.and_then(|it| it.sync.as_ref());
         let has = |is_so: bool, it: Trouble| is_so.then_some(it);
         let of_all = [
-            has(self.heard > SILENT, Trouble::Silent),
+            has(self.heard > SILENT && !self.is_mute_by_trade(), Trouble::Silent),
             has(!self.hello && !is_new, Trouble::NoHello),
             has(self.hello && self.is_in_step() == Some(false), Trouble::NoTime)
                 .filter(|_| self.clock_ms().is_none()),
@@ -260,7 +270,8 @@ mod tests {
 
     fn fare(id: u64, status: &NodeStatus) -> Fare<'_> {
         let (connected, heard) = (Span::from_secs(60), Span::from_secs(1));
-        Fare { id: PhoneId(id), hello: true, connected, heard, status: Some(status), account: None }
+        let (status, drives, account) = (Some(status), false, None);
+        Fare { id: PhoneId(id), hello: true, connected, heard, drives, status, account }
     }
 
     fn just(it: Fare<'_>) -> Fare<'_> {
@@ -326,6 +337,18 @@ mod tests {
         assert!(muster.look_at.is_empty(), "{muster:?}");
         let still = Fare { connected: Span::from_secs(21), ..wordless };
         assert_eq!(Muster::of(&[still]).look_at[0].why, [Trouble::NoHello]);
+    }
+
+    #[test]
+    fn sx12_an_operators_desk_that_says_nothing_of_itself_is_nobodys_trouble_and_a_phone_that_does_not_is()
+     {
+        let (well, off) = (said(Some(0.4)), said(Some(9.0)));
+        let mute = Fare { heard: Span::from_secs(25), status: None, ..fare(1, &well) };
+        let muster = Muster::of(&[Fare { drives: true, ..mute }]);
+        assert_eq!((muster.not_in_step, muster.others, muster.look_at.len()), (0, 1, 0));
+        assert_eq!(Muster::of(&[mute]).look_at[0].why, [Trouble::Silent, Trouble::NoTime]);
+        let its_phone = Fare { drives: true, ..fare(2, &off) };
+        assert_eq!(Muster::of(&[its_phone]).look_at[0].why, [Trouble::ClockOff]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -26,6 +27,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Level, PhoneId, Span, Timecode, Universe};
+use wire::token::Role;
 
 use super::crowd::PhoneGlance;
 use super::{House, Peer, Peering, SwitchboardGlance, lamps, trust};
@@ -63,6 +65,7 @@ pub(super) fn router(house: Arc<House>) -> Router<Arc<House>> {
         .merge(trust::router())
         .route("/{command}", post(command).get(no_such_question))
         .fallback(|| async { nonsense(StatusCode::NOT_FOUND, "not_found", "no such path") })
+        .method_not_allowed_fallback(another_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(house, admit))
 }
@@ -102,8 +105,17 @@ async fn no_such_question() -> Response {
     nonsense(StatusCode::NOT_FOUND, "not_found", "no such question; a command is sent by POST")
 }
 
+async fn another_method() -> Response {
+    let message = "this path is for another method";
+    nonsense(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
 pub(super) fn nonsense(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+}
+
+fn misread(why: &QueryRejection) -> Response {
+    nonsense(StatusCode::BAD_REQUEST, "bad_request", &why.body_text())
 }
 
 fn gone(_: Gone) -> Response {
@@ -355,6 +367,7 @@ impl WithPeer {
             hello: self.phone.hello,
             connected: Span::from_secs_f64(self.phone.connected_s),
             heard: Span::from_secs_f64(self.phone.heard_s),
+            drives: matches!(self.phone.role, Role::Operator | Role::Box),
             status: self.phone.status.as_ref(),
             account: self.delivery.map(|it| it.account),
         }
@@ -454,7 +467,14 @@ impl Recorded {
     }
 }
 
-async fn record(State(house): State<Arc<House>>, Query(asked): Query<Recorded>) -> Response {
+async fn record(
+    State(house): State<Arc<House>>,
+    asked: Result<Query<Recorded>, QueryRejection>,
+) -> Response {
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(why) => return misread(&why),
+    };
     let Some(asked) = asked.read() else {
         let message = "universes are numbers from 1 to 63999, parted by commas; inputs are names, with `=` and such a number";
         return nonsense(StatusCode::BAD_REQUEST, "bad_request", message);
@@ -563,8 +583,12 @@ struct AccountedRow {
 
 async fn receipts(
     State(house): State<Arc<House>>,
-    Query(Limit { limit }): Query<Limit>,
-) -> Json<Value> {
+    asked: Result<Query<Limit>, QueryRejection>,
+) -> Response {
+    let limit = match asked {
+        Ok(Query(Limit { limit })) => limit,
+        Err(why) => return misread(&why),
+    };
     let rows: Vec<AccountedRow> = house
         .journal
         .orders(limit)
@@ -574,7 +598,7 @@ async fn receipts(
             AccountedRow { accounted, late_ns }
         })
         .collect();
-    Json(json!({ "orders": rows }))
+    Json(json!({ "orders": rows })).into_response()
 }
 
 /// Everything that happens from now on, a line of JSON each. Who reads too slowly is told so, and dropped.
