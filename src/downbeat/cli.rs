@@ -306,7 +306,9 @@ tokens carry its key; --reseal seals with another one from now on, and phones wi
 Examples:
   downbeat token --role operator
   downbeat token --role performer --name 'Ann, violin' --for 7d --qr
-  curl -H \"Authorization: Bearer $(downbeat token --role operator --for 1h | tail -n 1)\" https://box:8443/api/v1/status
+  curl http://box:8080/authority.crt | openssl x509 -inform der -out box.pem
+  curl --cacert box.pem -H \"Authorization: Bearer $(downbeat token --role operator --for 1h | tail -n 1)\" \\
+    https://box.local:8443/api/v1/status
   downbeat token --role audience --for 6h --qr
   downbeat token --rotate")]
     Token(Token),

@@ -59,8 +59,9 @@ fn read_phones(path: &Path) -> Result<Option<phonefile::Loaded>, Refused> {
 /// What whoever creates a room has to show; none where the box file wants none.
 pub fn bloom_token(config: &BoxConfig) -> Result<Option<String>, Refused> {
     let Some(path) = &config.bloom.token_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Refused(format!("could not read {path}: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Refused(format!("`token_file` of [bloom]: could not read {path}: {error}"))
+    })?;
     boxfile::token(&text).map(Some).map_err(|why| Refused(format!("{path}:1:1: {why}")))
 }
 

@@ -170,7 +170,10 @@ mod tests {
     #[test]
     fn what_commands_a_terminal_is_printed_as_a_mark() {
         let text = "a\x1b[2J\r\x07\u{9b}\u{202e}b\tc\n\u{5e95}\u{200d}\u{1f600}";
-        assert_eq!(harmless(text), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}b\tc\n\u{5e95}\u{200d}\u{1f600}");
+        assert_eq!(
+            harmless(text),
+            "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}b\tc\n\u{5e95}\u{200d}\u{1f600}"
+        );
     }
 
     #[test]
