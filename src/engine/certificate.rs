@@ -55,6 +55,18 @@ impl Validity {
         (self.from..=self.until).contains(&now)
     }
 
+    /// Whether one that a person hands over holds at `now` (UNIX seconds), so that no mistake is found out in the evening.
+    ///
+    /// # Errors
+    /// [`Unfit::Expired`] or [`Unfit::NotYet`].
+    pub fn current(self, now: i64) -> Result<(), Unfit> {
+        match self {
+            it if it.until < now => Err(Unfit::Expired),
+            it if it.from > now => Err(Unfit::NotYet),
+            _ => Ok(()),
+        }
+    }
+
     fn left(self, now: i64) -> i64 {
         self.until - now
     }
@@ -154,17 +166,16 @@ pub enum Unfit {
     NotYet,
 }
 
-/// Whether a box may serve with it at `now` (UNIX seconds).
+/// Whether a box may ever serve with it. Its dates are not asked here: a box without a battery may learn the date long
+/// after its start.
 ///
 /// # Errors
 /// [`Unfit`].
-pub fn fit(now: i64, presented: &Presented) -> Result<(), Unfit> {
+pub fn fit(presented: &Presented) -> Result<(), Unfit> {
     match presented {
         it if !it.in_order => Err(Unfit::Disorder),
         it if it.is_authority => Err(Unfit::Authority),
         it if it.names.is_empty() => Err(Unfit::Nameless),
-        it if it.validity.until < now => Err(Unfit::Expired),
-        it if it.validity.from > now => Err(Unfit::NotYet),
         _ => Ok(()),
     }
 }
@@ -263,17 +274,20 @@ mod tests {
 
     #[test]
     fn a_certificate_from_outside_is_taken_or_refused_for_its_reason() {
-        assert_eq!(fit(TODAY, &presented()), Ok(()));
+        assert_eq!(fit(&presented()), Ok(()));
         let unfit = |change: fn(&mut Presented)| {
             let mut it = presented();
             change(&mut it);
-            fit(TODAY, &it).expect_err("it is not fit")
+            fit(&it).expect_err("it is not fit")
         };
         assert_eq!(unfit(|it| it.names.clear()), Unfit::Nameless);
-        assert_eq!(unfit(|it| it.validity.until = TODAY - 1), Unfit::Expired);
-        assert_eq!(unfit(|it| it.validity.from = TODAY + 1), Unfit::NotYet);
         assert_eq!(unfit(|it| it.is_authority = true), Unfit::Authority);
         assert_eq!(unfit(|it| it.in_order = false), Unfit::Disorder);
+        let Validity { from, until } = presented().validity;
+        let current = |now| presented().validity.current(now);
+        assert_eq!(current(until + 1), Err(Unfit::Expired));
+        assert_eq!(current(from - 1), Err(Unfit::NotYet));
+        assert_eq!((current(from), current(until)), (Ok(()), Ok(())));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(super) struct Imported {
 }
 
 impl Imported {
-    /// From what a person hands over, at `now`.
-    pub(super) fn read(chain: &[u8], key: &[u8], now: i64) -> Result<Self, Unfit> {
+    /// From what a person hands over, whether it holds today or not.
+    pub(super) fn read(chain: &[u8], key: &[u8]) -> Result<Self, Unfit> {
         let chain: Result<Vec<CertificateDer<'static>>, _> =
             CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.map_err(|_| Unfit::NoChain)?;
@@ -41,7 +41,7 @@ impl Imported {
             rustls::Error::InconsistentKeys(_) => Unfit::AnotherKey,
             _ => Unfit::NoKey,
         })?;
-        fit(now, &presented)?;
+        fit(&presented)?;
         let Presented { names, validity, .. } = presented;
         Ok(Self { key: Arc::new(key), names, validity })
     }

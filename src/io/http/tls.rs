@@ -200,7 +200,8 @@ impl Certificates {
     /// # Errors
     /// [`TlsError::Unfit`] and [`TlsError::Disk`]; what served goes on.
     pub fn import(&self, chain: &[u8], key: &[u8]) -> Result<CertificateGlance, TlsError> {
-        let imported = Imported::read(chain, key, unix_now())?;
+        let imported = Imported::read(chain, key)?;
+        imported.validity.current(unix_now())?;
         imported::keep(&self.folder, chain, key)?;
         let glance = glance(imported.der(), imported.names.clone(), imported.validity);
         self.change(|drawer| drawer.imported = Some(imported));
@@ -291,12 +292,15 @@ impl Certificates {
         drawer.imported.as_ref().filter(fits).map(|it| it.key.clone())
     }
 
+    /// One that does not hold today is kept: each handshake asks for the date, which a box without a battery learns late.
     fn read_imported(&self, now: i64, said: &mut Vec<String>) -> Option<Imported> {
         let path = self.folder.join(imported::FILE);
         let pem = fs::read(&path).ok()?;
-        Imported::read(&pem, &pem, now)
-            .map_err(|why| said.push(format!("{} does not serve: {why}", path.display())))
-            .ok()
+        let mut does_not_serve =
+            |why: Unfit| said.push(format!("{} does not serve: {why}", path.display()));
+        let imported = Imported::read(&pem, &pem).map_err(&mut does_not_serve).ok()?;
+        let _ = imported.validity.current(now).map_err(does_not_serve);
+        Some(imported)
     }
 
     /// SHA-256 of the certificate that serves and of the one after it, hexadecimal.
@@ -570,6 +574,29 @@ mod tests {
         let key = one.replace(&certificate(&one), "");
         assert!(Kept::read(format!("{key}{}", certificate(&one)).as_bytes()).is_ok());
         assert!(Kept::read(format!("{key}{}", certificate(&other)).as_bytes()).is_err());
+    }
+
+    /// A certificate from outside that holds so long.
+    fn outside(validity: Validity) -> [String; 2] {
+        let date = |at| time::OffsetDateTime::from_unix_timestamp(at).expect("a date");
+        let mut params =
+            rcgen::CertificateParams::new(["box.example.org".to_owned()]).expect("names");
+        (params.not_before, params.not_after) = (date(validity.from), date(validity.until));
+        let key = rcgen::KeyPair::generate().expect("a key");
+        [params.self_signed(&key).expect("signed").pem(), key.serialize_pem()]
+    }
+
+    #[test]
+    fn a_box_that_learns_the_date_late_serves_with_the_one_from_outside_from_then_on() {
+        let state = tempfile::tempdir().expect("a folder");
+        let [chain, key] = outside(Validity { from: TODAY - DAY, until: TODAY + DAY });
+        fs::create_dir(state.path().join("tls")).expect("a folder");
+        imported::keep(&state.path().join("tls"), chain.as_bytes(), key.as_bytes()).expect("kept");
+        let power_cut = TODAY - 200 * DAY;
+        let (box_, said) = open(state.path(), power_cut);
+        assert!(said.iter().any(|it| it.contains("does not hold yet")), "{said:?}");
+        let serves = |now| box_.imported(now, Some("box.example.org")).is_some();
+        assert_eq!([power_cut, TODAY, TODAY + 2 * DAY].map(serves), [false, true, false]);
     }
 
     #[test]
