@@ -188,6 +188,18 @@ pub fn matches(name: &str, host: &str) -> bool {
     }
 }
 
+/// By which host browsers find what a certificate with these names is for: the one that they asked, where it is for
+/// that, or else its first plain one. None where it is for neither.
+pub fn believed_host<'a>(names: &'a [String], asked: Option<&'a str>) -> Option<&'a str> {
+    let asked = asked.filter(|asked| names.iter().any(|name| matches(name, asked)));
+    asked.or_else(|| plain(names).next())
+}
+
+/// Names that are a host's own, and no pattern.
+pub fn plain(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str).filter(|name| !name.starts_with("*."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,6 +326,22 @@ mod tests {
             "downbeat",
         ] {
             assert!(!vouches(not_ours), "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn a_browser_that_asked_a_host_which_the_certificate_is_not_for_is_led_to_one_or_warned() {
+        let names = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let [both, star] = [&["*.example.org", "box.lan"][..], &["*.example.org"]].map(names);
+        for (names, asked, host) in [
+            (&both, Some("box.example.org"), Some("box.example.org")),
+            (&both, Some("192.0.2.2"), Some("box.lan")),
+            (&both, None, Some("box.lan")),
+            (&star, Some("box.example.org"), Some("box.example.org")),
+            (&star, Some("192.0.2.2"), None),
+            (&star, None, None),
+        ] {
+            assert_eq!(believed_host(names, asked), host, "{names:?} {asked:?}");
         }
     }
 

@@ -186,14 +186,33 @@ fn note7_operators_and_performers_are_told_of_the_warning_before_they_meet_it() 
 #[test]
 fn note7_where_browsers_believe_the_box_operators_and_performers_are_sent_to_tls_at_once() {
     let the_box = TheBox::start();
-    let real = outside(&["localhost"], 1);
-    assert!(import(&the_box, &real.chain, &real.key).status.success());
     let port = the_box.place.https;
-    for page in ["/operator", "/performer"] {
-        let (status, answer) = exchange(the_box.dial(), "GET", page, "", "");
-        assert_eq!(status, 307, "{answer}");
-        assert!(answer.contains(&format!("location: https://x:{port}{page}\r\n")), "{answer}");
+    let asked = |host: &str, page: &str| {
+        let request = format!("GET {page} HTTP/1.1\r\nhost: {host}:80\r\nconnection: close\r\n\r\n");
+        let mut stream = the_box.dial();
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    let real = outside(&["*.example.org", "localhost"], 1);
+    assert!(import(&the_box, &real.chain, &real.key).status.success());
+    for (host, page, to) in [
+        ("box.example.org", "/operator", "box.example.org"),
+        ("localhost", "/performer", "localhost"),
+        ("192.0.2.2", "/performer", "localhost"),
+    ] {
+        let answer = asked(host, page);
+        let location = format!("location: https://{to}:{port}{page}\r\n");
+        assert!(answer.starts_with("HTTP/1.1 307") && answer.contains(&location), "{answer}");
     }
+    // One without a host's own name leads nowhere from an address.
+    let starry = outside(&["*.example.org"], 1);
+    assert!(import(&the_box, &starry.chain, &starry.key).status.success());
+    let warned = format!("data-onward href=\"https://192.0.2.2:{port}/performer\"");
+    assert!(asked("192.0.2.2", "/performer").contains(&warned));
+    assert!(asked("192.0.2.2", "/trust").contains("authority.crt"));
+    assert!(asked("box.example.org", "/trust").contains("phones know"));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -94,17 +93,19 @@ fn elsewhere(request: &Request) -> Response {
 /// Pages that carry a token, which is for nobody to read along.
 const PRIVATE: [&str; 2] = ["/operator", "/performer"];
 
-/// To the same page over TLS, on the host that was asked: at once where browsers believe the box, and else by a page that
-/// says what they will warn of.
+/// To the same page over TLS: at once, on the host that was asked or another, where browsers believe the box, and else, on
+/// the one that was asked, by a page that says what they will warn of.
 fn to_tls(house: &House, request: &Request) -> Response {
-    let asked = request.headers().get(header::HOST).and_then(|it| it.to_str().ok());
-    let host: Option<Authority> = asked.and_then(|it| it.parse().ok());
-    let Some((host, port)) = host.zip(house.facts.secure_port) else {
+    let asked = trust::host_of(request.headers());
+    let Some((host, port)) = asked.zip(house.facts.secure_port) else {
         return (StatusCode::FORBIDDEN, "this page is for https:// alone\n").into_response();
     };
     let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    let place = format!("https://{}:{port}{rest}", host.host());
-    if trust::is_believed(house) { sent_to(&place) } else { trust::before(&place) }
+    let place = |url: String| format!("{}{rest}", url.trim_end_matches('/'));
+    match house.believed_url(Some(&host)) {
+        Some(url) => sent_to(&place(url)),
+        None => trust::before(&place(trust::address(&host, port))),
+    }
 }
 
 /// Browsers take along what the address has behind its `#`.

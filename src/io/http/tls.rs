@@ -259,13 +259,11 @@ impl Certificates {
         self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Host names of the one from outside, as long as it holds: those by which anybody believes the box.
+    /// What the one from outside is for, as long as it holds: hosts by which anybody believes the box, and patterns.
     pub fn believed_names(&self) -> Vec<String> {
-        let now = unix_now();
         let drawer = self.drawer();
-        let holds = drawer.imported.as_ref().filter(|it| it.validity.holds(now));
-        let names = holds.map(|it| it.names.clone()).unwrap_or_default();
-        names.into_iter().filter(|name| !name.starts_with("*.")).collect()
+        let holds = drawer.imported.as_ref().filter(|it| it.validity.holds(unix_now()));
+        holds.map(|it| it.names.clone()).unwrap_or_default()
     }
 
     /// What there is, for people.

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use engine::certificate::{believed_host, plain};
 use engine::phones::Proven;
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
@@ -239,24 +241,32 @@ async fn forget(State(house): State<Arc<House>>, Extension(peer): Extension<Peer
 impl House {
     /// Where the box is found over TLS: by a name that anybody believes, where it has one.
     pub(super) fn secure_url(&self) -> Option<String> {
-        let (port, certificates) = (self.facts.secure_port?, self.certificates.as_ref()?);
-        let named = certificates.believed_names().into_iter().next();
-        let named = named.map(|name| address(&name, port));
-        named.or_else(|| self.facts.secure_urls.first().cloned())
+        self.believed_url(None).or_else(|| self.facts.secure_urls.first().cloned())
+    }
+
+    /// Where browsers that asked this host find the box and believe it, if there is such a place.
+    pub(super) fn believed_url(&self, asked: Option<&str>) -> Option<String> {
+        let names = self.certificates.as_ref()?.believed_names();
+        Some(address(believed_host(&names, asked)?, self.facts.secure_port?))
     }
 
     /// For phones, best first: HTTPS by a name that they believe, where there is one.
     pub(super) fn urls(&self) -> Vec<String> {
-        let believed = self.certificates.as_ref().map(|it| it.believed_names());
-        let believed =
-            believed.unwrap_or_default().into_iter().zip(self.facts.secure_port.iter().cycle());
-        let believed = believed.map(|(name, port)| address(&name, *port));
+        let believed = self.certificates.as_ref().map(|it| it.believed_names()).unwrap_or_default();
+        let believed = plain(&believed).zip(self.facts.secure_port.iter().cycle());
+        let believed = believed.map(|(name, port)| address(name, *port));
         believed.chain(self.facts.urls.iter().cloned()).collect()
     }
 }
 
+/// The host that a request was for, as certificates have it.
+pub(super) fn host_of(headers: &HeaderMap) -> Option<String> {
+    let asked: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    Some(asked.host().trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
 /// `https://host:port/`, without the port where browsers know it.
-fn address(host: &str, port: u16) -> String {
+pub(super) fn address(host: &str, port: u16) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     if port == 443 { format!("https://{host}/") } else { format!("https://{host}:{port}/") }
 }
@@ -275,15 +285,11 @@ pub(super) async fn authority(State(house): State<Arc<House>>) -> Response {
 }
 
 /// `GET /trust`: what a browser warns of, why, and what to do, for people.
-pub(super) async fn page(State(house): State<Arc<House>>) -> Response {
+pub(super) async fn page(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
     let glance = house.certificates.as_ref().map(|it| it.glance());
-    let said = words(glance.as_ref(), house.secure_url().as_deref());
+    let believed = house.believed_url(host_of(&headers).as_deref());
+    let said = words(glance.as_ref(), believed.as_deref(), house.secure_url().as_deref());
     as_page(said, "default-src 'none'; style-src 'unsafe-inline'")
-}
-
-/// Whether a certificate serves that browsers know.
-pub(super) fn is_believed(house: &House) -> bool {
-    house.certificates.as_ref().is_some_and(|it| it.glance().imported_holds)
 }
 
 /// What stands before an encrypted page that browsers warn of: why they do, the way to `/trust`, and the way on. A script
@@ -303,16 +309,21 @@ fn as_page(said: String, policy: &'static str) -> Response {
     (head, said).into_response()
 }
 
-/// The page; nothing in it comes from a stranger but the names in a certificate that the operator imported.
-fn words(glance: Option<&CertificatesGlance>, secure: Option<&str>) -> String {
+/// The page; nothing in it comes from a stranger but the names in a certificate that the operator imported,
+/// and a host that one of them is for.
+fn words(
+    glance: Option<&CertificatesGlance>,
+    believed: Option<&str>,
+    secure: Option<&str>,
+) -> String {
     let body = match glance {
         None => include_str!("trust/no_https.html").to_owned(),
-        Some(it) if it.imported_holds => include_str!("trust/believed.html").to_owned(),
+        Some(_) if believed.is_some() => include_str!("trust/believed.html").to_owned(),
         Some(it) => include_str!("trust/own.html")
             .replace("{fingerprint}", &in_pairs(&it.authority.sha256))
             .replace("{name}", &it.authority_name),
     };
-    framed(&body).replace("{secure}", &escaped(secure.unwrap_or("/")))
+    framed(&body).replace("{secure}", &escaped(believed.or(secure).unwrap_or("/")))
 }
 
 fn framed(body: &str) -> String {
