@@ -160,7 +160,8 @@ fn heard_from_the_box(show: &Show) -> BTreeSet<MediaId> {
 
 fn load(named: &Path, player: Player) -> (ShowFolder, show::Loaded) {
     let Player { has_sound_input, phones_let_in_untold } = player;
-    let folder = ShowFolder { has_sound_input, phones_let_in_untold, ..ShowFolder::of(named) };
+    let mut folder = ShowFolder::of(named);
+    (folder.has_sound_input, folder.phones_let_in_untold) = (has_sound_input, phones_let_in_untold);
     let mut loaded = show::load(&folder.root, &folder);
     for finding in &mut loaded.findings {
         // As the person who asked can open it from where they are.

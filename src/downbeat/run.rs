@@ -217,7 +217,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         cluster: cluster.as_ref().map(Cluster::watch),
         facts,
         show: show.clone(),
-        folder: folder.path.clone(),
+        folder: folder.clone(),
         engine: handle.clone(),
         journal: journal.clone(),
         crowd,

@@ -1,11 +1,12 @@
 //! A show folder on disk, and files that survive a power cut.
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::show::{MediaInfo, Source};
 use wire::stored::Stored;
@@ -49,6 +50,25 @@ pub struct ShowFolder {
     pub has_sound_input: Option<bool>,
     /// How many phones of one address that box lets in, where its file says nothing of how they come.
     pub phones_let_in_untold: Option<u32>,
+    /// Media files as they were when they were hashed, by their place within the folder.
+    editions: Arc<Mutex<BTreeMap<String, Edition>>>,
+}
+
+/// By what a file that was replaced or written over is told from the one that was there, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edition {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds, and nanoseconds within.
+    written: (i64, i64),
+}
+
+impl Edition {
+    fn of(it: &Metadata) -> Self {
+        let written = (it.mtime(), it.mtime_nsec());
+        Self { device: it.dev(), inode: it.ino(), bytes: it.len(), written }
+    }
 }
 
 impl ShowFolder {
@@ -66,7 +86,19 @@ impl ShowFolder {
     }
 
     fn rooted(path: PathBuf, root: String) -> Self {
-        Self { path, root, has_sound_input: None, phones_let_in_untold: None }
+        let editions = Arc::default();
+        Self { path, root, has_sound_input: None, phones_let_in_untold: None, editions }
+    }
+
+    /// A media file, if it is still the one that was hashed when the show was loaded.
+    pub(crate) fn open_as_loaded(&self, path: &str) -> io::Result<File> {
+        let file = File::open(self.path.join(path))?;
+        let found = Edition::of(&file.metadata()?);
+        let editions = self.editions.lock().unwrap_or_else(PoisonError::into_inner);
+        match editions.get(path) == Some(&found) {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not the one that was there")),
+        }
     }
 }
 
@@ -96,6 +128,11 @@ impl Source for ShowFolder {
     fn media(&self, path: &str) -> Result<MediaInfo, String> {
         let file = self.path.join(path);
         let named = format!("{}: ", file.display());
+        // Before it is read, so that whatever is written meanwhile makes it another one. What cannot be asked cannot be read.
+        if let Ok(about) = file.metadata() {
+            let mut editions = self.editions.lock().unwrap_or_else(PoisonError::into_inner);
+            editions.insert(path.to_owned(), Edition::of(&about));
+        }
         // Whoever asks knows which file, and says so itself.
         sound::media_info(&file).map_err(|error| error.to_string().replacen(&named, "", 1))
     }

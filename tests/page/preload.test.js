@@ -57,6 +57,14 @@ test("sx10: other bytes than the show means are refused, and nothing is kept of 
   assert.deepEqual(box.asked, ["all", "all"]);
 });
 
+test("sx10: a cache that holds other bytes for ever is passed by at the next try", async () => {
+  const [box, kept] = [boxOf(bytes), boxOf(bytes.slice().reverse())];
+  const fetch = (path, how) => (how.cache === "reload" ? box : kept).fetch(path, how);
+  const load = createPreload({ fetch, hash });
+  await assert.rejects(load(url), /other bytes/);
+  assert.deepEqual(new Uint8Array(await load(url)), bytes);
+});
+
 test("sx10: a box that refuses is asked for all of it the next time", async () => {
   let refuses = true;
   const box = boxOf(bytes, { breaks: [20_000] });

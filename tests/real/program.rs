@@ -346,6 +346,23 @@ fn media_is_given_by_hash_and_goes_on_where_it_broke() {
 }
 
 #[test]
+fn no_other_bytes_are_given_out_under_a_hash_though_they_are_as_many() {
+    let the_box = TheBox::start();
+    let track = Phone::join(&the_box).welcome["show"]["tracks"][0].clone();
+    let url = track["url"].as_str().expect("a path");
+    assert_eq!(the_box.fetch(url, "").0, 200);
+    let (file, new) = (the_box.place.path("click.wav"), the_box.place.path("new.wav"));
+    let other: Vec<u8> = click().iter().map(|octet| octet ^ 1).collect();
+    std::fs::write(&new, &other).expect("ours");
+    std::fs::rename(&new, &file).expect("ours");
+    assert_eq!(the_box.fetch(url, "").0, 410, "replaced");
+    let the_box = TheBox::start();
+    let file = std::fs::File::options().write(true).open(the_box.place.path("click.wav"));
+    std::io::Write::write_all(&mut file.expect("ours"), &other).expect("ours");
+    assert_eq!(the_box.fetch(url, "range: bytes=4-11\r\n").0, 410, "written over");
+}
+
+#[test]
 fn sx03_a_page_of_another_box_may_fetch_tracks_here_and_the_api_stays_the_own_pages() {
     let the_box = TheBox::start();
     let track = Phone::join(&the_box).welcome["show"]["tracks"][0].clone();

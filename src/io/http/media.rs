@@ -57,8 +57,8 @@ fn unsatisfiable(length: u64) -> Response {
 
 fn send(house: &House, media: &Media, etag: &str, part: Option<Range<u64>>) -> Response {
     let length = media.info.bytes;
-    let file = match open(&house.folder.join(&media.file), length) {
-        Ok(file) => file,
+    let file = match house.folder.open_as_loaded(&media.file) {
+        Ok(file) => Arc::new(file),
         Err(error) => {
             tracing::warn!(file = media.file, %error, "could not give out a media file");
             return (StatusCode::GONE, "the file has changed since the show was loaded\n")
@@ -79,14 +79,6 @@ fn send(house: &House, media: &Media, etag: &str, part: Option<Range<u64>>) -> R
         response.headers_mut().insert(header::CONTENT_RANGE, value(&says));
     }
     response
-}
-
-fn open(path: &std::path::Path, length: u64) -> std::io::Result<Arc<File>> {
-    let file = File::open(path)?;
-    match file.metadata()?.len() {
-        found if found == length => Ok(Arc::new(file)),
-        found => Err(std::io::Error::other(format!("it has {found} bytes, not {length}"))),
-    }
 }
 
 fn chunks(

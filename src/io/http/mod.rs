@@ -34,7 +34,6 @@ mod trust;
 mod ws;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -60,6 +59,7 @@ pub use tokens::{Denied, KeyError, Tokens, verify};
 use crate::clock::BoxClock;
 use crate::cluster::ClusterWatch;
 use crate::conductor::EngineHandle;
+use crate::disk::ShowFolder;
 use crate::journal::Journal;
 use crate::light::ToRecord;
 use crate::ptp::ClockHandle;
@@ -129,7 +129,7 @@ pub struct House {
     /// The show that runs.
     pub show: Arc<Show>,
     /// Where its files are.
-    pub folder: PathBuf,
+    pub folder: ShowFolder,
     /// The way to the engine.
     pub engine: EngineHandle,
     /// What has happened.

@@ -13,6 +13,8 @@
 export function createPreload({ fetch, hash }) {
   /** @type {Map<string, Part>} what came of each URL before its download broke */
   const parts = new Map();
+  /** Once a cache has held other bytes, a box is asked. @type {RequestCache | undefined} */
+  let cache;
 
   /** @param {string} url @param {AbortSignal} [signal] */
   async function load(url, signal) {
@@ -24,7 +26,10 @@ export function createPreload({ fetch, hash }) {
     // Right or wrong, nothing goes on behind it.
     parts.delete(url);
     const sha256 = url.split("/").pop();
-    if (await hash(whole) !== sha256) throw new Error(`${url} has come with other bytes`);
+    if (await hash(whole) !== sha256) {
+      cache = "reload";
+      throw new Error(`${url} has come with other bytes`);
+    }
     return /** @type {ArrayBuffer} */ (whole.buffer);
   }
 
@@ -32,7 +37,7 @@ export function createPreload({ fetch, hash }) {
   async function fill(url, part, signal) {
     // A browser keeps no half of what it was to keep for ever.
     const rest = part.have ? /** @type {RequestInit} */ ({ headers: { range: `bytes=${part.have}-` }, cache: "no-store" }) : {};
-    const answer = await fetch(url, { ...rest, signal });
+    const answer = await fetch(url, { cache, ...rest, signal });
     if (!answer.ok) {
       parts.delete(url);
       throw new Error(`${answer.status}`);
