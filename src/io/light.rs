@@ -40,7 +40,7 @@ use engine::timecode::{Heard, Source};
 use engine::told::Input;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rtrb::{Producer, RingBuffer};
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::sync::oneshot;
 use units::{Moment, OrderId, PortAddress, ShowTime, Universe};
 use uuid::Uuid;
@@ -343,11 +343,13 @@ impl LightWatch {
         let all: Vec<Universe> = self.about.iter().map(|about| about.universe).collect();
         let found = asked.find(&all, &self.inputs)?;
         let mut seen = self.seen.lock().expect("the edge thread does not panic");
-        if seen.records {
+        // One who has gone keeps nobody out until the edge thread meets that.
+        let recorder = seen.recorder.as_ref().and_then(WeakSender::upgrade);
+        if recorder.is_some_and(|it| !it.is_closed()) {
             return Err("somebody records already: one at a time".into());
         }
         let (wanted, bytes) = Wanted::new(found, asked.phones.then(|| overheard.begin()));
-        (seen.records, seen.wanted) = (true, Some(wanted));
+        (seen.recorder, seen.wanted) = (Some(wanted.out.downgrade()), Some(wanted));
         Ok(bytes)
     }
 

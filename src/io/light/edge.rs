@@ -27,6 +27,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use rtrb::{Consumer, Producer};
+use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
 use units::{OrderId, PortAddress, ShowTime, Span, Universe};
 use uuid::Uuid;
@@ -71,8 +72,8 @@ pub(super) struct Seen {
     pub evidence: Option<Evidence>,
     /// Whoever wants to record.
     pub wanted: Option<Wanted>,
-    /// Whether somebody does.
-    pub records: bool,
+    /// Whoever does, or did.
+    pub recorder: Option<WeakSender<Vec<u8>>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -392,7 +393,6 @@ impl Edge {
         if self.recording.as_mut().is_some_and(|it| !it.turn(now)) {
             self.hand_tapes(std::iter::repeat_with(|| None));
             self.recording = None;
-            self.seen.lock().expect("watchers do not panic").records = false;
         }
     }
 

@@ -272,6 +272,20 @@ fn on_a_disk(number: u32) -> (Arc<StubDisk>, CaptureCue) {
 }
 
 #[test]
+fn sx20_a_recorder_that_has_gone_keeps_no_other_out() {
+    let (show, clock) = (full_stage(), BoxClock::free());
+    let net = LightNet { address: Some(Ipv4Addr::new(127, 0, 0, 9)), ..LightNet::default() };
+    let light = Light::start(setup(&show, net, &clock)).expect("light begins");
+    let watch = light.watch();
+    let record = || watch.record(&ToRecord::default(), &Overheard::default());
+    for _ in 0..20 {
+        drop(record().expect("the one before has gone"));
+    }
+    let _here = record().expect("nobody does");
+    assert!(record().expect_err("somebody does").contains("one at a time"));
+}
+
+#[test]
 fn sx20_a_disk_that_stands_still_costs_only_what_is_on_it_and_that_is_in_step_again_when_it_goes() {
     let receiver = ear(5);
     let port = receiver.local_addr().expect("it is bound").port();
