@@ -251,8 +251,9 @@ Examples:
     /// Record the light that leaves the box or comes in, until Ctrl-C, as a capture that a cue can play
     #[command(after_help = "\
 A capture plays with `light = { capture = \"FILE\" }` (docs/show-file.md). It holds what changed, and is good up to
-wherever it ends: after Ctrl-C, on a full disk, when the box goes away. One recording runs at a time; frames that a
-busy box had no room for are counted and said.
+wherever it ends: after Ctrl-C, on a full disk, when the box goes away. It is written to FILE.part and takes FILE's place
+when it ends, so a cue may play an older take meanwhile; a power cut leaves FILE.part. One recording runs at a time;
+frames that a busy box had no room for are counted and said.
 
 With --inputs a console is recorded as it arrives, before it is mixed with the show. Each input is recorded as its own
 sACN universe, or as one more than its Art-Net port address; NAME=N records it as universe N. Without --universes
@@ -484,7 +485,7 @@ pub struct CueOrder {
 
 #[derive(Debug, Clone, Args)]
 pub struct Record {
-    /// Where to write it; what is there is replaced
+    /// Where to write it; what is there is replaced at the end
     pub file: PathBuf,
     /// Say what the file holds, and record nothing
     #[arg(long, conflicts_with_all = ["universes", "inputs", "phones", "length"])]
@@ -498,7 +499,7 @@ pub struct Record {
     /// What phones are told, hear and see live, and say of it, in the same file
     #[arg(long)]
     pub phones: bool,
-    /// How long, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
+    /// How long, by the capture's own time, as in a show file: 90s, 10m, 1m30s [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = engine::reader::span)]
     pub length: Option<Span>,
     /// Print what was recorded, or what is listed, as one JSON document

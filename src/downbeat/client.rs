@@ -1,5 +1,6 @@
 //! Asks the running box, through its control socket.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,12 +58,13 @@ impl Client {
         self.ask(Method::DELETE, path, None)
     }
 
-    /// `GET /api/v1/…` whose answer goes on: every piece to `take`, until the box ends it, `take` fails, or `end` is over.
+    /// `GET /api/v1/…` whose answer goes on: every piece to `take`, until the box ends it, `take` fails or has
+    /// enough, or `end` is over.
     pub fn stream(
         &self,
         path: &str,
         end: impl Future<Output = ()>,
-        mut take: impl FnMut(&[u8]) -> Result<(), Refused>,
+        mut take: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Refused>,
     ) -> Result<(), Refused> {
         let runtime = runtime()?;
         runtime.block_on(async {
@@ -81,7 +83,11 @@ impl Client {
                 };
                 // A box that goes away ends it, too: what has come is good.
                 let Some(Ok(frame)) = frame else { return Ok(()) };
-                frame.data_ref().map_or(Ok(()), |bytes| take(bytes))?;
+                if let Some(bytes) = frame.data_ref()
+                    && take(bytes)?.is_break()
+                {
+                    return Ok(());
+                }
             }
         })
     }

@@ -1,17 +1,18 @@
 //! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long; and what one holds.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Write};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use units::Span;
 use wire::capture::talk::{Fare, Stretch, Talk};
-use wire::capture::{CaptureError, Head, Reader, Record, whole_len};
+use wire::capture::{CaptureError, Cut, Head, Reader, Record};
 use wire::quality::Quality;
 
 use crate::client::Client;
@@ -20,27 +21,25 @@ use crate::terminal::many;
 use crate::{Refused, cli, terminal};
 
 /// Longer than anybody records; an instant so far ahead can still be reckoned.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST: Span = Span::from_secs(7 * 24 * 3600);
+/// A box says five times a second that its capture goes on; one that is so late says nothing more.
+const LATE: Duration = Duration::from_secs(5);
 /// So often whoever watches is told how far it is.
 const TELL: Duration = Duration::from_millis(200);
 
 /// `downbeat record FILE`.
 pub fn record(client: &Client, order: &cli::Record) -> Result<(), Refused> {
     let failed = |error| Refused(format!("could not write {}: {error}", order.file.display()));
-    // A box that had begun would still be recording, for nobody, when it is asked again.
-    try_place(&order.file).map_err(failed)?;
+    let place = Place::of(&order.file).map_err(failed)?;
     let lost_before = lost(client)?;
-    let mut tape = Tape::new(&order.file);
-    let wanted = order.length.map_or(LONGEST, Span::to_std);
+    let wanted = order.length.unwrap_or(LONGEST);
+    let mut tape = Tape::new(&place, wanted);
+    let stuck = wanted.min(LONGEST).to_std() + LATE;
     let ended =
-        client.stream(&path(order), end_of(wanted), |bytes| tape.take(bytes).map_err(failed));
+        client.stream(&path(order), end_of(stuck), |bytes| tape.take(bytes).map_err(failed));
     terminal::progress_ends();
-    // What has come is kept, whatever ended it.
-    let kept = tape.file.as_ref().map_or(Ok(()), File::sync_all).map_err(failed);
-    match ended.and(kept) {
-        Ok(()) => tell(client, order, lost_before),
-        Err(why) => Err(tape.kept_in_spite_of(why)),
-    }
+    tape.close(ended)?;
+    tell(client, order, lost_before)
 }
 
 /// What the box is asked for.
@@ -67,61 +66,89 @@ fn escaped(words: &str) -> String {
     words.bytes().map(escape).collect()
 }
 
-/// When so long is over, at Ctrl-C, or when the system wants the program to end.
-async fn end_of(wanted: Duration) {
-    let end = Instant::now() + wanted.min(LONGEST);
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+/// When so long is over, at Ctrl-C, or when the system wants the program to end, or the terminal has gone.
+async fn end_of(stuck: Duration) {
+    let told = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     };
     tokio::select! {
-        () = sleep_until(end) => {}
-        () = terminated => {}
+        () = sleep(stuck) => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::hangup()) => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }
 
-/// Whether it can be written, as far as that is known before anything is: one that is there keeps what it holds.
-fn try_place(place: &Path) -> std::io::Result<()> {
-    if place.is_file() {
-        return File::options().append(true).open(place).map(drop);
+/// Where a recording goes: beside its name until it has ended, since a cue may be playing what stands under it.
+struct Place {
+    whole: PathBuf,
+    beside: PathBuf,
+}
+
+impl Place {
+    /// By its name, if it can be written, as far as that is known before anything is: a box that had begun would still be
+    /// recording, for nobody, when it is asked again.
+    fn of(named: &Path) -> io::Result<Self> {
+        // A link goes on leading where it led.
+        let whole = named.canonicalize().unwrap_or_else(|_| named.to_owned());
+        match fs::metadata(&whole) {
+            Ok(about) if !about.is_file() => return Err(io::Error::other("it is no file")),
+            Ok(_) => drop(File::options().append(true).open(&whole)?),
+            Err(_) => {}
+        }
+        let mut beside = whole.clone().into_os_string();
+        beside.push(".part");
+        let place = Self { whole, beside: beside.into() };
+        access(place.folder(), AccessFlags::W_OK)?;
+        Ok(place)
     }
-    let folder = place.parent().filter(|it| !it.as_os_str().is_empty());
-    let folder = folder.filter(|_| !place.exists());
-    folder.map_or(Ok(()), |folder| Ok(access(folder, AccessFlags::W_OK)?))
+
+    fn folder(&self) -> &Path {
+        let folder = self.whole.parent().filter(|it| !it.as_os_str().is_empty());
+        folder.unwrap_or(Path::new("."))
+    }
+
+    /// The one beside is the whole one from now on, whenever the power goes.
+    fn take(&self) -> io::Result<()> {
+        fs::rename(&self.beside, &self.whole)?;
+        File::open(self.folder())?.sync_all()
+    }
 }
 
 /// The file, made when its first bytes come. Only whole records stay in it.
 struct Tape<'a> {
     file: Option<File>,
-    place: &'a Path,
-    pending: Vec<u8>,
+    place: &'a Place,
+    cut: Cut,
+    whole: Vec<u8>,
     bytes: u64,
+    has_records: bool,
     began: Instant,
     told: Option<Instant>,
 }
 
 impl<'a> Tape<'a> {
-    fn new(place: &'a Path) -> Self {
-        Self { file: None, place, pending: Vec::new(), bytes: 0, began: Instant::now(), told: None }
+    fn new(place: &'a Place, length: Span) -> Self {
+        let (file, cut, whole, told) = (None, Cut::new(length), Vec::new(), None);
+        let began = Instant::now();
+        Self { file, place, cut, whole, bytes: 0, has_records: false, began, told }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.pending.extend(bytes);
-        let whole = whole_len(&self.pending, self.file.is_none());
-        if whole == 0 {
-            return Ok(());
+    fn take(&mut self, bytes: &[u8]) -> io::Result<ControlFlow<()>> {
+        self.whole.clear();
+        let is_over = self.cut.take(bytes, &mut self.whole);
+        if !self.whole.is_empty() {
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => File::create(&self.place.beside)?,
+            };
+            self.file.insert(file).write_all(&self.whole)?;
+            self.bytes += self.whole.len() as u64;
+            self.has_records = self.cut.has_records();
+            self.say();
         }
-        if self.file.is_none() {
-            self.file = Some(File::create(self.place)?);
-        }
-        self.file.iter_mut().try_for_each(|file| file.write_all(&self.pending[..whole]))?;
-        self.pending.drain(..whole);
-        self.bytes += whole as u64;
-        self.say();
-        Ok(())
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn say(&mut self) {
@@ -134,16 +161,30 @@ impl<'a> Tape<'a> {
         }
     }
 
-    /// Takes half a record off the end, and says what there is.
-    fn kept_in_spite_of(&self, why: Refused) -> Refused {
-        let Some(file) = self.file.as_ref().filter(|_| self.bytes > 0) else { return why };
-        let name = self.place.display();
-        match file.set_len(self.bytes) {
-            Ok(()) => Refused(format!(
+    /// What has come is kept under its name, whatever ended it; where nothing has come, all is as it was.
+    fn close(self, ended: Result<(), Refused>) -> Result<(), Refused> {
+        let name = self.place.whole.display();
+        let Some(file) = self.file.as_ref().filter(|_| self.has_records) else {
+            if self.file.is_some() {
+                let _ = fs::remove_file(&self.place.beside);
+            }
+            return Err(ended.err().unwrap_or_else(|| {
+                Refused(format!("nothing came to be written: {name} is as it was"))
+            }));
+        };
+        // Half a record comes off its end.
+        let kept = file.set_len(self.bytes).and_then(|()| file.sync_all());
+        match (ended, kept.and_then(|()| self.place.take())) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(why), Ok(())) => Err(Refused(format!(
                 "{why}; what was recorded until then is good: {} bytes in {name}",
                 self.bytes
-            )),
-            Err(error) => Refused(format!("{why}; the end of {name} could not be mended: {error}")),
+            ))),
+            (ended, Err(error)) => {
+                let why = ended.err().map(|why| format!("{why}; ")).unwrap_or_default();
+                let beside = self.place.beside.display();
+                Err(Refused(format!("{why}could not finish {name}: {error}: see {beside}")))
+            }
         }
     }
 }

@@ -130,21 +130,74 @@ impl Record<'_> {
     }
 }
 
-/// How many of these bytes are whole records, behind the whole head where they begin with it.
-pub fn whole_len(bytes: &[u8], with_head: bool) -> usize {
-    let mut whole = match head(bytes) {
-        _ if !with_head => 0,
-        Ok((_, records)) => records,
-        Err(_) => return 0,
-    };
-    while let Some(length) = bytes.get(whole..).and_then(<[u8]>::first_chunk) {
-        let end = whole + 2 + usize::from(u16::from_le_bytes(*length));
-        if end > bytes.len() {
-            break;
-        }
-        whole = end;
+/// Gives on a capture that comes in pieces, whole records alone, and ends it at a place of its own time: whoever wants three
+/// seconds has three, however long the first piece was on its way.
+#[derive(Debug)]
+pub struct Cut {
+    end: Span,
+    at: Span,
+    /// By the head, once that has come.
+    universes: Option<usize>,
+    pending: Vec<u8>,
+    has_records: bool,
+}
+
+impl Cut {
+    /// One that ends so far behind its beginning.
+    pub fn new(end: Span) -> Self {
+        Self { end, at: Span::ZERO, universes: None, pending: Vec::new(), has_records: false }
     }
-    whole
+
+    /// Whether more than the head has been given on.
+    pub fn has_records(&self) -> bool {
+        self.has_records
+    }
+
+    /// The next piece: what is whole by now goes to `out`. Whether the end is reached, behind which nothing may follow.
+    pub fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> bool {
+        self.pending.extend(piece);
+        let mut whole = 0;
+        if self.universes.is_none() {
+            let Ok((head, records)) = head(&self.pending) else { return false };
+            (self.universes, whole) = (Some(head.universes.len()), records);
+        }
+        let mut is_over = false;
+        while let Some(record) = first_record(&self.pending[whole..]) {
+            let at = self.at + gone(&record[2..]);
+            is_over = at > self.end;
+            if is_over {
+                break;
+            }
+            (self.at, self.has_records) = (at, true);
+            whole += record.len();
+        }
+        out.extend(self.pending.drain(..whole));
+        if is_over {
+            self.mark_end(out);
+        }
+        is_over
+    }
+
+    fn mark_end(&mut self, out: &mut Vec<u8>) {
+        let mut content = Vec::new();
+        put((self.end - self.at).ns() as u64, &mut content);
+        put(self.universes.unwrap_or_default() as u64, &mut content);
+        out.extend((content.len() as u16).to_le_bytes());
+        out.extend(content);
+        self.has_records = true;
+    }
+}
+
+/// With its length before it, if it is whole.
+fn first_record(bytes: &[u8]) -> Option<&[u8]> {
+    let length = bytes.first_chunk().map(|it| usize::from(u16::from_le_bytes(*it)))?;
+    bytes.get(..2 + length)
+}
+
+/// Since the record before. What does not say is as good as nothing; whoever reads it says that it is damaged.
+fn gone(mut content: &[u8]) -> Span {
+    let gone = take(&mut content).and_then(|gone| i64::try_from(gone).ok());
+    Span::from_ns(gone.unwrap_or_default().min(LENGTH_MAX.ns()))
 }
 
 /// Writes a capture, record by record, into whatever buffer it is given.
@@ -608,6 +661,27 @@ mod tests {
         assert_eq!((head.title.as_str(), head.universes.len()), ("Ouvertüre", 2));
     }
 
+    #[test]
+    fn sx20_a_capture_that_is_to_be_so_long_is_so_long_in_whatever_pieces_it_comes() {
+        let frames: Vec<_> =
+            (0..40).map(|n| (i64::from(n) * 25, 1 + 6 * (n % 2), [n as u8 + 1; 512])).collect();
+        let (bytes, _) = written(&frames);
+        for (size, end_ms) in [(1, 510), (7, 500), (4_000, 510), (bytes.len(), 0)] {
+            let (mut cut, mut out) = (Cut::new(Span::from_millis(end_ms)), Vec::new());
+            let ended = bytes.chunks(size).position(|piece| cut.take(piece, &mut out));
+            assert!(ended.is_some() && cut.has_records(), "{size}");
+            let mut reader = Reader::new(&out[..]).expect("a capture");
+            let (mut at, mut count) = (Span::ZERO, 0);
+            while let Some(record) = reader.next_record().expect("no damage") {
+                (at, count) = (record.at(), count + 1);
+            }
+            let wanted = (Span::from_millis(end_ms), end_ms / 25 + 2, false);
+            assert_eq!((at, count, reader.is_cut()), wanted, "in pieces of {size}");
+        }
+        let (mut cut, mut out) = (Cut::new(Span::from_secs(9)), Vec::new());
+        assert!(!cut.take(&bytes, &mut out) && out == bytes, "all of one that ends before");
+    }
+
     proptest! {
         #[test]
         fn sx20_of_a_file_cut_anywhere_every_whole_frame_before_the_cut_is_read(
@@ -627,7 +701,10 @@ mod tests {
             let head = field::END + "Ouvertüre".len() + 4;
             let cut = head + ((bytes.len() - head) as f64 * cut) as usize;
             let (some, was_cut) = read(&bytes[..cut]);
-            prop_assert_eq!(whole_len(&bytes[..cut], true), records.iter().map(|it| **it).filter(|end| *end <= cut).max().unwrap_or(head).max(head));
+            let mut whole = Vec::new();
+            Cut::new(LENGTH_MAX).take(&bytes[..cut], &mut whole);
+            prop_assert_eq!(&whole[..], &bytes[..whole.len()]);
+            prop_assert_eq!(whole.len(), records.iter().map(|it| **it).filter(|end| *end <= cut).max().unwrap_or(head).max(head));
             let whole = records.iter().filter(|end| ***end <= cut && ***end > head).count();
             prop_assert_eq!(&some[..], &all[..whole]);
             prop_assert_eq!(was_cut, cut != head && !records.contains(&cut));

@@ -15,7 +15,7 @@ use wire::capture::talk::{Piece, Talk};
 use wire::capture::{Reader, Record};
 use wire::solusync::{self, Header, MediaCodec, MediaData, MediaWanted, Message};
 
-use crate::the_box::{Place, TheBox};
+use crate::the_box::{Place, TheBox, unfinished};
 
 const CHUNK: Span = Span::from_millis(20);
 /// `[peers] live_delay_ms`, and what the box itself needs.
@@ -190,7 +190,7 @@ async fn sx20_live_sound_is_recorded_as_it_leaves_and_heard_again_at_its_times()
     assert!(the_box.ask(&["air", "tone"]).status.success());
     let heard = chunks(&phone, 60).await;
     // As long again, and nobody is to hear the end of it.
-    while recorded(&file).1.len() < 250 {
+    while recorded(&unfinished(&file)).1.len() < 250 {
         std::thread::yield_now();
     }
     let told = recorder.end();
@@ -298,7 +298,7 @@ async fn sx20_a_film_that_was_live_is_recorded_as_it_left_and_seen_again_octet_f
     let phone = call(&the_box, &TAKEN).await;
     assert!(the_box.ask(&["air", "film"]).status.success());
     let seen = pieces(&phone, 60).await;
-    while recorded_pictures(&file).1.len() < 250 {
+    while recorded_pictures(&unfinished(&file)).1.len() < 250 {
         std::thread::yield_now();
     }
     let told = recorder.end();

@@ -13,7 +13,9 @@ use units::{ShowTime, Span, Universe};
 use wire::capture::talk::Talk;
 use wire::capture::{Head, Reader, Record, Writer};
 
-use crate::the_box::{Place, TheBox, body, click, exchange, exists, noise, path, program};
+use crate::the_box::{
+    Place, TheBox, body, click, exchange, exists, noise, path, program, unfinished,
+};
 use crate::ws::Phone;
 
 fn code(output: &std::process::Output) -> i32 {
@@ -547,6 +549,7 @@ fn sx20_what_leaves_the_box_is_recorded_for_so_long_and_the_show_can_play_it() {
     let name = file.to_str().expect("a plain path");
     assert_eq!(code(&the_box.ask(&["go"])), 0);
     let told = the_box.ask_json(&["record", name, "--universes", "1", "--for", "1500ms"]);
+    assert_eq!(told["length_ns"], Span::from_millis(1_500).ns(), "by the capture's own time");
     assert_eq!((&told["lost_frames"], &told["universes"]), (&Value::from(0), &Value::from(1)));
     assert!(told["changes"].as_u64() >= Some(1), "{told}");
     let bytes = std::fs::read(&file).expect("it is written");
@@ -572,7 +575,7 @@ fn sx20_what_phones_are_told_and_say_is_recorded_beside_the_light_and_a_show_can
     let (id, due) = (&order["header"]["id"], order["start_at"].as_f64().expect("a time"));
     phone.say("played", &json!({ "order": id, "at": due + 0.025, "source": "screen" }));
     let late = loop {
-        if let Some(late) = lateness(&file) {
+        if let Some(late) = lateness(&unfinished(&file)) {
             break late;
         }
         std::thread::yield_now();
@@ -613,7 +616,7 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     assert!(said(&output).contains("could not write /nowhere/first.dbl"), "{}", said(&output));
     // The box was not asked, so the next one need not wait until it has noticed.
     let recorder = the_box.record(&first, &[]);
-    while length_of(&first).0 == Span::ZERO {
+    while length_of(&unfinished(&first)).0 == Span::ZERO {
         std::thread::yield_now();
     }
     let name = second.to_str().expect("a plain path");
@@ -629,6 +632,25 @@ fn sx20_ctrl_c_ends_a_recording_and_a_second_one_or_an_unknown_universe_is_refus
     assert!(said(&output).contains("nothing comes in"), "{}", said(&output));
     let output = the_box.ask(&["record", name, "--inputs", "desk=0"]);
     assert!(said(&output).contains("inputs are names"), "{}", said(&output));
+}
+
+#[test]
+fn sx20_what_a_cue_may_be_playing_stands_until_the_new_take_has_ended() {
+    let the_box = TheBox::start();
+    let file = the_box.place.path("take.dbl");
+    std::fs::write(&file, restless()).expect("ours");
+    let before = std::fs::File::open(&file).expect("a cue has it open");
+    let recorder = the_box.record(&file, &[]);
+    while length_of(&unfinished(&file)).0 == Span::ZERO {
+        std::thread::yield_now();
+    }
+    assert_eq!(std::fs::read(&file).expect("it is there"), restless(), "while it is recorded");
+    recorder.end();
+    assert_ne!(std::fs::read(&file).expect("it is there"), restless(), "the new take");
+    assert!(!exists(&unfinished(&file)));
+    let (mut played, mut it) = (Vec::new(), &before);
+    std::io::Read::read_to_end(&mut it, &mut played).expect("it is open");
+    assert_eq!(played, restless(), "who plays the old one goes on");
 }
 
 /// Reads a capture to its end; gives its length, and whether it is cut there.

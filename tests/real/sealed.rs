@@ -9,7 +9,7 @@ use wire::sealed::{self, ShowKey};
 use wire::solusync::{self, MediaCodec, MediaData, Message, SealTrouble};
 
 use crate::live::{call, recorded, said, tone, with_film};
-use crate::the_box::{Place, TheBox};
+use crate::the_box::{Place, TheBox, unfinished};
 use crate::tokens::token;
 
 const AUDIENCE: &[&str] = &["--role", "audience"];
@@ -152,7 +152,7 @@ async fn sx20_of_sealed_sound_a_recording_keeps_only_when_it_was() {
     let file = the_box.place.path("evening.dbl");
     let recorder = the_box.record(&file, &["--phones"]);
     assert!(the_box.ask(&["air", "tone"]).status.success());
-    while recorded(&file).1.len() < 20 {
+    while recorded(&unfinished(&file)).1.len() < 20 {
         std::thread::yield_now();
     }
     let told = recorder.end();

@@ -256,19 +256,19 @@ impl TheBox {
         self.place.downbeat(words).output().expect("the program starts")
     }
 
-    /// The same, with `--json`, read.
-    /// `downbeat record FILE …`, once something is in the file.
+    /// `downbeat record FILE …`, once something is written.
     pub fn record(&self, file: &Path, more: &[&str]) -> Recorder {
         let words = ["record", file.to_str().expect("a plain path"), "--json"];
         let mut child = self.place.downbeat(&[&words, more].concat());
         let mut child = child.stdout(Stdio::piped()).spawn().expect("it starts");
-        while !exists(file) {
+        while !exists(&unfinished(file)) {
             assert!(child.try_wait().expect("ours").is_none(), "it records until it is told");
             std::thread::yield_now();
         }
         Recorder(child)
     }
 
+    /// The same as [`Self::ask`], with `--json`, read.
     pub fn ask_json(&self, words: &[&str]) -> Value {
         let output = self.ask(&[words, &["--json"]].concat());
         serde_json::from_slice(&output.stdout)
@@ -323,7 +323,13 @@ impl TheBox {
     }
 }
 
-/// One HTTP exchange; the answer with its head.
+/// Where a recording of that name is written while it runs.
+pub fn unfinished(file: &Path) -> PathBuf {
+    let mut beside = file.to_owned().into_os_string();
+    beside.push(".part");
+    beside.into()
+}
+
 /// A recording that runs.
 pub struct Recorder(Child);
 
@@ -338,6 +344,7 @@ impl Recorder {
     }
 }
 
+/// One HTTP exchange; the answer with its head.
 pub fn exchange(
     mut stream: impl Read + Write,
     method: &str,
