@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sim::path::{SCENARIOS, Scenario};
 use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tools::fleet::{self, Place, Plan, Report, Way};
 
 use crate::proxy_cli;
@@ -110,10 +111,18 @@ pub fn run(args: &Args) -> ExitCode {
         scenarios.flat_map(|it| args.way.each().iter().map(move |way| (*it, *way)))
     {
         let say = |word| eprintln!("  {} by {way}: {word}", scenario.name);
-        match runtime.block_on(fleet::run(&plan(args, scenario, way), say)) {
+        let plan = plan(args, scenario, way);
+        // Dropped where it stands, it ends its box and takes its folders away.
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                ended = fleet::run(&plan, say) => ended.map_err(|error| error.to_string()),
+                why = told_to_end() => Err(why),
+            }
+        });
+        match ended {
             Ok(report) => reports.extend(tell(args, report)),
-            Err(error) => {
-                eprintln!("{error}");
+            Err(why) => {
+                eprintln!("{why}");
                 return ExitCode::FAILURE;
             }
         }
@@ -127,6 +136,20 @@ pub fn run(args: &Args) -> ExitCode {
         println!("{}", serde_json::to_string_pretty(&document).expect("numbers and words"));
     }
     ExitCode::SUCCESS
+}
+
+/// Ctrl-C, or whoever else wants it to end; in words.
+async fn told_to_end() -> String {
+    let told = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = told(SignalKind::interrupt()) => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::hangup()) => {}
+    }
+    "interrupted: nothing is left behind".to_owned()
 }
 
 /// Words are told at once; a document waits for the rest of it.

@@ -3,13 +3,16 @@
 //! Needs loopback and the built program. What phones know is judged by the truth, and nothing by the speed of this
 //! machine.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sim::path::Scenario;
 use tokio::runtime::Builder;
 use tools::fleet::{Place, Plan, Report, Way, run};
 
-use crate::the_box::path;
+use crate::the_box::{PATIENCE, lines_of, path};
 
 /// Thirty of them on a calm Wi-Fi.
 fn crowd(way: Way) -> Report {
@@ -60,4 +63,24 @@ fn sx09_thirty_phones_that_ask_in_datagrams_do_so_too() {
     let datagrams = report.networks.datagrams.expect("a network for them");
     assert_eq!(datagrams.connections, 30);
     assert!(datagrams.lateness.count() > 30 * 10, "questions and answers went through it");
+}
+
+#[test]
+fn a_fleet_that_is_told_to_end_takes_its_box_and_its_folders_along() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let place = tempfile::tempdir().expect("a folder");
+        let mut fleet = Command::new(path().with_file_name("tools"));
+        fleet.args(["fleet", "--phones", "1", "--program"]).arg(path());
+        fleet.env("TMPDIR", place.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut fleet = fleet.spawn().expect("`cargo build -p tools` makes it");
+        let said = lines_of(fleet.stderr.take().expect("piped"));
+        let begun = said.recv_timeout(PATIENCE).expect("it says how it goes");
+        assert!(begun.contains("nobody here yet"), "{begun}");
+        let left = || std::fs::read_dir(place.path()).expect("ours").count();
+        assert!(left() > 0, "a box has its folder");
+        kill(Pid::from_raw(fleet.id().cast_signed()), signal).expect("it is ours");
+        assert_eq!(fleet.wait().expect("it ends").code(), Some(1));
+        // A box is waited for before its folder goes.
+        assert_eq!(left(), 0, "{signal}");
+    }
 }
