@@ -33,10 +33,12 @@ pub fn words(it: &Value) -> String {
     let authority = &it["authority"];
     let imported = match (&it["imported"], &it["imported_holds"]) {
         (Value::Null, _) => vec!["imported   none: `downbeat cert import CHAIN KEY`".to_owned()],
-        (imported, Value::Bool(true)) => certificate("imported", imported),
-        (imported, _) => {
+        (imported, holds) => {
             let mut lines = certificate("imported", imported);
-            lines.push("           IT DOES NOT HOLD TODAY: the box's own serves".to_owned());
+            if *holds != true {
+                lines.push("           IT DOES NOT HOLD TODAY: the box's own serves".to_owned());
+            }
+            lines.extend(it["imported_warning"].as_str().map(|it| format!("           {it}")));
             lines
         }
     };

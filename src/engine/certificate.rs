@@ -9,6 +9,7 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
 use units::Subnet;
 
 /// From when until when a certificate holds, UNIX seconds.
@@ -125,8 +126,57 @@ pub struct Presented {
     pub validity: Validity,
     /// The first one may sign others.
     pub is_authority: bool,
-    /// Each is signed by the next, as far as they say so.
+    /// Each is signed by the next, with its key.
     pub in_order: bool,
+}
+
+/// How a chain from outside ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// An authority has signed its last one that browsers bring along.
+    Known,
+    /// Its last one has signed itself.
+    Itself,
+    /// Somebody else has signed its last one.
+    Open,
+}
+
+/// Who believes a certificate from outside, as far as a box can know: it cannot see what a phone has installed, and
+/// browsers learn of new authorities after it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouched {
+    /// Everybody.
+    Publicly,
+    /// Whoever has installed its authority, or itself.
+    Privately,
+    /// The same, unless an authority between it and a public one was left out: then hardly anybody.
+    Alone,
+}
+
+impl Vouched {
+    /// By how many certificates a chain has, and how it ends.
+    pub fn by(end: End, length: usize) -> Self {
+        match (end, length) {
+            (End::Known, _) => Self::Publicly,
+            (End::Open, 1) => Self::Alone,
+            (End::Itself | End::Open, _) => Self::Privately,
+        }
+    }
+
+    /// What is to be said of it, and done.
+    pub fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Publicly => None,
+            Self::Privately => Some(
+                "no authority that browsers bring along vouches for it: devices that have not installed its own are warned",
+            ),
+            Self::Alone => Some(
+                "it stands alone, and no authority that browsers bring along has signed it: if it came with a chain \
+                (`fullchain.pem`, not `cert.pem`), import that; if not, devices that have not installed its authority are warned",
+            ),
+        }
+    }
 }
 
 /// Why a certificate from outside is not taken; each says what to do.
@@ -147,7 +197,7 @@ pub enum Unfit {
     AnotherKey,
     /// The chain stands upside down, or a link is missing.
     #[error(
-        "the chain is not in order: first the box's certificate, then whoever signed it, and so on"
+        "the chain is not in order: first the box's certificate, then the one whose key has signed it, and so on"
     )]
     Disorder,
     /// Somebody's root.
@@ -327,6 +377,22 @@ mod tests {
         ] {
             assert!(!vouches(not_ours), "{not_ours}");
         }
+    }
+
+    #[test]
+    fn who_believes_a_certificate_is_said_where_it_is_not_everybody() {
+        for (end, length, vouched) in [
+            (End::Known, 1, Vouched::Publicly),
+            (End::Known, 3, Vouched::Publicly),
+            (End::Itself, 1, Vouched::Privately),
+            (End::Itself, 2, Vouched::Privately),
+            (End::Open, 2, Vouched::Privately),
+            (End::Open, 1, Vouched::Alone),
+        ] {
+            assert_eq!(Vouched::by(end, length), vouched);
+            assert_eq!(vouched.warning().is_none(), vouched == Vouched::Publicly);
+        }
+        assert!(Vouched::Alone.warning().is_some_and(|it| it.contains("fullchain.pem")));
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn note7_where_browsers_believe_the_box_operators_and_performers_are_sent_to_tls
     let warned = format!("data-onward href=\"https://192.0.2.2:{port}/performer\"");
     assert!(asked("192.0.2.2", "/performer").contains(&warned));
     assert!(asked("192.0.2.2", "/trust").contains("authority.crt"));
-    assert!(asked("box.example.org", "/trust").contains("phones know"));
+    assert!(asked("box.example.org", "/trust").contains("may know"));
 }
 
 #[test]
@@ -244,9 +244,12 @@ fn the_page_about_the_warning_says_the_fingerprint_that_the_box_says() {
     let said = String::from_utf8(the_box.ask(&["cert"]).stdout).expect("text");
     assert!(said.replace(' ', "").contains(&hex), "{said}");
     assert!(said.contains("/authority.crt") && said.contains("/trust"), "{said}");
-    // A real one, and the page says another thing.
+    // One from outside, and the page says another thing.
     let real = outside(&["localhost"], 1);
-    assert!(import(&the_box, &real.chain, &real.key).status.success());
+    let taken = import(&the_box, &real.chain, &real.key);
+    let said = String::from_utf8(taken.stdout).expect("text");
+    assert!(taken.status.success() && said.contains("have not installed its own"), "{said}");
+    assert_eq!(the_box.ask_json(&["cert"])["imported_vouched"], "privately");
     let (_, page) = the_box.fetch("/trust", "");
-    assert!(page.contains("phones know") && !page.contains("authority.crt"), "{page}");
+    assert!(page.contains("may know") && !page.contains("authority.crt"), "what is unknown: {page}");
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use engine::certificate::{Care, Unfit, Validity, care, vouches};
+use engine::certificate::{Care, Unfit, Validity, Vouched, care, vouches};
 use engine::cluster::trust::{Root, Teller};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -77,6 +77,10 @@ pub struct CertificatesGlance {
     pub imported: Option<CertificateGlance>,
     /// Whether the one from outside serves; it does not when it has expired.
     pub imported_holds: bool,
+    /// Who believes it, as far as the box knows.
+    pub imported_vouched: Option<Vouched>,
+    /// And what is to be said of that.
+    pub imported_warning: Option<&'static str>,
     /// The box's authority.
     pub authority: CertificateGlance,
     /// What the authority is called on a phone.
@@ -195,17 +199,22 @@ impl Certificates {
     }
 
     /// Takes a certificate from outside with its key, both PEM, and serves with it from the next handshake on.
-    /// Connections that are open stay as they are.
+    /// Connections that are open stay as they are. With who believes it, as far as that is known.
     ///
     /// # Errors
     /// [`TlsError::Unfit`] and [`TlsError::Disk`]; what served goes on.
-    pub fn import(&self, chain: &[u8], key: &[u8]) -> Result<CertificateGlance, TlsError> {
+    pub fn import(
+        &self,
+        chain: &[u8],
+        key: &[u8],
+    ) -> Result<(CertificateGlance, Vouched), TlsError> {
         let imported = Imported::read(chain, key)?;
         imported.validity.current(unix_now())?;
         imported::keep(&self.folder, chain, key)?;
         let glance = glance(imported.der(), imported.names.clone(), imported.validity);
+        let vouched = imported.vouched;
         self.change(|drawer| drawer.imported = Some(imported));
-        Ok(glance)
+        Ok((glance, vouched))
     }
 
     /// Forgets the one from outside; whether there was one.
@@ -275,6 +284,8 @@ impl Certificates {
             own: drawer.current.as_ref().map(Kept::glance),
             imported: imported.map(|it| glance(it.der(), it.names.clone(), it.validity)),
             imported_holds: imported.is_some_and(|it| it.validity.holds(unix_now())),
+            imported_vouched: imported.map(|it| it.vouched),
+            imported_warning: imported.and_then(|it| it.vouched.warning()),
             authority: glance(vouches.der(), Vec::new(), engine::certificate::AUTHORITY),
             authority_name: vouches.name().to_owned(),
         }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use engine::certificate::{believed_host, plain};
+use engine::certificate::{Vouched, believed_host, plain};
 use engine::phones::Proven;
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
@@ -213,9 +213,13 @@ async fn import(
         return nonsense(StatusCode::BAD_REQUEST, "bad_request", why);
     };
     match certificates.import(chain.as_bytes(), key.as_bytes()) {
-        Ok(taken) => {
-            let said = format!("serves {} from now on", taken.names.join(", "));
-            Json(json!({ "done": { "said": said, "certificate": taken } })).into_response()
+        Ok((taken, vouched)) => {
+            let warning = vouched.warning();
+            let mut said = format!("serves {} from now on", taken.names.join(", "));
+            said.extend(warning.map(|it| format!("; {it}")));
+            let done = json!({ "said": said, "certificate": taken, "vouched": vouched,
+                "warning": warning });
+            Json(json!({ "done": done })).into_response()
         }
         Err(error @ TlsError::Unfit(_)) => {
             nonsense(StatusCode::CONFLICT, "unfit", &error.to_string())
@@ -318,7 +322,10 @@ fn words(
 ) -> String {
     let body = match glance {
         None => include_str!("trust/no_https.html").to_owned(),
-        Some(_) if believed.is_some() => include_str!("trust/believed.html").to_owned(),
+        Some(it) if believed.is_some() => match it.imported_vouched {
+            Some(Vouched::Publicly) => include_str!("trust/believed.html").to_owned(),
+            _ => include_str!("trust/unknown.html").to_owned(),
+        },
         Some(it) => include_str!("trust/own.html")
             .replace("{fingerprint}", &in_pairs(&it.authority.sha256))
             .replace("{name}", &it.authority_name),
