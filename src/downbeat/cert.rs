@@ -58,6 +58,18 @@ pub fn words(it: &Value) -> String {
     lines.join("\n")
 }
 
+/// Of one that was imported, in `status`: what is not as it should be.
+pub fn standing(it: &Value) -> Option<String> {
+    let (from, until) = (local(it["from_unix_s"].as_i64()), local(it["until_unix_s"].as_i64()));
+    let said = match text(&it["standing"]) {
+        "early" => format!("does not hold before {from}: the box's own serves"),
+        "ending" => format!("ends {until}: renew it"),
+        "expired" => format!("HAS ENDED {until}: the box's own serves, of which browsers warn"),
+        _ => return None,
+    };
+    Some(format!("certificate that was imported {said}"))
+}
+
 fn certificate(what: &str, it: &Value) -> Vec<String> {
     let names: Vec<&str> = rows(&it["names"]).map(text).collect();
     let until = local(it["until_unix_s"].as_i64());

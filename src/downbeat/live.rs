@@ -212,6 +212,7 @@ fn status(it: &Value) -> String {
         format!("clock    {}", clock::line(&it["clock"])),
     ];
     lines.extend(cluster(&it["cluster"]));
+    lines.extend(cert::standing(&box_["certificate"]));
     lines.extend([
         format!(
             "phones   {} here, {} with every track, {} sockets{}",
@@ -621,6 +622,23 @@ universe  sent by others too  address   priority
         ] {
             assert!(said.lines().any(|it| it == line), "{line} in {said}");
         }
+    }
+
+    #[test]
+    fn status_says_of_an_imported_certificate_what_is_not_as_it_should_be() {
+        let said = |standing: &str| {
+            let certificate = json!({ "standing": standing, "from_unix_s": 0, "until_unix_s": 0 });
+            let box_ = json!({ "certificate": certificate });
+            status(&json!({ "box": box_, "show": {}, "clock": {}, "phones": {}, "light": {} }))
+        };
+        for (standing, part) in [
+            ("early", "imported does not hold before 19"),
+            ("ending", "imported ends 19"),
+            ("expired", "imported HAS ENDED 19"),
+        ] {
+            assert!(said(standing).contains(part), "{}", said(standing));
+        }
+        assert!(!said("holds").contains("imported"));
     }
 
     #[test]

@@ -45,6 +45,31 @@ const MAKE_BEFORE: i64 = 6 * DAY;
 /// ... and with so much it serves: its hash has been told for three days, and a phone's date may lead by as many.
 const TAKE_BEFORE: i64 = 3 * DAY;
 
+/// With so much left a person is told to renew one from outside: there is a working day in it, and, where renewing goes by
+/// itself, that has failed by then. One that lasts for days alone is spoken of in its last third.
+const WARN_BEFORE: i64 = 10 * DAY;
+
+/// How a certificate from outside stands today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It does not hold yet, or the box has the wrong date.
+    Early,
+    /// It serves.
+    Holds,
+    /// It serves, and is to be renewed.
+    Ending,
+    /// It has ended.
+    Expired,
+}
+
+impl Standing {
+    /// Whether there is something to say, if it stood so `before`: nobody is told that all is well from the beginning.
+    pub fn is_news(self, before: Option<Self>) -> bool {
+        before.unwrap_or(Self::Holds) != self
+    }
+}
+
 impl Validity {
     /// Of a certificate that is made now.
     pub fn made(now: i64) -> Self {
@@ -61,10 +86,20 @@ impl Validity {
     /// # Errors
     /// [`Unfit::Expired`] or [`Unfit::NotYet`].
     pub fn current(self, now: i64) -> Result<(), Unfit> {
+        match self.standing(now) {
+            Standing::Expired => Err(Unfit::Expired),
+            Standing::Early => Err(Unfit::NotYet),
+            Standing::Holds | Standing::Ending => Ok(()),
+        }
+    }
+
+    /// How one from outside stands, which nobody renews but a person.
+    pub fn standing(self, now: i64) -> Standing {
         match self {
-            it if it.until < now => Err(Unfit::Expired),
-            it if it.from > now => Err(Unfit::NotYet),
-            _ => Ok(()),
+            it if now < it.from => Standing::Early,
+            it if now > it.until => Standing::Expired,
+            it if it.left(now) <= WARN_BEFORE.min((it.until - it.from) / 3) => Standing::Ending,
+            _ => Standing::Holds,
         }
     }
 
@@ -377,6 +412,30 @@ mod tests {
         ] {
             assert!(!vouches(not_ours), "{not_ours}");
         }
+    }
+
+    #[test]
+    fn a_person_is_told_once_each_time_that_a_certificate_from_outside_stands_otherwise() {
+        let ninety = Validity { from: TODAY, until: TODAY + 90 * DAY };
+        let (mut before, mut told) = (None, Vec::new());
+        for hour in -24..24 * 92 {
+            let standing = ninety.standing(TODAY + hour * 3_600);
+            if standing.is_news(before) {
+                told.push((hour / 24, standing));
+            }
+            before = Some(standing);
+        }
+        let whole = [
+            (-1, Standing::Early),
+            (0, Standing::Holds),
+            (80, Standing::Ending),
+            (90, Standing::Expired),
+        ];
+        assert_eq!(told, whole);
+        assert!(!Standing::Holds.is_news(None));
+        let six = Validity { from: TODAY, until: TODAY + 6 * DAY };
+        assert_eq!(six.standing(TODAY + 3 * DAY), Standing::Holds, "not from its first day on");
+        assert_eq!(six.standing(TODAY + 4 * DAY), Standing::Ending);
     }
 
     #[test]

@@ -16,23 +16,22 @@ use crate::ws::Phone;
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// A certificate that nobody but its maker has signed, and its key; it ends so many seconds from now.
+/// A certificate that nobody but its maker has signed, and its key.
 struct Outside {
     chain: String,
     key: String,
     der: Vec<u8>,
 }
 
-fn outside(names: &[&str], ends_in_s: i64) -> Outside {
+/// It has begun ten days ago, and ends in so many.
+fn outside(names: &[&str], ends_in_days: i64) -> Outside {
     let names = names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let mut params = CertificateParams::new(names).expect("names");
-    let end = SystemTime::now() + std::time::Duration::from_secs(400 * 86_400);
     let day = std::time::Duration::from_secs(86_400);
-    params.not_before = (SystemTime::now() - 10 * day).into();
-    params.not_after = match ends_in_s {
-        it if it < 0 => (SystemTime::now() - day).into(),
-        _ => end.into(),
-    };
+    let begin = SystemTime::now() - 10 * day;
+    params.not_before = begin.into();
+    let lasts = u32::try_from(10 + ends_in_days).expect("it ends behind its beginning");
+    params.not_after = (begin + lasts * day).into();
     let key = KeyPair::generate().expect("a key");
     // Each has signed itself, so each is a signer of its own.
     let signer: String =
@@ -69,7 +68,8 @@ fn certificate(stream: &Stream) -> Vec<u8> {
 fn sx04_a_certificate_is_renewed_without_a_restart_and_open_connections_live_on() {
     let mut the_box = TheBox::start();
     let own = shown(&the_box);
-    let (first, second) = (outside(&["localhost"], 1), outside(&["localhost", "*.example.org"], 1));
+    let (first, second) =
+        (outside(&["localhost"], 400), outside(&["localhost", "*.example.org"], 400));
     let done = import(&the_box, &first.chain, &first.key);
     assert!(done.status.success(), "{done:?}");
     assert_eq!(shown(&the_box), first.der);
@@ -94,8 +94,8 @@ fn sx04_a_certificate_is_renewed_without_a_restart_and_open_connections_live_on(
 #[test]
 fn a_certificate_that_cannot_serve_is_refused_with_its_reason_and_what_served_goes_on() {
     let the_box = TheBox::start();
-    let (good, other) = (outside(&["localhost"], 1), outside(&["localhost"], 1));
-    let (nameless, expired) = (outside(&[], 1), outside(&["localhost"], -1));
+    let (good, other) = (outside(&["localhost"], 400), outside(&["localhost"], 400));
+    let (nameless, expired) = (outside(&[], 400), outside(&["localhost"], -1));
     assert!(import(&the_box, &good.chain, &good.key).status.success());
     let turned = format!("{}{}", other.chain, good.chain);
     for (chain, key, why) in [
@@ -112,6 +112,22 @@ fn a_certificate_that_cannot_serve_is_refused_with_its_reason_and_what_served_go
         assert!(!said.contains(key.lines().nth(1).unwrap_or("-----")), "no key is said");
         assert_eq!(shown(&the_box), good.der);
     }
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_said_at_the_start_and_in_status() {
+    let mut the_box = TheBox::start();
+    let standing = |the_box: &TheBox| the_box.ask_json(&["status"])["box"]["certificate"].clone();
+    let (long, short) = (outside(&["localhost"], 400), outside(&["localhost"], 2));
+    assert!(import(&the_box, &long.chain, &long.key).status.success());
+    assert_eq!(standing(&the_box)["standing"], "holds");
+    assert!(import(&the_box, &short.chain, &short.key).status.success());
+    assert_eq!(standing(&the_box)["standing"], "ending");
+    let said = String::from_utf8(the_box.ask(&["status"]).stdout).expect("text");
+    assert!(said.contains("imported ends 20"), "{said}");
+    the_box.signal(nix::sys::signal::Signal::SIGTERM);
+    the_box.wait_for_the_end();
+    the_box.begin_again_until("the imported certificate ends on");
 }
 
 /// A connection of somebody who believes these authorities alone.
@@ -159,7 +175,7 @@ fn sx04_a_phone_that_installed_the_boxs_authority_believes_it_and_another_does_n
     let (head, root) = authority(&the_box);
     assert!(head.contains("application/x-x509-ca-cert"), "{head}");
     believing(&the_box, std::slice::from_ref(&root)).expect("it is believed");
-    assert!(believing(&the_box, &[outside(&["localhost"], 1).der]).is_err());
+    assert!(believing(&the_box, &[outside(&["localhost"], 400).der]).is_err());
     the_box.restart();
     believing(&the_box, &[root]).expect("the authority is the same after a restart");
 }
@@ -188,14 +204,15 @@ fn note7_where_browsers_believe_the_box_operators_and_performers_are_sent_to_tls
     let the_box = TheBox::start();
     let port = the_box.place.https;
     let asked = |host: &str, page: &str| {
-        let request = format!("GET {page} HTTP/1.1\r\nhost: {host}:80\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {page} HTTP/1.1\r\nhost: {host}:80\r\nconnection: close\r\n\r\n");
         let mut stream = the_box.dial();
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer
     };
-    let real = outside(&["*.example.org", "localhost"], 1);
+    let real = outside(&["*.example.org", "localhost"], 400);
     assert!(import(&the_box, &real.chain, &real.key).status.success());
     for (host, page, to) in [
         ("box.example.org", "/operator", "box.example.org"),
@@ -207,7 +224,7 @@ fn note7_where_browsers_believe_the_box_operators_and_performers_are_sent_to_tls
         assert!(answer.starts_with("HTTP/1.1 307") && answer.contains(&location), "{answer}");
     }
     // One without a host's own name leads nowhere from an address.
-    let starry = outside(&["*.example.org"], 1);
+    let starry = outside(&["*.example.org"], 400);
     assert!(import(&the_box, &starry.chain, &starry.key).status.success());
     let warned = format!("data-onward href=\"https://192.0.2.2:{port}/performer\"");
     assert!(asked("192.0.2.2", "/performer").contains(&warned));
@@ -245,11 +262,14 @@ fn the_page_about_the_warning_says_the_fingerprint_that_the_box_says() {
     assert!(said.replace(' ', "").contains(&hex), "{said}");
     assert!(said.contains("/authority.crt") && said.contains("/trust"), "{said}");
     // One from outside, and the page says another thing.
-    let real = outside(&["localhost"], 1);
+    let real = outside(&["localhost"], 400);
     let taken = import(&the_box, &real.chain, &real.key);
     let said = String::from_utf8(taken.stdout).expect("text");
     assert!(taken.status.success() && said.contains("have not installed its own"), "{said}");
     assert_eq!(the_box.ask_json(&["cert"])["imported_vouched"], "privately");
     let (_, page) = the_box.fetch("/trust", "");
-    assert!(page.contains("may know") && !page.contains("authority.crt"), "what is unknown: {page}");
+    assert!(
+        page.contains("may know") && !page.contains("authority.crt"),
+        "what is unknown: {page}"
+    );
 }

@@ -243,7 +243,9 @@ fn every_document_has_its_documented_keys() {
     assert_eq!(keys(&status), ["box", "clock", "cluster", "light", "phones", "show", "sound"]);
     assert_eq!(status["cluster"], Value::Null, "this box is alone");
     let box_ = &status["box"];
-    assert_eq!(keys(box_), ["name", "node_id", "secure_urls", "simulated", "urls", "version"]);
+    let of_box = ["certificate", "name", "node_id", "secure_urls", "simulated", "urls", "version"];
+    assert_eq!(keys(box_), of_box);
+    assert_eq!(box_["certificate"], Value::Null, "none was imported");
     let list = &status["show"]["lists"][0];
     assert_eq!(keys(list), ["coming", "coming_tai_ns", "last", "name", "standby", "timecode"]);
     let clock = the_box.ask_json(&["clock"]);
@@ -360,7 +362,7 @@ fn no_other_bytes_are_given_out_under_a_hash_though_they_are_as_many() {
     assert_eq!(the_box.fetch(url, "").0, 410, "replaced");
     let the_box = TheBox::start();
     let file = std::fs::File::options().write(true).open(the_box.place.path("click.wav"));
-    std::io::Write::write_all(&mut file.expect("ours"), &other).expect("ours");
+    file.expect("ours").write_all(&other).expect("ours");
     assert_eq!(the_box.fetch(url, "range: bytes=4-11\r\n").0, 410, "written over");
 }
 
@@ -649,7 +651,7 @@ fn sx20_what_a_cue_may_be_playing_stands_until_the_new_take_has_ended() {
     assert_ne!(std::fs::read(&file).expect("it is there"), restless(), "the new take");
     assert!(!exists(&unfinished(&file)));
     let (mut played, mut it) = (Vec::new(), &before);
-    std::io::Read::read_to_end(&mut it, &mut played).expect("it is open");
+    it.read_to_end(&mut played).expect("it is open");
     assert_eq!(played, restless(), "who plays the old one goes on");
 }
 

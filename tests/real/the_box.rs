@@ -214,8 +214,13 @@ impl TheBox {
 
     /// After its end, in the same place.
     pub fn begin_again(&mut self) {
+        self.begin_again_until("control ");
+    }
+
+    /// The same, and the first line of its output that has `part` in it.
+    pub fn begin_again_until(&mut self, part: &str) -> String {
         (self.child, self.lines, self.errors) = self.place.spawn();
-        self.wait_for_line("control ");
+        self.wait_for_line(part)
     }
 
     /// The first line of its output that has `part` in it.

@@ -286,6 +286,7 @@ async fn status(State(house): State<Arc<House>>) -> Response {
     };
     let mut facts = json!(house.facts);
     facts["urls"] = json!(house.urls());
+    facts["certificate"] = house.imported();
     Json(json!({
         "box": facts,
         "cluster": house.cluster.as_ref().map(ClusterWatch::glance),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::certificate::{End, Presented, Unfit, Validity, Vouched, fit};
+use engine::certificate::{End, Presented, Standing, Unfit, Validity, Vouched, fit};
 use rustls::RootCertStore;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs;
@@ -31,6 +31,8 @@ pub(super) struct Imported {
     pub names: Vec<String>,
     pub validity: Validity,
     pub vouched: Vouched,
+    /// How it stood when that was last looked at.
+    told: Option<Standing>,
 }
 
 impl Imported {
@@ -51,7 +53,7 @@ impl Imported {
         })?;
         fit(&presented)?;
         let Presented { names, validity, .. } = presented;
-        Ok(Self { key: Arc::new(key), names, validity, vouched })
+        Ok(Self { key: Arc::new(key), names, validity, vouched, told: None })
     }
 
     /// Whether it is for the name that a client asked for; a client that asks for none has an address.
@@ -62,9 +64,37 @@ impl Imported {
         }
     }
 
+    /// What there is to say if it stands otherwise than when this was asked last.
+    pub(super) fn news(&mut self, now: i64) -> Option<String> {
+        let standing = self.validity.standing(now);
+        let before = self.told.replace(standing);
+        standing.is_news(before).then(|| said(standing, self.validity))
+    }
+
     /// Its first certificate, DER.
     pub(super) fn der(&self) -> &[u8] {
         self.key.cert.first().map_or(&[], |it| it.as_ref())
+    }
+}
+
+fn said(standing: Standing, Validity { from, until }: Validity) -> String {
+    let date = |at| time::OffsetDateTime::from_unix_timestamp(at).map(|it| it.date().to_string());
+    let date = |at| date(at).unwrap_or_else(|_| "an unknown date".to_owned());
+    let it = "the imported certificate";
+    match standing {
+        Standing::Early => format!(
+            "{it} does not hold before {}: until then the box's own serves (is the date of the box right?)",
+            date(from)
+        ),
+        Standing::Holds => format!("{it} serves from now on"),
+        Standing::Ending => format!(
+            "{it} ends on {}: renew it and `downbeat cert import` it, or browsers will warn",
+            date(until)
+        ),
+        Standing::Expired => format!(
+            "{it} has ended on {}: the box's own serves, of which browsers warn; `downbeat cert import` takes a new one",
+            date(until)
+        ),
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use engine::certificate::{Care, Unfit, Validity, Vouched, care, vouches};
+use engine::certificate::{Care, Standing, Unfit, Validity, Vouched, care, vouches};
 use engine::cluster::trust::{Root, Teller};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -77,6 +77,8 @@ pub struct CertificatesGlance {
     pub imported: Option<CertificateGlance>,
     /// Whether the one from outside serves; it does not when it has expired.
     pub imported_holds: bool,
+    /// How it stands today.
+    pub imported_standing: Option<Standing>,
     /// Who believes it, as far as the box knows.
     pub imported_vouched: Option<Vouched>,
     /// And what is to be said of that.
@@ -174,7 +176,7 @@ impl Certificates {
         let drawer = Drawer {
             current: this.read(CURRENT, &mut said).filter(is_for_it),
             next: this.read(NEXT, &mut said).filter(is_for_it),
-            imported: this.read_imported(now, &mut said),
+            imported: this.read_imported(&mut said),
         };
         *this.drawer.write().unwrap_or_else(PoisonError::into_inner) = drawer;
         match this.look(now) {
@@ -183,6 +185,7 @@ impl Certificates {
             Err(error) if this.serves(now) => said.push(error.to_string()),
             Err(error) => return Err(error),
         }
+        said.extend(this.news_of_imported(now));
         Ok((this, said))
     }
 
@@ -194,6 +197,9 @@ impl Certificates {
             match self.look(unix_now()) {
                 Ok(said) => said.iter().for_each(|line| tracing::info!("{line}")),
                 Err(error) => tracing::warn!(%error, "no new certificate"),
+            }
+            if let Some(line) = self.news_of_imported(unix_now()) {
+                tracing::warn!("{line}");
             }
         }
     }
@@ -284,6 +290,7 @@ impl Certificates {
             own: drawer.current.as_ref().map(Kept::glance),
             imported: imported.map(|it| glance(it.der(), it.names.clone(), it.validity)),
             imported_holds: imported.is_some_and(|it| it.validity.holds(unix_now())),
+            imported_standing: imported.map(|it| it.validity.standing(unix_now())),
             imported_vouched: imported.map(|it| it.vouched),
             imported_warning: imported.and_then(|it| it.vouched.warning()),
             authority: glance(vouches.der(), Vec::new(), engine::certificate::AUTHORITY),
@@ -302,14 +309,18 @@ impl Certificates {
     }
 
     /// One that does not hold today is kept: each handshake asks for the date, which a box without a battery learns late.
-    fn read_imported(&self, now: i64, said: &mut Vec<String>) -> Option<Imported> {
+    fn read_imported(&self, said: &mut Vec<String>) -> Option<Imported> {
         let path = self.folder.join(imported::FILE);
         let pem = fs::read(&path).ok()?;
-        let mut does_not_serve =
-            |why: Unfit| said.push(format!("{} does not serve: {why}", path.display()));
-        let imported = Imported::read(&pem, &pem).map_err(&mut does_not_serve).ok()?;
-        let _ = imported.validity.current(now).map_err(does_not_serve);
-        Some(imported)
+        Imported::read(&pem, &pem)
+            .map_err(|why| said.push(format!("{} does not serve: {why}", path.display())))
+            .ok()
+    }
+
+    /// What there is to say of the one from outside, which nobody renews but a person.
+    fn news_of_imported(&self, now: i64) -> Option<String> {
+        let mut drawer = self.drawer.write().unwrap_or_else(PoisonError::into_inner);
+        drawer.imported.as_mut()?.news(now)
     }
 
     /// SHA-256 of the certificate that serves and of the one after it, hexadecimal.
@@ -603,9 +614,25 @@ mod tests {
         imported::keep(&state.path().join("tls"), chain.as_bytes(), key.as_bytes()).expect("kept");
         let power_cut = TODAY - 200 * DAY;
         let (box_, said) = open(state.path(), power_cut);
-        assert!(said.iter().any(|it| it.contains("does not hold yet")), "{said:?}");
+        assert!(said.iter().any(|it| it.contains("does not hold before")), "{said:?}");
         let serves = |now| box_.imported(now, Some("box.example.org")).is_some();
         assert_eq!([power_cut, TODAY, TODAY + 2 * DAY].map(serves), [false, true, false]);
+    }
+
+    #[test]
+    fn the_end_of_the_one_from_outside_is_said_before_it_comes_and_when_it_does() {
+        let state = tempfile::tempdir().expect("a folder");
+        let [chain, key] = outside(Validity { from: TODAY, until: TODAY + 90 * DAY });
+        fs::create_dir(state.path().join("tls")).expect("a folder");
+        imported::keep(&state.path().join("tls"), chain.as_bytes(), key.as_bytes()).expect("kept");
+        assert!(open(state.path(), TODAY + DAY).1.is_empty(), "all is well");
+        let (box_, said) = open(state.path(), TODAY + 85 * DAY);
+        assert!(said.iter().any(|it| it.contains("ends on 2026-12-20")), "{said:?}");
+        assert_eq!(box_.news_of_imported(TODAY + 86 * DAY), None, "once");
+        let ended = box_.news_of_imported(TODAY + 91 * DAY).expect("it is said");
+        assert!(ended.contains("has ended on 2026-12-20"), "{ended}");
+        let (_, said) = open(state.path(), TODAY + 92 * DAY);
+        assert!(said.iter().any(|it| it.contains("has ended")), "at each start: {said:?}");
     }
 
     #[test]

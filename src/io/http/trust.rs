@@ -16,7 +16,7 @@ use engine::certificate::{Vouched, believed_host, plain};
 use engine::phones::Proven;
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use units::Span;
 use wire::token::Role;
 
@@ -252,6 +252,16 @@ impl House {
     pub(super) fn believed_url(&self, asked: Option<&str>) -> Option<String> {
         let names = self.certificates.as_ref()?.believed_names();
         Some(address(believed_host(&names, asked)?, self.facts.secure_port?))
+    }
+
+    /// What is to be known of a certificate from outside before an evening; null where there is none.
+    pub(super) fn imported(&self) -> Value {
+        let glance = self.certificates.as_ref().map(|it| it.glance());
+        let of = glance.as_ref().and_then(|it| it.imported.as_ref().zip(it.imported_standing));
+        of.map_or(Value::Null, |(it, standing)| {
+            json!({ "standing": standing, "from_unix_s": it.from_unix_s,
+                "until_unix_s": it.until_unix_s })
+        })
     }
 
     /// For phones, best first: HTTPS by a name that they believe, where there is one.
