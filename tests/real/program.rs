@@ -229,7 +229,28 @@ fn commands_that_make_no_sense_are_400_and_change_nothing() {
         assert_eq!(status, 404, "{method} {word}: {answer}");
         assert_eq!(body(&answer)["error"]["code"], "not_found");
     }
+    for (method, path, status, code) in [
+        ("GET", "receipts?limit=x", 400, "bad_request"),
+        ("GET", "record?phones=maybe", 400, "bad_request"),
+        ("POST", "token", 400, "bad_request"),
+        ("POST", "status", 405, "method_not_allowed"),
+        ("GET", "token", 405, "method_not_allowed"),
+    ] {
+        let (is, answer) = the_box.knock(method, &format!("/api/v1/{path}"), "");
+        assert_eq!(
+            (is, &body(&answer)["error"]["code"]),
+            (status, &code.into()),
+            "{method} {path}"
+        );
+    }
     assert_eq!(the_box.ask_json(&["status"])["show"]["lists"][0]["last"], Value::Null);
+}
+
+#[test]
+fn a_token_is_made_for_whoever_asks_on_the_socket_whatever_kind_of_body_it_says_that_is() {
+    let the_box = TheBox::start();
+    let (status, answer) = the_box.knock("POST", "/api/v1/token", r#"{"role":"operator"}"#);
+    assert_eq!((status, &body(&answer)["done"]["role"]), (200, &"operator".into()), "{answer}");
 }
 
 #[test]

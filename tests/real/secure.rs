@@ -249,6 +249,17 @@ fn a_wrong_path_or_an_unknown_hash_opens_no_session() {
 }
 
 #[test]
+fn sx05_a_client_that_wants_the_time_alone_finds_it_at_time() {
+    let the_box = TheBox::start();
+    let (url, hashes) = told(&join(&the_box).welcome);
+    let place = url.split_once("/sync").expect("a path").0.to_owned() + "/time";
+    runtime().block_on(async {
+        let session = open(&place, &hashes).await.expect("a session");
+        assert!(is_served(&session).await);
+    });
+}
+
+#[test]
 fn sx17_sessions_of_an_address_are_as_many_as_its_sockets_may_be() {
     let the_box = TheBox::start_with("[limits]\nconnections_per_address = 2\n");
     let (url, hashes) = told(&join(&the_box).welcome);

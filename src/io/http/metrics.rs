@@ -49,17 +49,17 @@ fn text(house: &House) -> String {
     );
     page.counter(
         "time_datagrams_total",
-        "clock questions answered on WebTransport /time",
+        "clock questions answered in datagrams of WebTransport",
         read(&counts.time_datagrams),
     );
     page.counter(
         "time_datagrams_unanswered_total",
-        "datagrams on /time that were no question, or one too many",
+        "datagrams of WebTransport that were no question, or one too many",
         read(&counts.time_datagrams_unanswered),
     );
     page.counter(
         "time_datagrams_lead_seconds_total",
-        "how much earlier the kernel had the questions on /time than the program",
+        "how much earlier the kernel had the questions in datagrams than the program",
         read(&counts.time_datagrams_lead_ns) as f64 / 1e9,
     );
     page.counter(

@@ -163,7 +163,8 @@ fn locked(door: &Mutex<Doorkeeper>) -> MutexGuard<'_, Doorkeeper> {
     door.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a client asked for: `/sync`, or `/sync?phone=17` as `hello` told it.
+/// What a client asked for: `/sync?phone=17` as `hello` told it, or without that; `/time`, by which clients that want no more
+/// than the time know it, is the same.
 struct Asked {
     path: String,
     /// Which phone it says it is.
@@ -192,7 +193,7 @@ fn asked_for(request: &SessionRequest) -> Option<Asked> {
     let (path, query) = request.path().split_once('?').unwrap_or((request.path(), ""));
     let phone = query.strip_prefix("phone=").and_then(|id| id.parse().ok()).map(PhoneId);
     let (whole, host) = (request.path().to_owned(), ws::named(request.authority()));
-    (path == "/sync").then_some(Asked { path: whole, phone, host })
+    matches!(path, "/sync" | "/time").then_some(Asked { path: whole, phone, host })
 }
 
 /// A session, until it or what is said in it ends.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -107,15 +108,15 @@ struct Asked {
 async fn token(
     State(house): State<Arc<House>>,
     Extension(peer): Extension<Peer>,
-    asked: Result<Json<Asked>, axum::extract::rejection::JsonRejection>,
+    asked: Bytes,
 ) -> Response {
     if let Err(response) = only_here(peer) {
         return *response;
     }
-    let Json(Asked { role, name, life_s }) = match asked {
+    let Asked { role, name, life_s } = match serde_json::from_slice(&asked) {
         Ok(asked) => asked,
         Err(error) => {
-            return nonsense(StatusCode::BAD_REQUEST, "bad_request", &error.body_text());
+            return nonsense(StatusCode::BAD_REQUEST, "bad_request", &error.to_string());
         }
     };
     let life = life_s.map_or(LIFE, Span::from_secs);
