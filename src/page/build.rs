@@ -346,12 +346,11 @@ fn pack(web: &Path, out: &Path) {
 }
 
 /// A third of modules and style is for those who read them, and they read them where they lie. What counts is how a line
-/// begins; no module has a text that begins a line so.
+/// begins; no module has a text that begins a line so, or that runs over several.
 fn without_comments(file: Vec<u8>) -> Vec<u8> {
     let file = String::from_utf8(file).expect("the page is UTF-8");
     let mut inside = false;
-    let code = file.lines().filter(|line| {
-        let line = line.trim();
+    let code = file.lines().map(str::trim).filter(|line| {
         let begins = line.starts_with("/*");
         let is_comment = inside || begins || line.starts_with("//");
         inside = (inside || begins) && !line.contains("*/");

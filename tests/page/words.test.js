@@ -65,7 +65,7 @@ test("a bound is rounded up and never shown as nothing", () => {
 });
 
 test("sides are start and end, and sizes follow the reader's letters", () => {
-  const css = web("style.css").replace(/\/\*.*?\*\//gs, "");
+  const css = ["style.css", "performer.css"].map(web).join("").replace(/\/\*.*?\*\//gs, "");
   assert.doesNotMatch(css, /(margin|padding|border)-(left|right)|text-align:\s*(left|right)|float:/);
   // What stands at one side only would stand on the wrong one.
   for (const [rule] of css.matchAll(/\{[^{}]*\b(?:left|right):[^{}]*\}/g)) assert.match(rule, /left: 0;[^]*right: 0;|right: 0;[^]*left: 0;/);

@@ -270,43 +270,17 @@ async function main(bytes, words) {
   watchBattery(device, (level) => tell({ event: "battery", level })).catch(broken);
   if (role !== "phone") wake.keep();
   if (role === "screen") document.addEventListener("click", fillScreen);
-  if (role === "performer") prompt(words, () => core.netMs(nowMs())).catch(broken);
+  if (role === "performer") prompt().catch(broken);
   tell({ event: "tick" });
+
+  async function prompt() {
+    const performer = await import("/page/performer.js");
+    performer.prompt({ document, words, url: () => at("/prompt"), token, netMs: () => core.netMs(nowMs()) });
+  }
 }
 
 const IS_PICTURE = /"codec":"(h264|vp9)"/;
 const UNTAKEN = '{"type":"media_untaken"';
-
-/** How often a performer's page asks what comes, and draws how long until then. */
-const ASK_EVERY_MS = 1000;
-const REFUSED_FOR_MS = 60_000;
-const DRAW_EVERY_MS = 100;
-
-/** @param {import("./types").Words} words @param {() => number} netMs */
-async function prompt(words, netMs) {
-  const { createPrompter } = await import("/page/performer.js");
-  const prompter = createPrompter(document, words);
-  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  /** Who asks on with a token that does not hold is taken for a guesser; another box may know it, or this one a minute later. */
-  let refused = { url: "", untilMs: 0 };
-  async function ask() {
-    const url = at("/prompt");
-    try {
-      if (url === refused.url && performance.now() < refused.untilMs) return;
-      const answer = await fetch(url, { headers, cache: "no-store" });
-      if (answer.ok) prompter.hear(await answer.json());
-      if (answer.status !== 401 && answer.status !== 403) return;
-      refused = { url, untilMs: performance.now() + REFUSED_FOR_MS };
-      prompter.refuse();
-    } catch (_) {
-      // The box is away: what was ordered is still counted down.
-    } finally {
-      setTimeout(ask, ASK_EVERY_MS);
-    }
-  }
-  setInterval(() => prompter.draw(netMs()), DRAW_EVERY_MS);
-  await ask();
-}
 
 const TOKEN = "downbeat.token";
 

@@ -64,6 +64,44 @@ export function createPrompter(document, words) {
   };
 }
 
+/** How often a performer's page asks what comes, and draws how long until then. */
+const ASK_EVERY_MS = 1000;
+const REFUSED_FOR_MS = 60_000;
+const DRAW_EVERY_MS = 100;
+
+/**
+ * Asks the box that the page is with, for as long as the page is there, and draws.
+ * @param {object} world
+ * @param {Document} world.document
+ * @param {import("./types").Words} world.words
+ * @param {() => string} world.url
+ * @param {string | undefined} world.token
+ * @param {() => number} world.netMs network time
+ */
+export function prompt({ document, words, url, token, netMs }) {
+  const prompter = createPrompter(document, words);
+  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  /** Who asks on with a token that does not hold is taken for a guesser; another box may know it, or this one a minute later. */
+  let refused = { url: "", untilMs: 0 };
+  async function ask() {
+    const from = url();
+    try {
+      if (from === refused.url && performance.now() < refused.untilMs) return;
+      const answer = await fetch(from, { headers, cache: "no-store" });
+      if (answer.ok) prompter.hear(await answer.json());
+      if (answer.status !== 401 && answer.status !== 403) return;
+      refused = { url: from, untilMs: performance.now() + REFUSED_FOR_MS };
+      prompter.refuse();
+    } catch (_) {
+      // The box is away: what was ordered is still counted down.
+    } finally {
+      setTimeout(ask, ASK_EVERY_MS);
+    }
+  }
+  setInterval(() => prompter.draw(netMs()), DRAW_EVERY_MS);
+  ask();
+}
+
 /** Minutes and seconds that are left: at 0:00 it is time. @param {number} seconds */
 export function span(seconds) {
   const whole = Math.max(0, Math.ceil(seconds));
