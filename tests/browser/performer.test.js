@@ -80,6 +80,21 @@ test("a performer sees the next cue, and how long until it comes", { skip, timeo
   await context.close();
 });
 
+test("an invitation outlives a reload, a performer's and one of the audience's", { skip, timeout: 60_000 }, async () => {
+  const { context, page } = await performer();
+  const next = () => page.textContent(".next").catch(() => "");
+  await until("the token holds", async () => (await next()) !== "");
+  await page.reload();
+  await until("it holds still", async () => (await next()) !== "");
+  assert.equal(await page.textContent(".label"), "Next");
+  await page.goto(`https://localhost:${box.securePort}/#token=abc`);
+  await until("it has left the address", async () => new URL(page.url()).hash === "");
+  await page.reload();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("downbeat.token")), "abc");
+  await until("it is shown to the box again", async () => /invitation is not valid/.test(await page.textContent("#line")));
+  await context.close();
+});
+
 /** Two lists, one of which goes on by itself in two hours. */
 function evening(paused) {
   const cue = (number, name) => ({ number, name });

@@ -19,6 +19,8 @@ import { loadWords } from "/page/words.js";
 const browser = /** @type {Browser} */ (window);
 const device = /** @type {Device} */ (navigator);
 const role = /** @type {import("./types").Role} */ (document.body.dataset.role);
+// Before it is asked for: a name that is not declared yet fails like a browser that keeps nothing.
+const TOKEN = "downbeat.token";
 const token = takeToken();
 const nowMs = () => performance.now();
 /** The box that the page is with; whatever is wanted from a box is wanted from this one. */
@@ -281,8 +283,6 @@ async function main(bytes, words) {
 
 const IS_PICTURE = /"codec":"(h264|vp9)"/;
 const UNTAKEN = '{"type":"media_untaken"';
-
-const TOKEN = "downbeat.token";
 
 /** The token in the address's fragment, which no server is told. Over plain HTTP it stays here: anybody could read it. */
 function takeToken() {
