@@ -90,7 +90,7 @@ test("a film that is let go of while what shows films comes is not loaded", asyn
   sound.perform({ act: "forget", track_id: "track_001" });
   come();
   await settled();
-  assert.deepEqual([loaded, events], [[], [fetched]]);
+  assert.deepEqual([loaded, events], [[], []]);
 });
 
 test("what cannot be decoded or fetched is told, each as what it is", async () => {
@@ -222,6 +222,32 @@ test("sx10: a track that is let go of while it comes is fetched no further", asy
   assert.deepEqual(told, [], "which is no failure");
   fetchIt();
   assert.equal(signals[1].aborted, false, "it may come again");
+});
+
+test("what plays a film or a long track comes before the tap, and while it does not come the track has not come either", async () => {
+  const film = Uint8Array.of(0, 0, 0, 0, 0x66, 0x74, 0x79, 0x70).buffer;
+  for (const [data, fetcher] of [[film, "fetchFilms"], [new ArrayBuffer(3_000_000), "fetchReels"]]) {
+    const events = [];
+    const tell = (event) => events.push(event);
+    let isAway = true;
+    const fetchIt = async () => {
+      if (isAway) throw new Error("the network is away");
+      return { load: async () => 400 };
+    };
+    const sound = createSound({ AudioContext: StubContext, load: async () => data, tell, [fetcher]: fetchIt });
+    const fetch = async () => {
+      sound.perform({ act: "fetch", track_id: "track_001", url: "/media/ab" });
+      await settled();
+    };
+    await fetch();
+    assert.deepEqual(events, [{ event: "media_failed", track_id: "track_001" }], fetcher);
+    isAway = false;
+    await fetch();
+    isAway = true;
+    await sound.wake();
+    await settled();
+    assert.deepEqual(events.slice(1), [fetched, { event: "media_ready", track_id: "track_001", duration_s: 400 }], fetcher);
+  }
 });
 
 /** Something that plays long tracks, and writes down what it is told. */

@@ -16,7 +16,7 @@ const WARN_MB = 10;
  * @param {(url: string, signal: AbortSignal) => Promise<ArrayBuffer>} world.load
  * @param {(event: import("./types").PhoneEvent) => void} world.tell
  * @param {(rateHz: number) => Float32Array} world.chirp
- * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once there is one
+ * @param {() => Promise<import("./types").Films>} world.fetchFilms what shows tracks with pictures, once one has come
  * @param {() => Promise<import("./types").Reels>} world.fetchReels what plays long tracks, the same
  * @param {boolean} [world.tellsLatency] whether the context may be asked how late it is
  * @returns {import("./types").Sound}
@@ -56,12 +56,20 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
 
   /** @param {import("./types").Fetch} act */
   function fetchTrack({ track_id, url }) {
-    const bytes = load(url, callOff(track_id).signal);
+    const bytes = load(url, callOff(track_id).signal).then(equip);
     fetched.set(track_id, bytes);
     bytes.then(() => {
       if (fetched.get(track_id) === bytes) tell({ event: "media_fetched", track_id });
     }).catch(() => failed("media_failed", track_id, bytes));
     if (context) decode(track_id);
+  }
+
+  // What plays a film or a long track comes with it, before the tap: one that does not come is no fault of the browser's.
+  /** @param {ArrayBuffer} data */
+  async function equip(data) {
+    if (filmType(new Uint8Array(data))) films = await fetchFilms();
+    else if (mayBeLong(data)) reels = await fetchReels();
+    return data;
   }
 
   /** A download that still runs ends, and another may begin. @param {string} track */
@@ -102,18 +110,16 @@ export function createSound({ AudioContext, load, tell, chirp, fetchFilms, fetch
    * @returns {Promise<AudioBuffer | number>} */
   async function prepare(host, track, data) {
     const type = filmType(new Uint8Array(data));
-    if (!type) return (mayBeLong(data) && await reel(host, track, data)) || decodeSound(host, data);
-    films = await fetchFilms();
     // Nobody would let go of it.
     if (!fetched.has(track)) throw track;
-    return films.load(track, new Blob([data], { type }));
+    if (films && type) return films.load(track, new Blob([data], { type }));
+    return (reels && mayBeLong(data) && await reel(host, reels, track, data)) || decodeSound(host, data);
   }
 
-  /** A long track's length; null for one that is decoded whole. @param {AudioContext} host @param {string} track
-   * @param {ArrayBuffer} data */
-  async function reel(host, track, data) {
-    reels = await fetchReels();
-    const lengthS = await reels.load(host, track, data);
+  /** A long track's length; null for one that is decoded whole. @param {AudioContext} host @param {import("./types").Reels} long
+   * @param {string} track @param {ArrayBuffer} data */
+  async function reel(host, long, track, data) {
+    const lengthS = await long.load(host, track, data);
     const mb = Math.round(data.byteLength / 1e6);
     if (lengthS === null && mb > WARN_MB) console.warn(`${track}: ${mb} MB of what cannot be cut are decoded whole, which takes many times as much`);
     return lengthS;
