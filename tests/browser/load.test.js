@@ -51,6 +51,7 @@ async function loads(t, host, locale) {
   assert.equal(encodingOf("/page/core.wasm"), "gzip");
   await page.click("#tap");
   await inStep(page);
+  assert.equal(await page.isVisible("#hint"), host !== "localhost", "where a page may keep no screen on, it says so");
   await until("it has fetched what it needs", () => octets.has("/page/peer.js") && (host === "localhost" || octets.has("/page/sha256.js")));
   const all = [...octets.entries()];
   t.diagnostic(`in step, with all that it fetched by itself: ${sum(all)} of ${LIMIT} octets in ${all.length} files`);

@@ -107,6 +107,22 @@ test("who hears by Bluetooth is told that it comes late", () => {
   assert.match(page.parts.get("hint").textContent, /Bluetooth/);
 });
 
+test("who has to keep the screen on by hand is told so after the tap, too, unless there is something graver to say", () => {
+  const page = stubDocument(PHONE);
+  const view = createView(page, words, nobody);
+  const hint = page.parts.get("hint");
+  view.tellDimming(true);
+  view.show({ ...look, state: { state: "tap_to_start" } });
+  assert.equal(hint.hidden, true, "the door says it");
+  view.show(look);
+  assert.deepEqual([hint.hidden, hint.textContent], [false, words.say("screen_hint")]);
+  view.show({ ...look, unplayable: 1 });
+  assert.equal(hint.textContent, words.say("unplayable_hint"));
+  view.tellDimming(false);
+  view.show(look);
+  assert.equal(hint.hidden, true);
+});
+
 test("sx18: whose browser cannot play a track is told so, rather than of Bluetooth", () => {
   const page = stubDocument(PHONE);
   const view = createView(page, words, nobody);

@@ -247,11 +247,17 @@ async function main(bytes, words) {
     tell({ event: "painted" });
   }
 
+  // On the door, where it stands as well, it is gone with the tap.
+  let isTold = false;
   async function tapped() {
     // An iPhone's silent switch is for ringing, not for a show.
     if (device.audioSession) device.audioSession.type = "playback";
     wake.keep();
     fillScreen();
+    if (!navigator.wakeLock && !isTold) {
+      view.tellDimming(isTold = true);
+      setTimeout(() => view.tellDimming(false), TOLD_FOR_MS);
+    }
     if (await sound.wake()) tell({ event: "tapped" });
     if (peer) peer.tapped();
   }
@@ -281,6 +287,8 @@ async function main(bytes, words) {
   }
 }
 
+/** Who has not read it by then reads it no more. */
+const TOLD_FOR_MS = 60_000;
 const IS_PICTURE = /"codec":"(h264|vp9)"/;
 const UNTAKEN = '{"type":"media_untaken"';
 

@@ -235,6 +235,8 @@ export interface View {
   tell(news: "update" | "broken"): void;
   /** What became of the phone's own lamp. */
   tellLamp(lamp: LampNews): void;
+  /** Whether to say that the screen has to be kept on by hand. */
+  tellDimming(on: boolean): void;
 }
 
 /** The phone's own lamp: its holder may lend it, has lent it, may not, or there is none. */

@@ -49,6 +49,8 @@ export function createView(document, words, told) {
   let news = "";
   /** @type {import("./types").LampNews} what there is to say of the phone's own lamp */
   let lamp = "missing";
+  /** Whether the screen goes dark unless its holder sees to it, and nobody has had the time to read so. */
+  let isDimming = false;
 
   /** @param {string} id */
   function part(id) {
@@ -180,7 +182,7 @@ export function createView(document, words, told) {
       say("tap", page.tap, words.say(tap));
       say("door-hint", page.doorHint, words.say(hint));
       const isLate = look.errors.output_source === "doubtful";
-      const advice = look.unplayable > 0 ? "unplayable_hint" : isLate ? "bluetooth_hint" : "";
+      const advice = look.unplayable > 0 ? "unplayable_hint" : isLate ? "bluetooth_hint" : isDimming ? "screen_hint" : "";
       reveal("hint", page.hint, advice !== "" && !waitsForTap);
       if (advice) say("hint-line", page.hint, words.say(advice));
       showNews(fare.state === "outdated");
@@ -203,6 +205,9 @@ export function createView(document, words, told) {
     },
     tellLamp(news) {
       lamp = news;
+    },
+    tellDimming(on) {
+      isDimming = on;
     },
   };
 }
