@@ -70,9 +70,15 @@ test("a page that loses what it fetches, as when a phone changes its network, co
   await Promise.all(["/page/view.js", "/page/core.wasm", "/page/words/en.json"].map(async (path) => {
     const page = await browser.newPage();
     let lost = 0;
+    let isAway = true;
     await page.route(`**${path}`, (route) => (lost++ ? route.continue() : route.abort("internetdisconnected")));
+    await page.route("**/page/version", (route) => (isAway ? route.abort("internetdisconnected") : route.continue()));
     await page.goto(`http://localhost:${box.port}/`);
+    await page.waitForSelector("#trying:visible");
+    assert.match(await page.innerText("#stage"), /Joining …\s+接続しています…\s+No answer yet/, path);
+    isAway = false;
     await page.waitForSelector("#tap:not(:empty)");
+    assert.ok(await page.isHidden("#trying"));
     assert.equal(lost, 2, `${path} was asked for again`);
     await page.close();
   }));
