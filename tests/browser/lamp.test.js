@@ -88,6 +88,18 @@ test("a phone shakes once and its lamp, once lent, is lit for as long as the sho
   await Promise.all([page, late].map((it) => it.context().close()));
 });
 
+test("who does not lend a lamp, or whose browser says no, is not asked again", { skip, timeout: 60_000 }, async () => {
+  const busy = await enter(`https://localhost:${box.securePort}/`);
+  await busy.click("#lend-not");
+  assert.ok(await busy.isHidden("#lending"));
+  const wary = await enter(`https://localhost:${box.securePort}/`, () => {
+    navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", "NotAllowedError"); };
+  });
+  await wary.click("#lend");
+  await until("it is taken as said", async () => wary.isHidden("#lending"));
+  await Promise.all([busy, wary].map((it) => it.context().close()));
+});
+
 test("over plain HTTP nobody is asked for a lamp", { skip, timeout: 60_000 }, async () => {
   // Loopback is secure enough for browsers; a phone's way to the box is not.
   const page = await enter(`http://localhost:${box.port}/`, () => Object.defineProperty(window, "isSecureContext", { value: false }));

@@ -34,8 +34,7 @@ const STATES = {
   bluetooth: look(inStep("playing"), { errors: { ...errors, output_ms: null, output_source: "doubtful" } }),
   film: look(inStep("playing"), ORANGE),
   "film-live": look(inStep("playing"), { ear: "closed" }),
-  lamp: look(inStep("playing"), { ...ORANGE, wants_torch: true }),
-  "lamp-refused": look(inStep("ready"), { wants_torch: true }),
+  lamp: look(inStep("playing"), { color: "#ff9030", ink: "dark", wants_torch: true }),
   ear: look(inStep("playing"), {
     ...ORANGE, nudge_ms: 12, duet: { is_on: false, news: { news: "found", late_ms: 25.04, sigma_ms: 0.2 } },
   }),
@@ -86,7 +85,7 @@ export function dress(page, language, letters) {
 /** Shows the state of this name, and tells what is seen of it. */
 export function show(page, name) {
   return page.evaluate(see, {
-    look: STATES[name], ear: name.startsWith("ear"), lamp: name === "lamp-refused" ? "refused" : "free", film: name.startsWith("film"),
+    look: STATES[name], ear: name.startsWith("ear"), film: name.startsWith("film"),
   });
 }
 
@@ -111,9 +110,9 @@ export function assertWhole(seen, { name, language, direction, size, letters }) 
 }
 
 /** In the page: shows, and tells what is cut off, and every text that is seen. */
-function see({ look, ear, lamp, film }) {
+function see({ look, ear, film }) {
   window.wall.className = film ? "films lit" : "films";
-  window.view.tellLamp(lamp);
+  window.view.tellLamp("free");
   window.view.show(look);
   document.getElementById("ear").hidden = !ear;
   const wrong = [];
@@ -136,6 +135,7 @@ function see({ look, ear, lamp, film }) {
     own.forEach((text) => texts.push([name, text.textContent.trim()]));
     if (element.getAttribute("aria-label")) texts.push([name, element.getAttribute("aria-label")]);
   }
+  if (document.getElementById("foot").offsetHeight > innerHeight / 2 + 0.5) wrong.push("the foot takes more than half");
   // Of what wraps, the first line.
   const box = (id) => document.getElementById(id).getClientRects()[0] || {};
   const ink = getComputedStyle(document.getElementById("words")).color;

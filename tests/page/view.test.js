@@ -149,23 +149,25 @@ test("what stays the same is not written again", () => {
 
 const EAR = ["ask", "ear", "nudging", "ear-close", "nudge", "nudge-said", "nudge-later", "nudge-earlier", "calibrate", "duet", "errors"];
 
-test("a phone's lamp is asked for where a cue lights it, once somebody is in, and until it is lent", () => {
-  const page = stubDocument([...PHONE, "lend"]);
+test("a phone's lamp is asked for where a cue lights it, once somebody is in, over nothing else, and until it is lent or not", () => {
+  const page = stubDocument([...PHONE, "lending", "lend", "lend-not"]);
   const told = [];
   const view = createView(page, words, { ...nobody, lend: () => told.push("lend") });
-  const lend = page.parts.get("lend");
-  const lit = { ...look, wants_torch: true };
+  const lit = { ...look, text: "", wants_torch: true };
   const isShown = (lamp, now) => {
     view.tellLamp(lamp);
     view.show(now);
-    return !lend.hidden;
+    return !page.parts.get("lending").hidden;
   };
-  assert.deepEqual([isShown("free", look), isShown("free", { ...lit, state: { state: "tap_to_start" } })], [false, false]);
-  assert.deepEqual([isShown("free", lit), lend.textContent], [true, words.say("lamp_free")]);
-  lend.acts.click();
+  assert.deepEqual([isShown("free", { ...lit, wants_torch: false }), isShown("free", { ...lit, state: { state: "tap_to_start" } })], [false, false]);
+  assert.deepEqual([isShown("free", lit), isShown("free", { ...lit, text: "Good evening" }), isShown("free", lit)], [true, false, true]);
+  page.parts.get("lend").acts.click();
   assert.deepEqual(told, ["lend"]);
-  assert.deepEqual([isShown("refused", lit), lend.textContent], [true, words.say("lamp_refused")]);
-  assert.deepEqual([isShown("lent", lit), isShown("missing", lit)], [false, false]);
+  assert.deepEqual([isShown("lent", lit), isShown("missing", lit), isShown("free", lit)], [false, false, true]);
+  page.parts.get("lend-not").acts.click();
+  assert.equal(page.parts.get("lending").hidden, true, "at once");
+  view.show(lit);
+  assert.equal(page.parts.get("lending").hidden, true, "and from then on");
 });
 
 test("sx20: who hears it late opens the slider, and the core is told by how much", () => {

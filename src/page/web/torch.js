@@ -45,8 +45,9 @@ export function createTorch(mediaDevices, tell) {
         if (able.torch) return take(its);
         its.stop();
         tell("missing");
-      } catch (error) {
-        tell(error instanceof DOMException && error.name === "NotAllowedError" ? "refused" : "missing");
+      } catch (_) {
+        // There is none, or its holder says no; nobody is asked twice.
+        tell("missing");
       }
     },
     set(on) {

@@ -239,8 +239,8 @@ export interface View {
   tellDimming(on: boolean): void;
 }
 
-/** The phone's own lamp: its holder may lend it, has lent it, may not, or there is none. */
-export type LampNews = "free" | "lent" | "refused" | "missing";
+/** The phone's own lamp: its holder may lend it, has lent it, or there is none to be had. */
+export type LampNews = "free" | "lent" | "missing";
 
 export interface Torch {
   /** Asks the holder for it; to be called within a tap. */

@@ -23,6 +23,7 @@ export function createView(document, words, told) {
   const body = document.body;
   const theme = document.querySelector("meta[name=theme-color]");
   const page = {
+    stage: part("stage"),
     words: part("words"),
     idle: part("idle"),
     line: part("line"),
@@ -41,7 +42,7 @@ export function createView(document, words, told) {
     errors: part("errors"),
     calibrate: /** @type {HTMLButtonElement | null} */ (part("calibrate")),
     duet: part("duet"),
-    lend: /** @type {HTMLButtonElement | null} */ (part("lend")),
+    lending: part("lending"),
   };
   /** @type {Map<string, string | boolean>} what stands on the page, so that only changes touch it */
   const standing = new Map();
@@ -99,6 +100,16 @@ export function createView(document, words, told) {
     told.nudged(Math.max(-NUDGE_MAX_MS, Math.min(NUDGE_MAX_MS, Math.round(ms))));
   }
 
+  // A projector's page is scrolled by nobody, and a phone's by few.
+  function fit() {
+    const { stage, words } = page;
+    for (let share = 1; stage && words && share > 0.1; share *= 0.95) {
+      words.style.setProperty("--fit", String(share));
+      if (stage.scrollHeight <= stage.clientHeight) return;
+    }
+  }
+
+  if (page.stage) new ResizeObserver(fit).observe(page.stage);
   const slid = () => Number(page.slider ? page.slider.value : 0);
   onClick("ask", () => openEar(!page.ear || page.ear.hidden));
   onClick("ear-close", () => openEar(false));
@@ -107,6 +118,10 @@ export function createView(document, words, told) {
   onClick("calibrate", () => told.calibrate());
   onClick("reload", () => told.reload());
   onClick("lend", () => told.lend());
+  onClick("lend-not", () => {
+    lamp = "missing";
+    reveal("lending", page.lending, false);
+  });
   if (page.slider) page.slider.addEventListener("input", () => nudgeTo(slid()));
 
   /** What is happening, in words. @param {State} fare */
@@ -169,6 +184,7 @@ export function createView(document, words, told) {
       mark("in-step", fare.state === "in_step");
       mark("waiting", WAITING.includes(fare.state));
       say("text", page.words, look.text);
+      put("fit", look.text, fit);
       // A dark phone that waits says for what.
       const isPlaying = "doing" in fare && fare.doing === "playing";
       reveal("idle", page.idle, look.text === "" && !isPlaying);
@@ -186,9 +202,8 @@ export function createView(document, words, told) {
       reveal("hint", page.hint, advice !== "" && !waitsForTap);
       if (advice) say("hint-line", page.hint, words.say(advice));
       showNews(fare.state === "outdated");
-      const isLampTold = lamp === "free" || lamp === "refused";
-      reveal("lend", page.lend, look.wants_torch && isLampTold && !waitsForTap);
-      if (isLampTold) say("lend", page.lend, words.say(`lamp_${lamp}`));
+      // Nobody is asked for anything over what the show shows.
+      reveal("lending", page.lending, look.wants_torch && lamp === "free" && look.text === "" && !waitsForTap);
       reveal("ask", page.ask, look.ear !== "closed");
       reveal("nudging", page.nudging, look.ear === "nudges");
       say("ask-line", page.ask, words.say(look.ear === "nudges" ? "out_of_step" : "calibrate"));

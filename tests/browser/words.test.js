@@ -1,0 +1,79 @@
+// Words of a show are seen whole, on a projector's page and on phones of every shape.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startBox, startBrowser, until, whyNot } from "./helpers.js";
+
+const skip = whyNot() || false;
+let box;
+let browser;
+
+const ENGLISH = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals, when it was checked by "
+  + "a violent gust of wind which swept up the streets, and rattled along the housetops of it all.";
+const JAPANESE = "山路を登りながら、こう考えた。智に働けば角が立つ。情に棹させば流される。意地を通せば窮屈だ。とかくに人の世は住みにくい。"
+  + "住みにくさが高じると、安い所へ引き越したくなる。どこへ越しても住みにくいと悟った時、詩が生れて、画が出来る。";
+
+function wordyShow(folder) {
+  const cue = (number, text) => `\n[[list.cue]]\nnumber = ${number}\nphones = { text = "${text}" }\n`;
+  mkdirSync(folder, { recursive: true });
+  const cues = ["Good evening", ENGLISH, JAPANESE].map((text, k) => cue(k + 1, text)).join("");
+  writeFileSync(join(folder, "show.toml"), `[show]\ntitle = "Words"\n\n[[list]]\nname = "main"\n${cues}`);
+  return folder;
+}
+
+before(async () => {
+  if (skip) return;
+  box = await startBox(wordyShow);
+  browser = await startBrowser();
+});
+
+after(async () => {
+  if (browser) await browser.close();
+  if (box) await box.stop();
+});
+
+const PAGES = [["/screen", 1920, 1080], ["/screen", 1024, 768], ["/", 320, 568], ["/", 390, 844], ["/", 844, 390]];
+
+/** In the page: the words, their size, and what of them is not seen. */
+function look() {
+  const [stage, words] = ["stage", "words"].map((id) => document.getElementById(id));
+  const [port, it] = [stage, words].map((element) => element.getBoundingClientRect());
+  const hidden = Math.max(0, port.top - it.top, it.bottom - port.bottom, -it.left, it.right - innerWidth);
+  return { text: words.textContent, px: parseFloat(getComputedStyle(words).fontSize), hidden };
+}
+
+test("words of 190 letters are seen whole on projectors and phones, and short ones are as large as ever", { skip, timeout: 120_000 }, async (t) => {
+  const pages = await Promise.all(PAGES.map(async ([path, width, height]) => {
+    const page = await browser.newPage({ viewport: { width, height } });
+    await page.goto(`http://localhost:${box.port}${path}`);
+    if (path === "/") await page.click("#tap");
+    return page;
+  }));
+  const large = [];
+  for (const text of ["Good evening", ENGLISH, JAPANESE, "Good evening"]) {
+    await (text === "Good evening" ? box.command("fire", "1") : box.go());
+    for (const [k, page] of pages.entries()) {
+      const where = `${PAGES[k].join(" ")}: ${text.slice(0, 12)}`;
+      const seen = await until(`it says ${where}`, async () => {
+        const now = await page.evaluate(look);
+        return now.text === text && now;
+      });
+      if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `words-${text.slice(0, 4)}-${PAGES[k].slice(1).join("x")}.png`) });
+      assert.ok(seen.hidden <= 0.5, `${where}: ${seen.hidden} px are not seen, at ${seen.px} px`);
+      assert.ok(seen.px >= 20, `${where}: ${seen.px} px`);
+      if (text === "Good evening") assert.equal(seen.px, large[k] = large[k] || seen.px, `${where}: large again`);
+      t.diagnostic(`${where}: ${seen.px.toFixed(0)} px`);
+    }
+  }
+  // A phone that is turned has another place for the same words.
+  const phone = pages[2];
+  await box.command("fire", "2");
+  await phone.setViewportSize({ width: 568, height: 320 });
+  await until("they fit there, too", async () => {
+    const { text, hidden } = await phone.evaluate(look);
+    return text === ENGLISH && hidden <= 0.5;
+  });
+  await Promise.all(pages.map((page) => page.close()));
+});
