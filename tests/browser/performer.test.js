@@ -80,6 +80,20 @@ test("a performer sees the next cue, and how long until it comes", { skip, timeo
   await context.close();
 });
 
+test("a performer is told how old what comes next is while the box is away", { skip, timeout: 60_000 }, async () => {
+  const { context, page } = await performer();
+  await page.waitForSelector(".next");
+  await page.route("**/prompt", (route) => route.abort("internetdisconnected"));
+  const asOf = await page.waitForSelector(".old > .as-of");
+  assert.match(await asOf.textContent(), /^As of \d\d:\d\d:\d\d$/);
+  await photograph(page, "performer-old");
+  assert.deepEqual((await page.evaluate(inspect)).filter(({ contrast }) => contrast < 4.5), []);
+  await page.unroute("**/prompt");
+  await page.waitForSelector("#lists:not(.old)");
+  assert.equal(await page.$(".as-of"), null);
+  await context.close();
+});
+
 test("an invitation outlives a reload, a performer's and one of the audience's", { skip, timeout: 60_000 }, async () => {
   const { context, page } = await performer();
   const next = () => page.textContent(".next").catch(() => "");

@@ -33,6 +33,19 @@ test("what was ordered is counted down by network time, and goes on while the bo
   assert.equal(texts(lists)[3][1], "0:00");
 });
 
+test("what the box has not said again for some seconds is shown as old, and as of when it was said", () => {
+  const { lists, prompter } = stage();
+  prompter.hear(said);
+  prompter.draw(NOW_MS, 1000);
+  const fresh = texts(lists);
+  assert.notEqual(lists.className, "old");
+  prompter.draw(NOW_MS, 9000);
+  const then = new Date(NOW_MS - 9000).toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  assert.deepEqual([lists.className, texts(lists)], ["old", [["as-of", `As of ${then}`], ...fresh]]);
+  prompter.draw(NOW_MS, 0);
+  assert.deepEqual([lists.className, texts(lists)], ["", fresh]);
+});
+
 test("whoever has no token is told whom to ask, and is shown nothing", () => {
   const { lists, prompter } = stage();
   prompter.hear(said);

@@ -85,6 +85,20 @@ test("each moment is said in plain words", () => {
   assert.deepEqual([page.parts.get("news").hidden, page.body.dataset.state], [false, "outdated"], "it can be loaded again");
 });
 
+test("while the box is away each page says what is so: what goes on, what is old, or that it looks for the show", () => {
+  const said = (role, doing, state = undefined) => {
+    const page = stubDocument(PHONE);
+    page.body.dataset.role = role;
+    const fare = { ...inStep, state: "on_own_clock", doing };
+    createView(page, words, nobody).show({ ...look, state: state || fare, fare });
+    return page.parts.get("line").textContent;
+  };
+  assert.match(said("phone", "playing"), /Your phone goes on/);
+  assert.match(said("screen", "playing"), /This screen goes on/);
+  assert.match(said("performer", "playing"), /may be old/);
+  for (const line of [said("phone", "ready"), said("phone", "ready", { state: "tap_to_start" }), said("screen", "paused")]) assert.match(line, /Looking for the show/);
+});
+
 test("a newer page is offered, and loaded by whoever wants it", () => {
   let loads = 0;
   const page = stubDocument(PHONE);

@@ -3,6 +3,9 @@
 /** @typedef {import("./types").Prompt} Prompt */
 /** @typedef {import("./types").PromptCue} PromptCue */
 
+/** Older than some answers that were lost: whoever reads it is told its age. */
+const OLD_MS = 4000;
+
 /**
  * @param {Document} document
  * @param {import("./types").Words} words
@@ -21,6 +24,9 @@ export function createPrompter(document, words) {
     element.textContent = text;
     return element;
   }
+
+  /** @param {number} netMs */
+  const clock = (netMs) => new Date(netMs).toLocaleTimeString(words.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
   /** @param {PromptCue} cue */
   const named = ({ number, name }) => (name ? `${number} ${name}` : String(number));
@@ -51,11 +57,14 @@ export function createPrompter(document, words) {
       [prompt, drawn] = [null, ""];
       if (lists) lists.replaceChildren(line("label", words.say("needs_token")));
     },
-    draw(netMs) {
-      const now = new Date(netMs).toLocaleTimeString(words.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+    draw(netMs, ageMs = 0) {
+      const now = clock(netMs);
       if (time && time.textContent !== now) time.textContent = now;
       if (!prompt || !lists) return;
       const all = lines(prompt, netMs / 1000);
+      const isOld = ageMs > OLD_MS;
+      if (isOld) all.unshift(["as-of", words.say("as_of", { time: clock(netMs - ageMs) })]);
+      lists.className = isOld ? "old" : "";
       const text = JSON.stringify(all);
       if (text === drawn) return;
       drawn = text;
@@ -83,12 +92,16 @@ export function prompt({ document, words, url, token, netMs }) {
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
   /** Who asks on with a token that does not hold is taken for a guesser; another box may know it, or this one a minute later. */
   let refused = { url: "", untilMs: 0 };
+  let heardMs = performance.now();
   async function ask() {
     const from = url();
     try {
       if (from === refused.url && performance.now() < refused.untilMs) return;
       const answer = await fetch(from, { headers, cache: "no-store" });
-      if (answer.ok) prompter.hear(await answer.json());
+      if (answer.ok) {
+        prompter.hear(await answer.json());
+        heardMs = performance.now();
+      }
       if (answer.status !== 401 && answer.status !== 403) return;
       refused = { url: from, untilMs: performance.now() + REFUSED_FOR_MS };
       prompter.refuse();
@@ -98,7 +111,7 @@ export function prompt({ document, words, url, token, netMs }) {
       setTimeout(ask, ASK_EVERY_MS);
     }
   }
-  setInterval(() => prompter.draw(netMs()), DRAW_EVERY_MS);
+  setInterval(() => prompter.draw(netMs(), performance.now() - heardMs), DRAW_EVERY_MS);
   ask();
 }
 

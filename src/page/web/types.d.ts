@@ -268,8 +268,8 @@ export interface Prompter {
   hear(prompt: Prompt): void;
   /** The box shows nothing to whoever has no token for it. */
   refuse(): void;
-  /** At this network time, milliseconds. */
-  draw(netMs: number): void;
+  /** At this network time, milliseconds, what was heard so long ago. */
+  draw(netMs: number, ageMs?: number): void;
 }
 
 /** A track that pieces can be cut of. */

@@ -129,9 +129,18 @@ export function createView(document, words, told) {
     switch (fare.state) {
       case "loading": return words.say("loading", { ready: words.number(fare.ready, 0), of: words.number(fare.of, 0) });
       case "in_step": return words.say(fare.doing);
+      case "on_own_clock": return words.say(alone(fare.doing));
       case "refused": return words.say(fare.code);
       default: return words.say(fare.state);
     }
+  }
+
+  // A hall reads the projector's page, and where nothing plays nothing goes on by itself.
+  /** @param {import("./types").Doing} doing */
+  function alone(doing) {
+    if (body.dataset.role === "performer") return "may_be_old";
+    if (doing !== "playing") return "away_line";
+    return body.dataset.role === "screen" ? "screen_on_own_clock" : "on_own_clock";
   }
 
   /** @param {number} ms */
