@@ -1,4 +1,4 @@
-// Words of a show are seen whole, on a projector's page and on phones of every shape.
+// Words of a show are seen whole, on a projector's page and on phones of every shape, each in its own direction.
 
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,11 +14,12 @@ const ENGLISH = "It was a dark and stormy night; the rain fell in torrents, exce
   + "a violent gust of wind which swept up the streets, and rattled along the housetops of it all.";
 const JAPANESE = "山路を登りながら、こう考えた。智に働けば角が立つ。情に棹させば流される。意地を通せば窮屈だ。とかくに人の世は住みにくい。"
   + "住みにくさが高じると、安い所へ引き越したくなる。どこへ越しても住みにくいと悟った時、詩が生れて、画が出来る。";
+const HEBREW = "\u05e2\u05e8\u05d1 \u05d8\u05d5\u05d1!";
 
 function wordyShow(folder) {
   const cue = (number, text) => `\n[[list.cue]]\nnumber = ${number}\nphones = { text = "${text}" }\n`;
   mkdirSync(folder, { recursive: true });
-  const cues = ["Good evening", ENGLISH, JAPANESE].map((text, k) => cue(k + 1, text)).join("");
+  const cues = ["Good evening", ENGLISH, JAPANESE, HEBREW].map((text, k) => cue(k + 1, text)).join("");
   writeFileSync(join(folder, "show.toml"), `[show]\ntitle = "Words"\n\n[[list]]\nname = "main"\n${cues}`);
   return folder;
 }
@@ -76,4 +77,22 @@ test("words of 190 letters are seen whole on projectors and phones, and short on
     return text === ENGLISH && hidden <= 0.5;
   });
   await Promise.all(pages.map((page) => page.close()));
+});
+
+test("words that run from right to left end on the left, on a page in English, too", { skip, timeout: 60_000 }, async () => {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+  await page.goto(`http://localhost:${box.port}/screen`);
+  await box.command("fire", "4");
+  await until("it says so", async () => (await page.textContent("#words")) === HEBREW);
+  const [first, last] = await page.evaluate(() => {
+    const text = document.getElementById("words").firstChild;
+    return [0, text.length - 1].map((at) => {
+      const range = document.createRange();
+      range.setStart(text, at);
+      range.setEnd(text, at + 1);
+      return range.getBoundingClientRect().left;
+    });
+  });
+  assert.ok(last < first, `the mark stands at ${last}, the first letter at ${first}`);
+  await page.close();
 });

@@ -21,6 +21,7 @@ export function createPrompter(document, words) {
   function line(className, text) {
     const element = document.createElement("p");
     element.className = className;
+    element.dir = "auto";
     element.textContent = text;
     return element;
   }
