@@ -115,7 +115,7 @@ fn is_red_flash(from: f64, to: f64) -> bool {
 }
 
 /// Relative luminance, 0 to 1.
-fn light(color: Rgb) -> f64 {
+pub(crate) fn light(color: Rgb) -> f64 {
     0.2126 * linear(color.red) + 0.7152 * linear(color.green) + 0.0722 * linear(color.blue)
 }
 

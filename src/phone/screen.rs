@@ -7,6 +7,7 @@ use units::{Rgb, Span};
 use uuid::Uuid;
 use wire::solusync::{Flash, Screen};
 
+use crate::flicker::light;
 use crate::scale::{NetTime, net};
 use crate::told::Ink;
 
@@ -208,12 +209,13 @@ fn mix(from: Rgb, to: Rgb, share: f64) -> Rgb {
     }
 }
 
-/// What reads well on a colour: by its luma (ITU-R BT.709).
+/// What reads better on a colour: of white and the page's `#111` the one with more contrast (WCAG 2.2).
 pub(crate) fn ink(on: Rgb) -> Ink {
-    let luma =
-        0.2126 * f64::from(on.red) + 0.7152 * f64::from(on.green) + 0.0722 * f64::from(on.blue);
-    if luma > 140.0 { Ink::Dark } else { Ink::Light }
+    if light(on) > INKS_MEET { Ink::Dark } else { Ink::Light }
 }
+
+/// The relative luminance on which both contrast as much: 1.05 / (it + 0.05) = (it + 0.05) / (0.0056 + 0.05).
+const INKS_MEET: f64 = 0.1916;
 
 #[cfg(test)]
 mod tests {
@@ -343,7 +345,39 @@ mod tests {
         assert_eq!(screens.color(after(20_000)), rgb("#000001"));
     }
 
+    /// WCAG's contrast with white and with `#111`, by the power that the page spares itself.
+    fn contrasts(on: Rgb) -> (f64, f64) {
+        let linear = |part: u8| match f64::from(part) / 255.0 {
+            dark if dark <= 0.040_45 => dark / 12.92,
+            part => ((part + 0.055) / 1.055).powf(2.4),
+        };
+        let light = |it: Rgb| {
+            0.2126 * linear(it.red) + 0.7152 * linear(it.green) + 0.0722 * linear(it.blue) + 0.05
+        };
+        (light(WHITE) / light(on), light(on) / light(rgb("#111111")))
+    }
+
+    #[test]
+    fn words_on_a_warm_orange_are_dark() {
+        let (white, black) = contrasts(rgb("#ff7030"));
+        assert!(white < 2.8 && black > 6.8, "{white} {black}");
+        assert_eq!(ink(rgb("#ff7030")), Ink::Dark);
+    }
+
     proptest! {
+        /// Where both are within a fiftieth of each other the cubic may take either.
+        #[test]
+        fn the_ink_is_never_the_one_that_reads_worse(red: u8, green: u8, blue: u8) {
+            let on = Rgb { red, green, blue };
+            let (white, black) = contrasts(on);
+            let (taken, left) = match ink(on) {
+                Ink::Light => (white, black),
+                Ink::Dark => (black, white),
+            };
+            prop_assert!(taken > left * 0.98, "{on:?}: {taken}, and {left}");
+            prop_assert!(taken > 4.2, "{on:?}: {taken}");
+        }
+
         #[test]
         fn never_more_than_three_flashes_in_any_second(
             orders in prop::collection::vec((0_i64..5_000, 0_u32..50, -1.0..1e6_f64), 1..8),
