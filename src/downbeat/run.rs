@@ -233,6 +233,7 @@ pub fn run(globals: &Globals, named: &Path) -> Result<(), Refused> {
         phones,
         access_points: config.net.access_points.clone(),
         phones_by_quic: config.net.phones_by_quic,
+        calibrates: config.sound.microphone.is_some(),
         page,
         tokens,
         seals,

@@ -8,7 +8,7 @@
 
 use units::{PhoneId, ShowTime, Span, VoiceId, WireTime};
 use wire::duet::{MARGIN, ROUNDS, Turns};
-use wire::output::{CalibrateHeard, CalibrateStart};
+use wire::output::{CalibrateHeard, CalibrateRefusal, CalibrateStart};
 
 use crate::show::{Loops, MediaId, MediaInfo, SoundCue};
 use crate::sound::Pcm;
@@ -59,6 +59,18 @@ pub enum No {
     Taken,
     #[error("the show goes on; ask again when it is quiet")]
     Interrupted,
+}
+
+impl No {
+    /// For a page that says it in words of its own.
+    pub fn code(self) -> CalibrateRefusal {
+        match self {
+            Self::NoMicrophone => CalibrateRefusal::NoMicrophone,
+            Self::Closed => CalibrateRefusal::Closed,
+            Self::Busy | Self::Interrupted => CalibrateRefusal::Busy,
+            Self::Taken => CalibrateRefusal::Taken,
+        }
+    }
 }
 
 /// The operator's leave holds for so long.

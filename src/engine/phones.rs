@@ -357,6 +357,7 @@ pub fn welcome(standing: Standing, show: &Show, webtransport: Option<WebTranspor
         output_delay: None,
         webtransport,
         signaling: None,
+        calibrates: None,
     }
 }
 

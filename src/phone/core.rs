@@ -72,6 +72,8 @@ pub struct Core {
     /// What a calibration has shown that holds now, beyond the table.
     residual: Option<Estimate>,
     calibrator: Calibrator,
+    /// Whether the box can listen, as far as it has said.
+    calibrates: bool,
     device: Device,
     sound: Sound,
     /// `currentTime` minus page time at the last look.
@@ -148,6 +150,7 @@ impl Core {
             delay: Delay::kept(&start.kept),
             residual: None,
             calibrator: Calibrator::default(),
+            calibrates: true,
             device,
             sound: Sound::Untouched,
             made_ahead: Span::ZERO,
@@ -222,6 +225,7 @@ impl Core {
             nudge_ms: self.delay.nudge().millis_f64(),
             ear: self.ear(now),
             duet: self.calibrator.look(),
+            calibrates: self.calibrates,
             correction_ms: correction.map(|it| it.ms),
             correction_sigma_ms: correction.map(|it| it.sigma_ms),
             still_until_ms: still_until.map(ms),

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use units::{Rgb, TrackId};
 use wire::duet::Unheard;
-use wire::output::SyncErrors;
+use wire::output::{CalibrateRefusal, SyncErrors};
 use wire::solusync::{Calibrated, MediaCodec, PictureCounts, SealTrouble, Signaling};
 use wire::time::Channel;
 
@@ -436,6 +436,8 @@ pub struct Look {
     pub ear: Ear,
     /// How a calibration stands.
     pub duet: Duet,
+    /// Whether the box can calibrate it, as far as anybody knows.
+    pub calibrates: bool,
 }
 
 /// What the holder of a phone may do about how it sounds.
@@ -513,6 +515,14 @@ pub enum DuetTrouble {
     Muddled,
     /// It would be later than any phone is.
     TooLate,
+    /// The box has no microphone.
+    BoxIsDeaf,
+    /// The operator has not opened it.
+    Closed,
+    /// The show is on.
+    Busy,
+    /// Another phone is at it.
+    Taken,
 }
 
 impl From<Unheard> for DuetTrouble {
@@ -521,6 +531,19 @@ impl From<Unheard> for DuetTrouble {
             Unheard::ByBox => Self::BoxHeardNothing,
             Unheard::ByPhone => Self::PhoneHeardNothing,
             Unheard::Muddled => Self::Muddled,
+        }
+    }
+}
+
+impl DuetTrouble {
+    /// What the box says; none where only its message says it.
+    pub(crate) fn of_box(code: CalibrateRefusal) -> Option<Self> {
+        match code {
+            CalibrateRefusal::NoMicrophone => Some(Self::BoxIsDeaf),
+            CalibrateRefusal::Closed => Some(Self::Closed),
+            CalibrateRefusal::Busy => Some(Self::Busy),
+            CalibrateRefusal::Taken => Some(Self::Taken),
+            CalibrateRefusal::Other => None,
         }
     }
 }

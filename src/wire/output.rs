@@ -86,4 +86,24 @@ pub struct CalibrateHeard {
 pub struct CalibrateRefused {
     /// For people.
     pub message: String,
+    /// The same for pages that have words of their own; none where only the message says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<CalibrateRefusal>,
+}
+
+/// Why a box does not calibrate a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrateRefusal {
+    /// The box cannot listen.
+    NoMicrophone,
+    /// The operator has not opened it.
+    Closed,
+    /// The show is on.
+    Busy,
+    /// Another phone is at it.
+    Taken,
+    /// A newer box's word; its message says what.
+    #[serde(other)]
+    Other,
 }

@@ -132,6 +132,9 @@ pub struct Welcome {
     /// Where to offer the box a peer connection (ours); none where it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signaling: Option<Box<Signaling>>,
+    /// Whether the box has a microphone to calibrate phones with (ours); none where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrates: Option<bool>,
 }
 
 /// The door of WebTransport: datagrams ask the time, and messages go on a stream that the client opens, a line each (SX-20).

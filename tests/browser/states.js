@@ -12,7 +12,7 @@ const errors = { clock_ms: 1.2, output_ms: 5.01, output_source: "reported", acou
 const rest = { is_on: false, news: { news: "none" } };
 const look = (fare, more = {}) => ({
   color: "#000000", ink: "light", text: "", title: "An Evening With The Orchestra", torch: false, wants_torch: false, unplayable: 0, state: fare, fare,
-  still_until_ms: null, errors, nudge_ms: 0, ear: "nudges", duet: rest, correction_ms: null, correction_sigma_ms: null, ...more,
+  still_until_ms: null, errors, nudge_ms: 0, ear: "nudges", duet: rest, calibrates: true, correction_ms: null, correction_sigma_ms: null, ...more,
 });
 const ORANGE = { color: "#ff9030", ink: "dark", text: "Good evening, and welcome" };
 const STATES = {

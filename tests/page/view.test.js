@@ -27,7 +27,7 @@ const errors = { clock_ms: 1.2, output_ms: null, output_source: "unknown", acous
 const look = {
   color: "#ff9030", ink: "dark", text: "Good evening", title: "Demo", torch: false, wants_torch: false, state: inStep, fare: inStep,
   still_until_ms: null, correction_ms: null, correction_sigma_ms: null, errors, nudge_ms: 0, ear: "nudges",
-  duet: { is_on: false, news: { news: "none" } },
+  duet: { is_on: false, news: { news: "none" } }, calibrates: true,
 };
 const faring = (fare) => ({ ...look, state: fare, fare });
 const nobody = { nudged() {}, calibrate() {}, reload() {}, lend() {} };
@@ -221,4 +221,8 @@ test("sx20: before anything has sounded there is nothing to move, but a micropho
   assert.equal(offers("closed")[0], false);
   assert.deepEqual(offers("calibrates"), [true, words.say("calibrate"), false]);
   assert.deepEqual(offers("nudges"), [true, words.say("out_of_step"), true]);
+  assert.equal(part("calibrate").hidden, false);
+  view.show({ ...look, calibrates: false, duet: { is_on: false, news: { news: "failed", why: "box_is_deaf" } } });
+  assert.equal(part("calibrate").hidden, true, "no box is asked for what it cannot do");
+  assert.match(part("duet").textContent, /no microphone/);
 });

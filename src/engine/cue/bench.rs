@@ -1,7 +1,7 @@
 //! Calibrations, as far as they are a matter of the show: the box's chirps are voices like any other.
 
 use units::{PhoneId, ShowTime, Span, VoiceId};
-use wire::output::CalibrateRefused;
+use wire::output::{CalibrateRefusal, CalibrateRefused};
 use wire::solusync::Message;
 
 use super::Engine;
@@ -23,7 +23,7 @@ impl Engine {
         let is_running = !self.running.is_empty() || self.paused.is_some();
         match self.bench.ask(now, phone, is_running) {
             Ok(listening) => self.start_duet(&listening),
-            Err(no) => self.refuse_duet(phone, no.to_string()),
+            Err(no) => self.refuse_duet(phone, no.to_string(), Some(no.code())),
         }
     }
 
@@ -46,7 +46,8 @@ impl Engine {
         let at = now + self.sound_lead;
         voices.iter().for_each(|voice| self.sound.stop(*voice, at, Span::ZERO));
         self.sound_changed = true;
-        self.refuse_duet(phone, No::Interrupted.to_string());
+        let no = No::Interrupted;
+        self.refuse_duet(phone, no.to_string(), Some(no.code()));
     }
 
     /// What the box's microphone heard of it.
@@ -67,12 +68,12 @@ impl Engine {
                 }
                 self.tell_phone(phone, Message::CalibrateHeard(calibrate::heard(&later)));
             }
-            Err(why) => self.refuse_duet(phone, why),
+            Err(why) => self.refuse_duet(phone, why, None),
         }
     }
 
-    fn refuse_duet(&mut self, phone: PhoneId, message: String) {
-        self.tell_phone(phone, Message::CalibrateRefused(CalibrateRefused { message }));
+    fn refuse_duet(&mut self, phone: PhoneId, message: String, code: Option<CalibrateRefusal>) {
+        self.tell_phone(phone, Message::CalibrateRefused(CalibrateRefused { message, code }));
     }
 
     fn tell_phone(&mut self, phone: PhoneId, message: Message) {

@@ -156,6 +156,8 @@ pub struct House {
     pub access_points: Vec<Subnet>,
     /// Whether phones are to say and hear everything by QUIC where they can.
     pub phones_by_quic: bool,
+    /// Whether it has a microphone to calibrate phones with.
+    pub calibrates: bool,
     /// The page.
     pub page: PageFiles,
     /// Whom to believe.

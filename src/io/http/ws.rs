@@ -242,6 +242,7 @@ impl<L: Carrier> Attendance<L> {
         let standing = self.house.crowd.standing();
         let mut welcome = welcome(standing, &self.house.show, self.webtransport());
         welcome.signaling = self.signaling().map(Box::new);
+        welcome.calibrates = Some(self.house.calibrates);
         welcome.output_delay = device.and_then(|it| self.house.phones.delay_of(&it));
         self.tell(&Message::Welcome(Box::new(welcome))).await?;
         let phone = self.phone;

@@ -109,7 +109,7 @@ export interface SyncErrors {
 export type Ear = "closed" | "calibrates" | "nudges";
 
 export type DuetTrouble = "insecure" | "not_allowed" | "no_microphone" | "not_in_step" | "misunderstood" | "no_answer"
-  | "box_heard_nothing" | "phone_heard_nothing" | "muddled" | "too_late";
+  | "box_heard_nothing" | "phone_heard_nothing" | "muddled" | "too_late" | "box_is_deaf" | "closed" | "busy" | "taken";
 export type DuetNews =
   | { news: "none" | "asking" | "listening" }
   | { news: "failed"; why: DuetTrouble }
@@ -125,6 +125,8 @@ export interface Look {
   /** The tap that the phone waits for, else how it fares; and how it fares in any case. */
   state: State; fare: State; still_until_ms: number | null;
   errors: SyncErrors; nudge_ms: number; ear: Ear; duet: { is_on: boolean; news: DuetNews };
+  /** Whether the box can calibrate it, as far as anybody knows. */
+  calibrates: boolean;
   /** How much sooner it sounds than by its own reckoning, and one standard deviation of that; null where unknown. */
   correction_ms: number | null; correction_sigma_ms: number | null;
 }

@@ -219,6 +219,7 @@ export function createView(document, words, told) {
       say("nudge-said", page.nudge, nudgeWords(look.nudge_ms));
       put("nudge", String(look.nudge_ms), (ms) => { if (page.slider) page.slider.value = ms; });
       say("errors", page.errors, errorWords(look.errors));
+      reveal("calibrate", page.calibrate, look.calibrates);
       say("duet", page.duet, duetWords(look.duet.news));
       put("busy", look.duet.is_on, (on) => { if (page.calibrate) page.calibrate.disabled = on; });
       put("document", look.title, (title) => { document.title = title ? `${title} · Downbeat` : "Downbeat"; });

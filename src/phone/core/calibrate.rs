@@ -6,7 +6,7 @@
 use units::{MonoTime, Span};
 use wire::chirp::Voice;
 use wire::duet::{MARGIN, Recording, Residual, Turns, later, residual};
-use wire::output::{CalibrateHeard, CalibrateStart};
+use wire::output::{CalibrateHeard, CalibrateRefusal, CalibrateRefused, CalibrateStart};
 use wire::solusync::Message;
 
 use super::Core;
@@ -130,10 +130,15 @@ impl Core {
         self.conclude_calibration(now);
     }
 
-    /// The box will not, and says why.
-    pub(super) fn refuse_calibration(&mut self, why: &str) {
+    /// The box will not, and says why. One that cannot listen is not asked again.
+    pub(super) fn refuse_calibration(&mut self, refused: CalibrateRefused) {
+        self.calibrates &= refused.code != Some(CalibrateRefusal::NoMicrophone);
+        let trouble = refused.code.and_then(DuetTrouble::of_box);
         if !matches!(self.calibrator.phase, Phase::Rest) {
-            self.end_calibration(DuetNews::Refused { message: why.to_owned() });
+            self.end_calibration(match trouble {
+                Some(why) => DuetNews::Failed { why },
+                None => DuetNews::Refused { message: refused.message },
+            });
         }
     }
 

@@ -47,7 +47,7 @@ impl Core {
             Message::Error(refusal) => self.refused(now, header.node_id, &refusal),
             Message::CalibrateStart(start) => self.start_calibration(now, &start),
             Message::CalibrateHeard(heard) => self.hear_calibration(now, &heard),
-            Message::CalibrateRefused(it) => self.refuse_calibration(&it.message),
+            Message::CalibrateRefused(it) => self.refuse_calibration(it),
             _ => {}
         }
     }
@@ -86,6 +86,7 @@ impl Core {
         self.peer.handle_door(now, welcome.signaling.map(|it| *it), &mut self.chance);
         self.title = welcome.show.title;
         self.lights = welcome.show.torch && self.role == Role::Phone;
+        self.calibrates = welcome.calibrates.unwrap_or(true);
         self.delay.set_table(welcome.output_delay);
         // By the box's own stamp: the clock is seldom known yet, and a phone's date may be seconds off.
         self.welcomed = Some(net(header.timestamp));

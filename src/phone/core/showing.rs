@@ -144,7 +144,7 @@ impl Core {
     pub(super) fn ear(&self, now: MonoTime) -> Ear {
         match (self.has_sounded, self.doing(now)) {
             (true, _) => Ear::Nudges,
-            (false, Doing::Ready) if self.listens => Ear::Calibrates,
+            (false, Doing::Ready) if self.listens && self.calibrates => Ear::Calibrates,
             _ => Ear::Closed,
         }
     }

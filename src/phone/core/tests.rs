@@ -43,6 +43,20 @@ fn sx20_nobody_is_asked_early_or_late_before_anything_has_sounded() {
     }
 }
 
+#[test]
+fn nobody_is_offered_a_calibration_by_a_box_that_says_that_it_is_deaf() {
+    for (says, offered) in [("false", Ear::Closed), ("true", Ear::Calibrates)] {
+        let mut core = page(Role::Phone, true);
+        let Event::Heard { text, .. } = welcome() else { panic!("it is heard") };
+        let text = text.replace(
+            r#""capabilities":[],"#,
+            &format!(r#""calibrates":{says},"capabilities":[],"#),
+        );
+        let look = core.handle(at(1), Event::Heard { text, at_ms: None }).look;
+        assert_eq!((look.ear, look.calibrates), (offered, offered == Ear::Calibrates));
+    }
+}
+
 const SESSION: &str = "https://10.0.0.5:8443/sync?phone=17";
 
 /// The box's answer to `hello`, and what tells of a session.
