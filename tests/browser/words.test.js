@@ -96,3 +96,32 @@ test("words that run from right to left end on the left, on a page in English, t
   assert.ok(last < first, `the mark stands at ${last}, the first letter at ${first}`);
   await page.close();
 });
+
+test("a line in Japanese breaks between phrases, and its lamp stays before it", { skip, timeout: 60_000 }, async (t) => {
+  const page = await browser.newPage({ viewport: { width: 320, height: 568 } });
+  await page.goto(`http://localhost:${box.port}/screen?lang=ja`);
+  await page.waitForFunction(() => document.documentElement.lang === "ja");
+  if (!await page.evaluate(() => CSS.supports("word-break: auto-phrase"))) return t.skip("this browser knows no phrases");
+  for (const letters of ["100%", "200%"]) {
+    const { rows, gap } = await page.evaluate(async (letters) => {
+      document.documentElement.style.fontSize = letters;
+      // One of its own: the page's says something else every second.
+      const status = document.getElementById("status").cloneNode(true);
+      document.getElementById("status").replaceWith(status);
+      const line = status.querySelector("#line");
+      line.textContent = (await (await fetch("/page/words/ja.json")).json()).on_own_clock;
+      const range = document.createRange();
+      const tops = [...line.textContent].map((_, at) => {
+        range.setStart(line.firstChild, at);
+        range.setEnd(line.firstChild, at + 1);
+        return Math.round(range.getBoundingClientRect().top);
+      });
+      const rows = [...new Set(tops)].map((top) => [...line.textContent].filter((_, at) => tops[at] === top).join(""));
+      return { rows, gap: line.getClientRects()[0].left - status.querySelector("#lamp").getBoundingClientRect().right };
+    }, letters);
+    t.diagnostic(rows.join(" | "));
+    for (const word of ["接続が", "再生は", "スマートフォン"]) assert.ok(rows.some((row) => row.includes(word)), `${word} is broken: ${rows.join(" | ")}`);
+    assert.ok(rows.length > 1 && gap > 0 && gap < 30, `${gap}`);
+  }
+  await page.close();
+});

@@ -55,6 +55,11 @@ test("no word but these stands in the pages themselves", () => {
   }
 });
 
+test("japanese writes one thing in one way, in the pages before this one, too", () => {
+  const trust = ["own", "before"].map((name) => web(`../../io/http/trust/${name}.html`));
+  for (const text of [web("words/ja.json"), ...trust]) assert.doesNotMatch(text, /ブラウザー|生の音/);
+});
+
 test("the first language that is asked for and there is taken", () => {
   assert.equal(choose(["fr-CA", "ja-JP", "en"]), "ja");
   assert.equal(choose(["EN-us"]), "en");
