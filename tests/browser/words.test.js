@@ -17,7 +17,7 @@ const JAPANESE = "山路を登りながら、こう考えた。智に働けば�
 const HEBREW = "\u05e2\u05e8\u05d1 \u05d8\u05d5\u05d1!";
 
 function wordyShow(folder) {
-  const cue = (number, text) => `\n[[list.cue]]\nnumber = ${number}\nphones = { text = "${text}" }\n`;
+  const cue = (number, text) => `\n[[list.cue]]\nnumber = ${number}\nphones = { color = "#ff9030", text = "${text}" }\n`;
   mkdirSync(folder, { recursive: true });
   const cues = ["Good evening", ENGLISH, JAPANESE, HEBREW].map((text, k) => cue(k + 1, text)).join("");
   writeFileSync(join(folder, "show.toml"), `[show]\ntitle = "Words"\n\n[[list]]\nname = "main"\n${cues}`);
@@ -123,5 +123,19 @@ test("a line in Japanese breaks between phrases, and its lamp stays before it", 
     for (const word of ["接続が", "再生は", "スマートフォン"]) assert.ok(rows.some((row) => row.includes(word)), `${word} is broken: ${rows.join(" | ")}`);
     assert.ok(rows.length > 1 && gap > 0 && gap < 30, `${gap}`);
   }
+  await page.close();
+});
+
+test("whoever has colours of their own sees the show's, and where to tap", { skip, timeout: 60_000 }, async () => {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 }, forcedColors: "active" });
+  await page.goto(`http://localhost:${box.port}/`);
+  await page.waitForSelector("#tap:not(:empty)");
+  const style = (id, key) => page.evaluate(([id, key]) => getComputedStyle(document.getElementById(id) || document.body)[key], [id, key]);
+  assert.doesNotMatch(await style("tap", "borderTopColor"), /, 0\)$/, "the button has an edge");
+  await box.command("fire", "1");
+  await page.click("#tap");
+  await until("it is orange", async () => (await style("", "backgroundColor")) === "rgb(255, 144, 48)");
+  assert.equal(await style("words", "color"), "rgb(17, 17, 17)");
+  assert.equal(await style("lamp", "borderTopColor"), "rgb(17, 17, 17)");
   await page.close();
 });
