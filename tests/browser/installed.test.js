@@ -46,13 +46,13 @@ async function doorTo(port) {
 test("an installed page opens without the box, and is the box's own as soon as it is there", { skip, timeout: 60_000 }, async () => {
   const door = await doorTo(box.securePort);
   const page = await browser.newPage();
-  await page.goto(`https://127.0.0.1:${door.at}/`);
+  await page.goto(`https://127.0.0.1:${door.at}/?lang=ja`);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
   await door.shut();
   await page.reload();
   const role = () => page.getAttribute("body", "data-role").catch(() => null);
   assert.equal(await role(), "away");
-  await until("it says so", async () => /not here yet/.test(await page.textContent("h1")));
+  await until("it says so, in the language that the address asks for", async () => /まだ見つかりません/.test(await page.textContent("h1")));
   await door.reopen();
   await until("the page is there", async () => (await role()) === "phone");
   await page.waitForSelector("#tap:not(:empty)");

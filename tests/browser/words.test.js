@@ -139,3 +139,22 @@ test("whoever has colours of their own sees the show's, and where to tap", { ski
   assert.equal(await style("lamp", "borderTopColor"), "rgb(17, 17, 17)");
   await page.close();
 });
+
+test("a keyboard goes in, to the slider and back, and is never nowhere", { skip, timeout: 60_000 }, async () => {
+  const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+  await page.goto(`http://localhost:${box.port}/`);
+  await page.waitForSelector("#tap:not(:empty)");
+  const where = () => page.evaluate(() => document.activeElement.id);
+  await page.focus("#tap");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#door", { state: "hidden" });
+  assert.equal(await where(), "stage");
+  // The box has no sound to be early or late: what the core would show is shown by hand.
+  await page.evaluate(() => { document.getElementById("ask").hidden = false; });
+  await page.focus("#ask");
+  await page.keyboard.press("Enter");
+  assert.deepEqual([await page.isVisible("#ear"), await where()], [true, "ear-close"]);
+  await page.keyboard.press("Escape");
+  assert.deepEqual([await page.isVisible("#ear"), await where()], [false, "ask"]);
+  await page.close();
+});

@@ -11,6 +11,7 @@ function stubDocument(ids) {
     textContent: "", hidden: true, value: "0", disabled: false, acts: {},
     addEventListener(name, act) { this.acts[name] = act; },
     setAttribute() {},
+    focus() {},
   });
   const parts = new Map(ids.map((id) => [id, part()]));
   const body = {

@@ -1,6 +1,6 @@
 // What an installed page shows while the box cannot be reached; once it answers, the page is loaded from it.
 
-import { loadWords } from "/page/words.js";
+import { loadWords, wished } from "/page/words.js";
 
 const EVERY_MS = 3000;
 
@@ -13,7 +13,6 @@ async function knock() {
   }
 }
 
-const asked = navigator.languages || [navigator.language];
-loadWords({ fetch: (url) => fetch(url), asked }).then((words) => words.dress(document)).catch(() => {});
+loadWords({ fetch: (url) => fetch(url), asked: wished() }).then((words) => words.dress(document)).catch(() => {});
 window.addEventListener("online", knock);
 setInterval(knock, EVERY_MS);

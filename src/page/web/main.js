@@ -8,7 +8,7 @@ import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
 import { createWake } from "/page/wake.js";
-import { loadWords } from "/page/words.js";
+import { loadWords, wished } from "/page/words.js";
 
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
 /** @typedef {import("./types").Act} Act */
@@ -29,12 +29,10 @@ let box = `${location.origin}/`;
 const at = (path) => new URL(path, box).href;
 /** @param {string} path */
 const socketAt = (path) => at(path).replace(/^http/, "ws");
-/** What the address asks for goes before what the browser asks for. */
-const asked = [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
 
 /** Fails where it cannot fetch what it needs. @param {ArrayBuffer} bytes core.wasm */
 export async function begin(bytes) {
-  const words = await loadWords({ fetch: (url) => fetch(url), asked });
+  const words = await loadWords({ fetch: (url) => fetch(url), asked: wished() });
   words.dress(document);
   main(bytes, words).catch(broken);
 }

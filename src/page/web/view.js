@@ -89,10 +89,13 @@ export function createView(document, words, told) {
     if (element) element.addEventListener("click", act);
   }
 
+  // A keyboard goes along, and back.
   /** @param {boolean} open */
   function openEar(open) {
     if (page.ear) page.ear.hidden = !open;
     if (page.ask) page.ask.setAttribute("aria-expanded", String(open));
+    const at = open ? part("ear-close") : page.ask;
+    if (at) at.focus();
   }
 
   /** @param {number} ms */
@@ -113,6 +116,7 @@ export function createView(document, words, told) {
   const slid = () => Number(page.slider ? page.slider.value : 0);
   onClick("ask", () => openEar(!page.ear || page.ear.hidden));
   onClick("ear-close", () => openEar(false));
+  if (page.ear) page.ear.addEventListener("keydown", ({ key }) => { if (key === "Escape") openEar(false); });
   onClick("nudge-later", () => nudgeTo(slid() - 1));
   onClick("nudge-earlier", () => nudgeTo(slid() + 1));
   onClick("calibrate", () => told.calibrate());
@@ -201,6 +205,7 @@ export function createView(document, words, told) {
       const isReadyToJoin = state.state === "tap_to_start" && fare.state === "in_step" && fare.doing === "ready";
       say("line", page.line, isReadyToJoin ? words.say("ready_to_join") : line(fare));
       reveal("door", page.door, waitsForTap);
+      put("waits", waitsForTap, (waits) => { if (!waits && page.door && page.stage) page.stage.focus(); });
       say("title", page.doorTitle, look.title);
       const comes = fare.state === "refused" ? ["as_audience", "as_audience_hint"] : ["join", "join_hint"];
       const [tap, hint] = wakes ? ["wake", "wake_hint"] : comes;

@@ -4,6 +4,11 @@
 
 export const LANGUAGES = ["en", "ja"];
 
+/** What the address asks for goes before what the browser asks for. */
+export function wished() {
+  return [new URLSearchParams(location.search).get("lang") || [], navigator.languages || navigator.language].flat();
+}
+
 /** The first of the languages asked for that there is; else the first there is. @param {readonly string[]} asked */
 export function choose(asked) {
   const plain = asked.map((tag) => tag.toLowerCase().split("-")[0]);
