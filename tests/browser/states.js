@@ -49,7 +49,9 @@ export const LETTERS = ["100%", "200%"];
 
 /** A language's words; of `xx` brackets show what went through the words. */
 function wordsOf(language) {
-  const words = JSON.parse(readFileSync(join(house, `src/page/web/words/${language === "xx" ? "en" : language}.json`), "utf8"));
+  const name = language === "xx" ? "en" : language;
+  const parts = ["", "-later"].map((part) => JSON.parse(readFileSync(join(house, `src/page/web/words/${name}${part}.json`), "utf8")));
+  const words = Object.assign({}, ...parts);
   if (language !== "xx") return words;
   const all = Object.entries(words).map(([key, text]) => [key, `[${text}]`]);
   return { ...Object.fromEntries(all), direction: "rtl" };

@@ -13,7 +13,8 @@ let browser;
 const ENGLISH = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals, when it was checked by "
   + "a violent gust of wind which swept up the streets, and rattled along the housetops of it all.";
 const JAPANESE = "山路を登りながら、こう考えた。智に働けば角が立つ。情に棹させば流される。意地を通せば窮屈だ。とかくに人の世は住みにくい。"
-  + "住みにくさが高じると、安い所へ引き越したくなる。どこへ越しても住みにくいと悟った時、詩が生れて、画が出来る。";
+  + "住みにくさが高じると、安い所へ引き越したくなる。どこへ越しても住みにくいと悟った時、詩が生れて、画が出来る。"
+  + "人の世を作ったものは神でもなければ鬼でもない。やはり向う三軒両隣りにちらちらするただの人である。ただの人が作った人の世が住みにくいからとて、越す国はあるまい。";
 const HEBREW = "\u05e2\u05e8\u05d1 \u05d8\u05d5\u05d1!";
 
 function wordyShow(folder) {
@@ -131,7 +132,7 @@ test("whoever has colours of their own sees the show's, and where to tap", { ski
   await page.goto(`http://localhost:${box.port}/`);
   await page.waitForSelector("#tap:not(:empty)");
   const style = (id, key) => page.evaluate(([id, key]) => getComputedStyle(document.getElementById(id) || document.body)[key], [id, key]);
-  assert.doesNotMatch(await style("tap", "borderTopColor"), /, 0\)$/, "the button has an edge");
+  assert.notEqual(await style("tap", "borderTopColor"), "rgba(0, 0, 0, 0)", "the button has an edge");
   await box.command("fire", "1");
   await page.click("#tap");
   await until("it is orange", async () => (await style("", "backgroundColor")) === "rgb(255, 144, 48)");

@@ -70,7 +70,12 @@ export function web(name) {
 }
 
 export function wordsOf(language) {
-  return createWords(language, JSON.parse(web(`words/${language}.json`)));
+  return createWords(language, tableOf(language));
+}
+
+/** All sentences of a language, those that come later as well. */
+export function tableOf(language) {
+  return Object.assign({}, ...["", "-later"].map((part) => JSON.parse(web(`words/${language}${part}.json`))));
 }
 
 let sequence = 0;

@@ -4,14 +4,13 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { LANGUAGES, choose, createWords, loadWords } from "../../src/page/web/words.js";
-import { web, wordsOf } from "./helpers.js";
+import { tableOf, web, wordsOf } from "./helpers.js";
 
 const webFolder = new URL("../../src/page/web/", import.meta.url);
-const table = (language) => JSON.parse(web(`words/${language}.json`));
 const names = (sentence) => [...sentence.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
 test("every language has the same sentences with the same values in them", () => {
-  const [first, ...others] = LANGUAGES.map(table);
+  const [first, ...others] = LANGUAGES.map(tableOf);
   assert.ok(others.length > 0);
   for (const other of others) {
     assert.deepEqual(Object.keys(other), Object.keys(first));
@@ -20,13 +19,13 @@ test("every language has the same sentences with the same values in them", () =>
       assert.deepEqual(names(other[key]), names(sentence), key);
     }
   }
-  assert.deepEqual(readdirSync(new URL("words/", webFolder)).sort(), LANGUAGES.map((it) => `${it}.json`).sort());
+  assert.deepEqual(readdirSync(new URL("words/", webFolder)).sort(), LANGUAGES.flatMap((it) => [`${it}-later.json`, `${it}.json`]));
 });
 
 test("every sentence is said somewhere, and what is said is there", () => {
   const files = readdirSync(webFolder).filter((name) => /\.(js|html)$/.test(name)).map(web).join("\n");
   const states = [...web("types.d.ts").matchAll(/"([a-z_]+)"/g)].map(([, name]) => name);
-  const known = Object.keys(table("en"));
+  const known = Object.keys(tableOf("en"));
   const said = [...files.matchAll(/(?:say\((?:\w+ \? )?|data-say(?:-label)?=|: )"([a-z]\w*)"/g)].map(([, key]) => key);
   const made = states.flatMap((name) => [name, `duet_${name}`, `source_${name}`, `sealed_${name}`]);
   const unused = known.filter((key) => !said.includes(key) && !made.includes(key) && !["language", "direction"].includes(key));
@@ -57,7 +56,7 @@ test("no word but these stands in the pages themselves", () => {
 
 test("japanese writes one thing in one way, in the pages before this one, too", () => {
   const trust = ["own", "before"].map((name) => web(`../../io/http/trust/${name}.html`));
-  for (const text of [web("words/ja.json"), ...trust]) assert.doesNotMatch(text, /ブラウザー|生の音/);
+  for (const text of [web("words/ja.json"), web("words/ja-later.json"), ...trust]) assert.doesNotMatch(text, /ブラウザー|生の音/);
 });
 
 test("the first language that is asked for and there is taken", () => {
@@ -71,6 +70,14 @@ test("a page that cannot have its words says so", async () => {
   const fetch = async () => ({ ok: false, status: 503 });
   await assert.rejects(loadWords({ fetch, asked: ["ja"] }), /503/);
   assert.throws(() => wordsOf("en").say("nothing_of_the_kind"), /no words/);
+});
+
+test("words for what comes later are there once they were asked for, in the page's language", async () => {
+  const fetch = async (url) => ({ ok: true, json: async () => JSON.parse(web(url.replace("/page/", ""))) });
+  const words = await loadWords({ fetch, asked: ["ja"] });
+  assert.throws(() => words.say("duet_asking"), /no words/);
+  await words.more();
+  assert.equal(words.say("duet_asking"), wordsOf("ja").say("duet_asking"));
 });
 
 test("a bound is rounded up and never shown as nothing", () => {

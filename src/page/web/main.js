@@ -73,6 +73,7 @@ async function main(bytes, words) {
   const fetchPictures = once("pictures", (it) => it.fetchPictures());
   const fetchScreening = once("screening", async ({ createScreening }) => {
     const { VideoDecoder, EncodedVideoChunk } = window;
+    await words.more();
     const excuse = words.say(window.isSecureContext ? "no_pictures" : "no_pictures_plain");
     return createScreening({
       document, door: await fetchPictures(), netMs: (ms) => core.netMs(ms), nowMs, VideoDecoder, EncodedVideoChunk, codecs: live, excuse, tell,
@@ -84,7 +85,8 @@ async function main(bytes, words) {
     const { AudioDecoder, EncodedAudioChunk } = window;
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, nowMs, tell });
   });
-  const fetchSeal = once("sealed", ({ createSeal, createSealLine }) => {
+  const fetchSeal = once("sealed", async ({ createSeal, createSealLine }) => {
+    await words.more();
     const netS = () => core.netMs(nowMs()) / 1000;
     const isSecure = location.protocol === "https:";
     return createSeal({ isSecure, subtle: crypto.subtle, token, netS, tell: opened, say: createSealLine(document, words) });
@@ -107,7 +109,8 @@ async function main(bytes, words) {
     // Firefox on PulseAudio, asked while it makes sound, may wait for its sound and its sound for it, for ever.
     tellsLatency: !/X11.*Firefox\//.test(navigator.userAgent),
   });
-  const fetchMicrophone = once("microphone", ({ createMicrophone }) => {
+  const fetchMicrophone = once("microphone", async ({ createMicrophone }) => {
+    await words.more();
     return createMicrophone({
       isSecure: window.isSecureContext,
       mediaDevices: navigator.mediaDevices,
@@ -202,7 +205,7 @@ async function main(bytes, words) {
   // What does not come now is asked for again when it is wanted.
   function stock() {
     const modules = ["peer", "live", "reels", "films", "screening", "sealed", "torch"].map((name) => import(`/page/${name}.js`));
-    Promise.all([...modules, fetchPictures(), window.AudioDecoder || fetchOpus()]).catch(() => {});
+    Promise.all([...modules, words.more(), fetchPictures(), window.AudioDecoder || fetchOpus()]).catch(() => {});
   }
 
   // The module is there once the lamp was lent.
@@ -280,7 +283,7 @@ async function main(bytes, words) {
   tell({ event: "tick" });
 
   async function prompt() {
-    const performer = await import("/page/performer.js");
+    const [performer] = await Promise.all([import("/page/performer.js"), words.more()]);
     performer.prompt({ document, words, url: () => at("/prompt"), token, netMs: () => core.netMs(nowMs()) });
   }
 }

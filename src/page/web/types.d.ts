@@ -222,6 +222,8 @@ export interface Words {
   language: string; direction: string;
   /** The sentence of this name with these values in it. */
   say(key: string, values?: { [name: string]: string | number }): string;
+  /** There are words for what came later, too, from then on: live sound, a calibration, a performer's page. */
+  more(): Promise<void>;
   /** As the language writes it. */
   number(value: number, digits: number): string;
   /** Milliseconds either way, rounded up; null is unknown. */

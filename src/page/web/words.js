@@ -1,4 +1,5 @@
-// The page's words: one file a language, and of these the one that is asked for. No other module holds a word.
+// The page's words: two files a language, and of these the one that is asked for. The second is of what comes later than the
+// page, and comes with that. No other module holds a word.
 
 /** @typedef {import("./types").Words} Words */
 
@@ -23,13 +24,18 @@ export function choose(asked) {
  */
 export async function loadWords({ fetch, asked }) {
   const language = choose(asked);
-  const answer = await fetch(`/page/words/${language}.json`);
-  if (!answer.ok) throw new Error(`no words: ${answer.status}`);
-  return createWords(language, await answer.json());
+  /** @param {string} name */
+  async function load(name) {
+    const answer = await fetch(`/page/words/${name}.json`);
+    if (!answer.ok) throw new Error(`no words: ${answer.status}`);
+    return answer.json();
+  }
+  return createWords(language, await load(language), () => load(`${language}-later`));
 }
 
-/** @param {string} language @param {{ [key: string]: string }} table @returns {Words} */
-export function createWords(language, table) {
+/** @param {string} language @param {{ [key: string]: string }} table
+ * @param {() => Promise<{ [key: string]: string }>} [later] the rest of it @returns {Words} */
+export function createWords(language, table, later = async () => ({})) {
   /** @param {string} key @param {{ [name: string]: string | number }} values */
   function say(key, values = {}) {
     const sentence = table[key];
@@ -53,6 +59,9 @@ export function createWords(language, table) {
     language,
     direction: table.direction,
     say,
+    async more() {
+      Object.assign(table, await later());
+    },
     number,
     bound: (ms) => (ms === null ? say("unknown") : say("bound", { bound: roundedUp(ms) })),
     within: (ms) => say("within", { bound: roundedUp(ms) }),
