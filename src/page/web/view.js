@@ -197,7 +197,6 @@ export function createView(document, words, told) {
       mark("in-step", fare.state === "in_step");
       mark("waiting", WAITING.includes(fare.state));
       say("text", page.words, look.text);
-      put("fit", look.text, fit);
       // A dark phone that waits says for what.
       const isPlaying = "doing" in fare && fare.doing === "playing";
       reveal("idle", page.idle, look.text === "" && !isPlaying);
@@ -227,6 +226,8 @@ export function createView(document, words, told) {
       reveal("calibrate", page.calibrate, look.calibrates);
       say("duet", page.duet, duetWords(look.duet.news));
       put("busy", look.duet.is_on, (on) => { if (page.calibrate) page.calibrate.disabled = on; });
+      // Once what does not stand beside them any more is gone.
+      put("fit", look.text, fit);
       put("document", look.title, (title) => { document.title = title ? `${title} · Downbeat` : "Downbeat"; });
     },
     tell(what) {
