@@ -1,13 +1,11 @@
 // Ties the core to the browser: its time, its sockets, its sound, its screen. Decides nothing.
 
-import { watchBattery } from "/page/battery.js";
 import { beginCore } from "/page/core.js";
 import { createLink } from "/page/link.js";
 import { createHash, createPreload } from "/page/preload.js";
 import { createSound } from "/page/sound.js";
 import { createTime } from "/page/time.js";
 import { createView } from "/page/view.js";
-import { createWake } from "/page/wake.js";
 import { loadWords, wished } from "/page/words.js";
 
 /** @typedef {import("./types").PhoneEvent} PhoneEvent */
@@ -124,7 +122,9 @@ async function main(bytes, words) {
       tell({ event: "tick" });
     });
   });
-  const wake = createWake(navigator.wakeLock);
+  const fetchWake = once("wake", (it) => it.createWake(navigator.wakeLock));
+  /** Over plain HTTP there is none, and nothing is fetched. @param {"keep" | "cameBack"} act */
+  const wake = (act) => { if (navigator.wakeLock) fetchWake().then((it) => it[act]()).catch(() => {}); };
   advise();
   if (lampMayBe()) view.tellLamp("free");
   let timer = 0;
@@ -253,7 +253,7 @@ async function main(bytes, words) {
   async function tapped() {
     // An iPhone's silent switch is for ringing, not for a show.
     if (device.audioSession) device.audioSession.type = "playback";
-    wake.keep();
+    wake("keep");
     fillScreen();
     if (!navigator.wakeLock && !isTold) {
       view.tellDimming(isTold = true);
@@ -265,7 +265,7 @@ async function main(bytes, words) {
 
   function cameBack() {
     if (document.visibilityState !== "visible") return;
-    wake.cameBack();
+    wake("cameBack");
     sound.cameBack();
     tell({ event: "woke" });
   }
@@ -276,8 +276,9 @@ async function main(bytes, words) {
   document.addEventListener("visibilitychange", cameBack);
   window.addEventListener("pageshow", cameBack);
   window.addEventListener("online", cameBack);
-  watchBattery(device, (level) => tell({ event: "battery", level })).catch(broken);
-  if (role !== "phone") wake.keep();
+  if (device.getBattery) import("/page/battery.js").then((it) => it.watchBattery(device, (level) => tell({ event: "battery", level }))).catch(() => {});
+  // On a phone it is there by the tap.
+  wake(role === "phone" ? "cameBack" : "keep");
   if (role === "screen") document.addEventListener("click", fillScreen);
   if (role === "performer") prompt().catch(broken);
   tell({ event: "tick" });

@@ -356,4 +356,5 @@ export interface Modules {
   sealed: typeof import("./sealed.js");
   sha256: typeof import("./sha256.js");
   torch: typeof import("./torch.js");
+  wake: typeof import("./wake.js");
 }
