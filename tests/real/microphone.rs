@@ -52,6 +52,7 @@ fn sx20_the_box_hears_a_phone_through_alsa_and_tells_it_how_late_it_is() {
     phone.say("calibrate", &json!({}));
     let refused = phone.hear("calibrate_refused");
     assert!(refused["message"].as_str().is_some_and(|it| it.contains("closed")), "{refused}");
+    assert_eq!(refused["code"], "closed");
     assert!(the_box.ask(&["calibrate"]).status.success());
     phone.say("calibrate", &json!({}));
     let start = phone.hear("calibrate_start");
