@@ -21,7 +21,6 @@ export function createPrompter(document, words) {
   function line(className, text) {
     const element = document.createElement("p");
     element.className = className;
-    element.dir = "auto";
     element.textContent = text;
     return element;
   }
