@@ -52,11 +52,12 @@ async function token() {
 }
 
 /** A performer's page, in a context of its own, and the errors in it. */
-async function performer() {
+async function performer(prepare = async () => {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 390, height: 844 } });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
+  await prepare(page);
   await page.goto(`https://localhost:${box.securePort}/performer#token=${await token()}`);
   return { context, page, errors };
 }
@@ -91,6 +92,19 @@ test("a performer is told how old what comes next is while the box is away", { s
   await page.unroute("**/prompt");
   await page.waitForSelector("#lists:not(.old)");
   assert.equal(await page.$(".as-of"), null);
+  await context.close();
+});
+
+test("a performer whose network loses what the list needs sees it a moment later", { skip, timeout: 60_000 }, async () => {
+  const lost = [];
+  const { context, page } = await performer(async (page) => {
+    for (const name of ["performer.js", "words/en-later.json"]) {
+      await page.route(`**/page/${name}`, (route) => (lost.push(name), route.abort("internetdisconnected")), { times: 1 });
+    }
+  });
+  await page.waitForSelector(".next");
+  assert.equal(await page.textContent(".label"), "Next");
+  assert.deepEqual(lost.sort(), ["performer.js", "words/en-later.json"]);
   await context.close();
 });
 

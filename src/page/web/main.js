@@ -83,6 +83,10 @@ async function main(bytes, words) {
     const { AudioDecoder, EncodedAudioChunk } = window;
     return createLive({ context: () => sound.context(), AudioDecoder, EncodedAudioChunk, fetchOpus, nowMs, tell });
   });
+  const fetchPrompt = once("performer", async (it) => {
+    await words.more();
+    it.prompt({ document, words, url: () => at("/prompt"), token, netMs: () => core.netMs(nowMs()) });
+  });
   const fetchSeal = once("sealed", async ({ createSeal, createSealLine }) => {
     await words.more();
     const netS = () => core.netMs(nowMs()) / 1000;
@@ -280,15 +284,16 @@ async function main(bytes, words) {
   // On a phone it is there by the tap.
   wake(role === "phone" ? "cameBack" : "keep");
   if (role === "screen") document.addEventListener("click", fillScreen);
-  if (role === "performer") prompt().catch(broken);
+  if (role === "performer") prompt();
   tell({ event: "tick" });
 
-  async function prompt() {
-    const [performer] = await Promise.all([import("/page/performer.js"), words.more()]);
-    performer.prompt({ document, words, url: () => at("/prompt"), token, netMs: () => core.netMs(nowMs()) });
+  function prompt() {
+    fetchPrompt().catch(() => { setTimeout(prompt, AGAIN_MS); });
   }
 }
 
+/** What the page cannot be without did not come: longer than a failure is kept. */
+const AGAIN_MS = 1500;
 /** Who has not read it by then reads it no more. */
 const TOLD_FOR_MS = 60_000;
 const IS_PICTURE = /"codec":"(h264|vp9)"/;

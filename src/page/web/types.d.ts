@@ -350,6 +350,7 @@ export interface Modules {
   microphone: typeof import("./microphone.js");
   opus: typeof import("./opus.js");
   peer: typeof import("./peer.js");
+  performer: typeof import("./performer.js");
   pictures: typeof import("./pictures.js");
   reels: typeof import("./reels.js");
   screening: typeof import("./screening.js");
