@@ -81,7 +81,9 @@ pub fn show(named: &Path, by: Option<&BoxConfig>) -> Result<(ShowFolder, Show), 
     for finding in &loaded.findings {
         terminal::complain(&finding.to_string());
     }
-    let show = loaded.show.ok_or_else(|| Refused(summary(named, &loaded.findings)))?;
+    let show = loaded
+        .show
+        .ok_or_else(|| Refused(summary(&named.display().to_string(), &loaded.findings)))?;
     Ok((folder, show))
 }
 
@@ -93,6 +95,10 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
     };
     let (_, loaded) = load(named, player);
     findings.extend(loaded.findings);
+    let name = match &globals.box_file {
+        Some(path) => format!("{} with {}", named.display(), path.display()),
+        None => named.display().to_string(),
+    };
     match format {
         Format::Json => terminal::say(&show::json(&findings)),
         Format::Text => findings.iter().for_each(|it| terminal::say(&it.to_string())),
@@ -102,11 +108,11 @@ pub fn check(globals: &Globals, named: &Path, format: Format) -> Result<(), Refu
         (Some(show), Format::Text) => {
             let cues: usize = show.lists.iter().map(|list| list.cues.len()).sum();
             let (cues, universes) = (many(cues, "cue"), many(show.universes.len(), "universe"));
-            terminal::say(&format!("{}: {cues}, {universes}", summary(named, &findings)));
+            terminal::say(&format!("{}: {cues}, {universes}", summary(&name, &findings)));
             Ok(())
         }
         (Some(_), Format::Json) => Ok(()),
-        (None, Format::Text) => Err(Refused(summary(named, &findings))),
+        (None, Format::Text) => Err(Refused(summary(&name, &findings))),
         // The document has said it already.
         (None, Format::Json) => Err(Refused(String::new())),
     }
@@ -172,10 +178,9 @@ fn load(named: &Path, player: Player) -> (ShowFolder, show::Loaded) {
     (folder, loaded)
 }
 
-fn summary(named: &Path, findings: &[Finding]) -> String {
+fn summary(name: &str, findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let name = named.display();
     match (errors, warnings) {
         (0, 0) => format!("{name} is sound"),
         (0, warnings) => format!("{name} may run, with {}", many(warnings, "warning")),
