@@ -1,6 +1,6 @@
 //! `record FILE`: what leaves the running box, or comes in, as a capture, until Ctrl-C or for so long; and what one holds.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -72,18 +72,34 @@ async fn end_of(stuck: Duration) {
         Ok(mut signal) => drop(signal.recv().await),
         Err(_) => std::future::pending().await,
     };
+    let hung_up = async {
+        // Under `nohup` it goes on.
+        if ignores_hangup() {
+            std::future::pending().await
+        }
+        told(SignalKind::hangup()).await;
+    };
     tokio::select! {
         () = sleep(stuck) => {}
         () = told(SignalKind::terminate()) => {}
-        () = told(SignalKind::hangup()) => {}
+        () = hung_up => {}
         _ = tokio::signal::ctrl_c() => {}
     }
+}
+
+/// As whoever began the program left it: the first bit of its ignored signals (proc(5)).
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|it| u64::from_str_radix(it.trim(), 16).is_ok_and(|it| it & 1 == 1))
 }
 
 /// Where a recording goes: beside its name until it has ended, since a cue may be playing what stands under it.
 struct Place {
     whole: PathBuf,
     beside: PathBuf,
+    /// Of the one that is there.
+    permissions: Option<Permissions>,
 }
 
 impl Place {
@@ -92,16 +108,26 @@ impl Place {
     fn of(named: &Path) -> io::Result<Self> {
         // A link goes on leading where it led.
         let whole = named.canonicalize().unwrap_or_else(|_| named.to_owned());
-        match fs::metadata(&whole) {
+        let permissions = match fs::metadata(&whole) {
             Ok(about) if !about.is_file() => return Err(io::Error::other("it is no file")),
-            Ok(_) => drop(File::options().append(true).open(&whole)?),
-            Err(_) => {}
-        }
+            Ok(about) => {
+                File::options().append(true).open(&whole)?;
+                Some(about.permissions())
+            }
+            Err(_) => None,
+        };
         let mut beside = whole.clone().into_os_string();
         beside.push(".part");
-        let place = Self { whole, beside: beside.into() };
+        let place = Self { whole, beside: beside.into(), permissions };
         access(place.folder(), AccessFlags::W_OK)?;
         Ok(place)
+    }
+
+    /// The file beside, for whoever may read the one that it is to replace.
+    fn begin(&self) -> io::Result<File> {
+        let file = File::create(&self.beside)?;
+        self.permissions.iter().try_for_each(|it| file.set_permissions(it.clone()))?;
+        Ok(file)
     }
 
     fn folder(&self) -> &Path {
@@ -141,7 +167,7 @@ impl<'a> Tape<'a> {
         if !self.whole.is_empty() {
             let file = match self.file.take() {
                 Some(file) => file,
-                None => File::create(&self.place.beside)?,
+                None => self.place.begin()?,
             };
             self.file.insert(file).write_all(&self.whole)?;
             self.bytes += self.whole.len() as u64;

@@ -163,6 +163,8 @@ pub struct Presented {
     pub is_authority: bool,
     /// Each is signed by the next, with its key.
     pub in_order: bool,
+    /// Whether each has signed the one before, as far as TLS takes such signatures.
+    pub is_signed: bool,
 }
 
 /// How a chain from outside ends.
@@ -232,9 +234,14 @@ pub enum Unfit {
     AnotherKey,
     /// The chain stands upside down, or a link is missing.
     #[error(
-        "the chain is not in order: first the box's certificate, then the one whose key has signed it, and so on"
+        "the chain is not in order: first the box's certificate, then the one that has signed it, and so on"
     )]
     Disorder,
+    /// Another key, or a kind of signature that browsers refuse as well (SHA-1, RSA of 1024 bits).
+    #[error(
+        "a certificate of the chain is not signed by the next one, though it says so, or in a way that TLS 1.3 does not take"
+    )]
+    Unsigned,
     /// Somebody's root.
     #[error("the first certificate is an authority's, and not one of a box")]
     Authority,
@@ -259,6 +266,7 @@ pub enum Unfit {
 pub fn fit(presented: &Presented) -> Result<(), Unfit> {
     match presented {
         it if !it.in_order => Err(Unfit::Disorder),
+        it if !it.is_signed => Err(Unfit::Unsigned),
         it if it.is_authority => Err(Unfit::Authority),
         it if it.names.is_empty() => Err(Unfit::Nameless),
         _ => Ok(()),
@@ -273,16 +281,34 @@ pub fn matches(name: &str, host: &str) -> bool {
     }
 }
 
-/// By which host browsers find what a certificate with these names is for: the one that they asked, where it is for
-/// that, or else its first plain one. None where it is for neither.
-pub fn believed_host<'a>(names: &'a [String], asked: Option<&'a str>) -> Option<&'a str> {
-    let asked = asked.filter(|asked| names.iter().any(|name| matches(name, asked)));
-    asked.or_else(|| plain(names).next())
+/// A certificate that serves and that somebody's browser believes: its names, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Believed {
+    names: Vec<String>,
+    vouched: Vouched,
 }
 
-/// Names that are a host's own, and no pattern.
-pub fn plain(names: &[String]) -> impl Iterator<Item = &str> {
-    names.iter().map(String::as_str).filter(|name| !name.starts_with("*."))
+impl Believed {
+    /// None of one that hardly any browser can believe.
+    pub fn of(names: Vec<String>, vouched: Vouched) -> Option<Self> {
+        (vouched != Vouched::Alone).then_some(Self { names, vouched })
+    }
+
+    /// Whether it is for a host that was asked. Nobody is sent to one that was not: it may be another machine, which would be
+    /// handed the token.
+    pub fn is_for(&self, asked: &str) -> bool {
+        self.names.iter().any(|name| matches(name, asked))
+    }
+
+    /// Hosts to come by with a token: those of its names that are no patterns.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str).filter(|name| !name.starts_with("*."))
+    }
+
+    /// Hosts for the audience, whose phones know public authorities alone (DESIGN: Phones).
+    pub fn audience_hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts().filter(|_| self.vouched == Vouched::Publicly)
+    }
 }
 
 #[cfg(test)]
@@ -366,6 +392,7 @@ mod tests {
             validity: Validity { from: TODAY - DAY, until: TODAY + DAY },
             is_authority: false,
             in_order: true,
+            is_signed: true,
         }
     }
 
@@ -380,6 +407,7 @@ mod tests {
         assert_eq!(unfit(|it| it.names.clear()), Unfit::Nameless);
         assert_eq!(unfit(|it| it.is_authority = true), Unfit::Authority);
         assert_eq!(unfit(|it| it.in_order = false), Unfit::Disorder);
+        assert_eq!(unfit(|it| it.is_signed = false), Unfit::Unsigned);
         let Validity { from, until } = presented().validity;
         let current = |now| presented().validity.current(now);
         assert_eq!(current(until + 1), Err(Unfit::Expired));
@@ -455,19 +483,17 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_that_asked_a_host_which_the_certificate_is_not_for_is_led_to_one_or_warned() {
-        let names = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-        let [both, star] = [&["*.example.org", "box.lan"][..], &["*.example.org"]].map(names);
-        for (names, asked, host) in [
-            (&both, Some("box.example.org"), Some("box.example.org")),
-            (&both, Some("192.0.2.2"), Some("box.lan")),
-            (&both, None, Some("box.lan")),
-            (&star, Some("box.example.org"), Some("box.example.org")),
-            (&star, Some("192.0.2.2"), None),
-            (&star, None, None),
-        ] {
-            assert_eq!(believed_host(names, asked), host, "{names:?} {asked:?}");
-        }
+    fn nobody_is_sent_to_a_host_that_was_not_asked_nor_the_audience_to_one_that_its_phones_do_not_know()
+     {
+        let names = || ["*.example.org", "box.lan"].map(str::to_owned).to_vec();
+        let publicly = Believed::of(names(), Vouched::Publicly).expect("everybody does");
+        let asked = ["box.example.org", "BOX.lan", "example.org", "192.0.2.2", "a.b.example.org"];
+        assert_eq!(asked.map(|it| publicly.is_for(it)), [true, true, false, false, false]);
+        assert_eq!(publicly.hosts().collect::<Vec<_>>(), ["box.lan"]);
+        assert_eq!(publicly.audience_hosts().collect::<Vec<_>>(), ["box.lan"]);
+        let privately = Believed::of(names(), Vouched::Privately).expect("somebody does");
+        assert_eq!((privately.hosts().count(), privately.audience_hosts().count()), (1, 0));
+        assert_eq!(Believed::of(names(), Vouched::Alone), None);
     }
 
     #[test]

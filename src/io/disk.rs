@@ -50,8 +50,15 @@ pub struct ShowFolder {
     pub has_sound_input: Option<bool>,
     /// How many phones of one address that box lets in, where its file says nothing of how they come.
     pub phones_let_in_untold: Option<u32>,
-    /// Media files as they were when they were hashed, by their place within the folder.
-    editions: Arc<Mutex<BTreeMap<String, Edition>>>,
+    /// Media files as they were when they were hashed last, by their place within the folder.
+    editions: Arc<Mutex<BTreeMap<String, Hashed>>>,
+}
+
+/// A file, and whether its hash is the show's.
+#[derive(Debug, Clone, Copy)]
+struct Hashed {
+    edition: Edition,
+    is_it: bool,
 }
 
 /// By what a file that was replaced or written over is told from the one that was there, without reading it.
@@ -90,15 +97,20 @@ impl ShowFolder {
         Self { path, root, has_sound_input: None, phones_let_in_untold: None, editions }
     }
 
-    /// A media file, if it is still the one that was hashed when the show was loaded.
-    pub(crate) fn open_as_loaded(&self, path: &str) -> io::Result<File> {
+    /// A media file, if it has the bytes that it had when the show was loaded. One that looks otherwise is hashed again, once:
+    /// a folder that was copied over itself is the same show.
+    pub(crate) fn open_as_loaded(&self, path: &str, sha256: &str) -> io::Result<File> {
         let file = File::open(self.path.join(path))?;
-        let found = Edition::of(&file.metadata()?);
-        let editions = self.editions.lock().unwrap_or_else(PoisonError::into_inner);
-        match editions.get(path) == Some(&found) {
-            true => Ok(file),
-            false => Err(io::Error::other("it is not the one that was there")),
-        }
+        let edition = Edition::of(&file.metadata()?);
+        // Whoever wants it meanwhile waits for the same answer.
+        let mut editions = self.editions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = editions.get(path).filter(|it| it.edition == edition);
+        let is_it = match known {
+            Some(known) => known.is_it,
+            None => sound::sha256(&file)?.0 == sha256,
+        };
+        editions.insert(path.to_owned(), Hashed { edition, is_it });
+        is_it.then_some(file).ok_or_else(|| io::Error::other("it is not the one that was there"))
     }
 }
 
@@ -131,7 +143,8 @@ impl Source for ShowFolder {
         // Before it is read, so that whatever is written meanwhile makes it another one. What cannot be asked cannot be read.
         if let Ok(about) = file.metadata() {
             let mut editions = self.editions.lock().unwrap_or_else(PoisonError::into_inner);
-            editions.insert(path.to_owned(), Edition::of(&about));
+            let edition = Edition::of(&about);
+            editions.insert(path.to_owned(), Hashed { edition, is_it: true });
         }
         // Whoever asks knows which file, and says so itself.
         sound::media_info(&file).map_err(|error| error.to_string().replacen(&named, "", 1))

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::iter;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -218,8 +218,11 @@ impl Rotating {
 
     fn write(&mut self, lines: &[Arc<str>]) -> std::io::Result<()> {
         if self.written >= FILE_MAX {
-            std::fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
-            self.file = None;
+            match std::fs::rename(&self.path, self.path.with_extension("jsonl.old")) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                // It is put aside, or somebody has taken it away: either way another begins.
+                _ => (self.file, self.written) = (None, 0),
+            }
         }
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         let file = match self.file.take() {
@@ -300,11 +303,25 @@ mod tests {
         let mut file = Rotating { path: path.clone(), file: None, written: 0 };
         for _ in 0..2 {
             let error = file.write(&lines(&["{1}"])).expect_err("no room");
-            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
         }
         std::fs::remove_file(&path).expect("there is room again");
         file.write(&lines(&["{2}"])).expect("written");
         assert_eq!(std::fs::read_to_string(path).expect("read"), "{2}\n");
+    }
+
+    #[test]
+    fn a_file_that_somebody_took_away_is_begun_anew_when_it_would_be_put_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.jsonl");
+        let mut file = Rotating::open(path.clone()).expect("opened");
+        std::fs::remove_file(&path).expect("gone");
+        file.written = FILE_MAX;
+        file.write(&lines(&["{1}"])).expect("written");
+        assert_eq!(
+            (std::fs::read_to_string(&path).expect("read"), file.written),
+            ("{1}\n".into(), 4)
+        );
     }
 
     #[test]

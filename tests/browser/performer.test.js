@@ -95,16 +95,18 @@ test("a performer is told how old what comes next is while the box is away", { s
   await context.close();
 });
 
-test("a performer whose network loses what the list needs sees it a moment later", { skip, timeout: 60_000 }, async () => {
+test("a performer whose network loses what the list and the screen need has both a moment later", { skip, timeout: 60_000 }, async () => {
   const lost = [];
   const { context, page } = await performer(async (page) => {
-    for (const name of ["performer.js", "words/en-later.json"]) {
+    await page.addInitScript(countLocks);
+    for (const name of ["performer.js", "wake.js", "words/en-later.json"]) {
       await page.route(`**/page/${name}`, (route) => (lost.push(name), route.abort("internetdisconnected")), { times: 1 });
     }
   });
   await page.waitForSelector(".next");
   assert.equal(await page.textContent(".label"), "Next");
-  assert.deepEqual(lost.sort(), ["performer.js", "words/en-later.json"]);
+  await until("the screen is kept on", () => page.evaluate(() => window.locks === 1));
+  assert.deepEqual(lost.sort(), ["performer.js", "wake.js", "words/en-later.json"]);
   await context.close();
 });
 
@@ -122,6 +124,16 @@ test("an invitation outlives a reload, a performer's and one of the audience's",
   await until("it is shown to the box again", async () => /invitation is not valid/.test(await page.textContent("#line")));
   await context.close();
 });
+
+/** In the page: how often it asked for its screen to stay on. */
+function countLocks() {
+  window.locks = 0;
+  const request = async () => {
+    window.locks += 1;
+    return new EventTarget();
+  };
+  Object.defineProperty(navigator, "wakeLock", { value: { request } });
+}
 
 /** Two lists, one of which goes on by itself in two hours. */
 function evening(paused) {

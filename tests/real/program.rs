@@ -381,6 +381,12 @@ fn no_other_bytes_are_given_out_under_a_hash_though_they_are_as_many() {
     std::fs::write(&new, &other).expect("ours");
     std::fs::rename(&new, &file).expect("ours");
     assert_eq!(the_box.fetch(url, "").0, 410, "replaced");
+    std::fs::write(&file, click()).expect("ours");
+    assert_eq!(
+        the_box.fetch(url, "").0,
+        200,
+        "the same bytes are the same sound, whenever they were written"
+    );
     let the_box = TheBox::start();
     let file = std::fs::File::options().write(true).open(the_box.place.path("click.wav"));
     file.expect("ours").write_all(&other).expect("ours");

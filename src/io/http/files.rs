@@ -93,8 +93,8 @@ fn elsewhere(request: &Request) -> Response {
 /// Pages that carry a token, which is for nobody to read along.
 const PRIVATE: [&str; 2] = ["/operator", "/performer"];
 
-/// To the same page over TLS: at once, on the host that was asked or another, where browsers believe the box, and else, on
-/// the one that was asked, by a page that says what they will warn of.
+/// To the same page over TLS, on the host that was asked: at once where browsers believe the box there, and else by a page
+/// that says what they will warn of.
 fn to_tls(house: &House, request: &Request) -> Response {
     let asked = trust::host_of(request.headers());
     let Some((host, port)) = asked.zip(house.facts.secure_port) else {
@@ -102,7 +102,7 @@ fn to_tls(house: &House, request: &Request) -> Response {
     };
     let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let place = |url: String| format!("{}{rest}", url.trim_end_matches('/'));
-    match house.believed_url(Some(&host)) {
+    match house.believed_url(&host) {
         Some(url) => sent_to(&place(url)),
         None => trust::before(&place(trust::address(&host, port))),
     }

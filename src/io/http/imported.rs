@@ -111,12 +111,14 @@ fn presented(chain: &[CertificateDer<'_>]) -> Option<Presented> {
         .map(|it| x509_parser::parse_x509_certificate(it).ok().map(|(_, read)| read))
         .collect::<Option<_>>()?;
     let first = read.first()?;
-    let in_order = read.windows(2).all(|two| has_signed(&two[1], &two[0]));
+    let in_order = read.windows(2).all(|two| two[0].issuer() == two[1].subject());
+    let is_signed = read.windows(2).all(|two| has_signed(&two[1], &two[0]));
     Some(Presented {
         names: names(first),
         validity: validity(first),
         is_authority: first.is_ca(),
         in_order,
+        is_signed,
     })
 }
 
@@ -214,7 +216,7 @@ mod tests {
         let leaf = made("leaf", false, Some(&middle));
         assert!(read(&[&leaf, &middle, &root]).is_ok());
         let forged = made("middle", true, Some(&root));
-        assert_eq!(read(&[&leaf, &forged, &root]).err(), Some(Unfit::Disorder));
+        assert_eq!(read(&[&leaf, &forged, &root]).err(), Some(Unfit::Unsigned));
         assert_eq!(read(&[&leaf, &root]).err(), Some(Unfit::Disorder), "one is missing");
     }
 

@@ -13,6 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::show::Media;
+use tokio::task::spawn_blocking;
 
 use super::{House, files};
 
@@ -34,8 +35,8 @@ pub(super) async fn serve(
     }
     match wanted(&headers, &etag, media.info.bytes) {
         Wanted::Nonsense => unsatisfiable(media.info.bytes),
-        Wanted::All => send(&house, media, &etag, None),
-        Wanted::Part(range) => send(&house, media, &etag, Some(range)),
+        Wanted::All => send(&house, media, &etag, None).await,
+        Wanted::Part(range) => send(&house, media, &etag, Some(range)).await,
     }
 }
 
@@ -55,10 +56,18 @@ fn unsatisfiable(length: u64) -> Response {
     (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
 }
 
-fn send(house: &House, media: &Media, etag: &str, part: Option<Range<u64>>) -> Response {
+/// The file that the show means; looking at it may take as long as reading it does.
+async fn open(house: &House, media: &Media) -> std::io::Result<Arc<File>> {
+    let (folder, path) = (house.folder.clone(), media.file.clone());
+    let sha256 = media.info.sha256.clone();
+    let opened = spawn_blocking(move || folder.open_as_loaded(&path, &sha256)).await;
+    opened.map_err(std::io::Error::other)?.map(Arc::new)
+}
+
+async fn send(house: &House, media: &Media, etag: &str, part: Option<Range<u64>>) -> Response {
     let length = media.info.bytes;
-    let file = match house.folder.open_as_loaded(&media.file) {
-        Ok(file) => Arc::new(file),
+    let file = match open(house, media).await {
+        Ok(file) => file,
         Err(error) => {
             tracing::warn!(file = media.file, %error, "could not give out a media file");
             return (StatusCode::GONE, "the file has changed since the show was loaded\n")
@@ -91,7 +100,7 @@ fn chunks(
             if at >= end {
                 return Ok(None);
             }
-            let chunk = tokio::task::spawn_blocking(move || read(&file, at, (end - at).min(CHUNK)))
+            let chunk = spawn_blocking(move || read(&file, at, (end - at).min(CHUNK)))
                 .await
                 .map_err(std::io::Error::other)??;
             let next = at + chunk.len() as u64;

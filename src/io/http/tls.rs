@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use engine::certificate::{Care, Standing, Unfit, Validity, Vouched, care, vouches};
+use engine::certificate::{Believed, Care, Standing, Unfit, Validity, Vouched, care, vouches};
 use engine::cluster::trust::{Root, Teller};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -274,11 +274,11 @@ impl Certificates {
         self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the one from outside is for, as long as it holds: hosts by which anybody believes the box, and patterns.
-    pub fn believed_names(&self) -> Vec<String> {
+    /// The one from outside, as long as it holds and somebody believes it.
+    pub fn believed(&self) -> Option<Believed> {
         let drawer = self.drawer();
-        let holds = drawer.imported.as_ref().filter(|it| it.validity.holds(unix_now()));
-        holds.map(|it| it.names.clone()).unwrap_or_default()
+        let holds = drawer.imported.as_ref().filter(|it| it.validity.holds(unix_now()))?;
+        Believed::of(holds.names.clone(), holds.vouched)
     }
 
     /// What there is, for people.

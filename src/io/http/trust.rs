@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use engine::certificate::{Vouched, believed_host, plain};
+use engine::certificate::{Believed, Vouched};
 use engine::phones::Proven;
 use engine::token::{LIFE, Wanted};
 use serde::Deserialize;
@@ -244,15 +244,21 @@ async fn forget(State(house): State<Arc<House>>, Extension(peer): Extension<Peer
 }
 
 impl House {
-    /// Where the box is found over TLS: by a name that anybody believes, where it has one.
+    /// Where the box is found over TLS: by a name that is believed, where it has one.
     pub(super) fn secure_url(&self) -> Option<String> {
-        self.believed_url(None).or_else(|| self.facts.secure_urls.first().cloned())
+        let host = self.believed().and_then(|it| it.hosts().next().map(str::to_owned));
+        let url = host.zip(self.facts.secure_port).map(|(host, port)| address(&host, port));
+        url.or_else(|| self.facts.secure_urls.first().cloned())
     }
 
-    /// Where browsers that asked this host find the box and believe it, if there is such a place.
-    pub(super) fn believed_url(&self, asked: Option<&str>) -> Option<String> {
-        let names = self.certificates.as_ref()?.believed_names();
-        Some(address(believed_host(&names, asked)?, self.facts.secure_port?))
+    fn believed(&self) -> Option<Believed> {
+        self.certificates.as_ref()?.believed()
+    }
+
+    /// The same host over TLS, where browsers believe the box there.
+    pub(super) fn believed_url(&self, asked: &str) -> Option<String> {
+        let port = self.facts.secure_port?;
+        self.believed().filter(|it| it.is_for(asked)).map(|_| address(asked, port))
     }
 
     /// What is to be known of a certificate from outside before an evening; null where there is none.
@@ -265,12 +271,13 @@ impl House {
         })
     }
 
-    /// For phones, best first: HTTPS by a name that they believe, where there is one.
+    /// For phones, best first: HTTPS by a name that all of them believe, where there is one.
     pub(super) fn urls(&self) -> Vec<String> {
-        let believed = self.certificates.as_ref().map(|it| it.believed_names()).unwrap_or_default();
-        let believed = plain(&believed).zip(self.facts.secure_port.iter().cycle());
-        let believed = believed.map(|(name, port)| address(name, *port));
-        believed.chain(self.facts.urls.iter().cloned()).collect()
+        let believed = self.believed().zip(self.facts.secure_port);
+        let known = believed.iter().flat_map(|(believed, port)| {
+            believed.audience_hosts().map(|host| address(host, *port))
+        });
+        known.chain(self.facts.urls.iter().cloned()).collect()
     }
 }
 
@@ -302,7 +309,7 @@ pub(super) async fn authority(State(house): State<Arc<House>>) -> Response {
 /// `GET /trust`: what a browser warns of, why, and what to do, for people.
 pub(super) async fn page(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
     let glance = house.certificates.as_ref().map(|it| it.glance());
-    let believed = house.believed_url(host_of(&headers).as_deref());
+    let believed = host_of(&headers).and_then(|host| house.believed_url(&host));
     let said = words(glance.as_ref(), believed.as_deref(), house.secure_url().as_deref());
     as_page(said, "default-src 'none'; style-src 'unsafe-inline'")
 }

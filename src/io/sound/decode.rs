@@ -9,7 +9,8 @@
 //! where the pre-skip is longer than a packet.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -168,10 +169,14 @@ fn film_length(path: &Path) -> Result<Option<Span>, MediaError> {
 
 fn digest(path: &Path) -> Result<(String, u64), MediaError> {
     let unreadable = |source| MediaError::Unreadable { file: path.into(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
+    sha256(&File::open(path).map_err(unreadable)?).map_err(unreadable)
+}
+
+/// Of a whole file, hexadecimal, and how many bytes that are.
+pub(crate) fn sha256(file: &File) -> io::Result<(String, u64)> {
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
     loop {
-        match file.read(&mut buffer).map_err(unreadable)? {
+        match file.read_at(&mut buffer, bytes)? {
             0 => break,
             read => {
                 hash.update(&buffer[..read]);

@@ -20,7 +20,7 @@ mod sample;
 mod simulated;
 
 pub use card::{Buffer, Card, CardGlance, CardSetup, Device};
-pub(crate) use decode::{Block, Codec};
+pub(crate) use decode::{Block, Codec, sha256};
 pub use decode::{MediaError, decode, media_info};
 pub use live::LiveInput;
 pub use ltc::LtcInput;

@@ -127,8 +127,11 @@ async function main(bytes, words) {
     });
   });
   const fetchWake = once("wake", (it) => it.createWake(navigator.wakeLock));
-  /** Over plain HTTP there is none, and nothing is fetched. @param {"keep" | "cameBack"} act */
-  const wake = (act) => { if (navigator.wakeLock) fetchWake().then((it) => it[act]()).catch(() => {}); };
+  let isKept = false;
+  /** Over plain HTTP there is none, and nothing is fetched. What was lost on its way is fetched when the page is there again, or soon. */
+  function wake() {
+    if (navigator.wakeLock && isKept) fetchWake().then((it) => it.keep()).catch(() => { setTimeout(wake, AGAIN_MS); });
+  }
   advise();
   if (lampMayBe()) view.tellLamp("free");
   let timer = 0;
@@ -257,7 +260,8 @@ async function main(bytes, words) {
   async function tapped() {
     // An iPhone's silent switch is for ringing, not for a show.
     if (device.audioSession) device.audioSession.type = "playback";
-    wake("keep");
+    isKept = true;
+    wake();
     fillScreen();
     if (!navigator.wakeLock && !isTold) {
       view.tellDimming(isTold = true);
@@ -269,7 +273,7 @@ async function main(bytes, words) {
 
   function cameBack() {
     if (document.visibilityState !== "visible") return;
-    wake("cameBack");
+    wake();
     sound.cameBack();
     tell({ event: "woke" });
   }
@@ -281,8 +285,8 @@ async function main(bytes, words) {
   window.addEventListener("pageshow", cameBack);
   window.addEventListener("online", cameBack);
   if (device.getBattery) import("/page/battery.js").then((it) => it.watchBattery(device, (level) => tell({ event: "battery", level }))).catch(() => {});
-  // On a phone it is there by the tap.
-  wake(role === "phone" ? "cameBack" : "keep");
+  isKept = role !== "phone";
+  wake();
   if (role === "screen") document.addEventListener("click", fillScreen);
   if (role === "performer") prompt();
   tell({ event: "tick" });

@@ -253,10 +253,8 @@ export interface Torch {
 }
 
 export interface Wake {
-  /** From now on the screen stays on; to be called within a tap. */
+  /** The screen stays on until the page is hidden; to be called again when it is there again. */
   keep(): Promise<void>;
-  /** The page is visible again: what was taken is asked for again. */
-  cameBack(): Promise<void>;
 }
 
 export interface PromptCue { number: string | number; name: string }

@@ -8,12 +8,11 @@
  * @returns {import("./types").Wake}
  */
 export function createWake(wakeLock) {
-  let isWanted = false;
   let isHeld = false;
   let isAsked = false;
 
-  async function ask() {
-    if (!wakeLock || !isWanted || isHeld || isAsked) return;
+  async function keep() {
+    if (!wakeLock || isHeld || isAsked) return;
     isAsked = true;
     try {
       const lock = await wakeLock.request("screen");
@@ -25,11 +24,5 @@ export function createWake(wakeLock) {
     isAsked = false;
   }
 
-  return {
-    keep() {
-      isWanted = true;
-      return ask();
-    },
-    cameBack: ask,
-  };
+  return { keep };
 }
