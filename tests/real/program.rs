@@ -4,10 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use units::{ShowTime, Span, Universe};
 use wire::capture::talk::Talk;
@@ -680,6 +681,33 @@ fn sx20_what_a_cue_may_be_playing_stands_until_the_new_take_has_ended() {
     let (mut played, mut it) = (Vec::new(), &before);
     it.read_to_end(&mut played).expect("it is open");
     assert_eq!(played, restless(), "who plays the old one goes on");
+}
+
+#[test]
+fn a_recording_ends_whole_with_its_terminal_and_under_nohup_outlives_it() {
+    let the_box = TheBox::start();
+    let file = the_box.place.path("night.dbl");
+    let whole = Span::from_secs(3);
+    for (begin, length) in
+        [("trap '' HUP; exec \"$0\" \"$@\"", "3s"), ("exec \"$0\" \"$@\"", "10m")]
+    {
+        let name = file.to_str().expect("a plain path");
+        let words = the_box.place.downbeat(&["record", name, "--for", length]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", begin]).arg(words.get_program()).args(words.get_args());
+        let mut recorder = shell.stdout(Stdio::null()).spawn().expect("it starts");
+        while !exists(&unfinished(&file)) {
+            std::thread::yield_now();
+        }
+        while length_of(&unfinished(&file)).0 == Span::ZERO {
+            std::thread::yield_now();
+        }
+        let pid = Pid::from_raw(i32::try_from(recorder.id()).expect("a process id"));
+        kill(pid, Signal::SIGHUP).expect("it is ours");
+        assert!(recorder.wait().expect("it ends").success());
+        let (lasts, is_cut) = length_of(&file);
+        assert!(!is_cut && (length == "10m" || lasts == whole), "{length}: {lasts}");
+    }
 }
 
 /// Reads a capture to its end; gives its length, and whether it is cut there.
