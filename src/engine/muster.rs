@@ -9,6 +9,7 @@ use serde::Serialize;
 use units::{PhoneId, Span};
 use wire::output::OutputSource;
 use wire::solusync::NodeStatus;
+use wire::token::Role;
 
 use crate::delivery::Account;
 
@@ -23,8 +24,8 @@ pub struct Fare<'a> {
     pub connected: Span,
     /// Since anything was heard of it.
     pub heard: Span,
-    /// Whether an operator's token, or another box's, was shown: who drives a show need not be in step with it.
-    pub drives: bool,
+    /// What its token says it is; the audience's where it has shown none.
+    pub role: Role,
     /// What it last said of itself.
     pub status: Option<&'a NodeStatus>,
     /// What became of its orders; none while it has not told.
@@ -170,9 +171,9 @@ impl Fare<'_> {
         self.clock_ms().unwrap_or(-1.0)
     }
 
-    /// A desk that says nothing of itself is no phone that fell silent.
+    /// A desk that says nothing of itself is no phone that fell silent: who drives a show need not be in step with it.
     fn is_mute_by_trade(&self) -> bool {
-        self.drives && self.status.is_none()
+        matches!(self.role, Role::Operator | Role::Box) && self.status.is_none()
     }
 
     /// None of who does not say: a screen, a desk, or one that has just come.
@@ -270,8 +271,8 @@ mod tests {
 
     fn fare(id: u64, status: &NodeStatus) -> Fare<'_> {
         let (connected, heard) = (Span::from_secs(60), Span::from_secs(1));
-        let (status, drives, account) = (Some(status), false, None);
-        Fare { id: PhoneId(id), hello: true, connected, heard, drives, status, account }
+        let (status, role, account) = (Some(status), Role::Audience, None);
+        Fare { id: PhoneId(id), hello: true, connected, heard, role, status, account }
     }
 
     fn just(it: Fare<'_>) -> Fare<'_> {
@@ -344,10 +345,10 @@ mod tests {
      {
         let (well, off) = (said(Some(0.4)), said(Some(9.0)));
         let mute = Fare { heard: Span::from_secs(25), status: None, ..fare(1, &well) };
-        let muster = Muster::of(&[Fare { drives: true, ..mute }]);
+        let muster = Muster::of(&[Fare { role: Role::Operator, ..mute }]);
         assert_eq!((muster.not_in_step, muster.others, muster.look_at.len()), (0, 1, 0));
         assert_eq!(Muster::of(&[mute]).look_at[0].why, [Trouble::Silent, Trouble::NoTime]);
-        let its_phone = Fare { drives: true, ..fare(2, &off) };
+        let its_phone = Fare { role: Role::Operator, ..fare(2, &off) };
         assert_eq!(Muster::of(&[its_phone]).look_at[0].why, [Trouble::ClockOff]);
     }
 

@@ -55,7 +55,7 @@ test("no word but these stands in the pages themselves", () => {
 });
 
 test("japanese writes one thing in one way, in the pages before this one, too", () => {
-  const trust = ["own", "before"].map((name) => web(`../../io/http/trust/${name}.html`));
+  const trust = ["own", "before", "believed", "unknown", "no_https"].map((name) => web(`../../io/http/trust/${name}.html`));
   for (const text of [web("words/ja.json"), web("words/ja-later.json"), ...trust]) assert.doesNotMatch(text, /ブラウザー|生の音/);
 });
 

@@ -27,7 +27,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use units::{CommandId, CueNumber, Level, PhoneId, Span, Timecode, Universe};
-use wire::token::Role;
 
 use super::crowd::PhoneGlance;
 use super::{House, Peer, Peering, SwitchboardGlance, lamps, trust};
@@ -368,7 +367,7 @@ impl WithPeer {
             hello: self.phone.hello,
             connected: Span::from_secs_f64(self.phone.connected_s),
             heard: Span::from_secs_f64(self.phone.heard_s),
-            drives: matches!(self.phone.role, Role::Operator | Role::Box),
+            role: self.phone.role,
             status: self.phone.status.as_ref(),
             account: self.delivery.map(|it| it.account),
         }
